@@ -1,0 +1,178 @@
+//! Identifiers and names: newtypes that can only hold what is allowed.
+//!
+//! Identifiers are 1 to 128 characters of `A-Z a-z 0-9 . _ : -`, kinds and resource names 1 to 64
+//! of the same. Up to 24 bytes are kept inline ([`CompactString`]), so most need no allocation.
+
+use std::{borrow::Borrow, fmt};
+
+use compact_str::CompactString;
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// Longest identifier (player, task, command), in characters.
+pub const MAX_ID_LENGTH: usize = 128;
+/// Longest kind or resource name, in characters.
+pub const MAX_NAME_LENGTH: usize = 64;
+
+/// An identifier or name that is not allowed; the message names the value and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{value}` is not allowed here; allowed: 1 to {max} characters of A-Z a-z 0-9 . _ : -{length}")]
+pub struct InvalidId {
+    value: String,
+    max: usize,
+    length: String,
+}
+
+impl InvalidId {
+    fn new(value: &str, max: usize) -> Self {
+        let length = match value.chars().count() {
+            n if n > max => format!(" (it has {n})"),
+            _ => String::new(),
+        };
+        Self { value: clip(value, max), max, length }
+    }
+}
+
+/// The first `max` characters of `text`, with an ellipsis where something was cut: error messages
+/// quote what came in, and what came in may be a megabyte.
+pub fn clip(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn is_allowed(value: &str, max: usize) -> bool {
+    (1..=max).contains(&value.len())
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
+}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $max:expr, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(CompactString);
+
+        impl $name {
+            /// Checks `value` and keeps it.
+            ///
+            /// # Errors
+            /// [`InvalidId`] where `value` is empty, too long or has a character that is not allowed.
+            pub fn new(value: &str) -> Result<Self, InvalidId> {
+                if is_allowed(value, $max) {
+                    Ok(Self(CompactString::from(value)))
+                } else {
+                    Err(InvalidId::new(value, $max))
+                }
+            }
+
+            /// The identifier as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(value: &str) -> Result<Self, InvalidId> {
+                Self::new(value)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl de::Visitor<'_> for Visitor {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        write!(f, "{}: 1 to {} characters of A-Z a-z 0-9 . _ : -", $what, $max)
+                    }
+                    fn visit_str<E: de::Error>(self, value: &str) -> Result<$name, E> {
+                        $name::new(value).map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Visitor)
+            }
+        }
+    };
+}
+
+identifier!(
+    /// The owner of one queue: a game player, a tenant, a user.
+    PlayerId, MAX_ID_LENGTH, "a player id"
+);
+identifier!(
+    /// Names a task within its player's queue.
+    TaskId, MAX_ID_LENGTH, "a task id"
+);
+identifier!(
+    /// Names a command for good: a second delivery under the same id changes nothing.
+    CommandId, MAX_ID_LENGTH, "a command id"
+);
+identifier!(
+    /// What sort of work a task is, such as `harvest.wood`.
+    Kind, MAX_NAME_LENGTH, "a kind"
+);
+identifier!(
+    /// The name of something a player holds an amount of, such as `gold`.
+    ResourceName, MAX_NAME_LENGTH, "a resource name"
+);
+
+impl PlayerId {
+    /// A hash of the player that is the same in every process and for ever. Different seeds give
+    /// independent values.
+    pub fn stable_hash(&self, seed: u64) -> u64 {
+        xxhash_rust::xxh3::xxh3_64_with_seed(self.0.as_bytes(), seed)
+    }
+
+    /// A percentile of the player, 0 to 99: feature switches are rolled out by it.
+    pub fn percentile(&self) -> u8 {
+        (self.stable_hash(0x9d) % 100) as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_allowed_and_what_is_not() {
+        assert!(PlayerId::new("a").is_ok());
+        assert!(PlayerId::new(&"x".repeat(128)).is_ok());
+        assert!(Kind::new(&"x".repeat(64)).is_ok());
+        assert!(TaskId::new("A-Z.a_z:0-9").is_ok());
+        for bad in ["", " ", "a b", "ä", "a/b", "a#b", "a\n"] {
+            assert!(PlayerId::new(bad).is_err(), "{bad:?}");
+        }
+        assert!(Kind::new(&"x".repeat(65)).is_err());
+    }
+
+    #[test]
+    fn an_error_names_the_value_and_what_is_allowed() {
+        let error = PlayerId::new("a b").unwrap_err().to_string();
+        assert_eq!(error, "`a b` is not allowed here; allowed: 1 to 128 characters of A-Z a-z 0-9 . _ : -");
+        let error = PlayerId::new(&"x".repeat(129)).unwrap_err().to_string();
+        assert!(error.ends_with("(it has 129)"), "{error}");
+        let error = PlayerId::new(&"x".repeat(1 << 20)).unwrap_err().to_string();
+        assert!(error.len() < 300, "a long value is clipped, {} characters", error.len());
+    }
+
+    #[test]
+    fn percentiles_are_stable_and_even() {
+        assert_eq!(PlayerId::new("p-1").unwrap().percentile(), PlayerId::new("p-1").unwrap().percentile());
+        let below = (0..10_000).filter(|n| PlayerId::new(&format!("p-{n}")).unwrap().percentile() < 25).count();
+        assert!((2_300..2_700).contains(&below), "{below} of 10,000 below the 25th percentile");
+    }
+}

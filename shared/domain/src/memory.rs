@@ -1,0 +1,203 @@
+//! What a queue remembers of the commands it has seen, so that a second delivery changes nothing.
+//!
+//! Ids are kept as 128-bit hashes: 16 bytes instead of the 38 of a message id and its index. Two
+//! different ids among the few that are remembered share a hash with a probability below 10^-35.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    command::{Delivery, FifoPosition},
+    ids::CommandId,
+    rejection::Reason,
+};
+
+/// How many command ids a queue remembers at least.
+pub const REMEMBERED_COMMANDS: usize = 64;
+
+/// The hash that stands for a command id.
+pub type CommandHash = [u8; 16];
+
+/// The hash of `id`.
+pub fn hash(id: &CommandId) -> CommandHash {
+    xxhash_rust::xxh3::xxh3_128(id.as_str().as_bytes()).to_le_bytes()
+}
+
+/// A command that has been decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    hash: CommandHash,
+    /// Why it was refused; none where it was applied.
+    reason: Option<Reason>,
+}
+
+/// The commands that a queue remembers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Memory {
+    commands: VecDeque<Remembered>,
+    /// The last place seen of the player's FIFO group.
+    position: Option<FifoPosition>,
+}
+
+/// What the memory knows of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recall {
+    /// Nothing: it has yet to be decided.
+    New,
+    /// It has been decided, with this refusal if it was refused and that is still known.
+    Known(Option<Reason>),
+}
+
+impl Memory {
+    /// What is known of a delivery: by its id, and by its place in the FIFO group.
+    pub fn recall(&self, delivery: &Delivery) -> Recall {
+        let wanted = hash(&delivery.command_id);
+        // Slice by slice: this is done for every command, and the deque's own iterator is slower.
+        let (older, newer) = self.commands.as_slices();
+        let known = [newer, older].into_iter().find_map(|some| some.iter().rfind(|known| known.hash == wanted));
+        if let Some(known) = known {
+            return Recall::Known(known.reason);
+        }
+        match (delivery.position, self.position) {
+            (Some(position), Some(last)) if position <= last => Recall::Known(None),
+            _ => Recall::New,
+        }
+    }
+
+    /// Remembers a delivery with its refusal, if it was refused. Forgets nothing: see [`Memory::trim`].
+    pub fn remember(&mut self, delivery: &Delivery, reason: Option<Reason>) {
+        self.commands.push_back(Remembered { hash: hash(&delivery.command_id), reason });
+        if delivery.position > self.position {
+            self.position = delivery.position;
+        }
+    }
+
+    /// How many commands are remembered.
+    pub fn len(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    /// Forgets the oldest beyond [`REMEMBERED_COMMANDS`], but none of `batch`, the commands that were
+    /// delivered together: if they are delivered again, it is together, and there may be more of them.
+    pub fn trim<'a>(&mut self, batch: impl Iterator<Item = &'a CommandId> + Clone) {
+        let mut excess = self.commands.len().saturating_sub(REMEMBERED_COMMANDS);
+        if excess == 0 {
+            return;
+        }
+        let keep: std::collections::HashSet<CommandHash> = batch.map(hash).collect();
+        self.commands.retain(|known| {
+            let forget = excess > 0 && !keep.contains(&known.hash);
+            excess -= usize::from(forget);
+            !forget
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Command, scenario::delivery};
+
+    fn named(name: &str) -> Delivery {
+        delivery(name, 0, Command::PauseQueue)
+    }
+
+    fn placed(name: &str, sequence: u128, index: u16) -> Delivery {
+        Delivery { position: Some(FifoPosition { sequence, index }), ..named(name) }
+    }
+
+    /// A memory of `c-0` to `c-<count - 1>`.
+    fn memory(count: usize) -> Memory {
+        let mut memory = Memory::default();
+        for n in 0..count {
+            memory.remember(&named(&format!("c-{n}")), None);
+        }
+        memory
+    }
+
+    fn ids(from: usize, to: usize) -> Vec<CommandId> {
+        (from..to).map(|n| CommandId::new(&format!("c-{n}")).unwrap()).collect()
+    }
+
+    fn knows(memory: &Memory, n: usize) -> bool {
+        memory.recall(&named(&format!("c-{n}"))) != Recall::New
+    }
+
+    #[test]
+    fn an_id_is_known_with_its_refusal() {
+        let mut memory = Memory::default();
+        assert!(memory.is_empty());
+        memory.remember(&named("applied"), None);
+        memory.remember(&named("refused"), Some(Reason::QueueFull));
+        assert_eq!(memory.recall(&named("applied")), Recall::Known(None));
+        assert_eq!(memory.recall(&named("refused")), Recall::Known(Some(Reason::QueueFull)));
+        assert_eq!(memory.recall(&named("another")), Recall::New);
+        assert_eq!(memory.len(), 2);
+    }
+
+    #[test]
+    fn the_last_64_are_kept() {
+        let mut memory = memory(100);
+        memory.trim(ids(99, 100).iter());
+        assert_eq!(memory.len(), REMEMBERED_COMMANDS);
+        assert!(!knows(&memory, 35) && knows(&memory, 36) && knows(&memory, 99));
+    }
+
+    #[test]
+    fn nothing_is_forgotten_below_the_limit() {
+        let mut memory = memory(64);
+        memory.trim([].iter());
+        assert_eq!(memory.len(), 64);
+    }
+
+    #[test]
+    fn one_batch_is_kept_whole_however_large_and_only_until_the_next() {
+        let mut memory = memory(164);
+        memory.trim(ids(64, 164).iter());
+        assert_eq!(memory.len(), 100);
+        assert!((64..164).all(|n| knows(&memory, n)) && !knows(&memory, 63));
+        memory.remember(&named("c-164"), None);
+        memory.trim(ids(164, 165).iter());
+        assert_eq!(memory.len(), 64);
+        assert!(!knows(&memory, 100) && knows(&memory, 101) && knows(&memory, 164));
+    }
+
+    #[test]
+    fn a_batch_that_repeats_old_commands_keeps_them() {
+        let mut memory = memory(70);
+        memory.trim(ids(0, 3).iter());
+        assert_eq!(memory.len(), 64);
+        assert!((0..3).all(|n| knows(&memory, n)) && (3..9).all(|n| !knows(&memory, n)) && knows(&memory, 9));
+    }
+
+    #[test]
+    fn a_place_in_the_fifo_group_outlasts_the_id() {
+        let mut memory = Memory::default();
+        memory.remember(&placed("first", u128::MAX - 1, 3), Some(Reason::QueueFull));
+        for n in 0..64 {
+            memory.remember(&named(&format!("c-{n}")), None);
+        }
+        assert_eq!(memory.recall(&placed("first", u128::MAX - 1, 3)), Recall::Known(Some(Reason::QueueFull)));
+        memory.trim(ids(63, 64).iter());
+        assert_eq!(memory.recall(&placed("first", u128::MAX - 1, 3)), Recall::Known(None), "why is forgotten");
+        assert_eq!(memory.recall(&named("first")), Recall::New, "without a place nothing is known of it");
+        assert_eq!(memory.recall(&placed("next", u128::MAX - 1, 4)), Recall::New);
+        assert_eq!(memory.recall(&placed("next", u128::MAX, 0)), Recall::New);
+        assert_eq!(memory.recall(&placed("older", 7, 9)), Recall::Known(None));
+    }
+
+    #[test]
+    fn the_last_place_never_goes_back() {
+        let mut memory = Memory::default();
+        memory.remember(&placed("b", 8, 0), None);
+        memory.remember(&placed("a", 7, 0), None);
+        memory.remember(&named("c"), None);
+        assert_eq!(memory.recall(&placed("d", 8, 0)), Recall::Known(None));
+    }
+}

@@ -1,0 +1,433 @@
+//! JSON of commands and ticks into domain types, with errors that name the field, the value and
+//! what is allowed.
+//!
+//! A message is read in one pass into a flat struct of all fields that any command has; which of
+//! them belong to its `type` is checked after. That is faster than a tagged enum, which buffers, and
+//! tells more. Only where that fails is it read again with the path to each field tracked.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
+
+use crate::{
+    command::Command,
+    ids::{CommandId, PlayerId, TaskId, clip},
+    resources::{MAX_AMOUNT, Resources},
+    task::{Priority, TaskSpec, at_most},
+};
+
+/// Most commands in one message.
+pub const MAX_COMMANDS: usize = 100;
+/// Most tasks in one `enqueueTasks`.
+pub const MAX_TASKS: usize = 50;
+/// Most players in one tick.
+pub const MAX_TICK_PLAYERS: usize = 100;
+/// Most resources in one `grantResources`.
+pub const MAX_GRANTED: usize = 100;
+/// Longest `reason` of a `failTask`, in characters.
+pub const MAX_REASON_LENGTH: usize = 1024;
+
+/// What one message holds.
+#[derive(Debug, PartialEq)]
+pub enum Message {
+    /// One command, or each command of a list in its order; one that is malformed spoils only itself.
+    Commands(Vec<Result<Request, Malformed>>),
+    /// A tick: these queues are to be advanced.
+    Tick(Vec<PlayerId>),
+}
+
+/// A well-formed command of a message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Whose queue.
+    pub player_id: PlayerId,
+    /// The command's name, where the message gives one.
+    pub command_id: Option<CommandId>,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// Input that can never succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Malformed {
+    /// The player, where the input names one in the right place and form.
+    pub player_id: Option<PlayerId>,
+    /// The command's name, likewise.
+    pub command_id: Option<CommandId>,
+    /// The field, its value and what is allowed.
+    pub detail: String,
+    /// The malformed input as it came: the command of a list, or the whole message.
+    pub body: String,
+}
+
+/// Reads the body of one message: a command, `{"commands": [...]}`, or a tick.
+///
+/// # Errors
+/// [`Malformed`] where the message as a whole cannot be understood; a single command of a list that
+/// cannot is an `Err` of its own inside [`Message::Commands`].
+pub fn message(body: &str) -> Result<Message, Malformed> {
+    let raw: Raw<'_> = read(body)?;
+    let malformed = |detail: String| describe(body, detail);
+    if let Some(commands) = &raw.commands {
+        if let Some(other) = raw.fields().find(|field| *field != "commands") {
+            return Err(malformed(format!("{other}: not allowed beside `commands`")));
+        }
+        if commands.is_empty() || commands.len() > MAX_COMMANDS {
+            return Err(malformed(format!(
+                "commands: {} commands are given; allowed: 1 to {MAX_COMMANDS}",
+                commands.len()
+            )));
+        }
+        let single = |body: &&RawValue| {
+            let body = body.get();
+            read::<Raw<'_>>(body).and_then(|raw| raw.into_request().map_err(|detail| describe(body, detail)))
+        };
+        return Ok(Message::Commands(commands.iter().map(single).collect()));
+    }
+    if raw.kind.as_deref() == Some("advanceQueues") {
+        return raw.into_tick().map(Message::Tick).map_err(malformed);
+    }
+    match raw.into_request() {
+        Ok(request) => Ok(Message::Commands(vec![Ok(request)])),
+        Err(detail) => Err(malformed(detail)),
+    }
+}
+
+/// Every field that a command or tick may have.
+#[derive(Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "an object: one command, `{\"commands\": [...]}` or a tick"
+)]
+struct Raw<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    player_id: Option<PlayerId>,
+    command_id: Option<CommandId>,
+    #[serde(default, deserialize_with = "tasks")]
+    tasks: Option<Vec<TaskSpec>>,
+    task_id: Option<TaskId>,
+    #[serde(default, deserialize_with = "amount")]
+    units_done: Option<u64>,
+    #[serde(default, deserialize_with = "reason")]
+    reason: Option<String>,
+    priority: Option<Priority>,
+    #[serde(default, deserialize_with = "granted")]
+    resources: Option<Resources>,
+    #[serde(default, deserialize_with = "slots")]
+    slots: Option<u8>,
+    #[serde(default, deserialize_with = "max_tasks")]
+    max_tasks: Option<u16>,
+    #[serde(default, deserialize_with = "tick_players")]
+    player_ids: Option<Vec<PlayerId>>,
+    #[serde(borrow)]
+    commands: Option<Vec<&'a RawValue>>,
+}
+
+impl Raw<'_> {
+    /// The names of the fields that are given.
+    fn fields(&self) -> impl Iterator<Item = &'static str> {
+        [
+            self.kind.is_some().then_some("type"),
+            self.player_id.is_some().then_some("playerId"),
+            self.command_id.is_some().then_some("commandId"),
+            self.tasks.is_some().then_some("tasks"),
+            self.task_id.is_some().then_some("taskId"),
+            self.units_done.is_some().then_some("unitsDone"),
+            self.reason.is_some().then_some("reason"),
+            self.priority.is_some().then_some("priority"),
+            self.resources.is_some().then_some("resources"),
+            self.slots.is_some().then_some("slots"),
+            self.max_tasks.is_some().then_some("maxTasks"),
+            self.player_ids.is_some().then_some("playerIds"),
+            self.commands.is_some().then_some("commands"),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Refuses every field that a command of this type does not have.
+    fn only(&self, allowed: &[&str]) -> Result<(), String> {
+        let always = ["type", "playerId", "commandId"];
+        match self.fields().find(|field| !always.contains(field) && !allowed.contains(field)) {
+            None => Ok(()),
+            Some(field) => Err(format!(
+                "{field}: unknown field of `{}`; allowed: {}",
+                self.kind.as_deref().unwrap_or_default(),
+                [&always, allowed].concat().join(", "),
+            )),
+        }
+    }
+
+    fn into_tick(self) -> Result<Vec<PlayerId>, String> {
+        if let Some(field) = self.fields().find(|field| !["type", "playerIds"].contains(field)) {
+            return Err(format!("{field}: unknown field of `advanceQueues`; allowed: type, playerIds"));
+        }
+        required(self.player_ids, "playerIds")
+    }
+
+    fn into_request(self) -> Result<Request, String> {
+        const TYPES: &str = "enqueueTasks, reportProgress, failTask, cancelTask, setPriority, moveToFront, \
+                             pauseQueue, resumeQueue, clearQueue, grantResources, configureQueue";
+        let Some(kind) = self.kind.as_deref() else {
+            return Err(format!("type: missing; allowed: {TYPES}"));
+        };
+        let fields: &[&str] = match kind {
+            "enqueueTasks" => &["tasks"],
+            "reportProgress" => &["taskId", "unitsDone"],
+            "failTask" => &["taskId", "reason"],
+            "cancelTask" | "moveToFront" => &["taskId"],
+            "setPriority" => &["taskId", "priority"],
+            "pauseQueue" | "resumeQueue" | "clearQueue" => &[],
+            "grantResources" => &["resources"],
+            "configureQueue" => &["slots", "maxTasks"],
+            other => return Err(format!("type: unknown type `{}`; allowed: {TYPES}", clip(other, 64))),
+        };
+        self.only(fields)?;
+        let player_id = required(self.player_id, "playerId")?;
+        let task_id = |id: Option<TaskId>| required(id, "taskId");
+        let command = match kind {
+            "enqueueTasks" => Command::EnqueueTasks { tasks: required(self.tasks, "tasks")? },
+            "reportProgress" => Command::ReportProgress {
+                task_id: task_id(self.task_id)?,
+                units_done: required(self.units_done, "unitsDone")?,
+            },
+            "failTask" => {
+                Command::FailTask { task_id: task_id(self.task_id)?, reason: required(self.reason, "reason")? }
+            }
+            "cancelTask" => Command::CancelTask { task_id: task_id(self.task_id)? },
+            "setPriority" => {
+                Command::SetPriority { task_id: task_id(self.task_id)?, priority: required(self.priority, "priority")? }
+            }
+            "moveToFront" => Command::MoveToFront { task_id: task_id(self.task_id)? },
+            "pauseQueue" => Command::PauseQueue,
+            "resumeQueue" => Command::ResumeQueue,
+            "clearQueue" => Command::ClearQueue,
+            "grantResources" => Command::GrantResources { resources: required(self.resources, "resources")? },
+            _ => Command::ConfigureQueue { slots: self.slots, max_tasks: self.max_tasks },
+        };
+        Ok(Request { player_id, command_id: self.command_id, command })
+    }
+}
+
+fn required<T>(field: Option<T>, name: &str) -> Result<T, String> {
+    field.ok_or_else(|| format!("{name}: missing"))
+}
+
+/// Reads `body`; a failure is read again for the path to the field.
+fn read<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Malformed> {
+    if let Ok(value) = serde_json::from_str(body) {
+        return Ok(value);
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(body);
+    let error = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(error) if error.path().iter().len() > 0 => format!("{}: {}", error.path(), error.inner()),
+        Err(error) => error.into_inner().to_string(),
+        Ok(_) => deserializer.end().err().map_or_else(|| "not readable".to_owned(), |error| error.to_string()),
+    };
+    Err(describe(body, clip(&error, 2_000)))
+}
+
+/// A malformed input, with what of it names its player and command.
+fn describe(body: &str, detail: String) -> Malformed {
+    let value: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    let text = |name: &str| value.get(name).and_then(serde_json::Value::as_str);
+    Malformed {
+        player_id: text("playerId").and_then(|id| PlayerId::new(id).ok()),
+        command_id: text("commandId").and_then(|id| CommandId::new(id).ok()),
+        detail,
+        body: body.to_owned(),
+    }
+}
+
+/// Reads a whole number from `min` to `max`; anything else is refused with its value.
+pub(crate) fn bounded<'de, D: Deserializer<'de>>(deserializer: D, min: u64, max: u64) -> Result<u64, D::Error> {
+    struct Visitor {
+        min: u64,
+        max: u64,
+    }
+    impl Visitor {
+        fn refuse<E: de::Error>(&self, value: impl fmt::Display) -> E {
+            E::custom(format!("`{value}` is not allowed; allowed: a whole number from {} to {}", self.min, self.max))
+        }
+    }
+    impl de::Visitor<'_> for Visitor {
+        type Value = u64;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a whole number from {} to {}", self.min, self.max)
+        }
+        fn visit_u64<E: de::Error>(self, value: u64) -> Result<u64, E> {
+            if (self.min..=self.max).contains(&value) { Ok(value) } else { Err(self.refuse(value)) }
+        }
+        fn visit_i64<E: de::Error>(self, value: i64) -> Result<u64, E> {
+            match u64::try_from(value) {
+                Ok(value) => self.visit_u64(value),
+                Err(_) => Err(self.refuse(value)),
+            }
+        }
+        fn visit_f64<E: de::Error>(self, value: f64) -> Result<u64, E> {
+            Err(self.refuse(value))
+        }
+    }
+    deserializer.deserialize_u64(Visitor { min, max })
+}
+
+fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    bounded(deserializer, 0, MAX_AMOUNT).map(Some)
+}
+
+fn slots<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
+    bounded(deserializer, 1, 10).map(|n| Some(n as u8))
+}
+
+fn max_tasks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    bounded(deserializer, 1, 200).map(|n| Some(n as u16))
+}
+
+fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let reason = String::deserialize(deserializer)?;
+    at_most(reason.chars().count(), MAX_REASON_LENGTH, "characters")?;
+    Ok(Some(reason))
+}
+
+fn tasks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<TaskSpec>>, D::Error> {
+    listed(deserializer, MAX_TASKS, "tasks")
+}
+
+fn tick_players<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PlayerId>>, D::Error> {
+    listed(deserializer, MAX_TICK_PLAYERS, "players")
+}
+
+fn granted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Resources>, D::Error> {
+    let resources = Resources::deserialize(deserializer)?;
+    at_most(resources.len(), MAX_GRANTED, "resources")?;
+    Ok(Some(resources))
+}
+
+fn listed<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+    max: usize,
+    what: &str,
+) -> Result<Option<Vec<T>>, D::Error> {
+    let list = Vec::<T>::deserialize(deserializer)?;
+    if list.is_empty() || list.len() > max {
+        return Err(de::Error::custom(format!("{} {what} are given; allowed: 1 to {max}", list.len())));
+    }
+    Ok(Some(list))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detail(body: &str) -> String {
+        match message(body) {
+            Err(malformed) => malformed.detail,
+            Ok(Message::Commands(commands)) => match commands.into_iter().find_map(Result::err) {
+                Some(malformed) => malformed.detail,
+                None => panic!("{body} was understood"),
+            },
+            Ok(Message::Tick(_)) => panic!("{body} was understood"),
+        }
+    }
+
+    fn enqueue(task: &str) -> String {
+        format!(r#"{{"type":"enqueueTasks","playerId":"p-1","tasks":[{task}]}}"#)
+    }
+
+    #[test]
+    fn a_command_with_everything() {
+        let body = enqueue(
+            r#"{"taskId":"t-1","kind":"harvest.wood","priority":"high","work":{"durationMs":30000},
+                "notBefore":"2026-11-20T12:00:00.000Z","prerequisites":["t-0"],"costs":{"gold":5},
+                "rewards":{"wood":10},"maxRetries":0,"retryDelayMs":0}"#,
+        );
+        let Ok(Message::Commands(commands)) = message(&body) else { panic!("not understood") };
+        let request = commands[0].as_ref().unwrap();
+        assert_eq!(request.player_id.as_str(), "p-1");
+        let Command::EnqueueTasks { tasks } = &request.command else { panic!("another command") };
+        assert_eq!(tasks[0].work, Work::DurationMs(30_000));
+        assert_eq!((tasks[0].max_retries, tasks[0].retry_delay_ms), (0, 0));
+    }
+    use crate::task::Work;
+
+    #[test]
+    fn errors_name_the_field_the_value_and_what_is_allowed() {
+        let task = |fields: &str| enqueue(&format!(r#"{{"taskId":"t","kind":"k",{fields}}}"#));
+        let timed = r#""work":{"durationMs":1}"#;
+        for (body, parts) in [
+            ("nonsense".to_owned(), vec!["expected"]),
+            (String::new(), vec!["EOF"]),
+            ("[]".to_owned(), vec!["an object"]),
+            ("{}".to_owned(), vec!["type: missing", "enqueueTasks"]),
+            (r#"{"type":"pauseQueue"}"#.to_owned(), vec!["playerId: missing"]),
+            (r#"{"type":"pauseQueue","playerId":"p"} x"#.to_owned(), vec!["trailing"]),
+            (r#"{"type":"fly","playerId":"p"}"#.to_owned(), vec!["type", "`fly`", "allowed: enqueueTasks"]),
+            (r#"{"type":"pauseQueue","playerId":"p","wings":2}"#.to_owned(), vec!["wings", "expected one of"]),
+            (
+                r#"{"type":"pauseQueue","playerId":"p","slots":2}"#.to_owned(),
+                vec!["slots: unknown field of `pauseQueue`", "allowed: type, playerId, commandId"],
+            ),
+            (r#"{"type":"pauseQueue","playerId":"a b"}"#.to_owned(), vec!["playerId", "`a b`", "1 to 128"]),
+            (r#"{"type":"pauseQueue","playerId":""}"#.to_owned(), vec!["playerId", "``", "1 to 128"]),
+            (r#"{"type":"pauseQueue","playerId":7}"#.to_owned(), vec!["playerId", "7", "a player id"]),
+            (task(r#""work":{"durationMs":0}"#), vec!["tasks[0].work", "`0`", "1 to 86400000"]),
+            (task(r#""work":{"units":1000000001}"#), vec!["tasks[0].work", "`1000000001`", "1 to 1000000000"]),
+            (task(r#""work":{}"#), vec!["tasks[0].work", "neither"]),
+            (task(r#""work":{"units":1,"durationMs":1}"#), vec!["tasks[0].work", "both"]),
+            (
+                task(&format!(r#"{timed},"costs":{{"gold":-1}}"#)),
+                vec!["tasks[0].costs", "`-1`", "0 to 9007199254740991"],
+            ),
+            (task(&format!(r#"{timed},"costs":{{"gold":1.5}}"#)), vec!["tasks[0].costs", "`1.5`", "whole number"]),
+            (
+                task(&format!(r#"{timed},"rewards":{{"gold":9007199254740992}}"#)),
+                vec!["tasks[0].rewards", "`9007199254740992`"],
+            ),
+            (task(&format!(r#"{timed},"maxRetries":11"#)), vec!["tasks[0].maxRetries", "`11`", "0 to 10"]),
+            (task(&format!(r#"{timed},"priority":"urgent""#)), vec!["tasks[0].priority", "`urgent`", "critical"]),
+            (task(&format!(r#"{timed},"notBefore":"soon""#)), vec!["tasks[0].notBefore", "`soon`", "RFC 3339"]),
+            (enqueue(r#"{"taskId":"t","kind":"k"}"#), vec!["tasks[0]", "`work`"]),
+            (r#"{"type":"advanceQueues","playerIds":[]}"#.to_owned(), vec!["playerIds", "0 players", "1 to 100"]),
+            (
+                r#"{"type":"advanceQueues","playerId":"p","playerIds":["p"]}"#.to_owned(),
+                vec!["playerId", "advanceQueues"],
+            ),
+            (r#"{"commands":[]}"#.to_owned(), vec!["commands: 0", "1 to 100"]),
+            (r#"{"commands":[1],"type":"x"}"#.to_owned(), vec!["type", "beside `commands`"]),
+            (r#"{"commands":[7]}"#.to_owned(), vec!["an object"]),
+        ] {
+            let detail = detail(&body);
+            for part in parts {
+                assert!(detail.contains(part), "{body}\n gave: {detail}\n without: {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn lists_have_their_limits() {
+        let tasks: Vec<_> =
+            (0..51).map(|n| format!(r#"{{"taskId":"t{n}","kind":"k","work":{{"units":1}}}}"#)).collect();
+        assert!(detail(&enqueue(&tasks.join(","))).contains("51 tasks are given; allowed: 1 to 50"));
+        assert!(message(&enqueue(&tasks[..50].join(","))).is_ok());
+        let pause = r#"{"type":"pauseQueue","playerId":"p"}"#;
+        let list = |n: usize| format!(r#"{{"commands":[{}]}}"#, vec![pause; n].join(","));
+        assert!(message(&list(100)).is_ok());
+        assert!(detail(&list(101)).contains("101 commands are given; allowed: 1 to 100"));
+    }
+
+    #[test]
+    fn a_malformed_command_of_a_list_spoils_only_itself_and_keeps_its_names() {
+        let body =
+            r#"{"commands":[{"type":"pauseQueue","playerId":"p"},{"type":"nope","playerId":"q","commandId":"c"}]}"#;
+        let Ok(Message::Commands(commands)) = message(body) else { panic!("not understood") };
+        assert!(commands[0].is_ok());
+        let malformed = commands[1].as_ref().unwrap_err();
+        assert_eq!(malformed.player_id.as_ref().unwrap().as_str(), "q");
+        assert_eq!(malformed.command_id.as_ref().unwrap().as_str(), "c");
+        assert_eq!(malformed.body, r#"{"type":"nope","playerId":"q","commandId":"c"}"#);
+    }
+}

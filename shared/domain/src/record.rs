@@ -1,0 +1,269 @@
+//! Rows that record what was decided: history, stats, rejections, and progress between milestones.
+//!
+//! None of them decides anything, so they are plain puts in batches. Their keys follow from what
+//! they record, so that putting one twice changes nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{CommandId, Kind, PlayerId, TaskId},
+    queue::Totals,
+    rejection::Reason,
+    resources::Resources,
+    task::{Outcome, Priority, Work},
+    time::Timestamp,
+};
+
+/// The tables, by the names that follow the prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Table {
+    /// One row a player: the whole queue, versioned.
+    Queues,
+    /// Units done of active reported tasks, between milestones.
+    Progress,
+    /// One row a finished task.
+    History,
+    /// Totals as of a version.
+    Stats,
+    /// Refused commands and malformed input.
+    Rejections,
+}
+
+impl Table {
+    /// All tables.
+    pub const ALL: [Self; 5] = [Self::Queues, Self::Progress, Self::History, Self::Stats, Self::Rejections];
+
+    /// The table's name without its prefix.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queues => "queues",
+            Self::Progress => "progress",
+            Self::History => "history",
+            Self::Stats => "stats",
+            Self::Rejections => "rejections",
+        }
+    }
+
+    /// The attribute that sorts the rows of one partition, where a partition has several.
+    pub fn sort_key(self) -> Option<&'static str> {
+        match self {
+            Self::History => Some("finishedAt#taskId"),
+            Self::Rejections => Some("receivedAt#commandId"),
+            _ => None,
+        }
+    }
+}
+
+/// A row to be recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Record {
+    /// A finished task; boxed, for it is by far the largest.
+    History(Box<HistoryRecord>),
+    /// A refused command or malformed input.
+    Rejection(RejectionRecord),
+    /// A player's totals.
+    Stats(StatsRecord),
+    /// Units done between milestones.
+    Progress(ProgressRecord),
+}
+
+/// Where a record's row stands; two records of one key are the same row.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordKey {
+    /// The table.
+    pub table: Table,
+    /// The partition: `playerId`, or `unknown#<hex digit>`.
+    pub partition: String,
+    /// The sort key's value, in tables that have one.
+    pub sort: Option<String>,
+}
+
+impl Record {
+    /// The table it belongs to.
+    pub fn table(&self) -> Table {
+        match self {
+            Self::History(_) => Table::History,
+            Self::Rejection(_) => Table::Rejections,
+            Self::Stats(_) => Table::Stats,
+            Self::Progress(_) => Table::Progress,
+        }
+    }
+
+    /// How urgently it is written. History proves what was credited, progress holds the only copy of
+    /// an acknowledged report outside the cache, rejections are told apart by nothing else, and stats
+    /// can be made from the queue at any time.
+    pub fn priority(&self) -> Priority {
+        match self {
+            Self::History(_) => Priority::Critical,
+            Self::Progress(_) => Priority::High,
+            Self::Rejection(_) => Priority::Normal,
+            Self::Stats(_) => Priority::Low,
+        }
+    }
+
+    /// Where its row stands.
+    pub fn key(&self) -> RecordKey {
+        let (partition, sort) = match self {
+            Self::History(row) => (row.player_id.as_str(), Some(row.sort_key())),
+            Self::Rejection(row) => (row.partition.as_str(), Some(row.sort_key())),
+            Self::Stats(row) => (row.player_id.as_str(), None),
+            Self::Progress(row) => (row.player_id.as_str(), None),
+        };
+        RecordKey { table: self.table(), partition: partition.to_owned(), sort }
+    }
+
+    /// About how many bytes the row takes in a table, names of attributes included; never less than
+    /// it really takes by more than a tenth.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::History(row) => row.size(),
+            Self::Rejection(row) => {
+                200 + row.partition.len()
+                    + 2 * row.command_id.as_str().len()
+                    + row.detail.len()
+                    + row.body.as_ref().map_or(0, String::len)
+            }
+            Self::Stats(row) => 160 + row.player_id.as_str().len() + resources_size(&row.totals.rewards),
+            Self::Progress(row) => {
+                80 + row.player_id.as_str().len()
+                    + row.tasks.iter().map(|task| 80 + task.task_id.as_str().len()).sum::<usize>()
+            }
+        }
+    }
+}
+
+/// About how many bytes amounts take in a row.
+pub fn resources_size(resources: &Resources) -> usize {
+    resources.iter().map(|(name, _)| name.as_str().len() + 12).sum()
+}
+
+/// A finished task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryRecord {
+    /// Whose task it was.
+    pub player_id: PlayerId,
+    /// The task.
+    pub task_id: TaskId,
+    /// What sort of work it was.
+    pub kind: Kind,
+    /// Its priority at the end.
+    pub priority: Priority,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it failed or was cancelled.
+    pub reason: Option<String>,
+    /// How often it failed.
+    pub attempts: u8,
+    /// What it was to do.
+    pub work: Work,
+    /// Units done of reported work.
+    pub units_done: u64,
+    /// When the command that queued it took effect.
+    pub enqueued_at: Timestamp,
+    /// When its last attempt started, for a task that was active at its end.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// Milliseconds from the last start to the end, pauses left out.
+    pub time_spent_ms: u64,
+    /// What it had paid.
+    #[serde(default)]
+    pub costs: Resources,
+    /// What of that was given back.
+    #[serde(default)]
+    pub refunded: Resources,
+    /// What was credited.
+    #[serde(default)]
+    pub rewards: Resources,
+    /// What of rewards or refunds was lost at the limit of a balance.
+    #[serde(default)]
+    pub lost: Resources,
+}
+
+impl HistoryRecord {
+    /// `finishedAt#taskId`: newest last, in the order of the clock.
+    pub fn sort_key(&self) -> String {
+        format!("{}#{}", self.finished_at, self.task_id)
+    }
+
+    fn size(&self) -> usize {
+        320 + self.player_id.as_str().len()
+            + 2 * self.task_id.as_str().len()
+            + self.kind.as_str().len()
+            + self.reason.as_ref().map_or(0, String::len)
+            + [&self.costs, &self.refunded, &self.rewards, &self.lost].into_iter().map(resources_size).sum::<usize>()
+    }
+}
+
+/// A refused command, or malformed input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RejectionRecord {
+    /// The player, or `unknown#<hex digit>` where the input names none.
+    #[serde(rename = "playerId")]
+    pub partition: String,
+    /// When its event was sent.
+    pub received_at: Timestamp,
+    /// The command, by its own name or by its message's.
+    pub command_id: CommandId,
+    /// The stable code.
+    pub reason: Reason,
+    /// What was refused and what would have been allowed.
+    pub detail: String,
+    /// The command's `type`, where it was understood.
+    #[serde(rename = "type")]
+    pub command_type: Option<String>,
+    /// The task that the command names, where it was understood and names one.
+    pub task_id: Option<TaskId>,
+    /// Malformed input as it came.
+    pub body: Option<String>,
+}
+
+impl RejectionRecord {
+    /// `receivedAt#commandId`: newest last.
+    pub fn sort_key(&self) -> String {
+        format!("{}#{}", self.received_at, self.command_id)
+    }
+}
+
+/// A player's totals as of a version of the queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatsRecord {
+    /// The player.
+    pub player_id: PlayerId,
+    /// The queue's version.
+    pub version: u64,
+    /// When that version took effect.
+    pub as_of: Timestamp,
+    /// The totals.
+    pub totals: Totals,
+}
+
+/// Units done of a player's active reported tasks, between milestones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgressRecord {
+    /// The player.
+    pub player_id: PlayerId,
+    /// The version of the queue that this adds to.
+    pub version: u64,
+    /// The tasks.
+    pub tasks: Vec<TaskProgress>,
+}
+
+/// Units done of one attempt of a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskProgress {
+    /// The task.
+    pub task_id: TaskId,
+    /// When the attempt started: progress of an earlier attempt says nothing of this one.
+    pub started_at: Timestamp,
+    /// How often the task had failed before, likewise.
+    pub attempts: u8,
+    /// Units done.
+    pub units_done: u64,
+}

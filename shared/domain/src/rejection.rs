@@ -1,0 +1,87 @@
+//! Why a command was refused.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+/// A stable code for each way to be refused. New reasons go to the end: rows store the position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The task id is unfinished here, remembered as finished, or twice in the command.
+    DuplicateTask,
+    /// More unfinished tasks than `maxTasks`, or more bytes than a queue may have.
+    QueueFull,
+    /// No unfinished task of this id is here.
+    UnknownTask,
+    /// No queue of this player exists (reads only).
+    UnknownPlayer,
+    /// The task is pending, and the command is for active ones.
+    TaskNotActive,
+    /// The task is active, and the command is for pending ones.
+    TaskNotPending,
+    /// Progress was reported of timed work, which ends by the server's clock alone.
+    NotReportedWork,
+    /// The report was sent before the task's current attempt started.
+    StaleReport,
+    /// A prerequisite is no task of this queue, earlier one of the command, or remembered finished one.
+    UnknownPrerequisite,
+    /// A prerequisite is remembered as failed or cancelled.
+    PrerequisiteFailed,
+    /// Timed work beyond seven days.
+    QueueTooLong,
+    /// The input could not be understood: no JSON, wrong fields, a value that is not allowed.
+    Malformed,
+    /// More different resources than a queue may hold balances of.
+    TooManyResources,
+}
+
+impl Reason {
+    /// The code as it stands in answers and rows.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DuplicateTask => "duplicate_task",
+            Self::QueueFull => "queue_full",
+            Self::UnknownTask => "unknown_task",
+            Self::UnknownPlayer => "unknown_player",
+            Self::TaskNotActive => "task_not_active",
+            Self::TaskNotPending => "task_not_pending",
+            Self::NotReportedWork => "not_reported_work",
+            Self::StaleReport => "stale_report",
+            Self::UnknownPrerequisite => "unknown_prerequisite",
+            Self::PrerequisiteFailed => "prerequisite_failed",
+            Self::QueueTooLong => "queue_too_long",
+            Self::Malformed => "malformed",
+            Self::TooManyResources => "too_many_resources",
+        }
+    }
+}
+
+/// A refusal: the code for programs, and a sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// The stable code.
+    pub reason: Reason,
+    /// What was refused and what would have been allowed.
+    pub detail: Cow<'static, str>,
+}
+
+impl Rejection {
+    /// A refusal for `reason`, explained by `detail`.
+    pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_in_json_is_the_code_in_text() {
+        for reason in [Reason::DuplicateTask, Reason::QueueTooLong, Reason::Malformed, Reason::TooManyResources] {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+        }
+    }
+}

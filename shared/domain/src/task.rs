@@ -1,0 +1,310 @@
+//! What a task is asked to be ([`TaskSpec`]), and what it is while unfinished ([`Task`]).
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::{
+    ids::{Kind, TaskId},
+    parse::bounded,
+    resources::Resources,
+    time::Timestamp,
+};
+
+/// Longest timed work, in milliseconds: one day.
+pub const MAX_DURATION_MS: u64 = 86_400_000;
+/// Most units of reported work.
+pub const MAX_UNITS: u64 = 1_000_000_000;
+/// Most retries of a task.
+pub const MAX_RETRIES: u64 = 10;
+/// Longest first retry delay, and longest delay after doubling, in milliseconds: one hour.
+pub const MAX_RETRY_DELAY_MS: u64 = 3_600_000;
+/// Most prerequisites, costs or rewards of a task.
+pub const MAX_TASK_LIST: usize = 20;
+
+/// What is served first. The order of the variants is the order of urgency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// After everything else.
+    Low,
+    /// What a task has that names no priority.
+    #[default]
+    Normal,
+    /// Before `normal`.
+    High,
+    /// Before everything else.
+    Critical,
+}
+
+impl Priority {
+    /// The priority as it stands in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What has to happen for a task to complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Work {
+    /// Finishes by the server's clock, so many milliseconds (1 to one day) after its start.
+    DurationMs(u64),
+    /// Finishes when so many units (1 to a billion) have been reported done.
+    Units(u64),
+}
+
+/// A task as a command asks for it. See the fields for what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TaskSpec {
+    /// Names the task within its queue; no unfinished or remembered task may have the same.
+    pub task_id: TaskId,
+    /// What sort of work it is.
+    pub kind: Kind,
+    /// `low`, `normal` (where left out), `high` or `critical`.
+    #[serde(default)]
+    pub priority: Priority,
+    /// `{"durationMs": 1 to 86,400,000}` or `{"units": 1 to 1,000,000,000}`.
+    #[serde(deserialize_with = "work")]
+    pub work: Work,
+    /// Does not start before this time.
+    #[serde(default)]
+    pub not_before: Option<Timestamp>,
+    /// Does not start before all of these have completed; at most 20.
+    #[serde(default, deserialize_with = "prerequisites")]
+    pub prerequisites: Vec<TaskId>,
+    /// Deducted at the first start, which waits until the balances cover them; at most 20.
+    #[serde(default, deserialize_with = "task_resources")]
+    pub costs: Resources,
+    /// Credited at the completion; at most 20.
+    #[serde(default, deserialize_with = "task_resources")]
+    pub rewards: Resources,
+    /// How often it goes back to pending after a failure: 0 to 10, 3 where left out.
+    #[serde(default = "default_retries", deserialize_with = "retries")]
+    pub max_retries: u8,
+    /// The delay of the first retry in milliseconds, doubled for each further one: 0 to 3,600,000,
+    /// 1000 where left out.
+    #[serde(default = "default_retry_delay", deserialize_with = "retry_delay")]
+    pub retry_delay_ms: u32,
+}
+
+fn default_retries() -> u8 {
+    3
+}
+
+fn default_retry_delay() -> u32 {
+    1000
+}
+
+fn retries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    bounded(deserializer, 0, MAX_RETRIES).map(|n| n as u8)
+}
+
+fn retry_delay<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    bounded(deserializer, 0, MAX_RETRY_DELAY_MS).map(|n| n as u32)
+}
+
+fn work<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Work, D::Error> {
+    fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+        bounded(deserializer, 1, MAX_DURATION_MS).map(Some)
+    }
+    fn units<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+        bounded(deserializer, 1, MAX_UNITS).map(Some)
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Raw {
+        #[serde(default, deserialize_with = "duration")]
+        duration_ms: Option<u64>,
+        #[serde(default, deserialize_with = "units")]
+        units: Option<u64>,
+    }
+    match Raw::deserialize(deserializer)? {
+        Raw { duration_ms: Some(ms), units: None } => Ok(Work::DurationMs(ms)),
+        Raw { duration_ms: None, units: Some(units) } => Ok(Work::Units(units)),
+        Raw { duration_ms: Some(_), units: Some(_) } => {
+            Err(de::Error::custom("both `durationMs` and `units` are given; allowed: one of them"))
+        }
+        Raw { .. } => Err(de::Error::custom("neither `durationMs` nor `units` is given; allowed: one of them")),
+    }
+}
+
+fn prerequisites<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<TaskId>, D::Error> {
+    let ids = Vec::<TaskId>::deserialize(deserializer)?;
+    at_most(ids.len(), MAX_TASK_LIST, "prerequisites")?;
+    Ok(ids)
+}
+
+fn task_resources<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Resources, D::Error> {
+    let resources = Resources::deserialize(deserializer)?;
+    at_most(resources.len(), MAX_TASK_LIST, "resources")?;
+    Ok(resources)
+}
+
+pub(crate) fn at_most<E: de::Error>(found: usize, max: usize, what: &str) -> Result<(), E> {
+    if found > max {
+        return Err(E::custom(format!("{found} {what} are given; allowed: at most {max}")));
+    }
+    Ok(())
+}
+
+/// Where an unfinished task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Waits for its start.
+    Pending,
+    /// Occupies a slot.
+    Active {
+        /// When the current attempt started.
+        started_at: Timestamp,
+        /// How long the queue has been paused since then, in milliseconds, ended pauses only.
+        paused_ms: u64,
+    },
+}
+
+/// An unfinished task of a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Names the task within its queue.
+    pub id: TaskId,
+    /// What sort of work it is.
+    pub kind: Kind,
+    /// What is served first.
+    pub priority: Priority,
+    /// What has to happen for it to complete.
+    pub work: Work,
+    /// Units reported done; 0 for timed work.
+    pub units_done: u64,
+    /// Does not start before this time.
+    pub not_before: Option<Timestamp>,
+    /// The prerequisites that have not completed yet. All are unfinished tasks of the same queue: a
+    /// completed one is taken out at once, so that the queue may forget it.
+    pub waiting_for: Vec<TaskId>,
+    /// Deducted at the first start.
+    pub costs: Resources,
+    /// Credited at the completion.
+    pub rewards: Resources,
+    /// How often it may go back to pending after a failure.
+    pub max_retries: u8,
+    /// The delay of the first retry, in milliseconds.
+    pub retry_delay_ms: u32,
+    /// How often it has failed.
+    pub attempts: u8,
+    /// Whether the costs have been deducted.
+    pub paid: bool,
+    /// When the command that queued it took effect.
+    pub enqueued_at: Timestamp,
+    /// Where it stands.
+    pub state: State,
+}
+
+impl Task {
+    /// A pending task as asked for, waiting for those of its prerequisites that `waiting_for` names.
+    pub fn new(spec: &TaskSpec, waiting_for: Vec<TaskId>, enqueued_at: Timestamp) -> Self {
+        Self {
+            id: spec.task_id.clone(),
+            kind: spec.kind.clone(),
+            priority: spec.priority,
+            work: spec.work,
+            units_done: 0,
+            not_before: spec.not_before,
+            waiting_for,
+            costs: spec.costs.clone(),
+            rewards: spec.rewards.clone(),
+            max_retries: spec.max_retries,
+            retry_delay_ms: spec.retry_delay_ms,
+            attempts: 0,
+            paid: spec.costs.is_empty(),
+            enqueued_at,
+            state: State::Pending,
+        }
+    }
+
+    /// Whether the task occupies a slot.
+    pub fn is_active(&self) -> bool {
+        matches!(self.state, State::Active { .. })
+    }
+
+    /// When the current attempt started, for an active task.
+    pub fn started_at(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Active { started_at, .. } => Some(started_at),
+            State::Pending => None,
+        }
+    }
+
+    /// When an active timed task completes, were the queue never paused again.
+    pub fn finish_at(&self) -> Option<Timestamp> {
+        match (self.state, self.work) {
+            (State::Active { started_at, paused_ms }, Work::DurationMs(ms)) => Some(started_at + paused_ms + ms),
+            _ => None,
+        }
+    }
+
+    /// Whether all units of reported work are done.
+    pub fn is_full(&self) -> bool {
+        matches!(self.work, Work::Units(units) if self.units_done >= units)
+    }
+
+    /// Milliseconds of work between the current start and `now`, pauses that have ended left out.
+    pub fn active_ms(&self, now: Timestamp) -> u64 {
+        match self.state {
+            State::Active { started_at, paused_ms } => now.millis_since(started_at).saturating_sub(paused_ms),
+            State::Pending => 0,
+        }
+    }
+
+    /// The quarter that `units_done` of reported work lies in, 0 to 4; crossing one is a milestone.
+    pub fn quarter(&self, units_done: u64) -> u64 {
+        match self.work {
+            Work::Units(units) => 4 * units_done / units.max(1),
+            Work::DurationMs(_) => 0,
+        }
+    }
+
+    /// How long the task waits after its `attempts`-th failure (1 for the first), in milliseconds:
+    /// the first delay doubled for each further one, at most one hour.
+    pub fn retry_delay(&self, attempts: u8) -> u64 {
+        let factor = 1_u64.checked_shl(u32::from(attempts.saturating_sub(1))).unwrap_or(u64::MAX);
+        u64::from(self.retry_delay_ms).saturating_mul(factor).min(MAX_RETRY_DELAY_MS)
+    }
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// All its work was done; the rewards were credited.
+    Completed,
+    /// It failed more often than it had retries.
+    Failed,
+    /// It was cancelled: by a command, or with a prerequisite.
+    Cancelled,
+}
+
+impl Outcome {
+    /// The outcome as it stands in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// A finished task as its queue remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finished {
+    /// The task.
+    pub task_id: TaskId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it ended.
+    pub finished_at: Timestamp,
+}

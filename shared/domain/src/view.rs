@@ -1,0 +1,243 @@
+//! A queue as of now, the way readers see it.
+
+use std::cmp::Reverse;
+
+use serde::{Serialize, Serializer};
+
+use crate::{
+    event::Event,
+    ids::{Kind, PlayerId, TaskId},
+    queue::{Queue, Totals},
+    resources::Resources,
+    task::{Finished, Priority, Task, Work},
+    time::Timestamp,
+};
+
+/// A queue as of a moment. Making one writes nothing.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueView {
+    /// The owner.
+    pub player_id: PlayerId,
+    /// The version of the last commit.
+    pub version: u64,
+    /// The moment.
+    pub as_of: Timestamp,
+    /// `running` or `paused`.
+    pub status: Status,
+    /// How many tasks may be active at once.
+    pub slots: u8,
+    /// How many tasks may be unfinished at once.
+    pub max_tasks: u16,
+    /// What the player holds.
+    pub balances: Resources,
+    /// What became of all tasks.
+    pub totals: Totals,
+    /// Active tasks, then pending ones in the order in which they would start.
+    pub tasks: Vec<TaskView>,
+    /// Remembered finished tasks, newest first.
+    pub recent: Vec<Finished>,
+}
+
+/// Whether time passes in a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It does.
+    Running,
+    /// Timed work stands still, and nothing starts or completes.
+    Paused,
+}
+
+/// Whether a task occupies a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StateView {
+    /// It does.
+    Active,
+    /// It waits.
+    Pending,
+}
+
+/// What a pending task waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BlockedBy {
+    /// A free slot.
+    Slot,
+    /// Its `notBefore`, or the delay of its retry.
+    NotBefore,
+    /// Tasks that have yet to complete.
+    Prerequisites,
+    /// Balances that cover its costs.
+    Costs,
+    /// The end of the pause.
+    Paused,
+}
+
+/// An unfinished task as of a moment. What does not apply is left out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskView {
+    /// The task.
+    pub task_id: TaskId,
+    /// What sort of work it is.
+    pub kind: Kind,
+    /// What is served first.
+    pub priority: Priority,
+    /// `active` or `pending`.
+    pub state: StateView,
+    /// How often it has failed.
+    pub attempts: u8,
+    /// How much of the work is done, 0 to 1; of active tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Fraction>,
+    /// Units done; of active reported tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units_done: Option<u64>,
+    /// When the current attempt started; of active tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it completes; of active timed tasks, while the queue is running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_at: Option<Timestamp>,
+    /// When it would complete if no command came any more and reported work never ended; left out
+    /// where that is never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_finish_at: Option<Timestamp>,
+    /// What it waits for; of pending tasks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocked_by: Vec<BlockedBy>,
+}
+
+/// A number from 0 to 1, kept in thousandths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fraction(u64);
+
+impl Fraction {
+    /// `part` of `whole`, rounded down: only all of it is 1.
+    pub fn of(part: u64, whole: u64) -> Self {
+        Self(part.min(whole).saturating_mul(1000) / whole.max(1))
+    }
+}
+
+impl Serialize for Fraction {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0 as f64 / 1000.0)
+    }
+}
+
+impl QueueView {
+    /// The queue as of `now`, which may be later than the last commit.
+    pub fn new(queue: &Queue, now: Timestamp) -> Self {
+        let mut queue = queue.clone();
+        queue.advance(now, &mut Vec::new());
+        let forecast = Forecast::of(&queue);
+        let order = forecast.starts_when_resumed(&queue);
+        let mut tasks: Vec<&Task> = queue.tasks.iter().collect();
+        // Stable: active tasks stand in queue order.
+        tasks.sort_by_key(|task| match task.is_active() {
+            true => (0, 0, Reverse(Priority::Low)),
+            false => {
+                let place = order.iter().position(|started| *started == task.id);
+                (1, place.unwrap_or(usize::MAX), Reverse(task.priority))
+            }
+        });
+        Self {
+            player_id: queue.player_id.clone(),
+            version: queue.version,
+            as_of: queue.advanced_to,
+            status: if queue.is_paused() { Status::Paused } else { Status::Running },
+            slots: queue.slots,
+            max_tasks: queue.max_tasks,
+            balances: queue.balances.clone(),
+            totals: queue.totals.clone(),
+            tasks: tasks.into_iter().map(|task| TaskView::new(&queue, task, &forecast)).collect(),
+            recent: queue.recent.iter().rev().cloned().collect(),
+        }
+    }
+}
+
+impl TaskView {
+    fn new(queue: &Queue, task: &Task, forecast: &Forecast) -> Self {
+        let now = queue.advanced_to;
+        let active = task.is_active();
+        let standing = queue.paused_at.unwrap_or(now);
+        let progress = match task.work {
+            Work::DurationMs(ms) => Fraction::of(task.active_ms(standing), ms),
+            Work::Units(units) => Fraction::of(task.units_done, units),
+        };
+        let reported = matches!(task.work, Work::Units(_));
+        Self {
+            task_id: task.id.clone(),
+            kind: task.kind.clone(),
+            priority: task.priority,
+            state: if active { StateView::Active } else { StateView::Pending },
+            attempts: task.attempts,
+            progress: active.then_some(progress),
+            units_done: (active && reported).then_some(task.units_done),
+            started_at: task.started_at(),
+            finish_at: task.finish_at().filter(|_| !queue.is_paused()),
+            estimated_finish_at: forecast.finish_at(&task.id),
+            blocked_by: if active { Vec::new() } else { blocked_by(queue, task) },
+        }
+    }
+}
+
+fn blocked_by(queue: &Queue, task: &Task) -> Vec<BlockedBy> {
+    [
+        (queue.is_paused(), BlockedBy::Paused),
+        (task.not_before.is_some_and(|at| at > queue.advanced_to), BlockedBy::NotBefore),
+        (!task.waiting_for.is_empty(), BlockedBy::Prerequisites),
+        (!task.paid && !queue.balances.covers(&task.costs), BlockedBy::Costs),
+        (queue.active() >= usize::from(queue.slots), BlockedBy::Slot),
+    ]
+    .into_iter()
+    .filter_map(|(blocked, by)| blocked.then_some(by))
+    .collect()
+}
+
+/// What would happen if no command came any more: the queue itself, advanced to the end of its timed work.
+struct Forecast {
+    starts: Vec<TaskId>,
+    finishes: Vec<(TaskId, Timestamp)>,
+}
+
+impl Forecast {
+    fn of(queue: &Queue) -> Self {
+        let mut events = Vec::new();
+        queue.clone().advance(Timestamp::from_millis(u64::MAX), &mut events);
+        let mut forecast = Self { starts: Vec::new(), finishes: Vec::new() };
+        for event in events {
+            match event {
+                Event::TaskStarted { task_id, .. } => forecast.starts.push(task_id),
+                Event::TaskFinished(record) => forecast.finishes.push((record.task_id, record.finished_at)),
+                _ => {}
+            }
+        }
+        forecast
+    }
+
+    /// The order of starts; of a paused queue, were it resumed now.
+    fn starts_when_resumed(&self, queue: &Queue) -> Vec<TaskId> {
+        if !queue.is_paused() {
+            return self.starts.clone();
+        }
+        let (mut resumed, mut events) = (queue.clone(), Vec::new());
+        resumed.resume(queue.advanced_to, &mut events);
+        resumed.fill(queue.advanced_to, &mut events);
+        resumed.advance(Timestamp::from_millis(u64::MAX), &mut events);
+        let started = events.into_iter().filter_map(|event| match event {
+            Event::TaskStarted { task_id, .. } => Some(task_id),
+            _ => None,
+        });
+        started.collect()
+    }
+
+    fn finish_at(&self, id: &TaskId) -> Option<Timestamp> {
+        self.finishes.iter().find(|(finished, _)| finished == id).map(|(_, at)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,361 @@
+//! A queue the slow and simple way, from the rules alone: it lives millisecond by millisecond,
+//! counts the milliseconds that each task has worked, and remembers everything for ever.
+
+use std::collections::BTreeMap;
+
+use millrace_domain::{
+    Command, Delivery, MAX_AMOUNT, Priority, Reason, Resources, TaskId, TaskSpec, Work, task::Outcome,
+};
+
+use crate::support::{BEGINNING, Step};
+
+/// Milliseconds after the beginning.
+pub type Moment = u64;
+type Amounts = BTreeMap<String, u64>;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelTask {
+    pub spec: TaskSpec,
+    pub priority: Priority,
+    pub attempts: u8,
+    pub units_done: u64,
+    pub paid: bool,
+    pub enqueued_at: Moment,
+    /// Not before this moment, by the spec or by the last retry.
+    pub wait_until: Moment,
+    /// When the current attempt started, for an active task.
+    pub started_at: Option<Moment>,
+    /// Milliseconds that the current attempt has worked.
+    pub worked: u64,
+}
+
+/// A task that has ended, and everything about its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelEnd {
+    pub task_id: TaskId,
+    pub outcome: Outcome,
+    pub reason: Option<String>,
+    pub at: Moment,
+    pub worked: u64,
+    pub attempts: u8,
+    pub units_done: u64,
+    pub started_at: Option<Moment>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModelVerdict {
+    Applied,
+    Rejected(Reason),
+    Duplicate(Option<Reason>),
+}
+
+#[derive(Debug)]
+pub struct Model {
+    pub now: Moment,
+    pub paused: bool,
+    pub slots: usize,
+    pub max_tasks: usize,
+    pub balances: Amounts,
+    pub tasks: Vec<ModelTask>,
+    pub ended: Vec<ModelEnd>,
+    /// Every start: which task, when.
+    pub starts: Vec<(TaskId, Moment)>,
+    pub time_spent: u64,
+    pub rewards: Amounts,
+    decided: BTreeMap<String, Option<Reason>>,
+    last_place: Option<(u128, u16)>,
+}
+
+impl Model {
+    pub fn new() -> Self {
+        Self {
+            now: 0,
+            paused: false,
+            slots: 1,
+            max_tasks: 50,
+            balances: Amounts::new(),
+            tasks: Vec::new(),
+            ended: Vec::new(),
+            starts: Vec::new(),
+            time_spent: 0,
+            rewards: Amounts::new(),
+            decided: BTreeMap::new(),
+            last_place: None,
+        }
+    }
+
+    /// Takes one step; only deliveries have a verdict. A tick lets time pass to `now`.
+    pub fn take(&mut self, step: &Step) -> Option<ModelVerdict> {
+        let now = step.now().as_millis() - BEGINNING;
+        match step {
+            Step::Tick { .. } => {
+                self.live_until(now);
+                None
+            }
+            Step::Deliver { delivery, .. } => Some(self.deliver(delivery, now)),
+        }
+    }
+
+    /// Lives on, one millisecond after the other.
+    pub fn live_until(&mut self, moment: Moment) {
+        while self.now < moment {
+            self.now += 1;
+            if self.paused {
+                continue;
+            }
+            for task in &mut self.tasks {
+                if task.started_at.is_some() {
+                    task.worked += 1;
+                }
+            }
+            self.complete_all(|task| task.spec.work == Work::DurationMs(task.worked));
+            self.start_tasks();
+        }
+    }
+
+    fn deliver(&mut self, delivery: &Delivery, now: Moment) -> ModelVerdict {
+        let name = delivery.command_id.to_string();
+        if let Some(reason) = self.decided.get(&name) {
+            return ModelVerdict::Duplicate(*reason);
+        }
+        let place = delivery.position.map(|place| (place.sequence, place.index));
+        if let (Some(place), Some(last)) = (place, self.last_place)
+            && place <= last
+        {
+            return ModelVerdict::Duplicate(None);
+        }
+        let sent = delivery.sent_at.as_millis() - BEGINNING;
+        self.live_until(sent.min(now));
+        let refused = self.execute(&delivery.command, sent).err();
+        self.start_tasks();
+        self.decided.insert(name, refused);
+        if place.is_some() {
+            self.last_place = place;
+        }
+        match refused {
+            Some(reason) => ModelVerdict::Rejected(reason),
+            None => ModelVerdict::Applied,
+        }
+    }
+
+    fn execute(&mut self, command: &Command, sent: Moment) -> Result<(), Reason> {
+        match command {
+            Command::EnqueueTasks { tasks } => self.enqueue(tasks)?,
+            Command::ReportProgress { task_id, units_done } => {
+                let at = self.find(task_id)?;
+                let task = &mut self.tasks[at];
+                let Work::Units(units) = task.spec.work else { return Err(Reason::NotReportedWork) };
+                let started_at = task.started_at.ok_or(Reason::TaskNotActive)?;
+                if sent < started_at {
+                    return Err(Reason::StaleReport);
+                }
+                task.units_done = task.units_done.max((*units_done).min(units));
+                self.complete_reported();
+            }
+            Command::FailTask { task_id, reason } => {
+                let at = self.find(task_id)?;
+                if self.tasks[at].started_at.is_none() {
+                    return Err(Reason::TaskNotActive);
+                }
+                self.fail(at, reason);
+            }
+            Command::CancelTask { task_id } => {
+                let at = self.find(task_id)?;
+                self.end(at, Outcome::Cancelled, Some("cancelled"));
+                self.cancel_the_hopeless();
+            }
+            Command::SetPriority { task_id, priority } => {
+                let at = self.find(task_id)?;
+                self.tasks[at].priority = *priority;
+            }
+            Command::MoveToFront { task_id } => {
+                let at = self.find(task_id)?;
+                if self.tasks[at].started_at.is_some() {
+                    return Err(Reason::TaskNotPending);
+                }
+                let task = self.tasks.remove(at);
+                let first = self.tasks.iter().position(|other| other.priority == task.priority).unwrap_or(at);
+                // Behind all of its priority already: it stays where it is.
+                self.tasks.insert(first.min(at), task);
+            }
+            Command::PauseQueue => self.paused = true,
+            Command::ResumeQueue => {
+                self.paused = false;
+                self.complete_reported();
+            }
+            Command::ClearQueue => {
+                while !self.tasks.is_empty() {
+                    self.end(0, Outcome::Cancelled, Some("queue_cleared"));
+                }
+            }
+            Command::GrantResources { resources } => credit(&mut self.balances, resources),
+            Command::ConfigureQueue { slots, max_tasks } => {
+                self.slots = slots.map_or(self.slots, usize::from);
+                self.max_tasks = max_tasks.map_or(self.max_tasks, usize::from);
+            }
+            other => panic!("a command that the model does not know: {other:?}"),
+        }
+        Ok(())
+    }
+
+    fn enqueue(&mut self, specs: &[TaskSpec]) -> Result<(), Reason> {
+        if self.tasks.len() + specs.len() > self.max_tasks {
+            return Err(Reason::QueueFull);
+        }
+        let mut known: Vec<TaskId> = self.tasks.iter().map(|task| task.spec.task_id.clone()).collect();
+        let remembered: Vec<ModelEnd> = self.ended.iter().rev().take(64).cloned().collect();
+        let end_of = |id: &TaskId| remembered.iter().find(|end| end.task_id == *id).map(|end| end.outcome);
+        for spec in specs {
+            if known.contains(&spec.task_id) || end_of(&spec.task_id).is_some() {
+                return Err(Reason::DuplicateTask);
+            }
+            if spec.prerequisites.iter().any(|id| !known.contains(id) && end_of(id).is_none()) {
+                return Err(Reason::UnknownPrerequisite);
+            }
+            if spec.prerequisites.iter().any(|id| end_of(id).is_some_and(|outcome| outcome != Outcome::Completed)) {
+                return Err(Reason::PrerequisiteFailed);
+            }
+            known.push(spec.task_id.clone());
+        }
+        let duration = |spec: &TaskSpec| match spec.work {
+            Work::DurationMs(duration) => duration,
+            Work::Units(_) => 0,
+        };
+        let total: u64 = self.tasks.iter().map(|task| &task.spec).chain(specs).map(duration).sum();
+        if total > 7 * 24 * 60 * 60 * 1_000 {
+            return Err(Reason::QueueTooLong);
+        }
+        for spec in specs {
+            self.tasks.push(ModelTask {
+                spec: spec.clone(),
+                priority: spec.priority,
+                attempts: 0,
+                units_done: 0,
+                paid: false,
+                enqueued_at: self.now,
+                wait_until: spec.not_before.map_or(0, |at| at.as_millis().saturating_sub(BEGINNING)),
+                started_at: None,
+                worked: 0,
+            });
+        }
+        Ok(())
+    }
+
+    fn find(&self, id: &TaskId) -> Result<usize, Reason> {
+        self.tasks.iter().position(|task| task.spec.task_id == *id).ok_or(Reason::UnknownTask)
+    }
+
+    /// Starts one task after the other, until no slot is free or nobody may start.
+    fn start_tasks(&mut self) {
+        while !self.paused && self.tasks.iter().filter(|task| task.started_at.is_some()).count() < self.slots {
+            let may_start: Vec<usize> = (0..self.tasks.len()).filter(|at| self.may_start(&self.tasks[*at])).collect();
+            let Some(highest) = may_start.iter().map(|at| self.tasks[*at].priority).max() else { return };
+            let first = may_start.into_iter().find(|at| self.tasks[*at].priority == highest);
+            let task = &mut self.tasks[first.expect("one has the highest priority")];
+            if !task.paid {
+                task.paid = true;
+                for (name, amount) in task.spec.costs.iter() {
+                    *self.balances.entry(name.to_string()).or_default() -= amount;
+                }
+            }
+            task.started_at = Some(self.now);
+            task.worked = 0;
+            task.units_done = 0;
+            self.starts.push((task.spec.task_id.clone(), self.now));
+        }
+    }
+
+    fn may_start(&self, task: &ModelTask) -> bool {
+        let completed =
+            |id: &TaskId| self.ended.iter().any(|end| end.task_id == *id && end.outcome == Outcome::Completed);
+        task.started_at.is_none()
+            && task.wait_until <= self.now
+            && task.spec.prerequisites.iter().all(completed)
+            && (task.paid || task.spec.costs.iter().all(|(name, cost)| held(&self.balances, name.as_str()) >= cost))
+    }
+
+    fn complete_reported(&mut self) {
+        if !self.paused {
+            self.complete_all(|task| task.spec.work == Work::Units(task.units_done));
+        }
+    }
+
+    /// Completes the active tasks whose work is done, in queue order.
+    fn complete_all(&mut self, is_done: impl Fn(&ModelTask) -> bool) {
+        while let Some(at) = self.tasks.iter().position(|task| task.started_at.is_some() && is_done(task)) {
+            self.end(at, Outcome::Completed, None);
+        }
+    }
+
+    fn fail(&mut self, at: usize, reason: &str) {
+        let task = &mut self.tasks[at];
+        task.attempts += 1;
+        if task.attempts > task.spec.max_retries {
+            self.end(at, Outcome::Failed, Some(reason));
+            self.cancel_the_hopeless();
+            return;
+        }
+        let mut delay = u64::from(task.spec.retry_delay_ms);
+        for _ in 1..task.attempts {
+            delay *= 2;
+        }
+        task.wait_until = self.now + delay.min(60 * 60 * 1_000);
+        task.started_at = None;
+        task.units_done = 0;
+        task.worked = 0;
+    }
+
+    /// Cancels whoever waits for a task that has ended without completing, until nobody does.
+    fn cancel_the_hopeless(&mut self) {
+        let lost = |ended: &[ModelEnd], id: &TaskId| {
+            ended.iter().any(|end| end.task_id == *id && end.outcome != Outcome::Completed)
+        };
+        let hopeless = |model: &Self| {
+            model.tasks.iter().position(|task| task.spec.prerequisites.iter().any(|id| lost(&model.ended, id)))
+        };
+        while let Some(at) = hopeless(self) {
+            self.end(at, Outcome::Cancelled, Some("prerequisite_failed"));
+        }
+    }
+
+    fn end(&mut self, at: usize, outcome: Outcome, reason: Option<&str>) {
+        let task = self.tasks.remove(at);
+        match outcome {
+            Outcome::Completed => {
+                let before = self.balances.clone();
+                credit(&mut self.balances, &task.spec.rewards);
+                for (name, amount) in &self.balances {
+                    *self.rewards.entry(name.clone()).or_default() += amount - held(&before, name);
+                }
+                self.time_spent += task.worked;
+            }
+            Outcome::Cancelled if task.paid => credit(&mut self.balances, &task.spec.costs),
+            Outcome::Cancelled | Outcome::Failed => {}
+        }
+        self.ended.push(ModelEnd {
+            task_id: task.spec.task_id,
+            outcome,
+            reason: reason.map(str::to_owned),
+            at: self.now,
+            worked: task.worked,
+            attempts: task.attempts,
+            units_done: task.units_done,
+            started_at: task.started_at,
+        });
+    }
+
+    pub fn count(&self, outcome: Outcome) -> u64 {
+        self.ended.iter().filter(|end| end.outcome == outcome).count() as u64
+    }
+}
+
+pub fn held(amounts: &Amounts, name: &str) -> u64 {
+    amounts.get(name).copied().unwrap_or(0)
+}
+
+fn credit(balances: &mut Amounts, resources: &Resources) {
+    for (name, amount) in resources.iter() {
+        let balance = balances.entry(name.to_string()).or_default();
+        *balance = (*balance + amount).min(MAX_AMOUNT);
+    }
+}

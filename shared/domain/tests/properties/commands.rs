@@ -1,0 +1,124 @@
+//! Commands that change nothing, and progress that is not worth a write.
+
+use millrace_domain::{
+    Change, Command, Verdict, Work,
+    codec::encode,
+    record::{ProgressRecord, TaskProgress},
+};
+use proptest::{collection::vec, prelude::*};
+
+use crate::{
+    CENTURY, any_steps, effective,
+    support::{Step, config, new_queue, player, take, time},
+};
+
+proptest! {
+    #![proptest_config(config(250))]
+
+    #[test]
+    fn a_repeated_command_changes_nothing(steps in any_steps()) {
+        let mut queue = new_queue();
+        let mut verdicts = Vec::new();
+        for step in &steps {
+            let outcome = take(&mut queue, step);
+            let (Step::Deliver { delivery, now }, Some(verdict)) = (step, outcome.verdict) else { continue };
+            let known = match verdict {
+                Verdict::Applied => None,
+                Verdict::Rejected(rejection) => Some(rejection.reason),
+                Verdict::Duplicate(known) => known,
+            };
+            verdicts.push((delivery, known));
+            let before = encode(&queue);
+            let repeated = Step::Deliver { delivery: delivery.clone(), now: *now + 5_000 };
+            let outcome = take(&mut queue, &repeated);
+            prop_assert_eq!(outcome.verdict, Some(Verdict::Duplicate(known)));
+            prop_assert_eq!((outcome.change, outcome.events.len()), (Change::Nothing, 0));
+            prop_assert_eq!(encode(&queue), before);
+        }
+        let before = encode(&queue);
+        for (delivery, known) in verdicts {
+            let repeated = Step::Deliver { delivery: delivery.clone(), now: time(CENTURY) };
+            prop_assert_eq!(take(&mut queue, &repeated).verdict, Some(Verdict::Duplicate(known)));
+        }
+        prop_assert_eq!(encode(&queue), before);
+    }
+
+    #[test]
+    fn a_refused_command_changes_nothing_but_what_is_remembered(steps in any_steps()) {
+        let mut queue = new_queue();
+        for step in &steps {
+            let mut expected = queue.clone();
+            let outcome = take(&mut queue, step);
+            if let Some(Verdict::Rejected(_)) = outcome.verdict {
+                let mut events = Vec::new();
+                expected.advance(effective(&expected, step), &mut events);
+                prop_assert_eq!(expected.memory.len() + 1, queue.memory.len());
+                expected.memory = queue.memory.clone();
+                expected.active_at = queue.active_at;
+                prop_assert_eq!(&expected, &queue);
+                prop_assert_eq!(events, outcome.events);
+            }
+        }
+    }
+
+    #[test]
+    fn what_needs_no_write_has_decided_nothing(steps in any_steps()) {
+        let mut queue = new_queue();
+        for step in &steps {
+            let before = queue.clone();
+            let outcome = take(&mut queue, step);
+            if outcome.change == Change::Decided {
+                continue;
+            }
+            prop_assert!(outcome.events.is_empty());
+            let is_report =
+                matches!(step, Step::Deliver { delivery, .. } if matches!(delivery.command, Command::ReportProgress { .. }));
+            prop_assert!(is_report || outcome.verdict.is_none() || matches!(outcome.verdict, Some(Verdict::Duplicate(_))));
+            for (old, new) in before.tasks.iter().zip(&queue.tasks) {
+                prop_assert_eq!(old.quarter(old.units_done), new.quarter(new.units_done));
+                prop_assert!(old.units_done == new.units_done || outcome.change == Change::Progress);
+            }
+            let mut rest = queue.clone();
+            for (task, old) in rest.tasks.iter_mut().zip(&before.tasks) {
+                task.units_done = old.units_done;
+            }
+            (rest.memory, rest.advanced_to, rest.active_at) = (before.memory.clone(), before.advanced_to, before.active_at);
+            prop_assert_eq!(rest, before);
+        }
+    }
+
+    #[test]
+    fn merged_progress_never_lowers_units_and_never_crosses_a_milestone(
+        steps in any_steps(),
+        rows in vec((0..12_usize, 0..130_u64, 0..3_u8, any::<bool>()), 0..6),
+    ) {
+        let mut queue = new_queue();
+        steps.iter().for_each(|step| drop(take(&mut queue, step)));
+        let known = rows.into_iter().filter_map(|(at, units_done, attempts, of_this_attempt)| {
+            let task = queue.tasks.get(at)?;
+            let started_at = task.started_at().filter(|_| of_this_attempt).unwrap_or(time(1));
+            let attempts = if of_this_attempt { task.attempts } else { attempts };
+            Some(TaskProgress { task_id: task.id.clone(), started_at, attempts, units_done })
+        });
+        let row = ProgressRecord { player_id: player(), version: 0, tasks: known.collect() };
+        let mut merged = queue.clone();
+        merged.merge_progress(&row);
+        for (before, after) in queue.tasks.iter().zip(&merged.tasks) {
+            prop_assert!(after.units_done >= before.units_done);
+            prop_assert_eq!(before.quarter(before.units_done), after.quarter(after.units_done));
+            prop_assert_eq!(before.is_full(), after.is_full());
+            if let Work::Units(units) = after.work {
+                prop_assert!(after.units_done <= units);
+            } else {
+                prop_assert_eq!(after.units_done, 0);
+            }
+        }
+        let mut again = merged.clone();
+        again.merge_progress(&row);
+        prop_assert_eq!(&again, &merged, "merging twice is merging once");
+        for (task, before) in merged.tasks.iter_mut().zip(&queue.tasks) {
+            task.units_done = before.units_done;
+        }
+        prop_assert_eq!(merged, queue, "nothing but units is taken over");
+    }
+}

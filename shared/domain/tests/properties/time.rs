@@ -1,0 +1,141 @@
+//! How time passes, and what that costs.
+
+use millrace_domain::{
+    Event,
+    codec::encode,
+    task::Outcome,
+    view::{QueueView, StateView},
+};
+use proptest::{collection::vec, prelude::*};
+
+use crate::{
+    CENTURY, any_steps, effective, is_new,
+    mirror::moment,
+    support::{Step, config, new_queue, take, time},
+};
+
+proptest! {
+    #![proptest_config(config(250))]
+
+    #[test]
+    fn advancing_in_one_step_or_in_many_gives_the_same_queue(
+        steps in any_steps(),
+        cuts in vec(vec(0..=1_000_u64, 0..4), 1..20),
+    ) {
+        let (mut once, mut often) = (new_queue(), new_queue());
+        for (step, cuts) in steps.iter().zip(cuts.iter().cycle()) {
+            let mut events = Vec::new();
+            if is_new(&often, step) && matches!(step, Step::Deliver { .. }) {
+                let (from, to) = (often.advanced_to, effective(&often, step));
+                for cut in cuts {
+                    often.advance(from + to.millis_since(from) * cut / 1_000, &mut events);
+                }
+            }
+            let expected = take(&mut once, step);
+            let outcome = take(&mut often, step);
+            events.extend(outcome.events);
+            prop_assert_eq!(encode(&once), encode(&often));
+            prop_assert_eq!(expected.events, events);
+            prop_assert_eq!(expected.verdict, outcome.verdict);
+        }
+        let (mut one_step, mut events) = (once.clone(), Vec::new());
+        one_step.advance(once.advanced_to + CENTURY, &mut events);
+        let (mut many, mut others) = (once.clone(), Vec::new());
+        for gap in cuts.iter().flatten() {
+            let next = many.advanced_to + gap * gap;
+            many.advance(next, &mut others);
+        }
+        many.advance(once.advanced_to + CENTURY, &mut others);
+        prop_assert_eq!(encode(&one_step), encode(&many));
+        prop_assert_eq!(events, others);
+    }
+
+    #[test]
+    fn times_never_go_backwards(steps in any_steps()) {
+        let mut queue = new_queue();
+        let mut last = time(0);
+        for step in &steps {
+            let before = queue.advanced_to;
+            let outcome = take(&mut queue, step);
+            prop_assert!(queue.advanced_to >= before);
+            for at in outcome.events.iter().filter_map(moment) {
+                prop_assert!(at >= last && at <= queue.advanced_to, "{} after {}", at, last);
+                last = at;
+            }
+            let ends: Vec<_> = queue.recent.iter().map(|finished| finished.finished_at).collect();
+            prop_assert!(ends.is_sorted());
+            prop_assert!(queue.due_at().is_none_or(|due| due > queue.advanced_to), "what was due has happened");
+        }
+    }
+
+    #[test]
+    fn a_command_takes_effect_at_its_effective_time(steps in any_steps()) {
+        let mut queue = new_queue();
+        for step in &steps {
+            let Step::Deliver { delivery, .. } = step else { take(&mut queue, step); continue };
+            let (at, new) = (effective(&queue, step), is_new(&queue, step));
+            let before = queue.clone();
+            let outcome = take(&mut queue, step);
+            if !new {
+                prop_assert_eq!(&before, &queue);
+                continue;
+            }
+            prop_assert_eq!((queue.advanced_to, queue.active_at), (at, at));
+            for event in &outcome.events {
+                let by_the_command = match event {
+                    Event::TaskQueued { .. } | Event::QueuePaused { .. } | Event::QueueResumed { .. } => true,
+                    Event::MilestoneReached { .. } => true,
+                    Event::TaskFinished(record) => record.outcome != Outcome::Completed,
+                    _ => false,
+                };
+                prop_assert!(!by_the_command || moment(event) == Some(at), "{:?} by {:?}", event, delivery.command);
+            }
+        }
+    }
+
+    #[test]
+    fn the_cost_of_advancing_grows_with_what_is_due_and_not_with_the_time(steps in any_steps()) {
+        let mut queue = new_queue();
+        for step in &steps {
+            take(&mut queue, step);
+            let (mut near, mut far) = (queue.clone(), queue.clone());
+            let (mut moments, mut events, mut far_events) = (0, Vec::new(), Vec::new());
+            while let Some(due) = near.due_at() {
+                near.advance(due, &mut events);
+                moments += 1;
+                prop_assert!(moments <= events.len(), "each due moment is one at which something happens");
+            }
+            far.advance(near.advanced_to + CENTURY, &mut far_events);
+            prop_assert_eq!(&events, &far_events);
+            prop_assert!(events.len() <= 2 * queue.tasks.len(), "each task starts and ends at most once");
+            near.advanced_to = far.advanced_to;
+            prop_assert_eq!(near, far);
+        }
+    }
+
+    #[test]
+    fn a_view_foretells_what_happens_if_no_command_comes(steps in any_steps()) {
+        let mut queue = new_queue();
+        for step in &steps {
+            take(&mut queue, step);
+        }
+        let before = encode(&queue);
+        let view = QueueView::new(&queue, queue.advanced_to);
+        prop_assert_eq!(encode(&queue), before, "a view changes nothing");
+        let mut events = Vec::new();
+        queue.advance(queue.advanced_to + CENTURY, &mut events);
+        let starts: Vec<_> = events.iter().filter_map(|event| match event {
+            Event::TaskStarted { task_id, .. } => Some(task_id),
+            _ => None,
+        }).collect();
+        let pending: Vec<_> = view.tasks.iter().filter(|task| task.state == StateView::Pending).collect();
+        prop_assert!(view.tasks.iter().map(|task| task.state == StateView::Pending).is_sorted(), "active tasks first");
+        let foretold: Vec<_> = pending.iter().take(starts.len()).map(|task| &task.task_id).collect();
+        prop_assert_eq!(starts, foretold);
+        prop_assert!(pending.iter().all(|task| !task.blocked_by.is_empty()), "whoever waits says what for");
+        for task in &view.tasks {
+            let finished = queue.recent.iter().find(|finished| finished.task_id == task.task_id);
+            prop_assert_eq!(task.estimated_finish_at, finished.map(|finished| finished.finished_at));
+        }
+    }
+}
