@@ -1,0 +1,63 @@
+//! What a write cost, and what batching saved.
+
+use std::collections::BTreeMap;
+
+use millrace_domain::{Priority, record::Table};
+
+/// Rows written and the calls it took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Distinct rows written.
+    pub items: u64,
+    /// Calls to the store, retries too.
+    pub calls: u64,
+}
+
+/// What a write cost. Those of several writes add up with [`merge`](Self::merge).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WriteStatistics {
+    /// Distinct rows written: what was coalesced counts once, what was left over not at all.
+    pub items: u64,
+    /// Calls to the store, retries too.
+    pub calls: u64,
+    /// Rows sent again, once for each time.
+    pub retried_items: u64,
+    /// Of that, by table.
+    pub by_table: BTreeMap<Table, Count>,
+    /// Of that, by priority.
+    pub by_priority: BTreeMap<Priority, Count>,
+}
+
+impl WriteStatistics {
+    /// Adds what another write cost.
+    pub fn merge(&mut self, other: &Self) {
+        self.items += other.items;
+        self.calls += other.calls;
+        self.retried_items += other.retried_items;
+        for (table, count) in &other.by_table {
+            self.by_table.entry(*table).or_default().add(*count);
+        }
+        for (priority, count) in &other.by_priority {
+            self.by_priority.entry(*priority).or_default().add(*count);
+        }
+    }
+
+    /// Calls fewer than one a row.
+    pub fn round_trips_saved(&self) -> u64 {
+        self.items.saturating_sub(self.calls)
+    }
+
+    pub(super) fn count(&mut self, priority: Priority, table: Table, count: Count) {
+        self.items += count.items;
+        self.calls += count.calls;
+        self.by_table.entry(table).or_default().add(count);
+        self.by_priority.entry(priority).or_default().add(count);
+    }
+}
+
+impl Count {
+    fn add(&mut self, other: Self) {
+        self.items += other.items;
+        self.calls += other.calls;
+    }
+}

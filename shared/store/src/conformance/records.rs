@@ -1,0 +1,204 @@
+//! Batches of records, and reading them back.
+
+use millrace_domain::{
+    PlayerId, Record, Work,
+    record::{HistoryRecord, Table},
+    task::Outcome,
+};
+
+use super::{SharedStore, sample};
+use crate::{
+    error::StoreError,
+    port::{MAX_BATCH_ITEMS, MAX_ROW_BYTES},
+};
+
+/// So many finished tasks of a player, a second apart, oldest first.
+fn tasks(player: &PlayerId, count: usize) -> Vec<HistoryRecord> {
+    let start = sample::now();
+    (0..count).map(|at| sample::history(player, &format!("t-{at}"), start + 1000 * at as u64)).collect()
+}
+
+async fn put(store: &SharedStore, rows: &[HistoryRecord]) {
+    for batch in rows.chunks(MAX_BATCH_ITEMS) {
+        let records: Vec<_> = batch.iter().cloned().map(|row| Record::History(Box::new(row))).collect();
+        assert_eq!(store.write(Table::History, &records).await, Ok(vec![]));
+    }
+}
+
+async fn count(store: &SharedStore, player: &PlayerId) -> usize {
+    store.history(player, 100, None).await.expect("it is readable").items.len()
+}
+
+/// Keys follow from what is recorded: a repeated put changes nothing.
+pub async fn a_record_put_twice_is_one_row(store: SharedStore) {
+    let player = sample::player();
+    let rows = tasks(&player, 1);
+    put(&store, &rows).await;
+    put(&store, &rows).await;
+    let page = store.history(&player, 10, None).await.expect("it is readable");
+    assert_eq!((page.items, page.next), (rows, None));
+}
+
+/// A batch of as many rows as a call takes; an empty one is no error.
+pub async fn a_full_batch_is_put(store: SharedStore) {
+    let player = sample::player();
+    put(&store, &tasks(&player, MAX_BATCH_ITEMS)).await;
+    assert_eq!(count(&store, &player).await, MAX_BATCH_ITEMS);
+    assert_eq!(store.write(Table::History, &[]).await, Ok(vec![]));
+}
+
+/// One row too many: the call is refused as a whole.
+pub async fn a_batch_of_26_is_refused(store: SharedStore) {
+    let player = sample::player();
+    let records: Vec<_> = tasks(&player, MAX_BATCH_ITEMS + 1).into_iter().map(|row| Record::History(Box::new(row))).collect();
+    let error = store.write(Table::History, &records).await.expect_err("it has too many rows");
+    assert!(matches!(&error, StoreError::InvalidBatch { table, .. } if table.ends_with("history")), "{error:?}");
+    assert_eq!(count(&store, &player).await, 0);
+}
+
+/// Two rows of one key: the call is refused as a whole.
+pub async fn two_rows_of_one_key_are_refused(store: SharedStore) {
+    let player = sample::player();
+    let mut rows = tasks(&player, 3);
+    let twice = HistoryRecord { attempts: 9, ..rows[0].clone() };
+    rows.push(twice);
+    let records: Vec<_> = rows.into_iter().map(|row| Record::History(Box::new(row))).collect();
+    let error = store.write(Table::History, &records).await.expect_err("two rows have one key");
+    assert!(matches!(&error, StoreError::InvalidBatch { table, .. } if table.ends_with("history")), "{error:?}");
+    assert_eq!(count(&store, &player).await, 0);
+}
+
+/// A row over the limit: the call is refused as a whole, with the row's size.
+pub async fn a_row_too_large_is_refused(store: SharedStore) {
+    let player = sample::player();
+    let small = sample::rejection(player.as_str(), "c-1", sample::now());
+    let mut large = sample::rejection(player.as_str(), "c-2", sample::now());
+    large.body = Some("x".repeat(MAX_ROW_BYTES));
+    let records = [Record::Rejection(small), Record::Rejection(large)];
+    match store.write(Table::Rejections, &records).await {
+        Err(StoreError::TooLarge { table, bytes, max }) => {
+            assert!(table.ends_with("rejections"), "{table}");
+            assert_eq!((bytes, max), (records[1].size(), MAX_ROW_BYTES));
+        }
+        other => panic!("{other:?}"),
+    }
+    let page = store.rejections(player.as_str(), 10, None).await.expect("it is readable");
+    assert_eq!(page.items, vec![]);
+}
+
+/// A batch is of one table.
+pub async fn a_row_of_another_table_is_refused(store: SharedStore) {
+    let player = sample::player();
+    let records = [Record::Stats(sample::stats(&player, 1))];
+    let error = store.write(Table::History, &records).await.expect_err("stats are no history");
+    assert!(matches!(error, StoreError::InvalidBatch { .. }), "{error:?}");
+    assert_eq!(store.stats(&player).await, Ok(None));
+}
+
+/// Nothing is lost or added on the way, whether a field applies or not.
+pub async fn every_field_of_a_record_comes_back(store: SharedStore) {
+    let player = sample::player();
+    let timed = sample::history(&player, "t-1", sample::now());
+    let reported = HistoryRecord {
+        outcome: Outcome::Failed,
+        reason: Some("the \"axe\" broke \u{2013} \u{1f4a5}\n".to_owned()),
+        work: Work::Units(1_000_000_000),
+        units_done: 999_999_999,
+        started_at: None,
+        refunded: timed.costs.clone(),
+        lost: timed.rewards.clone(),
+        costs: Default::default(),
+        rewards: Default::default(),
+        ..sample::history(&player, "t-0", timed.finished_at + 1)
+    };
+    put(&store, &[timed.clone(), reported.clone()]).await;
+    assert_eq!(store.history(&player, 10, None).await.expect("it is readable").items, [reported, timed]);
+
+    let refused = sample::rejection(player.as_str(), "c-1", sample::now());
+    let mut malformed = sample::rejection(player.as_str(), "c-0", refused.received_at + 1);
+    (malformed.command_type, malformed.task_id) = (None, None);
+    malformed.body = Some("{\"type\": null, \u{1}".to_owned());
+    let records = [Record::Rejection(refused.clone()), Record::Rejection(malformed.clone())];
+    assert_eq!(store.write(Table::Rejections, &records).await, Ok(vec![]));
+    let page = store.rejections(player.as_str(), 10, None).await.expect("it is readable");
+    assert_eq!(page.items, [malformed, refused]);
+}
+
+/// Pages follow each other without gap or overlap, and the last one says so.
+pub async fn history_is_paged_newest_first_to_the_end(store: SharedStore) {
+    let player = sample::player();
+    let mut rows = tasks(&player, 12);
+    // Tasks that finished at the same moment stand in the order of their ids.
+    rows.push(sample::history(&player, "t-5.b", rows[5].finished_at));
+    put(&store, &rows).await;
+    rows.sort_by_key(HistoryRecord::sort_key);
+    rows.reverse();
+    for limit in [1, 4, 5, 13, 100] {
+        let (mut found, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let page = store.history(&player, limit, after.as_deref()).await.expect("it is readable");
+            assert!(page.items.len() <= limit);
+            assert!(page.next.is_none() || page.items.len() == limit, "a short page that is not the last");
+            found.extend(page.items);
+            assert!(found.len() <= rows.len(), "pages overlap");
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, rows, "by {limit}");
+    }
+}
+
+/// Rows that come while somebody reads do not shift the pages that follow.
+pub async fn new_rows_do_not_move_a_cursor(store: SharedStore) {
+    let player = sample::player();
+    let mut rows = tasks(&player, 9);
+    put(&store, &rows[..6]).await;
+    let first = store.history(&player, 3, None).await.expect("it is readable");
+    put(&store, &rows[6..]).await;
+    let second = store.history(&player, 3, first.next.as_deref()).await.expect("it is readable");
+    rows.truncate(6);
+    rows.reverse();
+    assert_eq!([first.items, second.items].concat(), rows);
+    assert_eq!(second.next, None);
+}
+
+/// A partition is a whole player id, not its beginning.
+pub async fn players_do_not_see_each_others_history(store: SharedStore) {
+    let player = sample::player();
+    let longer = PlayerId::new(&format!("{player}-2")).expect("it is allowed");
+    put(&store, &tasks(&player, 2)).await;
+    put(&store, &tasks(&longer, 3)).await;
+    assert_eq!((count(&store, &player).await, count(&store, &longer).await), (2, 3));
+    assert_eq!(count(&store, &sample::player()).await, 0);
+}
+
+/// Malformed input without a player goes to a partition that no player can have.
+pub async fn rejections_of_unknown_players_have_partitions(store: SharedStore) {
+    let ours = format!("c-{:016x}", fastrand::u64(..));
+    let row = sample::rejection("unknown#a", &ours, sample::now());
+    assert_eq!(store.write(Table::Rejections, &[Record::Rejection(row.clone())]).await, Ok(vec![]));
+    let page = store.rejections("unknown#a", 100, None).await.expect("it is readable");
+    assert!(page.items.contains(&row), "{:?}", page.items);
+    let keys: Vec<_> = page.items.iter().map(|row| row.sort_key()).collect();
+    assert!(keys.is_sorted_by(|one, next| one > next), "not newest first: {keys:?}");
+    let other = store.rejections("unknown#b", 100, None).await.expect("it is readable");
+    assert!(!other.items.iter().any(|other| other.command_id == row.command_id));
+}
+
+/// A player has one row of totals: the last one put.
+pub async fn of_stats_the_last_put_stands(store: SharedStore) {
+    let player = sample::player();
+    assert_eq!(store.stats(&player).await, Ok(None));
+    for version in [4, 5, 6] {
+        let row = sample::stats(&player, version);
+        assert_eq!(store.write(Table::Stats, &[Record::Stats(row.clone())]).await, Ok(vec![]));
+        assert_eq!(store.stats(&player).await, Ok(Some(row)));
+    }
+}
+
+/// A store that is there says so.
+pub async fn a_store_gives_a_sign_of_life(store: SharedStore) {
+    assert_eq!(store.ping().await, Ok(()));
+}

@@ -1,0 +1,94 @@
+//! Rows to test with: their contents are of no matter, their keys are new each time.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use millrace_domain::{
+    CommandId, Kind, PlayerId, Priority, Reason, Resources, TaskId, Timestamp, Work,
+    queue::Totals,
+    record::{HistoryRecord, ProgressRecord, RejectionRecord, StatsRecord, TaskProgress},
+    task::Outcome,
+};
+
+use crate::port::{DUE_SHARDS, QueueWrite, due_shard};
+
+/// A player that nobody has used before.
+pub fn player() -> PlayerId {
+    PlayerId::new(&format!("conformance-{:016x}", fastrand::u64(..))).expect("it consists of allowed characters")
+}
+
+/// So many new players of one shard, and the shard.
+pub fn players_of_one_shard(count: usize) -> (u8, Vec<PlayerId>) {
+    let shard = fastrand::u8(..DUE_SHARDS);
+    (shard, std::iter::repeat_with(player).filter(|player| due_shard(player) == shard).take(count).collect())
+}
+
+/// Now, to the millisecond: rows of long ago may have expired.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is set");
+    Timestamp::from_millis(u64::try_from(since.as_millis()).expect("the time fits"))
+}
+
+/// A commit of version `expected + 1`, with bytes that tell it from others.
+pub fn write(player: &PlayerId, expected: u64) -> QueueWrite {
+    QueueWrite {
+        player_id: player.clone(),
+        expected,
+        version: expected + 1,
+        queue: format!("queue {player} {} \0\u{ff}", expected + 1).into_bytes(),
+        outbox: None,
+        due_at: None,
+    }
+}
+
+/// A finished task.
+pub fn history(player: &PlayerId, task: &str, finished_at: Timestamp) -> HistoryRecord {
+    let amount = |name: &str, amount| {
+        Resources::from_iter([(millrace_domain::ResourceName::new(name).expect("it is allowed"), amount)])
+    };
+    HistoryRecord {
+        player_id: player.clone(),
+        task_id: TaskId::new(task).expect("it is allowed"),
+        kind: Kind::new("harvest.wood").expect("it is allowed"),
+        priority: Priority::High,
+        outcome: Outcome::Completed,
+        reason: None,
+        attempts: 1,
+        work: Work::DurationMs(30_000),
+        units_done: 0,
+        enqueued_at: finished_at,
+        started_at: Some(finished_at),
+        finished_at,
+        time_spent_ms: 30_000,
+        costs: amount("gold", 5),
+        refunded: Resources::new(),
+        rewards: amount("wood", 9_007_199_254_740_991),
+        lost: Resources::new(),
+    }
+}
+
+/// A refused command of a partition.
+pub fn rejection(partition: &str, command: &str, received_at: Timestamp) -> RejectionRecord {
+    RejectionRecord {
+        partition: partition.to_owned(),
+        received_at,
+        command_id: CommandId::new(command).expect("it is allowed"),
+        reason: Reason::UnknownTask,
+        detail: "taskId: `t-9` is no unfinished task here".to_owned(),
+        command_type: Some("cancelTask".to_owned()),
+        task_id: Some(TaskId::new("t-9").expect("it is allowed")),
+        body: None,
+    }
+}
+
+/// A player's totals.
+pub fn stats(player: &PlayerId, version: u64) -> StatsRecord {
+    let totals = Totals { completed: version, failed: 1, cancelled: 2, time_spent_ms: 90_000, ..Totals::default() };
+    StatsRecord { player_id: player.clone(), version, as_of: now(), totals }
+}
+
+/// Progress of one task.
+pub fn progress(player: &PlayerId, units_done: u64) -> ProgressRecord {
+    let task_id = TaskId::new("t-1").expect("it is allowed");
+    let tasks = vec![TaskProgress { task_id, started_at: now(), attempts: 1, units_done }];
+    ProgressRecord { player_id: player.clone(), version: 3, tasks }
+}
