@@ -1,0 +1,28 @@
+//! Queues kept near: what is read often is not read from the table each time.
+//!
+//! | module | what lives in it |
+//! |---|---|
+//! | [`local`] | the tier inside the process (moka): bounded, fresh for a short time |
+//! | [`flights`] | single-flight loading: of several who miss the same queue, one loads it |
+//! | [`remote`] | what a shared tier (Redis) has to do |
+//! | [`tiers`] | the tiers in their order: local, then remote |
+//!
+//! # What may be wrong, and why that is harmless
+//! A cached queue may be older than the table's. Whatever decides is a conditional write on the
+//! version, so a decision made on an old copy is refused by the table and made again. A cached version
+//! never moves backwards, and only copies whose records are written are cached: whoever finds a
+//! command remembered in a cached queue may acknowledge it.
+//!
+//! The local tier is consistent within the process: what was put is what is read next. How many
+//! entries and bytes it holds is counted with a short delay ([`LocalTier::usage`] brings it up to date).
+#![deny(missing_docs)]
+
+pub mod flights;
+pub mod local;
+pub mod remote;
+pub mod tiers;
+
+pub use flights::{Claim, Flights};
+pub use local::{LocalSettings, LocalTier, Usage};
+pub use remote::{RemoteTier, TierState};
+pub use tiers::{Hit, Lookup, Tier, Tiers};

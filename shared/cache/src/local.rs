@@ -1,0 +1,294 @@
+//! The tier inside the process: bounded by entries and bytes, fresh for a short time.
+//!
+//! Freshness is measured on the server's wall clock, which comes in as a value: a sandbox that was
+//! frozen for an hour wakes up with a monotonic clock that may have stood still, and its copies must
+//! count as old all the same.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use foldhash::fast::RandomState;
+use millrace_domain::{PlayerId, Queue, Task, Timestamp, codec::Cached, memory::Remembered, task::Finished};
+use moka::{notification::RemovalCause, ops::compute::Op, sync::Cache};
+
+/// The bounds of a local tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalSettings {
+    /// Most queues, at least 1.
+    pub max_entries: u64,
+    /// Most bytes, about.
+    pub max_bytes: u64,
+    /// How long a copy is taken for good, in milliseconds. What decides is checked by the table anyway.
+    pub freshness_ms: u64,
+}
+
+impl Default for LocalSettings {
+    fn default() -> Self {
+        Self { max_entries: 10_000, max_bytes: 32 << 20, freshness_ms: 1_000 }
+    }
+}
+
+/// What a local tier holds and has done since the start of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Queues held.
+    pub entries: u64,
+    /// Bytes held, about.
+    pub bytes: u64,
+    /// Lookups answered.
+    pub hits: u64,
+    /// Lookups not answered: nothing held, or held for too long.
+    pub misses: u64,
+    /// Copies put.
+    pub sets: u64,
+    /// Copies dropped to stay within the bounds.
+    pub evictions: u64,
+}
+
+/// The tier inside the process. Clones share one content.
+#[derive(Debug, Clone)]
+pub struct LocalTier {
+    entries: Cache<PlayerId, Arc<Entry>, RandomState>,
+    settings: LocalSettings,
+    counters: Arc<Counters>,
+}
+
+/// What is held for one player. The copy lies behind a lock of its own, so that a new version of about
+/// the same size takes its place without touching the cache's structure.
+#[derive(Debug)]
+struct Entry {
+    copy: Mutex<Copy>,
+    /// What the entry is accounted with, in bytes: its copy's footprint, rounded up.
+    bytes: u32,
+}
+
+#[derive(Debug, Clone)]
+struct Copy {
+    cached: Arc<Cached>,
+    since: Timestamp,
+}
+
+impl Entry {
+    fn copy(&self) -> MutexGuard<'_, Copy> {
+        self.copy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    sets: AtomicU64,
+    evictions: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl LocalTier {
+    /// An empty tier within `settings`.
+    pub fn new(settings: LocalSettings) -> Self {
+        let counters = Arc::new(Counters::default());
+        let removed = Arc::clone(&counters);
+        // One capacity bounds both: an entry weighs its bytes, and at least its share of all bytes
+        // among the most entries allowed.
+        let share = settings.max_bytes.div_ceil(settings.max_entries.max(1)).max(1);
+        let entries = Cache::builder()
+            .max_capacity(settings.max_bytes.max(1))
+            .weigher(move |_: &PlayerId, entry: &Arc<Entry>| {
+                u64::from(entry.bytes).max(share).try_into().unwrap_or(u32::MAX)
+            })
+            .eviction_listener(move |_, entry: Arc<Entry>, cause| {
+                removed.bytes.fetch_sub(u64::from(entry.bytes), Ordering::Relaxed);
+                if cause == RemovalCause::Size {
+                    removed.evictions.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+            .build_with_hasher(RandomState::default());
+        Self { entries, settings, counters }
+    }
+
+    /// The copy of a player's queue, unless there is none or it was put longer ago than is fresh.
+    pub fn get(&self, player: &PlayerId, now: Timestamp) -> Option<Arc<Cached>> {
+        let copy = self.entries.get(player).map(|entry| entry.copy().clone());
+        let fresh = copy.filter(|copy| {
+            // A copy from the future is one whose clock went back since: as old as can be.
+            copy.since <= now && now.millis_since(copy.since) <= self.settings.freshness_ms
+        });
+        let counter = if fresh.is_some() { &self.counters.hits } else { &self.counters.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+        fresh.map(|copy| copy.cached)
+    }
+
+    /// Puts a copy, unless a newer version is held. A copy of the same version replaces: between
+    /// milestones progress changes without a new version.
+    pub fn put(&self, cached: Arc<Cached>, now: Timestamp) {
+        let bytes = u32::try_from(footprint(&cached)).unwrap_or(u32::MAX);
+        let player = cached.queue.player_id.clone();
+        let new = Copy { cached, since: now };
+        if let Some(entry) = self.entries.get(&player).filter(|entry| entry.bytes == bytes) {
+            let mut held = entry.copy();
+            if held.cached.queue.version <= new.cached.queue.version {
+                *held = new;
+                self.counters.sets.fetch_add(1, Ordering::Relaxed);
+            }
+            return;
+        }
+        // Compared and put under the key's lock: of two that race, the newer version stays.
+        self.entries.entry(player).and_compute_with(|held| match held {
+            Some(held) if held.value().copy().cached.queue.version > new.cached.queue.version => Op::Nop,
+            _ => {
+                self.counters.sets.fetch_add(1, Ordering::Relaxed);
+                self.counters.bytes.fetch_add(u64::from(bytes), Ordering::Relaxed);
+                Op::Put(Arc::new(Entry { copy: Mutex::new(new), bytes }))
+            }
+        });
+    }
+
+    /// Forgets a player's queue.
+    pub fn forget(&self, player: &PlayerId) {
+        self.entries.invalidate(player);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.entries.invalidate_all();
+        self.entries.run_pending_tasks();
+    }
+
+    /// Halves the content, oldest copies first; returns how many were dropped. For a process whose
+    /// memory has passed its threshold.
+    pub fn shrink(&self) -> u64 {
+        self.entries.run_pending_tasks();
+        let mut entries: Vec<_> =
+            self.entries.iter().map(|(player, entry)| (entry.copy().since, entry.bytes, player)).collect();
+        entries.sort_by_key(|(since, ..)| *since);
+        let mut excess = entries.iter().map(|(_, bytes, _)| u64::from(*bytes)).sum::<u64>() / 2;
+        let mut dropped = 0;
+        for (_, bytes, player) in entries {
+            if excess == 0 {
+                break;
+            }
+            self.entries.invalidate(&*player);
+            excess = excess.saturating_sub(u64::from(bytes));
+            dropped += 1;
+        }
+        self.entries.run_pending_tasks();
+        self.counters.evictions.fetch_add(dropped, Ordering::Relaxed);
+        dropped
+    }
+
+    /// What is held and has been done.
+    pub fn usage(&self) -> Usage {
+        self.entries.run_pending_tasks();
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Usage {
+            entries: self.entries.entry_count(),
+            bytes: read(&self.counters.bytes),
+            hits: read(&self.counters.hits),
+            misses: read(&self.counters.misses),
+            sets: read(&self.counters.sets),
+            evictions: read(&self.counters.evictions),
+        }
+    }
+}
+
+/// About how many bytes of memory a copy takes, its key and the cache's own bookkeeping included. A
+/// task's ids and up to two costs and rewards lie in the task itself.
+fn footprint(cached: &Cached) -> usize {
+    const BOOKKEEPING: usize = 250;
+    const ENTRY: usize = 32;
+    const STEP: usize = 1024;
+    let queue = &cached.queue;
+    let lists: usize =
+        queue.tasks.iter().map(|task| task.waiting_for.len() + task.costs.len() + task.rewards.len()).sum();
+    let bytes = BOOKKEEPING
+        + size_of::<Queue>()
+        + queue.tasks.len() * size_of::<Task>()
+        + (lists + queue.balances.len() + queue.totals.rewards.len()) * ENTRY
+        + queue.recent.len() * size_of::<Finished>()
+        + queue.memory.len() * size_of::<Remembered>();
+    bytes.next_multiple_of(STEP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cached(player: &str, version: u64) -> Arc<Cached> {
+        let mut queue = Queue::new(PlayerId::new(player).unwrap(), Timestamp::from_millis(0));
+        queue.version = version;
+        Arc::new(Cached { queue, progress_known: true })
+    }
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn a_copy_is_fresh_for_its_time_by_the_clock_that_is_given() {
+        let tier = LocalTier::new(LocalSettings { freshness_ms: 1_000, ..LocalSettings::default() });
+        let copy = cached("p", 1);
+        let player = copy.queue.player_id.clone();
+        tier.put(copy, at(5_000));
+        assert!(tier.get(&player, at(6_000)).is_some());
+        assert!(tier.get(&player, at(6_001)).is_none(), "older than fresh");
+        assert!(tier.get(&player, at(4_999)).is_none(), "the clock went back");
+        let usage = tier.usage();
+        assert_eq!((usage.hits, usage.misses, usage.sets), (1, 2, 1));
+    }
+
+    #[test]
+    fn a_version_never_moves_backwards() {
+        let tier = LocalTier::new(LocalSettings::default());
+        tier.put(cached("p", 7), at(0));
+        tier.put(cached("p", 6), at(1));
+        let held = tier.get(&PlayerId::new("p").unwrap(), at(1)).unwrap();
+        assert_eq!(held.queue.version, 7);
+    }
+
+    #[test]
+    fn entries_and_bytes_are_bounded() {
+        let tier = LocalTier::new(LocalSettings { max_entries: 10, max_bytes: 1 << 20, freshness_ms: 1_000 });
+        for n in 0..100 {
+            tier.put(cached(&format!("p-{n}"), 1), at(n));
+        }
+        let usage = tier.usage();
+        assert!(usage.entries <= 10, "{usage:?}");
+        assert!(usage.evictions >= 90, "{usage:?}");
+
+        let tier = LocalTier::new(LocalSettings { max_entries: 1_000, max_bytes: 10_000, freshness_ms: 1_000 });
+        for n in 0..100 {
+            tier.put(cached(&format!("p-{n}"), 1), at(n));
+        }
+        let usage = tier.usage();
+        assert!(usage.bytes <= 10_000 && usage.entries > 0, "{usage:?}");
+    }
+
+    #[test]
+    fn shrinking_halves_the_content_oldest_first() {
+        let tier = LocalTier::new(LocalSettings::default());
+        for n in 0..100 {
+            tier.put(cached(&format!("p-{n}"), 1), at(n));
+        }
+        let before = tier.usage();
+        assert_eq!(tier.shrink(), 50);
+        let after = tier.usage();
+        assert_eq!((after.entries, after.bytes), (50, before.bytes / 2));
+        assert!(tier.get(&PlayerId::new("p-0").unwrap(), at(99)).is_none());
+        assert!(tier.get(&PlayerId::new("p-99").unwrap(), at(99)).is_some());
+    }
+
+    #[test]
+    fn replaced_copies_give_their_bytes_back() {
+        let tier = LocalTier::new(LocalSettings::default());
+        tier.put(cached("p", 1), at(0));
+        let one = tier.usage().bytes;
+        for version in 2..50 {
+            tier.put(cached("p", version), at(0));
+        }
+        assert_eq!(tier.usage().bytes, one);
+        tier.clear();
+        assert_eq!((tier.usage().bytes, tier.usage().entries), (0, 0));
+    }
+}

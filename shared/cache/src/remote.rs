@@ -1,0 +1,35 @@
+//! What a tier shared by all processes has to do.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use millrace_domain::{PlayerId, Timestamp, codec::Cached};
+use serde::Serialize;
+
+/// Whether a remote tier takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TierState {
+    /// It answers.
+    Up,
+    /// It is left alone for a while, after repeated failures.
+    Down,
+    /// None is configured.
+    Off,
+}
+
+/// A tier shared by all processes: one round trip for any number of players.
+#[async_trait]
+pub trait RemoteTier: Send + Sync {
+    /// Whether it takes part.
+    fn state(&self) -> TierState;
+
+    /// The copies of `players`, in their order, and how many errors there were: an error is a miss.
+    async fn get(&self, players: &[PlayerId]) -> (Vec<Option<Arc<Cached>>>, u64);
+
+    /// Puts each copy unless a newer version is held; returns how many errors there were.
+    async fn put(&self, copies: &[Arc<Cached>], now: Timestamp) -> u64;
+
+    /// Forgets players, so that no older copy under way can come back; returns how many errors there were.
+    async fn forget(&self, players: &[PlayerId]) -> u64;
+}

@@ -1,0 +1,152 @@
+//! The tiers in their order: local, then remote.
+
+use std::sync::Arc;
+
+use millrace_domain::{FeatureSwitch, PlayerId, Timestamp, codec::Cached};
+use serde::Serialize;
+
+use crate::{
+    flights::{Claim, Flights},
+    local::{LocalTier, Usage},
+    remote::{RemoteTier, TierState},
+};
+
+/// Where a copy was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// Inside the process.
+    Local,
+    /// In the tier that all processes share.
+    Redis,
+}
+
+/// A copy that was found.
+#[derive(Debug, Clone)]
+pub struct Hit {
+    /// The copy.
+    pub cached: Arc<Cached>,
+    /// Where.
+    pub tier: Tier,
+}
+
+/// The answer to [`Tiers::get`].
+#[derive(Debug)]
+pub struct Lookup {
+    /// One entry for each player, in the order of asking; none is a miss.
+    pub hits: Vec<Option<Hit>>,
+    /// Errors of the remote tier.
+    pub remote_errors: u64,
+}
+
+/// The tiers, each on for the players that its switch names.
+#[derive(Clone)]
+pub struct Tiers {
+    local: LocalTier,
+    local_switch: FeatureSwitch,
+    remote: Option<Arc<dyn RemoteTier>>,
+    remote_switch: FeatureSwitch,
+    flights: Flights,
+}
+
+impl Tiers {
+    /// A local tier alone.
+    pub fn local_only(local: LocalTier, switch: FeatureSwitch) -> Self {
+        Self {
+            local,
+            local_switch: switch,
+            remote: None,
+            remote_switch: FeatureSwitch::OFF,
+            flights: Flights::default(),
+        }
+    }
+
+    /// The same with a remote tier behind the local one.
+    #[must_use]
+    pub fn with_remote(mut self, remote: Arc<dyn RemoteTier>, switch: FeatureSwitch) -> Self {
+        self.remote = Some(remote);
+        self.remote_switch = switch;
+        self
+    }
+
+    /// Looks for `players`: first inside the process, then in one round trip for all that are left.
+    pub async fn get(&self, players: &[PlayerId], now: Timestamp) -> Lookup {
+        let mut hits: Vec<Option<Hit>> = players
+            .iter()
+            .map(|player| {
+                let cached = self.local_switch.is_on_for(player).then(|| self.local.get(player, now))??;
+                Some(Hit { cached, tier: Tier::Local })
+            })
+            .collect();
+        let mut remote_errors = 0;
+        if let Some(remote) = self.remote.as_ref().filter(|remote| remote.state() == TierState::Up) {
+            let wanted: Vec<usize> = (0..players.len())
+                .filter(|at| hits[*at].is_none() && self.remote_switch.is_on_for(&players[*at]))
+                .collect();
+            if !wanted.is_empty() {
+                let keys: Vec<PlayerId> = wanted.iter().map(|at| players[*at].clone()).collect();
+                let (found, errors) = remote.get(&keys).await;
+                remote_errors = errors;
+                for (at, cached) in wanted.into_iter().zip(found) {
+                    let Some(cached) = cached else { continue };
+                    if self.local_switch.is_on_for(&players[at]) {
+                        self.local.put(Arc::clone(&cached), now);
+                    }
+                    hits[at] = Some(Hit { cached, tier: Tier::Redis });
+                }
+            }
+        }
+        Lookup { hits, remote_errors }
+    }
+
+    /// What is inside the process of one player, without counting a lookup elsewhere.
+    pub fn get_local(&self, player: &PlayerId, now: Timestamp) -> Option<Arc<Cached>> {
+        self.local_switch.is_on_for(player).then(|| self.local.get(player, now))?
+    }
+
+    /// Puts a copy inside the process alone: one that was loaded and is not changed yet.
+    pub fn put_local(&self, copy: &Arc<Cached>, now: Timestamp) {
+        if self.local_switch.is_on_for(&copy.queue.player_id) {
+            self.local.put(Arc::clone(copy), now);
+        }
+    }
+
+    /// Puts copies into every tier that is on for them, one round trip for all. Returns the errors of
+    /// the remote tier; they fail nothing.
+    pub async fn put(&self, copies: &[Arc<Cached>], now: Timestamp) -> u64 {
+        for copy in copies {
+            if self.local_switch.is_on_for(&copy.queue.player_id) {
+                self.local.put(Arc::clone(copy), now);
+            }
+        }
+        let Some(remote) = self.remote.as_ref().filter(|remote| remote.state() == TierState::Up) else { return 0 };
+        let copies: Vec<_> =
+            copies.iter().filter(|copy| self.remote_switch.is_on_for(&copy.queue.player_id)).cloned().collect();
+        if copies.is_empty() { 0 } else { remote.put(&copies, now).await }
+    }
+
+    /// Forgets a player inside the process: what is known of it there is out of date.
+    pub fn forget_local(&self, player: &PlayerId) {
+        self.local.forget(player);
+    }
+
+    /// Claims players for loading ([`Flights::claim`]).
+    pub fn claim(&self, players: impl IntoIterator<Item = PlayerId>) -> Claim {
+        self.flights.claim(players)
+    }
+
+    /// Whether the remote tier takes part.
+    pub fn remote_state(&self) -> TierState {
+        self.remote.as_ref().map_or(TierState::Off, |remote| remote.state())
+    }
+
+    /// What the local tier holds and has done.
+    pub fn usage(&self) -> Usage {
+        self.local.usage()
+    }
+
+    /// Halves the local tier ([`LocalTier::shrink`]).
+    pub fn shrink(&self) -> u64 {
+        self.local.shrink()
+    }
+}

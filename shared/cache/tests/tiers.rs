@@ -1,0 +1,99 @@
+//! The order of the tiers, what each is asked, and what their switches do.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use millrace_cache::{LocalSettings, LocalTier, RemoteTier, Tier, TierState, Tiers};
+use millrace_domain::{FeatureSwitch, PlayerId, Queue, Timestamp, codec::Cached};
+
+/// A remote tier in memory that counts what it is asked.
+struct Shared {
+    state: TierState,
+    held: Mutex<HashMap<PlayerId, Arc<Cached>>>,
+    round_trips: Mutex<Vec<usize>>,
+}
+
+impl Shared {
+    fn new(state: TierState) -> Arc<Self> {
+        Arc::new(Self { state, held: Mutex::default(), round_trips: Mutex::default() })
+    }
+}
+
+#[async_trait]
+impl RemoteTier for Shared {
+    fn state(&self) -> TierState {
+        self.state
+    }
+    async fn get(&self, players: &[PlayerId]) -> (Vec<Option<Arc<Cached>>>, u64) {
+        self.round_trips.lock().unwrap().push(players.len());
+        let held = self.held.lock().unwrap();
+        (players.iter().map(|player| held.get(player).cloned()).collect(), 0)
+    }
+    async fn put(&self, copies: &[Arc<Cached>], _now: Timestamp) -> u64 {
+        self.round_trips.lock().unwrap().push(copies.len());
+        let mut held = self.held.lock().unwrap();
+        held.extend(copies.iter().map(|copy| (copy.queue.player_id.clone(), Arc::clone(copy))));
+        0
+    }
+    async fn forget(&self, players: &[PlayerId]) -> u64 {
+        self.held.lock().unwrap().retain(|player, _| !players.contains(player));
+        0
+    }
+}
+
+fn copy(player: &str) -> Arc<Cached> {
+    let queue = Queue::new(PlayerId::new(player).unwrap(), Timestamp::from_millis(0));
+    Arc::new(Cached { queue, progress_known: true })
+}
+
+fn ids(names: &[&str]) -> Vec<PlayerId> {
+    names.iter().map(|name| PlayerId::new(name).unwrap()).collect()
+}
+
+fn local() -> LocalTier {
+    LocalTier::new(LocalSettings { freshness_ms: 1_000, ..LocalSettings::default() })
+}
+
+#[tokio::test]
+async fn what_is_not_local_is_asked_of_the_remote_tier_in_one_round_trip_and_kept() {
+    let shared = Shared::new(TierState::Up);
+    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_remote(shared.clone(), FeatureSwitch::ON);
+    let now = Timestamp::from_millis(10);
+    tiers.put(&[copy("a"), copy("b"), copy("c")], now).await;
+    tiers.forget_local(&ids(&["b"])[0]);
+    tiers.forget_local(&ids(&["c"])[0]);
+    shared.round_trips.lock().unwrap().clear();
+
+    let lookup = tiers.get(&ids(&["a", "b", "c", "d"]), now).await;
+    let tiers_hit: Vec<_> = lookup.hits.iter().map(|hit| hit.as_ref().map(|hit| hit.tier)).collect();
+    assert_eq!(tiers_hit, [Some(Tier::Local), Some(Tier::Redis), Some(Tier::Redis), None]);
+    assert_eq!(*shared.round_trips.lock().unwrap(), [3]);
+
+    let again = tiers.get(&ids(&["a", "b", "c"]), now).await;
+    assert!(again.hits.iter().all(|hit| hit.as_ref().is_some_and(|hit| hit.tier == Tier::Local)));
+    assert_eq!(*shared.round_trips.lock().unwrap(), [3], "nothing was left to ask");
+}
+
+#[tokio::test]
+async fn a_remote_tier_that_is_down_is_left_alone() {
+    let shared = Shared::new(TierState::Down);
+    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_remote(shared.clone(), FeatureSwitch::ON);
+    tiers.put(&[copy("a")], Timestamp::from_millis(0)).await;
+    tiers.get(&ids(&["a", "b"]), Timestamp::from_millis(0)).await;
+    assert!(shared.round_trips.lock().unwrap().is_empty());
+    assert_eq!(tiers.remote_state(), TierState::Down);
+}
+
+#[tokio::test]
+async fn a_tier_that_is_switched_off_is_neither_asked_nor_filled() {
+    let shared = Shared::new(TierState::Up);
+    let tiers = Tiers::local_only(local(), FeatureSwitch::OFF).with_remote(shared.clone(), FeatureSwitch::OFF);
+    tiers.put(&[copy("a")], Timestamp::from_millis(0)).await;
+    let lookup = tiers.get(&ids(&["a"]), Timestamp::from_millis(0)).await;
+    assert!(lookup.hits[0].is_none());
+    assert!(shared.round_trips.lock().unwrap().is_empty());
+    assert_eq!(tiers.usage().sets, 0);
+}
