@@ -1,0 +1,333 @@
+//! What a command costs, from the event's bytes to the answer, and what the domain costs under it.
+//!
+//! CPU time is measured, not the clock on the wall: these figures decide what a function costs, and
+//! machines that build things are noisy. Beside each batch stand two references from the same run: the
+//! same work with cache and batching switched off, and the mere reading of the event into a JSON tree.
+//! All medians come out in one table at the end.
+
+use std::{
+    fs,
+    hint::black_box,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use cpu_time::ProcessTime;
+use criterion::{
+    BatchSize, Criterion, Throughput,
+    measurement::{Measurement, ValueFormatter, WallTime},
+};
+use millrace_cache::{LocalSettings, LocalTier, Tiers};
+use millrace_domain::{
+    CommandId, Delivery, FeatureSwitch, PlayerId, Queue, Timestamp,
+    codec::{decode, encode},
+    parse::{Message, message},
+};
+use millrace_service::{Answer, Invocation, Parts, Service, ServiceSettings};
+use millrace_store::{Batcher, BatcherSettings, Store, StoredQueue, memory::MemoryStore};
+use serde_json::{Value, json};
+use tokio::{runtime::Runtime, time::Instant};
+
+const BEGIN: u64 = 1_768_471_200_000;
+const NOW: u64 = BEGIN + 60_000;
+const TASKS: usize = 10;
+
+/// CPU time of the process, all threads.
+struct CpuTime;
+
+impl Measurement for CpuTime {
+    type Intermediate = ProcessTime;
+    type Value = Duration;
+    fn start(&self) -> ProcessTime {
+        ProcessTime::now()
+    }
+    fn end(&self, begun: ProcessTime) -> Duration {
+        begun.elapsed()
+    }
+    fn add(&self, one: &Duration, other: &Duration) -> Duration {
+        *one + *other
+    }
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+    fn to_f64(&self, value: &Duration) -> f64 {
+        value.as_nanos() as f64
+    }
+    fn formatter(&self) -> &dyn ValueFormatter {
+        WallTime.formatter()
+    }
+}
+
+/// Delivers one JSON command to a queue.
+fn deliver(queue: &mut Queue, id: &str, body: &Value) {
+    let Ok(Message::Commands(mut commands)) = message(&body.to_string()) else { panic!("no command: {body}") };
+    let request = commands.remove(0).expect("a well-formed command");
+    let delivery = Delivery {
+        player_id: request.player_id,
+        command_id: CommandId::new(id).expect("an id"),
+        sent_at: Timestamp::from_millis(BEGIN),
+        position: None,
+        command: request.command,
+    };
+    let (verdict, _) = queue.deliver(&delivery, Timestamp::from_millis(BEGIN), &mut Vec::new());
+    assert_eq!(verdict, millrace_domain::Verdict::Applied, "{body}");
+}
+
+/// A queue of ten tasks as a game would fill it: reported and timed work, costs and rewards, and
+/// so many commands remembered.
+fn queue(player: &str, remembered: usize) -> Queue {
+    let mut queue = Queue::new(PlayerId::new(player).expect("an id"), Timestamp::from_millis(BEGIN));
+    deliver(
+        &mut queue,
+        "c-grant",
+        &json!({"type": "grantResources", "playerId": player, "resources": {"gold": 500, "wood": 80}}),
+    );
+    for n in 0..TASKS {
+        let work = if n % 2 == 0 { json!({"units": 1000}) } else { json!({"durationMs": 3_600_000}) };
+        let task = json!({"taskId": format!("t-{n}"), "kind": "harvest.wood", "work": work,
+                          "costs": {"gold": 5}, "rewards": {"wood": 10}});
+        deliver(
+            &mut queue,
+            &format!("c-task-{n}"),
+            &json!({"type": "enqueueTasks", "playerId": player, "tasks": [task]}),
+        );
+    }
+    for n in queue.memory.len()..remembered {
+        deliver(
+            &mut queue,
+            &format!("c-{n}"),
+            &json!({"type": "grantResources", "playerId": player, "resources": {"gold": 1}}),
+        );
+    }
+    queue.version = 1;
+    queue
+}
+
+fn player(n: usize) -> String {
+    format!("player-{n:06}")
+}
+
+/// The mix: 30 % enqueue, 50 % progress (every fifth of it across a milestone), 20 % others.
+fn command(n: usize) -> Value {
+    let player = player(n);
+    match n % 10 {
+        0..3 => json!({"type": "enqueueTasks", "playerId": player, "tasks": [
+            {"taskId": format!("new-{n}"), "kind": "harvest.wood", "work": {"durationMs": 30000},
+             "costs": {"gold": 5}, "rewards": {"wood": 10}}]}),
+        3..7 => json!({"type": "reportProgress", "playerId": player, "taskId": "t-0", "unitsDone": 120 + n % 100}),
+        7 => json!({"type": "reportProgress", "playerId": player, "taskId": "t-0", "unitsDone": 300}),
+        8 => json!({"type": "setPriority", "playerId": player, "taskId": "t-5", "priority": "high"}),
+        _ => match n / 10 % 5 {
+            0 => json!({"type": "cancelTask", "playerId": player, "taskId": "t-3"}),
+            1 => json!({"type": "moveToFront", "playerId": player, "taskId": "t-7"}),
+            2 => json!({"type": "failTask", "playerId": player, "taskId": "t-0", "reason": "out of range"}),
+            3 => json!({"type": "grantResources", "playerId": player, "resources": {"gold": 25}}),
+            _ => json!({"type": "pauseQueue", "playerId": player}),
+        },
+    }
+}
+
+/// An SQS event of one command each for so many players, with all the fields that AWS sends.
+fn event(messages: usize) -> Vec<u8> {
+    let record = |n: usize| {
+        json!({
+            "messageId": format!("059f36b4-87a3-44ab-83d2-{n:012}"),
+            "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0aQebk5BRxYpTZ6mR8CLEHMaN5Cw0JbkR9PQ==",
+            "body": command(n).to_string(),
+            "attributes": {
+                "ApproximateReceiveCount": "1", "SentTimestamp": (BEGIN + 30_000).to_string(),
+                "SequenceNumber": format!("188494964604676{n:05}"), "MessageGroupId": player(n),
+                "SenderId": "AIDAIENQZJOLO23YVJ4VO", "MessageDeduplicationId": format!("d-{n}"),
+                "ApproximateFirstReceiveTimestamp": (BEGIN + 30_001).to_string(),
+            },
+            "messageAttributes": {},
+            "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:millrace-commands.fifo",
+            "awsRegion": "us-east-1",
+        })
+    };
+    json!({"Records": (0..messages).map(record).collect::<Vec<_>>()}).to_string().into_bytes()
+}
+
+/// A service on rows of so many players.
+fn service(players: usize, rows: &[(PlayerId, StoredQueue)], features: FeatureSwitch) -> Service {
+    let store = Arc::new(MemoryStore::new());
+    for (player, row) in &rows[..players] {
+        store.plant_queue(player, row.clone());
+    }
+    Service::new(Parts {
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        batcher: Batcher::new(store as _, BatcherSettings::default()),
+        cache: Tiers::local_only(LocalTier::new(LocalSettings::default()), features),
+        clock: Arc::new(|| Timestamp::from_millis(NOW)),
+        resident_bytes: || None,
+        settings: ServiceSettings { batching: features, ..ServiceSettings::default() },
+    })
+}
+
+async fn process(service: &Service, event: &[u8]) -> Answer {
+    let invocation = Invocation {
+        request_id: "8f5c9a3e-2f0e-4e56-9f32-6d3c0b3b7a11".to_owned(),
+        times_out_at: Instant::now() + Duration::from_secs(60),
+        cold_start: false,
+    };
+    service.process(event, &invocation).await.expect("an answer")
+}
+
+/// Fills the local cache, as reports do that cross no milestone.
+async fn warm(service: &Service, players: usize) {
+    let report = |n| json!({"type": "reportProgress", "playerId": player(n), "taskId": "t-0", "unitsDone": 100});
+    let reports: Vec<Value> = (0..players).map(report).collect();
+    for some in reports.chunks(100) {
+        process(service, json!({ "commands": some }).to_string().as_bytes()).await;
+    }
+}
+
+fn batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
+    let rows: Vec<_> = (0..1_000)
+        .map(|n| {
+            let queue = queue(&player(n), 64);
+            (queue.player_id.clone(), StoredQueue { version: 1, queue: encode(&queue), outbox: None })
+        })
+        .collect();
+    for messages in [10, 1_000] {
+        let event = event(messages);
+        let mut group = criterion.benchmark_group(format!("batch-{messages}"));
+        group.throughput(Throughput::Elements(messages as u64));
+        group.sample_size(if messages > 100 { 30 } else { 100 });
+        for (name, features, warmed) in
+            [("warm", FeatureSwitch::ON, true), ("cold", FeatureSwitch::ON, false), ("off", FeatureSwitch::OFF, false)]
+        {
+            group.bench_function(name, |bencher| {
+                let prepare = || {
+                    let service = service(messages, &rows, features);
+                    if warmed {
+                        runtime.block_on(warm(&service, messages));
+                    }
+                    service
+                };
+                // A figure is worth nothing where the work is not done.
+                let answer = runtime.block_on(process(&prepare(), &event));
+                assert_eq!(answer.report.commands.applied, messages as u64, "{:?}", answer.results);
+                bencher.iter_batched(
+                    prepare,
+                    |service| {
+                        let answer = runtime.block_on(process(&service, black_box(&event)));
+                        (serde_json::to_vec(&answer).expect("JSON"), service)
+                    },
+                    BatchSize::PerIteration,
+                );
+            });
+        }
+        group.bench_function("json-tree", |bencher| {
+            bencher.iter(|| serde_json::from_slice::<Value>(black_box(&event)).expect("JSON"));
+        });
+        group.finish();
+    }
+}
+
+fn domain(criterion: &mut Criterion<CpuTime>) {
+    let mut group = criterion.benchmark_group("domain");
+    let ten = queue("player-000001", 64);
+    let bytes = encode(&ten);
+    group.bench_function("advance-idle", |bencher| {
+        let mut queue = ten.clone();
+        let mut events = Vec::new();
+        let mut now = queue.advanced_to;
+        bencher.iter(|| {
+            now = now + 1;
+            black_box(&mut queue).advance(now, &mut events);
+        });
+        assert!(events.is_empty(), "nothing was due");
+    });
+    group.bench_function("catch-up-200", |bencher| {
+        let full = full_queue();
+        bencher.iter_batched(
+            || full.clone(),
+            |mut queue| {
+                let mut events = Vec::new();
+                queue.advance(queue.advanced_to + 30 * 86_400_000, &mut events);
+                assert_eq!(queue.totals.completed, 200);
+                (queue, events)
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("encode", |bencher| bencher.iter(|| encode(black_box(&ten))));
+    group.bench_function("decode", |bencher| bencher.iter(|| decode::<Queue>(black_box(&bytes)).expect("a queue")));
+    group.finish();
+}
+
+/// 200 timed tasks of 50 minutes each: seven days of work.
+fn full_queue() -> Queue {
+    let mut queue = Queue::new(PlayerId::new("player-000001").expect("an id"), Timestamp::from_millis(BEGIN));
+    deliver(&mut queue, "c-configure", &json!({"type": "configureQueue", "playerId": "p", "maxTasks": 200}));
+    for n in 0..4 {
+        let tasks: Vec<Value> = (0..50)
+            .map(|m| json!({"taskId": format!("t-{n}-{m}"), "kind": "build", "work": {"durationMs": 3_000_000}, "rewards": {"gold": 1}}))
+            .collect();
+        deliver(&mut queue, &format!("c-{n}"), &json!({"type": "enqueueTasks", "playerId": "p", "tasks": tasks}));
+    }
+    queue
+}
+
+/// The median of a benchmark, in nanoseconds, as criterion has written it.
+fn median(folder: &Path, name: &str) -> Option<f64> {
+    let text = fs::read_to_string(folder.join(name).join("new/estimates.json")).ok()?;
+    let estimates: Value = serde_json::from_str(&text).ok()?;
+    estimates["median"]["point_estimate"].as_f64()
+}
+
+fn table(folder: &Path) {
+    let per = |name: &str, count: f64| match median(folder, name) {
+        Some(nanos) => format!("{:.2} µs", nanos / count / 1_000.0),
+        None => "not run".to_owned(),
+    };
+    let rows = [
+        ("command in a batch of 1,000, queues cached", per("batch-1000/warm", 1e3), "10 µs"),
+        ("command in a batch of 1,000, queues from the store", per("batch-1000/cold", 1e3), ""),
+        ("  baseline: cache and batching off", per("batch-1000/off", 1e3), ""),
+        ("  reference: the event read into a JSON tree", per("batch-1000/json-tree", 1e3), ""),
+        ("command in a batch of 10, queues cached", per("batch-10/warm", 10.0), ""),
+        ("command in a batch of 10, queues from the store", per("batch-10/cold", 10.0), ""),
+        ("  baseline: cache and batching off", per("batch-10/off", 10.0), ""),
+        ("  reference: the event read into a JSON tree", per("batch-10/json-tree", 10.0), ""),
+        ("advancing a queue of 10 tasks, nothing due", per("domain/advance-idle", 1.0), "1 µs"),
+        ("advancing 30 days with 200 tasks due", per("domain/catch-up-200", 1.0), ""),
+        ("writing the bytes of a queue of 10 tasks", per("domain/encode", 1.0), ""),
+        ("reading them", per("domain/decode", 1.0), ""),
+        (
+            "size of a queue of 10 tasks, 11 commands remembered",
+            format!("{} bytes", encode(&queue("player-000001", 0)).len()),
+            "",
+        ),
+        (
+            "size of a queue of 10 tasks, 64 commands remembered",
+            format!("{} bytes", encode(&queue("player-000001", 64)).len()),
+            "",
+        ),
+        (
+            "  the same as JSON",
+            format!("{} bytes", serde_json::to_vec(&queue("player-000001", 64)).expect("JSON").len()),
+            "",
+        ),
+    ];
+    println!("\n| CPU time (median) or size | measured | at most |");
+    println!("|---|---:|---:|");
+    for (what, measured, target) in rows {
+        println!("| {what} | {measured} | {target} |");
+    }
+}
+
+fn main() {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/criterion"));
+    let mut criterion =
+        Criterion::default().with_measurement(CpuTime).output_directory(&folder).without_plots().configure_from_args();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    batches(&mut criterion, &runtime);
+    domain(&mut criterion);
+    criterion.final_summary();
+    table(&folder);
+}

@@ -1,0 +1,344 @@
+//! Answer: batch item failures, results and the report.
+
+use std::collections::BTreeMap;
+
+use millrace_cache::{Tier, TierState};
+use millrace_domain::{Priority, record::Table};
+use millrace_store::{WriteStatistics, batcher::Count};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use crate::{
+    decode::{Decoded, Source, Task},
+    status::Status,
+};
+
+/// What an invocation answers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// The messages that SQS is to deliver again.
+    pub batch_item_failures: Vec<BatchItemFailure>,
+    /// What became of the commands; from SQS, of those alone that were not applied.
+    pub results: Vec<CommandResult>,
+    /// What it took.
+    pub report: Report,
+}
+
+/// A message that is to be delivered again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchItemFailure {
+    /// The message's id.
+    pub item_identifier: String,
+}
+
+/// What became of one command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandResult {
+    /// The command; left out for a tick.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command_id: Option<String>,
+    /// The player; left out where malformed input names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub player_id: Option<String>,
+    /// `applied`, `duplicate`, `rejected` or `failed`.
+    pub status: &'static str,
+    /// A stable code, where it was not applied. Of a duplicate: the first refusal, if it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// A sentence for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What an invocation took.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The invocation.
+    pub request_id: String,
+    /// Whether it was the first of its process.
+    pub cold_start: bool,
+    /// From the event's bytes to the answer, in milliseconds.
+    pub processing_time_ms: f64,
+    /// Commands by what became of them.
+    pub commands: CommandCounts,
+    /// Different players.
+    pub players: u64,
+    /// Cache lookups, one a player.
+    pub cache: CacheReport,
+    /// Conditional writes.
+    pub commits: CommitReport,
+    /// Batched records.
+    pub writes: WriteReport,
+    /// Memory at the end.
+    pub memory: MemoryReport,
+}
+
+/// Commands by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct CommandCounts {
+    /// All of them: the sum of the others.
+    pub received: u64,
+    /// Took effect.
+    pub applied: u64,
+    /// Decided before.
+    pub duplicate: u64,
+    /// Refused for good.
+    pub rejected: u64,
+    /// To be delivered again.
+    pub failed: u64,
+    /// Not understood.
+    pub malformed: u64,
+}
+
+/// Cache lookups.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CacheReport {
+    /// Queues looked up.
+    pub lookups: u64,
+    /// Found in some tier.
+    pub hits: u64,
+    /// Found in none.
+    pub misses: u64,
+    /// Hits of lookups, 0 to 1; null where nothing was looked up.
+    pub hit_rate: Option<f64>,
+    /// The tier inside the process.
+    pub local: LocalReport,
+    /// The tier that all processes share.
+    pub redis: RedisReport,
+}
+
+/// Hits inside the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LocalReport {
+    /// Found there.
+    pub hits: u64,
+}
+
+/// Hits in the shared tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RedisReport {
+    /// Found there.
+    pub hits: u64,
+    /// Calls that failed.
+    pub errors: u64,
+    /// `up`, `down` or `off`.
+    pub state: TierState,
+}
+
+/// Conditional writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CommitReport {
+    /// Queues committed.
+    pub committed: u64,
+    /// Writes refused because the version had changed.
+    pub conflicts: u64,
+    /// Round trips.
+    pub calls: u64,
+}
+
+/// Batched records.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteReport {
+    /// Rows written.
+    pub items: u64,
+    /// Round trips.
+    pub calls: u64,
+    /// Rows sent again.
+    pub retried_items: u64,
+    /// Round trips that one write a row would have taken more.
+    pub round_trips_saved: u64,
+    /// By table.
+    pub by_table: BTreeMap<Table, CountReport>,
+    /// By priority, the most urgent first.
+    #[serde(serialize_with = "most_urgent_first")]
+    pub by_priority: BTreeMap<Priority, CountReport>,
+}
+
+/// Rows and round trips.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CountReport {
+    /// Rows written.
+    pub items: u64,
+    /// Round trips.
+    pub calls: u64,
+}
+
+/// Memory at the end of an invocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryReport {
+    /// Resident memory of the process; null where the system does not tell.
+    pub resident_bytes: Option<u64>,
+    /// Queues in the local cache.
+    pub local_cache_entries: u64,
+    /// Their bytes, about.
+    pub local_cache_bytes: u64,
+}
+
+/// What the steps count on their way.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    /// Cache lookups.
+    pub cache: CacheFigures,
+    /// Round trips to load queues.
+    pub loads: u64,
+    /// Queues committed.
+    pub committed: u64,
+    /// Conflicts.
+    pub conflicts: u64,
+    /// Round trips to commit.
+    pub commit_calls: u64,
+    /// Batched records.
+    pub writes: WriteStatistics,
+}
+
+/// Cache lookups so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CacheFigures {
+    /// Found inside the process.
+    pub local: u64,
+    /// Found in the shared tier.
+    pub redis: u64,
+    /// Found in none.
+    pub misses: u64,
+    /// Errors of the shared tier.
+    pub remote_errors: u64,
+}
+
+impl CacheFigures {
+    /// Counts one lookup.
+    pub fn count(&mut self, found: Option<Tier>) {
+        match found {
+            Some(Tier::Local) => self.local += 1,
+            Some(Tier::Redis) => self.redis += 1,
+            None => self.misses += 1,
+        }
+    }
+
+    fn report(&self, state: TierState) -> CacheReport {
+        let hits = self.local + self.redis;
+        let lookups = hits + self.misses;
+        CacheReport {
+            lookups,
+            hits,
+            misses: self.misses,
+            hit_rate: (lookups > 0).then(|| thousandths(hits as f64 / lookups as f64)),
+            local: LocalReport { hits: self.local },
+            redis: RedisReport { hits: self.redis, errors: self.remote_errors, state },
+        }
+    }
+}
+
+impl Figures {
+    /// The report's part on caches.
+    pub fn cache_report(&self, state: TierState) -> CacheReport {
+        self.cache.report(state)
+    }
+
+    /// The report's part on conditional writes.
+    pub fn commit_report(&self) -> CommitReport {
+        CommitReport { committed: self.committed, conflicts: self.conflicts, calls: self.commit_calls }
+    }
+
+    /// The report's part on batched records.
+    pub fn write_report(&self) -> WriteReport {
+        let count = |count: &Count| CountReport { items: count.items, calls: count.calls };
+        WriteReport {
+            items: self.writes.items,
+            calls: self.writes.calls,
+            retried_items: self.writes.retried_items,
+            round_trips_saved: self.writes.round_trips_saved(),
+            by_table: self.writes.by_table.iter().map(|(table, counted)| (*table, count(counted))).collect(),
+            by_priority: self
+                .writes
+                .by_priority
+                .iter()
+                .map(|(priority, counted)| (*priority, count(counted)))
+                .collect(),
+        }
+    }
+}
+
+/// Rounds to three digits behind the point: more would be noise.
+pub(crate) fn thousandths(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+fn most_urgent_first<S: Serializer>(
+    counts: &BTreeMap<Priority, CountReport>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(counts.len()))?;
+    for (priority, count) in counts.iter().rev() {
+        map.serialize_entry(priority, count)?;
+    }
+    map.end()
+}
+
+/// Counts the commands by their statuses. Ticks are no commands.
+pub(crate) fn count(decoded: &Decoded, statuses: &[Status], refused: &[Status]) -> CommandCounts {
+    let mut counts = CommandCounts::default();
+    for (item, status) in decoded.items.iter().zip(statuses) {
+        if matches!(item.task, Task::Tick(_)) {
+            continue;
+        }
+        match status {
+            Status::Applied => counts.applied += 1,
+            Status::Duplicate(_) => counts.duplicate += 1,
+            Status::Rejected(_) => counts.rejected += 1,
+            Status::Failed(_) | Status::Open => counts.failed += 1,
+        }
+    }
+    for status in refused {
+        match status {
+            Status::Failed(_) => counts.failed += 1,
+            _ => counts.malformed += 1,
+        }
+    }
+    counts.received = counts.applied + counts.duplicate + counts.rejected + counts.failed + counts.malformed;
+    counts
+}
+
+/// The results in the order of the messages: from SQS, of what was not applied.
+pub(crate) fn results(decoded: &Decoded, statuses: &[Status], refused: &[Status]) -> Vec<CommandResult> {
+    let all = decoded.source != Source::Sqs;
+    let mut results: Vec<(usize, CommandResult)> = Vec::new();
+    for (item, status) in decoded.items.iter().zip(statuses) {
+        let tick = matches!(item.task, Task::Tick(_));
+        if *status == Status::Applied && (tick || !all) {
+            continue;
+        }
+        let command_id = match &item.task {
+            Task::Command(delivery) => Some(delivery.command_id.as_str().to_owned()),
+            Task::Tick(_) => None,
+        };
+        let player_id = Some(item.task.player_id().as_str().to_owned());
+        results.push((item.message, result(command_id, player_id, status)));
+    }
+    for (refused, status) in decoded.refused.iter().zip(refused) {
+        let command_id = Some(refused.record.command_id.as_str().to_owned());
+        let player_id = refused.player_id.as_ref().map(|player| player.as_str().to_owned());
+        results.push((refused.message, result(command_id, player_id, status)));
+    }
+    // Stable: within a message the commands come before what was malformed.
+    results.sort_by_key(|(message, _)| *message);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+fn result(command_id: Option<String>, player_id: Option<String>, status: &Status) -> CommandResult {
+    let (status, reason, detail) = match status {
+        Status::Applied => ("applied", None, None),
+        Status::Duplicate(reason) => ("duplicate", reason.map(|reason| reason.as_str()), None),
+        Status::Rejected(rejection) => {
+            ("rejected", Some(rejection.reason.as_str()), Some(rejection.detail.to_string()))
+        }
+        Status::Failed(failure) => ("failed", Some(failure.code), Some(failure.detail.to_string())),
+        Status::Open => ("failed", Some("deadline"), None),
+    };
+    CommandResult { command_id, player_id, status, reason, detail }
+}

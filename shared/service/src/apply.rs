@@ -1,0 +1,158 @@
+//! Apply: the pure domain. A panic is a bug of ours, and stays with the player whose commands caused it.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use millrace_domain::{
+    Change, Event, PlayerId, Queue, Record, Timestamp, Verdict, codec::Cached, record::RejectionRecord,
+};
+
+use crate::{
+    decode::{Item, Task},
+    status::{Failure, Status},
+};
+
+/// Bytes of records after which a commit takes no further command: a row keeps them until the next
+/// commit, beside the queue, and ends at 400 KB. What is left over takes a commit of its own.
+const MAX_OUTBOX_BYTES: usize = 64 * 1024;
+
+/// What is applied to what.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// Whose queue.
+    pub player_id: &'a PlayerId,
+    /// The queue; none where there is none yet.
+    pub base: Option<&'a Cached>,
+    /// The event's items.
+    pub items: &'a [Item],
+    /// The player's share of them that is still open, by position.
+    pub open: &'a [usize],
+    /// All of the player's share: what came together is remembered together.
+    pub batch: &'a [usize],
+    /// The server's time.
+    pub now: Timestamp,
+}
+
+/// What applying led to.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// The queue after it; none where there is still none.
+    pub cached: Option<Arc<Cached>>,
+    /// The version that it was made from.
+    pub base_version: u64,
+    /// What has to be written.
+    pub change: Change,
+    /// The items' statuses, should the writes succeed; as many as were taken of those open.
+    pub statuses: Vec<Status>,
+    /// The records of what was decided.
+    pub records: Vec<Record>,
+    /// Whether the totals changed.
+    pub totals_changed: bool,
+}
+
+/// Applies a player's items; [`apply`] in the shipped pipeline, another in tests of what surrounds it.
+pub type ApplyFn = fn(&Input<'_>) -> Applied;
+
+/// Applies a player's open items in their order, on a copy of its queue.
+pub fn apply(input: &Input<'_>) -> Applied {
+    let mut queue: Option<Queue> = input.base.map(|cached| cached.queue.clone());
+    let base_version = queue.as_ref().map_or(0, |queue| queue.version);
+    let mut applied = Applied {
+        cached: None,
+        base_version,
+        change: Change::Nothing,
+        statuses: Vec::with_capacity(input.open.len()),
+        records: Vec::new(),
+        totals_changed: false,
+    };
+    let mut events = Vec::new();
+    let mut bytes = 0;
+    for at in input.open {
+        if bytes > MAX_OUTBOX_BYTES {
+            break;
+        }
+        let (status, change) = match &input.items[*at].task {
+            Task::Tick(_) => {
+                let change = queue.as_mut().map_or(Change::Nothing, |queue| queue.tick(input.now, &mut events));
+                (Status::Applied, change)
+            }
+            Task::Command(delivery) => {
+                let queue =
+                    queue.get_or_insert_with(|| Queue::new(input.player_id.clone(), delivery.sent_at.min(input.now)));
+                let (verdict, change) = queue.deliver(delivery, input.now, &mut events);
+                let status = match verdict {
+                    Verdict::Applied => Status::Applied,
+                    Verdict::Duplicate(reason) => Status::Duplicate(reason),
+                    Verdict::Rejected(rejection) => {
+                        let record = RejectionRecord {
+                            partition: input.player_id.as_str().to_owned(),
+                            received_at: delivery.sent_at,
+                            command_id: delivery.command_id.clone(),
+                            reason: rejection.reason,
+                            detail: rejection.detail.to_string(),
+                            command_type: Some(delivery.command.type_name().to_owned()),
+                            task_id: delivery.command.task_id().cloned(),
+                            body: None,
+                        };
+                        applied.push(Record::Rejection(record), &mut bytes);
+                        Status::Rejected(rejection)
+                    }
+                };
+                (status, change)
+            }
+        };
+        for event in events.drain(..) {
+            tracing::debug!(player_id = input.player_id.as_str(), ?event, "event");
+            if let Event::TaskFinished(record) = event {
+                applied.totals_changed = true;
+                applied.push(Record::History(record), &mut bytes);
+            }
+        }
+        applied.change = applied.change.max(change);
+        applied.statuses.push(status);
+    }
+    let Some(mut queue) = queue else { return applied };
+    if applied.change == Change::Decided {
+        queue.memory.trim(input.batch.iter().filter_map(|at| match &input.items[*at].task {
+            Task::Command(delivery) => Some(&delivery.command_id),
+            Task::Tick(_) => None,
+        }));
+        queue.version = base_version + 1;
+    }
+    let progress_known = input.base.is_none_or(|base| base.progress_known) || !queue.has_partial_progress();
+    applied.cached = Some(Arc::new(Cached { queue, progress_known }));
+    applied
+}
+
+impl Applied {
+    fn push(&mut self, record: Record, bytes: &mut usize) {
+        *bytes += record.size();
+        self.records.push(record);
+    }
+}
+
+/// Runs `apply`; a panic becomes a failure of this player alone.
+///
+/// # Errors
+/// [`Failure`] where it panicked.
+pub fn guarded(apply: ApplyFn, input: &Input<'_>) -> Result<Applied, Failure> {
+    // What the closure touches is read-only, so nothing half-changed can be seen after a panic.
+    catch_unwind(AssertUnwindSafe(|| apply(input))).map_err(|panic| {
+        let message = panic_message(panic.as_ref());
+        tracing::error!(player_id = input.player_id.as_str(), message, "applying panicked");
+        Failure::panic(message)
+    })
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    if let Some(message) = panic.downcast_ref::<&str>() {
+        message
+    } else if let Some(message) = panic.downcast_ref::<String>() {
+        message
+    } else {
+        "no message"
+    }
+}

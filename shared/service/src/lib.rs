@@ -1,0 +1,45 @@
+//! The pipeline that carries events to queues, and nothing that knows a vendor.
+//!
+//! `decode → group → load → apply → commit → record → refresh → answer`: one invocation does each
+//! step once for all its players. The modules stand in that order.
+//!
+//! | module | what lives in it |
+//! |---|---|
+//! | [`decode`] | an event's bytes into commands, ticks and malformed input |
+//! | [`group`] | the work of each player, in order |
+//! | [`load`] | queues: local cache, remote cache, then the table; outboxes written again |
+//! | [`apply`] | the pure domain, a panic kept to its player |
+//! | [`commit`] | one conditional write a changed player; conflicts are loaded and applied again |
+//! | [`record`] | what was decided, through the write batcher |
+//! | [`refresh`] | the caches, once the records are written |
+//! | [`answer`] | batch item failures, results and the report |
+//! | [`service`] | [`Service`]: the steps put together, bounded by the invocation's deadline |
+//! | [`fifo`] | in a FIFO batch, everything behind a failed message of its group fails too |
+//! | [`status`] | what became of a command, and why one failed |
+//! | [`settings`], [`clock`] | what the pipeline is told, and its time |
+//!
+//! # What holds after a crash
+//! A queue's row carries the records of its last commit (the outbox). Records are written after the
+//! commit; only then are messages acknowledged and the queue cached. Whoever loads the row from the
+//! table writes its outbox again first. So a crash at any point loses nothing: redelivered commands
+//! are found remembered, and their records are put again under the same keys.
+#![deny(missing_docs)]
+
+pub mod answer;
+pub mod apply;
+pub mod clock;
+pub mod commit;
+pub mod decode;
+pub mod fifo;
+pub mod group;
+pub mod load;
+pub mod record;
+pub mod refresh;
+pub mod service;
+pub mod settings;
+pub mod status;
+
+pub use answer::{Answer, Report};
+pub use clock::Clock;
+pub use service::{Invocation, Parts, ProcessError, Service};
+pub use settings::ServiceSettings;

@@ -1,0 +1,513 @@
+//! The steps put together, bounded by the invocation's deadline.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use millrace_cache::Tiers;
+use millrace_domain::{Change, PlayerId, Reason, Rejection, Timestamp, codec::Cached};
+use millrace_store::{Batcher, MAX_ROW_BYTES, Store};
+use tokio::time::Instant;
+
+use crate::{
+    answer::{self, Answer, BatchItemFailure, Figures, MemoryReport, Report},
+    apply::{Applied, ApplyFn, Input, apply, guarded},
+    clock::Clock,
+    commit::Pending,
+    decode::{Decoded, Refused, Source, decode},
+    fifo::fail_rest_of_groups,
+    group::{PlayerWork, group},
+    load::{Base, Wanted},
+    record::Origin,
+    settings::ServiceSettings,
+    status::{Failure, Status},
+};
+
+/// One call of the function.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// Names it.
+    pub request_id: String,
+    /// When the function is stopped.
+    pub times_out_at: Instant,
+    /// Whether it is the first of its process.
+    pub cold_start: bool,
+}
+
+/// What a service is made of.
+pub struct Parts {
+    /// Queues and records.
+    pub store: Arc<dyn Store>,
+    /// Writes records in batches.
+    pub batcher: Batcher,
+    /// Queues kept near.
+    pub cache: Tiers,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Reads the resident memory of the process, in bytes.
+    pub resident_bytes: fn() -> Option<u64>,
+    /// What it is told.
+    pub settings: ServiceSettings,
+}
+
+/// The pipeline over its parts. Shared by all invocations of a process.
+pub struct Service {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) batcher: Batcher,
+    pub(crate) cache: Tiers,
+    pub(crate) settings: ServiceSettings,
+    pub(crate) apply: ApplyFn,
+    clock: Arc<dyn Clock>,
+    resident_bytes: fn() -> Option<u64>,
+    random: Mutex<fastrand::Rng>,
+}
+
+/// An invocation that has to fail as a whole, so that what invoked it tries again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessError {
+    /// Commands of an event failed whose source takes no batch item failures.
+    #[error("{failed} of {received} commands failed and have to be delivered again; the first: {first}")]
+    CommandsFailed {
+        /// How many failed.
+        failed: u64,
+        /// Of how many.
+        received: u64,
+        /// Why the first of them failed.
+        first: String,
+    },
+}
+
+impl ProcessError {
+    /// The stable name of this error.
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::CommandsFailed { .. } => "CommandsFailed",
+        }
+    }
+}
+
+/// A player's work under way.
+struct Player {
+    work: PlayerWork,
+    /// How many of its items are decided.
+    done: usize,
+    /// What the next ones are applied to.
+    base: Option<Base>,
+    /// The newest queue whose records are written, to be cached.
+    fresh: Option<Arc<Cached>>,
+    failed: bool,
+}
+
+impl Service {
+    /// A service of these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            random: Mutex::new(fastrand::Rng::with_seed(parts.settings.seed)),
+            store: parts.store,
+            batcher: parts.batcher,
+            cache: parts.cache,
+            settings: parts.settings,
+            apply,
+            clock: parts.clock,
+            resident_bytes: parts.resident_bytes,
+        }
+    }
+
+    /// The same with another way to apply commands: for tests of what surrounds it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_apply(self, apply: ApplyFn) -> Self {
+        Self { apply, ..self }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Whether a player's writes go out in calls of their own.
+    pub(crate) fn is_alone(&self, player: &PlayerId) -> bool {
+        !self.settings.batching.is_on_for(player)
+    }
+
+    /// A number from 0 to 1.
+    pub(crate) fn random(&self) -> f64 {
+        self.random.lock().unwrap_or_else(PoisonError::into_inner).f64()
+    }
+
+    /// Carries one event to its queues.
+    ///
+    /// # Errors
+    /// [`ProcessError`] where commands failed and the event's source learns of it in no other way.
+    pub async fn process(&self, payload: &[u8], invocation: &Invocation) -> Result<Answer, ProcessError> {
+        let started = std::time::Instant::now();
+        let now = self.clock.now();
+        let deadline =
+            invocation.times_out_at.checked_sub(self.settings.deadline_margin).unwrap_or(invocation.times_out_at);
+        let mut figures = Figures::default();
+
+        let mut decoded = decode(payload, &invocation.request_id, now);
+        let mut statuses = vec![Status::Open; decoded.items.len()];
+        let mut players: Vec<Player> = group(&decoded.items)
+            .into_iter()
+            .map(|work| Player { work, done: 0, base: None, fresh: None, failed: false })
+            .collect();
+        let mut refused = self.refused_statuses(&mut decoded.refused);
+
+        let mut first = true;
+        while first || players.iter().any(Player::is_open) {
+            self.round(&decoded, &mut players, &mut statuses, &mut refused, first, now, deadline, &mut figures).await;
+            first = false;
+        }
+        let fresh: Vec<Arc<Cached>> = players.iter_mut().filter_map(|player| player.fresh.take()).collect();
+        self.refresh(&fresh, now, deadline, &mut figures).await;
+
+        let answer = self.answer(&decoded, &statuses, &refused, players.len(), invocation, started, &figures);
+        log(&decoded, &statuses, &refused, &answer);
+        self.finish(decoded.source, answer)
+    }
+
+    /// Load, apply, commit and record for all players with open items. A player with very many
+    /// commands takes several rounds; all others are done after the first.
+    #[expect(clippy::too_many_arguments, reason = "one step of `process`, on its variables")]
+    async fn round(
+        &self,
+        decoded: &Decoded,
+        players: &mut [Player],
+        statuses: &mut [Status],
+        refused: &mut [Status],
+        first: bool,
+        now: Timestamp,
+        deadline: Instant,
+        figures: &mut Figures,
+    ) {
+        if first {
+            self.load_players(players, statuses, now, deadline, figures).await;
+        }
+        if Instant::now() >= deadline {
+            for player in players.iter_mut().filter(|player| player.is_open()) {
+                player.fail(Failure::deadline(), statuses);
+            }
+        }
+        let applied = self.apply_players(decoded, players, statuses, refused, now);
+        let (at, pending): (Vec<usize>, Vec<Pending<'_>>) = applied
+            .into_iter()
+            .map(|(at, open, applied)| {
+                let work = &players[at].work;
+                let wanted = Wanted { player_id: work.player_id.clone(), progress: work.reports };
+                let open = &work.items[open..];
+                (at, Pending { wanted, open, batch: &work.items, applied })
+            })
+            .unzip();
+        let committed = self.commit(pending, &decoded.items, now, deadline, figures).await;
+
+        let mut done: Vec<(usize, Applied)> = Vec::with_capacity(committed.len());
+        for (at, result) in at.into_iter().zip(committed) {
+            match result {
+                Ok(applied) => done.push((at, applied)),
+                Err(failure) => {
+                    self.cache.forget_local(&players[at].work.player_id);
+                    players[at].fail(failure, statuses);
+                }
+            }
+        }
+        let rows = match first {
+            true => self.storable(decoded, refused),
+            false => Vec::new(),
+        };
+        for (origin, failure) in self.record(&mut done, rows, deadline, figures).await {
+            match origin {
+                Origin::Refused(at) => refused[at] = Status::Failed(failure),
+                Origin::Player(at) => {
+                    // Committed, but not recorded: the next delivery finds the commands remembered and
+                    // the records in the row's outbox, which only a load from the table sees.
+                    self.cache.forget_local(&players[at].work.player_id);
+                    players[at].fail(failure, statuses);
+                }
+            }
+        }
+        for (at, applied) in done {
+            players[at].settle(applied, statuses);
+        }
+    }
+
+    async fn load_players(
+        &self,
+        players: &mut [Player],
+        statuses: &mut [Status],
+        now: Timestamp,
+        deadline: Instant,
+        figures: &mut Figures,
+    ) {
+        if players.is_empty() {
+            return;
+        }
+        let wanted: Vec<Wanted> = players
+            .iter()
+            .map(|player| Wanted { player_id: player.work.player_id.clone(), progress: player.work.reports })
+            .collect();
+        let bases = self.load(&wanted, now, deadline, figures).await;
+        for (player, base) in players.iter_mut().zip(bases) {
+            match base {
+                Ok(base) => player.base = Some(base),
+                Err(failure) => player.fail(failure, statuses),
+            }
+        }
+    }
+
+    /// Applies the open items of all players. What fails before anything is written takes the rest of
+    /// its FIFO groups with it: those commands are not applied, and the players that lose some are
+    /// applied again without them.
+    fn apply_players(
+        &self,
+        decoded: &Decoded,
+        players: &mut [Player],
+        statuses: &mut [Status],
+        refused: &[Status],
+        now: Timestamp,
+    ) -> Vec<(usize, usize, Applied)> {
+        let mut applied: Vec<Option<Applied>> = Vec::new();
+        applied.resize_with(players.len(), || None);
+        loop {
+            for at in hold_back(decoded, players, statuses, refused) {
+                applied[at] = None;
+            }
+            let mut failed = false;
+            for (at, player) in players.iter_mut().enumerate() {
+                if !player.is_open() || applied[at].is_some() {
+                    continue;
+                }
+                let result = guarded(
+                    self.apply,
+                    &Input {
+                        player_id: &player.work.player_id,
+                        base: player.base.as_ref().and_then(|base| base.cached.as_deref()),
+                        items: &decoded.items,
+                        open: &player.work.items[player.done..],
+                        batch: &player.work.items,
+                        now,
+                    },
+                );
+                match result {
+                    Ok(result) => applied[at] = Some(result),
+                    Err(failure) => {
+                        player.fail(failure, statuses);
+                        failed = true;
+                    }
+                }
+            }
+            if !failed {
+                break;
+            }
+        }
+        let places = applied.into_iter().enumerate();
+        places.filter_map(|(at, applied)| Some((at, players[at].done, applied?))).collect()
+    }
+
+    /// Malformed input is refused for good, unless no row can keep it.
+    fn refused_statuses(&self, refused: &mut [Refused]) -> Vec<Status> {
+        refused
+            .iter()
+            .map(|refused| {
+                let record = &refused.record;
+                let bytes = record.body.as_ref().map_or(0, String::len);
+                // Room for the other attributes: names, keys, and the detail, which is clipped.
+                let max = MAX_ROW_BYTES - 16 * 1024;
+                if bytes > max {
+                    Status::Failed(Failure::too_large(bytes, max))
+                } else {
+                    Status::Rejected(Rejection::new(Reason::Malformed, record.detail.clone()))
+                }
+            })
+            .collect()
+    }
+
+    fn storable(
+        &self,
+        decoded: &Decoded,
+        refused: &[Status],
+    ) -> Vec<(usize, millrace_domain::record::RejectionRecord)> {
+        decoded
+            .refused
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| matches!(refused[*at], Status::Rejected(_)))
+            .map(|(at, refused)| (at, refused.record.clone()))
+            .collect()
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of `process`, on its variables")]
+    fn answer(
+        &self,
+        decoded: &Decoded,
+        statuses: &[Status],
+        refused: &[Status],
+        players: usize,
+        invocation: &Invocation,
+        started: std::time::Instant,
+        figures: &Figures,
+    ) -> Answer {
+        let mut failed = vec![false; decoded.messages.len()];
+        let items = decoded.items.iter().map(|item| item.message).zip(statuses);
+        let malformed = decoded.refused.iter().map(|refused| refused.message).zip(refused);
+        for (message, status) in items.chain(malformed) {
+            failed[message] |= matches!(status, Status::Failed(_) | Status::Open);
+        }
+        fail_rest_of_groups(&decoded.messages, &mut failed);
+        let batch_item_failures = decoded
+            .messages
+            .iter()
+            .zip(&failed)
+            .filter(|(_, failed)| **failed && decoded.source == Source::Sqs)
+            .map(|(message, _)| BatchItemFailure { item_identifier: message.id.clone() })
+            .collect();
+
+        let resident_bytes = (self.resident_bytes)();
+        if resident_bytes.is_some_and(|bytes| bytes > self.settings.memory_threshold) {
+            let dropped = self.cache.shrink();
+            tracing::warn!(resident_bytes, dropped, "memory is above its threshold: the local cache was halved");
+        }
+        let usage = self.cache.usage();
+        Answer {
+            batch_item_failures,
+            results: answer::results(decoded, statuses, refused),
+            report: Report {
+                request_id: invocation.request_id.clone(),
+                cold_start: invocation.cold_start,
+                processing_time_ms: answer::thousandths(started.elapsed().as_secs_f64() * 1000.0),
+                commands: answer::count(decoded, statuses, refused),
+                players: players as u64,
+                cache: figures.cache_report(self.cache.remote_state()),
+                commits: figures.commit_report(),
+                writes: figures.write_report(),
+                memory: MemoryReport {
+                    resident_bytes,
+                    local_cache_entries: usage.entries,
+                    local_cache_bytes: usage.bytes,
+                },
+            },
+        }
+    }
+
+    /// EventBridge invokes asynchronously: only a failed invocation is tried again.
+    fn finish(&self, source: Source, answer: Answer) -> Result<Answer, ProcessError> {
+        let commands = answer.report.commands;
+        let first = answer.results.iter().find(|result| result.status == "failed");
+        match (source, first) {
+            (Source::EventBridge, Some(first)) => Err(ProcessError::CommandsFailed {
+                failed: commands.failed,
+                received: commands.received,
+                first: first.detail.clone().unwrap_or_default(),
+            }),
+            _ => Ok(answer),
+        }
+    }
+}
+
+impl Player {
+    fn is_open(&self) -> bool {
+        !self.failed && self.done < self.work.items.len()
+    }
+
+    /// What is not decided yet fails.
+    fn fail(&mut self, failure: Failure, statuses: &mut [Status]) {
+        self.failed = true;
+        self.fresh = None;
+        for at in &self.work.items[self.done..] {
+            if statuses[*at] == Status::Open {
+                statuses[*at] = Status::Failed(failure.clone());
+            }
+        }
+    }
+
+    /// The writes succeeded: what was applied stands.
+    fn settle(&mut self, applied: Applied, statuses: &mut [Status]) {
+        if self.failed {
+            return;
+        }
+        let count = applied.statuses.len();
+        for (at, status) in self.work.items[self.done..].iter().zip(applied.statuses) {
+            statuses[*at] = status;
+        }
+        self.done += count;
+        let loaded = self.base.as_ref().is_some_and(|base| base.from_table);
+        let cached = applied.cached;
+        if applied.change > Change::Nothing || loaded {
+            self.fresh.clone_from(&cached);
+        }
+        self.base = Some(Base { cached, from_table: loaded });
+    }
+}
+
+/// Takes the commands behind failed messages of the same FIFO group out of the players' work; returns
+/// the players that lost some.
+fn hold_back(decoded: &Decoded, players: &mut [Player], statuses: &mut [Status], refused: &[Status]) -> Vec<usize> {
+    let mut failed = vec![false; decoded.messages.len()];
+    let items = decoded.items.iter().map(|item| item.message).zip(statuses.iter());
+    let malformed = decoded.refused.iter().map(|refused| refused.message).zip(refused);
+    for (message, status) in items.chain(malformed) {
+        failed[message] |= matches!(status, Status::Failed(_));
+    }
+    if !failed.contains(&true) {
+        return Vec::new();
+    }
+    fail_rest_of_groups(&decoded.messages, &mut failed);
+    let mut losers = Vec::new();
+    for (at, player) in players.iter_mut().enumerate().filter(|(_, player)| player.is_open()) {
+        let done = player.done;
+        let behind = |item: &usize| {
+            failed[decoded.items[*item].message] && decoded.messages[decoded.items[*item].message].fifo_group.is_some()
+        };
+        if !player.work.items[done..].iter().any(behind) {
+            continue;
+        }
+        let mut position = 0;
+        player.work.items.retain(|item| {
+            position += 1;
+            let held = position > done && behind(item);
+            if held {
+                statuses[*item] = Status::Failed(Failure::earlier_message());
+            }
+            !held
+        });
+        losers.push(at);
+    }
+    losers
+}
+
+/// Logs what was not applied, with the message and player that it belongs to.
+fn log(decoded: &Decoded, statuses: &[Status], refused: &[Status], answer: &Answer) {
+    let items = decoded.items.iter().map(|item| (item.message, item.task.player_id().as_str())).zip(statuses);
+    let malformed =
+        decoded.refused.iter().map(|refused| (refused.message, refused.record.partition.as_str())).zip(refused);
+    for ((message, player_id), status) in items.chain(malformed) {
+        let message_id = decoded.messages[message].id.as_str();
+        match status {
+            Status::Failed(failure) => {
+                tracing::warn!(message_id, player_id, reason = failure.code, detail = %failure.detail, "failed");
+            }
+            Status::Rejected(rejection) => {
+                tracing::info!(message_id, player_id, reason = rejection.reason.as_str(), detail = %rejection.detail, "rejected");
+            }
+            _ => {}
+        }
+    }
+    let report = &answer.report;
+    tracing::info!(
+        messages = decoded.messages.len(),
+        message_failures = answer.batch_item_failures.len(),
+        received = report.commands.received,
+        applied = report.commands.applied,
+        duplicate = report.commands.duplicate,
+        rejected = report.commands.rejected,
+        failed = report.commands.failed,
+        malformed = report.commands.malformed,
+        players = report.players,
+        processing_time_ms = report.processing_time_ms,
+        hit_rate = report.cache.hit_rate,
+        commits = report.commits.committed,
+        conflicts = report.commits.conflicts,
+        writes = report.writes.items,
+        round_trips_saved = report.writes.round_trips_saved,
+        "processed"
+    );
+}

@@ -1,0 +1,41 @@
+//! What the pipeline is told.
+
+use std::time::Duration;
+
+use millrace_domain::FeatureSwitch;
+
+/// Settings of the pipeline.
+#[derive(Debug, Clone)]
+pub struct ServiceSettings {
+    /// How often a queue is loaded and applied again after a conflict, before its messages fail.
+    pub conflict_retries: u32,
+    /// Wait before the first of these, doubled for each further one, with full jitter.
+    pub conflict_backoff: Duration,
+    /// How long before the function's time-out work is handed back.
+    pub deadline_margin: Duration,
+    /// Most conditional writes in one call.
+    pub commit_batch: usize,
+    /// Most calls to the store at once.
+    pub concurrency: usize,
+    /// For whom writes share calls.
+    pub batching: FeatureSwitch,
+    /// Resident memory above which the local cache shrinks, in bytes.
+    pub memory_threshold: u64,
+    /// Seeds the jitter.
+    pub seed: u64,
+}
+
+impl Default for ServiceSettings {
+    fn default() -> Self {
+        Self {
+            conflict_retries: 5,
+            conflict_backoff: Duration::from_millis(10),
+            deadline_margin: Duration::from_millis(500),
+            commit_batch: 25,
+            concurrency: 5,
+            batching: FeatureSwitch::ON,
+            memory_threshold: 400 << 20,
+            seed: 0,
+        }
+    }
+}
