@@ -1,0 +1,31 @@
+//! `process-tasks`: applies commands and ticks that come from SQS, EventBridge, or a caller.
+
+use std::sync::Arc;
+
+use millrace_runtime::{FunctionError, Settings, StartError, compose, lambda, logs, start};
+
+async fn run() -> Result<(), StartError> {
+    let settings = Settings::from_env()?;
+    logs::init(&settings.log)?;
+    let store = start::open_store(&settings).await?;
+    let service = Arc::new(compose::service(&settings, Arc::clone(&store), compose::random_seed()));
+    lambda::close_on_signal(async move || store.close().await).await?;
+    lambda::run(move |invocation| {
+        let service = Arc::clone(&service);
+        async move {
+            let answer = service.process(&invocation.payload, &compose::invocation(&invocation)).await;
+            answer.map_err(|error| FunctionError::new(error.error_type(), error))
+        }
+    })
+    .await?;
+    Ok(())
+}
+
+// One thread: a function of one virtual processor has no use for more, and waits are not work. The
+// embedded store brings threads of its own.
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    if let Err(error) = run().await {
+        start::fail(&error);
+    }
+}

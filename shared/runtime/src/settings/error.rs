@@ -1,0 +1,98 @@
+//! A bad setting, in one line that names it, its value and what is allowed.
+//!
+//! Secrets never show: a Redis URL only with its scheme, any other value without what stands between
+//! `://` and `@`, and the value of an unknown variable not at all.
+
+use std::fmt;
+
+use super::reference::{self, Spec};
+
+/// Most characters of a value that an error quotes.
+const MAX_SHOWN: usize = 200;
+/// Most names that an error suggests.
+const MAX_NEAREST: usize = 3;
+
+/// A setting that stops the start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// A required setting is not set.
+    #[error("{name} is not set; allowed: {allowed}")]
+    Missing {
+        /// The setting.
+        name: &'static str,
+        /// What it may be.
+        allowed: String,
+    },
+    /// A value that is not allowed.
+    #[error("{name}={value} is not allowed; allowed: {allowed}")]
+    NotAllowed {
+        /// The setting.
+        name: &'static str,
+        /// Its value, without secrets.
+        value: Shown,
+        /// What it may be.
+        allowed: String,
+    },
+    /// A variable that looks like a setting and is none.
+    #[error("{name} is not a setting; allowed: {}", .nearest.join(", "))]
+    Unknown {
+        /// The variable.
+        name: Shown,
+        /// The settings with the most similar names.
+        nearest: Vec<&'static str>,
+    },
+}
+
+impl SettingsError {
+    pub(super) fn missing(spec: &Spec) -> Self {
+        Self::Missing { name: spec.name, allowed: spec.allowed() }
+    }
+
+    pub(super) fn not_allowed(spec: &Spec, value: &str, allowed: impl Into<String>) -> Self {
+        let value = if spec.name == reference::table::REDIS_URL.name { Shown::url(value) } else { Shown::text(value) };
+        Self::NotAllowed { name: spec.name, value, allowed: allowed.into() }
+    }
+
+    pub(super) fn unknown(name: &str) -> Self {
+        let mut nearest: Vec<(usize, &'static str)> = reference::table::ALL
+            .iter()
+            .map(|spec| (strsim::damerau_levenshtein(name, spec.name), spec.name))
+            .collect();
+        nearest.sort_by_key(|(distance, _)| *distance);
+        let nearest = nearest.into_iter().take(MAX_NEAREST).map(|(_, name)| name).collect();
+        Self::Unknown { name: Shown::text(name), nearest }
+    }
+}
+
+/// A value the way an error may show it: one line, clipped, without secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown(String);
+
+impl Shown {
+    /// A value that is no secret as a whole; credentials of a URL in it are left out all the same.
+    pub(super) fn text(value: &str) -> Self {
+        let masked = match (value.find("://"), value.rfind('@')) {
+            (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}***{}", &value[..scheme + 3], &value[at..]),
+            _ => value.to_owned(),
+        };
+        let line: String = masked.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        Self(millrace_domain::ids::clip(&line, MAX_SHOWN))
+    }
+
+    /// A URL with a secret in it. Where it is not well formed, any part may be the secret, so only a
+    /// known scheme shows.
+    pub(super) fn url(value: &str) -> Self {
+        let schemes = ["redis", "rediss", "redis+unix", "unix", "valkey", "valkeys", "http", "https", "tcp"];
+        match value.split_once("://") {
+            Some((scheme, _)) if schemes.contains(&scheme) => Self(format!("{scheme}://***")),
+            _ => Self("***".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

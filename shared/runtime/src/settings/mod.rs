@@ -1,0 +1,218 @@
+//! Settings: what the environment may say, read once at the start.
+//!
+//! | module | what lives in it |
+//! |---|---|
+//! | [`mod@reference`] | every setting: its name, default, what is allowed, what it means |
+//! | [`values`] | the types of settings that are more than a number |
+//! | [`error`] | a bad setting, in one line |
+//! | `reader` | one variable into one value |
+//!
+//! Units stand in the names. A variable that starts with `MILLRACE_` and is no setting is refused: it
+//! is a typing error that would otherwise go unnoticed.
+
+pub mod error;
+mod reader;
+pub mod reference;
+pub mod values;
+
+use std::{ffi::OsString, time::Duration};
+
+use millrace_cache::LocalSettings;
+use millrace_domain::FeatureSwitch;
+
+pub use error::SettingsError;
+use reader::Reader;
+use reference::table;
+pub use reference::{Setting, markdown};
+pub(crate) use values::SPAN_TARGET;
+pub use values::{Authentication, LogSettings, RedisMode, RedisSettings, RedisUrl, StoreChoice};
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where queues and records are kept.
+    pub store: StoreChoice,
+    /// Tables are named `<prefix>queues` and so on.
+    pub table_prefix: String,
+    /// The shared cache tier, where there is one.
+    pub redis: Option<RedisSettings>,
+    /// Where `advance-queues` sends ticks; none: it advances queues itself.
+    pub ticks_queue_url: Option<String>,
+    /// Who may do what over HTTP.
+    pub authentication: Authentication,
+    /// How long cached copies live.
+    pub cache_ttl: CacheTtl,
+    /// The bounds of the cache inside the process.
+    pub local_cache: LocalSettings,
+    /// The resident size above which the local cache shrinks.
+    pub memory_threshold_bytes: u64,
+    /// Connections to the store.
+    pub database: DatabaseSettings,
+    /// How records are written.
+    pub batch: BatchSettings,
+    /// How often a conflicting commit is tried again.
+    pub conflict_retries: u32,
+    /// How long before its time-out an invocation stops taking up work.
+    pub deadline_margin: Duration,
+    /// What is on, and for how many players.
+    pub features: Features,
+    /// How long records are kept.
+    pub retention: Retention,
+    /// What is logged.
+    pub log: LogSettings,
+}
+
+/// How long cached copies live in the shared tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheTtl {
+    /// Queues with unfinished tasks.
+    pub active_queue: Duration,
+    /// Units done of reported tasks.
+    pub task_progress: Duration,
+    /// Totals of a player.
+    pub player_stats: Duration,
+    /// Everything else that is read often.
+    pub frequent_data: Duration,
+}
+
+/// Connections to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DatabaseSettings {
+    /// Most connections at once.
+    pub max_connections: usize,
+    /// How long a connection may take to open.
+    pub connect_timeout: Duration,
+    /// After how long without use a connection is closed.
+    pub idle_timeout: Duration,
+}
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchSettings {
+    /// Most rows of one call.
+    pub max_items: usize,
+    /// How long a batch that is not full waits for more rows.
+    pub linger: Duration,
+    /// Most calls at once.
+    pub concurrency: usize,
+}
+
+/// Feature switches; each is on for a share of the players.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Features {
+    /// The cache inside the process.
+    pub local_cache: FeatureSwitch,
+    /// The shared cache tier.
+    pub redis_cache: FeatureSwitch,
+    /// Writing records in batches.
+    pub batching: FeatureSwitch,
+}
+
+/// How long records are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Finished tasks.
+    pub history: Duration,
+    /// Refused commands and malformed input.
+    pub rejections: Duration,
+}
+
+impl Settings {
+    /// Reads the settings of this process's environment.
+    ///
+    /// # Errors
+    /// [`SettingsError`] for the first setting that is missing, not allowed or unknown.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        Self::from_vars(std::env::vars_os())
+    }
+
+    /// Reads settings from variables; those that are no setting are refused where they start with
+    /// `MILLRACE_`, and otherwise ignored.
+    ///
+    /// # Errors
+    /// [`SettingsError`] for the first setting that is missing, not allowed or unknown.
+    pub fn from_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, SettingsError> {
+        let mut vars: Vec<(String, OsString)> =
+            vars.into_iter().map(|(name, value)| (name.to_string_lossy().into_owned(), value)).collect();
+        // The environment has no order of its own; sorted, the first error is always the same one.
+        vars.sort();
+        for (name, value) in &vars {
+            if name.starts_with(reference::PREFIX) && reference::find(name).is_none() {
+                return Err(SettingsError::unknown(name));
+            }
+            if value.to_str().is_none()
+                && let Some(spec) = reference::find(name)
+            {
+                return Err(SettingsError::not_allowed(spec, &value.to_string_lossy(), "UTF-8 text"));
+            }
+        }
+        Self::from_lookup(&|name| {
+            let at = vars.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok()?;
+            vars[at].1.to_str().map(str::to_owned)
+        })
+    }
+
+    /// Reads settings by name. A lookup cannot be asked for names, so unknown ones go unnoticed here.
+    ///
+    /// # Errors
+    /// [`SettingsError`] for the first setting that is missing or not allowed, in the order of
+    /// [`Settings::reference`].
+    pub fn from_lookup(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let read = Reader::new(lookup);
+        let store = read.required(&table::STORE, StoreChoice::parse)?;
+        let table_prefix = read.text(&table::TABLE_PREFIX, values::table_prefix)?;
+        let redis_url = read.optional(&table::REDIS_URL, RedisUrl::parse)?;
+        let redis_mode = read.text(&table::REDIS_MODE, RedisMode::parse)?;
+        let ticks_queue_url = read.optional(&table::TICKS_QUEUE_URL, values::queue_url)?;
+        let authentication = read.authentication(&store)?;
+        Ok(Self {
+            store,
+            table_prefix,
+            redis: redis_url.map(|url| RedisSettings { url, mode: redis_mode }),
+            ticks_queue_url,
+            authentication,
+            cache_ttl: CacheTtl {
+                active_queue: read.seconds(&table::CACHE_TTL_ACTIVE_QUEUE_SECONDS)?,
+                task_progress: read.seconds(&table::CACHE_TTL_TASK_PROGRESS_SECONDS)?,
+                player_stats: read.seconds(&table::CACHE_TTL_PLAYER_STATS_SECONDS)?,
+                frequent_data: read.seconds(&table::CACHE_TTL_FREQUENT_DATA_SECONDS)?,
+            },
+            local_cache: LocalSettings {
+                max_entries: read.whole(&table::LOCAL_CACHE_MAX_ENTRIES)?,
+                max_bytes: read.whole(&table::LOCAL_CACHE_MAX_BYTES)?,
+                freshness_ms: read.whole(&table::LOCAL_CACHE_FRESHNESS_MS)?,
+            },
+            memory_threshold_bytes: read.memory_threshold()?,
+            database: DatabaseSettings {
+                max_connections: read.narrow(&table::DB_MAX_CONNECTIONS)?,
+                connect_timeout: read.millis(&table::DB_CONNECT_TIMEOUT_MS)?,
+                idle_timeout: read.seconds(&table::DB_IDLE_TIMEOUT_SECONDS)?,
+            },
+            batch: BatchSettings {
+                max_items: read.narrow(&table::BATCH_MAX_ITEMS)?,
+                linger: read.millis(&table::BATCH_LINGER_MS)?,
+                concurrency: read.narrow(&table::BATCH_CONCURRENCY)?,
+            },
+            conflict_retries: read.narrow(&table::CONFLICT_RETRIES)?,
+            deadline_margin: read.millis(&table::DEADLINE_MARGIN_MS)?,
+            features: Features {
+                local_cache: read.feature(&table::LOCAL_CACHE, &table::LOCAL_CACHE_ROLLOUT_PERCENT)?,
+                redis_cache: read.feature(&table::REDIS_CACHE, &table::REDIS_CACHE_ROLLOUT_PERCENT)?,
+                batching: read.feature(&table::BATCHING, &table::BATCHING_ROLLOUT_PERCENT)?,
+            },
+            retention: Retention {
+                history: read.days(&table::HISTORY_RETENTION_DAYS)?,
+                rejections: read.days(&table::REJECTIONS_RETENTION_DAYS)?,
+            },
+            log: read.text(&table::LOG, LogSettings::parse)?,
+        })
+    }
+
+    /// Every setting, in the order in which they are read.
+    pub fn reference() -> Vec<Setting> {
+        reference::all()
+    }
+}
+
+#[cfg(test)]
+mod tests;

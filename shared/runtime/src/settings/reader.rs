@@ -1,0 +1,138 @@
+//! One variable into one value.
+
+use std::time::Duration;
+
+use millrace_domain::FeatureSwitch;
+
+use super::{
+    error::SettingsError,
+    reference::{Spec, Values, table},
+    values::{Authentication, StoreChoice},
+};
+
+/// The function's memory in MiB, as Lambda sets it.
+const FUNCTION_MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+/// The variables that send DynamoDB calls elsewhere than to AWS, as every AWS SDK knows them.
+const ENDPOINT_OVERRIDES: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
+/// Makes AWS SDKs ignore the above.
+const IGNORE_ENDPOINTS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+
+/// Reads settings by the rows of the table.
+pub(super) struct Reader<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { lookup }
+    }
+
+    fn raw(&self, spec: &Spec) -> Option<String> {
+        (self.lookup)(spec.name)
+    }
+
+    /// A setting without which there is no start.
+    pub(super) fn required<T>(&self, spec: &Spec, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, SettingsError> {
+        let value = self.raw(spec).ok_or_else(|| SettingsError::missing(spec))?;
+        parsed(spec, &value, parse)
+    }
+
+    /// Text with a default.
+    pub(super) fn text<T>(&self, spec: &Spec, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, SettingsError> {
+        let value = self.raw(spec).or_else(|| spec.default()).ok_or_else(|| SettingsError::missing(spec))?;
+        parsed(spec, &value, parse)
+    }
+
+    /// Text that may be left out. Templates write empty text for what is left out, so it counts as unset.
+    pub(super) fn optional<T>(
+        &self,
+        spec: &Spec,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, SettingsError> {
+        match self.raw(spec) {
+            Some(value) if !value.is_empty() => parsed(spec, &value, parse).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// A whole number.
+    pub(super) fn whole(&self, spec: &Spec) -> Result<u64, SettingsError> {
+        let Values::Whole { default, min, max, .. } = spec.values else { return Err(SettingsError::missing(spec)) };
+        match self.raw(spec) {
+            None => Ok(default),
+            Some(value) => {
+                parsed(spec, &value, |value| whole_number(value).filter(|number| (min..=max).contains(number)))
+            }
+        }
+    }
+
+    /// A whole number of a narrower type, which the row's maximum fits.
+    pub(super) fn narrow<T: TryFrom<u64>>(&self, spec: &Spec) -> Result<T, SettingsError> {
+        let number = self.whole(spec)?;
+        T::try_from(number).map_err(|_| SettingsError::not_allowed(spec, &number.to_string(), spec.allowed()))
+    }
+
+    pub(super) fn millis(&self, spec: &Spec) -> Result<Duration, SettingsError> {
+        self.whole(spec).map(Duration::from_millis)
+    }
+
+    pub(super) fn seconds(&self, spec: &Spec) -> Result<Duration, SettingsError> {
+        self.whole(spec).map(Duration::from_secs)
+    }
+
+    pub(super) fn days(&self, spec: &Spec) -> Result<Duration, SettingsError> {
+        self.whole(spec).map(|days| Duration::from_secs(days * 24 * 60 * 60))
+    }
+
+    /// A switch and its rollout.
+    pub(super) fn feature(&self, switch: &Spec, rollout: &Spec) -> Result<FeatureSwitch, SettingsError> {
+        let enabled = self.text(switch, |value| match value {
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => None,
+        })?;
+        Ok(FeatureSwitch { enabled, rollout_percent: self.narrow(rollout)? })
+    }
+
+    /// `none` would let everybody into production, so it needs a store that is not in AWS.
+    pub(super) fn authentication(&self, store: &StoreChoice) -> Result<Authentication, SettingsError> {
+        let spec = &table::AUTH;
+        let chosen = self.optional(spec, |value| (value == "none").then_some(Authentication::None))?;
+        if chosen == Some(Authentication::None) && *store == StoreChoice::DynamoDb && !self.endpoint_overridden() {
+            let allowed = "unset, or none with AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL set, or with MILLRACE_STORE=sqlite:<path of a file>";
+            return Err(SettingsError::not_allowed(spec, "none", allowed));
+        }
+        Ok(chosen.unwrap_or_default())
+    }
+
+    fn endpoint_overridden(&self) -> bool {
+        let ignored = (self.lookup)(IGNORE_ENDPOINTS).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        !ignored && ENDPOINT_OVERRIDES.iter().any(|name| (self.lookup)(name).is_some_and(|url| !url.is_empty()))
+    }
+
+    /// The memory threshold: where it is unset, a share of the memory that Lambda says there is.
+    pub(super) fn memory_threshold(&self) -> Result<u64, SettingsError> {
+        let spec = &table::MEMORY_THRESHOLD_BYTES;
+        let Values::Whole { min, max, .. } = spec.values else { return self.whole(spec) };
+        match (self.raw(spec), (self.lookup)(FUNCTION_MEMORY)) {
+            (None, Some(mebibytes)) => whole_number(&mebibytes)
+                .filter(|number| (1..=1 << 20).contains(number))
+                .map(|number| (number * (1 << 20) / 5 * 4).clamp(min, max))
+                .ok_or_else(|| SettingsError::NotAllowed {
+                    name: FUNCTION_MEMORY,
+                    value: super::error::Shown::text(&mebibytes),
+                    allowed: "a whole number of MiB, as Lambda sets it".to_owned(),
+                }),
+            _ => self.whole(spec),
+        }
+    }
+}
+
+fn parsed<T>(spec: &Spec, value: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, SettingsError> {
+    parse(value).ok_or_else(|| SettingsError::not_allowed(spec, value, spec.allowed()))
+}
+
+/// Digits only: no sign, no blanks.
+fn whole_number(value: &str) -> Option<u64> {
+    value.bytes().all(|byte| byte.is_ascii_digit()).then(|| value.parse().ok())?
+}

@@ -1,0 +1,160 @@
+//! The types of settings that are more than a number.
+
+use std::{fmt, path::PathBuf, str::FromStr as _};
+
+use http::Uri;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+
+/// Longest table prefix: a DynamoDB table name has at most 255 characters.
+const MAX_PREFIX_LENGTH: usize = 200;
+/// The target of spans that say what an event belongs to.
+pub(crate) const SPAN_TARGET: &str = "millrace_invocation";
+
+/// Where queues and records are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// Amazon DynamoDB.
+    DynamoDb,
+    /// The embedded store, in this file.
+    Sqlite(PathBuf),
+}
+
+impl StoreChoice {
+    /// Reads `dynamodb` or `sqlite:<path>`.
+    pub(super) fn parse(value: &str) -> Option<Self> {
+        match value.split_once(':') {
+            None if value == "dynamodb" => Some(Self::DynamoDb),
+            // Each connection would have an in-memory database of its own.
+            Some(("sqlite", path)) if !path.is_empty() && !path.starts_with(":memory:") => {
+                Some(Self::Sqlite(PathBuf::from(path)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The shared cache tier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisSettings {
+    /// The server.
+    pub url: RedisUrl,
+    /// How it is laid out.
+    pub mode: RedisMode,
+}
+
+/// How a Redis server is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedisMode {
+    /// One primary, with or without replicas.
+    Standalone,
+    /// Keys spread over several primaries.
+    Cluster,
+}
+
+impl RedisMode {
+    pub(super) fn parse(value: &str) -> Option<Self> {
+        match value {
+            "standalone" => Some(Self::Standalone),
+            "cluster" => Some(Self::Cluster),
+            _ => None,
+        }
+    }
+}
+
+/// A `redis://` or `rediss://` URL. It may hold a password, so it does not show in `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisUrl(String);
+
+impl RedisUrl {
+    pub(super) fn parse(value: &str) -> Option<Self> {
+        let uri = Uri::from_str(value).ok()?;
+        let database = uri.path().trim_start_matches('/');
+        let well_formed = matches!(uri.scheme_str(), Some("redis" | "rediss"))
+            && has_host(&uri)
+            && (database.is_empty() || database.parse::<u32>().is_ok());
+        well_formed.then(|| Self(value.to_owned()))
+    }
+
+    /// The URL with its password, for the client.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A query may hold anything, so it does not show either.
+        let shown = self.0.split(['?', '#']).next().unwrap_or_default();
+        match (shown.split_once("://"), shown.rfind('@')) {
+            (Some((scheme, _)), Some(at)) => write!(f, "{scheme}://***{}", &shown[at..]),
+            _ => f.write_str(shown),
+        }
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RedisUrl({self})")
+    }
+}
+
+/// Who may do what over HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Authentication {
+    /// What the request's authorizer context allows.
+    #[default]
+    Authorizer,
+    /// Everybody may do everything: for local use.
+    None,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    directives: String,
+}
+
+impl LogSettings {
+    /// Reads a level or directives such as `info,millrace_store=debug`; none where they are not allowed.
+    pub fn parse(value: &str) -> Option<Self> {
+        let parts: Vec<&str> = value.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+        // The library takes a bare word for a target, so that a misspelt level would turn off all logs.
+        let is_level = |part: &str| LevelFilter::from_str(part).is_ok();
+        let clear = parts.iter().all(|part| part.contains(['=', '[']) || is_level(part));
+        let directives = parts.join(",");
+        let allowed = !parts.is_empty() && clear && EnvFilter::builder().parse(&directives).is_ok();
+        allowed.then_some(Self { directives })
+    }
+
+    /// The filter for a subscriber. The span of an invocation is always on: every event carries its
+    /// request id, whatever the level.
+    pub(crate) fn filter(&self) -> EnvFilter {
+        EnvFilter::builder().parse_lossy(format!("{SPAN_TARGET}=error,{}", self.directives))
+    }
+}
+
+/// A table prefix: what a DynamoDB table name may have.
+pub(super) fn table_prefix(value: &str) -> Option<String> {
+    let allowed = value.len() <= MAX_PREFIX_LENGTH
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
+    allowed.then(|| value.to_owned())
+}
+
+/// The URL of an SQS queue.
+pub(super) fn queue_url(value: &str) -> Option<String> {
+    let uri = Uri::from_str(value).ok()?;
+    let well_formed = matches!(uri.scheme_str(), Some("http" | "https"))
+        && has_host(&uri)
+        && uri.path().len() > 1
+        && uri.query().is_none()
+        && !value.contains(['@', '#']);
+    well_formed.then(|| value.to_owned())
+}
+
+/// Whether a URL has a host, and a port only where it is one.
+fn has_host(uri: &Uri) -> bool {
+    let Some(authority) = uri.authority() else { return false };
+    let host_and_port = authority.as_str().rsplit('@').next().unwrap_or_default();
+    let port = host_and_port.strip_prefix(authority.host()).unwrap_or_default();
+    !authority.host().is_empty() && (port.is_empty() || authority.port_u16().is_some_and(|port| port > 0))
+}
