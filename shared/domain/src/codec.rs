@@ -88,7 +88,8 @@ impl Coded for Cached {
 
 /// The bytes of `value`.
 pub fn encode<T: Coded>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(1024);
+    // Room for a queue of ten tasks that remembers all it can.
+    let mut bytes = Vec::with_capacity(2048);
     bytes.extend_from_slice(&[T::KIND, FORMAT_VERSION, 0, 0, 0, 0]);
     let Ok(mut bytes) = postcard::to_extend(value, bytes) else {
         // Writing into a vector fails for no value of ours: none has a sequence of unknown length.

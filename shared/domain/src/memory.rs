@@ -3,8 +3,6 @@
 //! Ids are kept as 128-bit hashes: 16 bytes instead of the 38 of a message id and its index. Two
 //! different ids among the few that are remembered share a hash with a probability below 10^-35.
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -25,7 +23,7 @@ pub fn hash(id: &CommandId) -> CommandHash {
 }
 
 /// A command that has been decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remembered {
     hash: CommandHash,
     /// Why it was refused; none where it was applied.
@@ -35,7 +33,10 @@ pub struct Remembered {
 /// The commands that a queue remembers.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Memory {
-    commands: VecDeque<Remembered>,
+    /// Oldest first. There are many, and every commit copies and writes them all: they go out as one
+    /// string of bytes.
+    #[serde(with = "packed")]
+    commands: Vec<Remembered>,
     /// The last place seen of the player's FIFO group.
     position: Option<FifoPosition>,
 }
@@ -53,10 +54,7 @@ impl Memory {
     /// What is known of a delivery: by its id, and by its place in the FIFO group.
     pub fn recall(&self, delivery: &Delivery) -> Recall {
         let wanted = hash(&delivery.command_id);
-        // Slice by slice: this is done for every command, and the deque's own iterator is slower.
-        let (older, newer) = self.commands.as_slices();
-        let known = [newer, older].into_iter().find_map(|some| some.iter().rfind(|known| known.hash == wanted));
-        if let Some(known) = known {
+        if let Some(known) = self.commands.iter().rfind(|known| known.hash == wanted) {
             return Recall::Known(known.reason);
         }
         match (delivery.position, self.position) {
@@ -67,7 +65,7 @@ impl Memory {
 
     /// Remembers a delivery with its refusal, if it was refused. Forgets nothing: see [`Memory::trim`].
     pub fn remember(&mut self, delivery: &Delivery, reason: Option<Reason>) {
-        self.commands.push_back(Remembered { hash: hash(&delivery.command_id), reason });
+        self.commands.push(Remembered { hash: hash(&delivery.command_id), reason });
         if delivery.position > self.position {
             self.position = delivery.position;
         }
@@ -96,6 +94,47 @@ impl Memory {
             excess -= usize::from(forget);
             !forget
         });
+    }
+}
+
+/// The remembered commands as bytes: 16 of the hash, one of the refusal (0 for none).
+mod packed {
+    use std::fmt;
+
+    use serde::{Deserializer, Serializer, de};
+
+    use super::{CommandHash, Remembered};
+    use crate::rejection::Reason;
+
+    const SIZE: usize = size_of::<CommandHash>() + 1;
+
+    pub fn serialize<S: Serializer>(commands: &[Remembered], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::with_capacity(commands.len() * SIZE);
+        for known in commands {
+            bytes.extend_from_slice(&known.hash);
+            bytes.push(known.reason.map_or(0, Reason::code));
+        }
+        serializer.serialize_bytes(&bytes)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Remembered>, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Vec<Remembered>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{SIZE} bytes for each command")
+            }
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<Remembered>, E> {
+                let (commands, rest) = bytes.as_chunks::<SIZE>();
+                if !rest.is_empty() {
+                    return Err(E::invalid_length(bytes.len(), &self));
+                }
+                let command =
+                    |[hash @ .., reason]: &[u8; SIZE]| Remembered { hash: *hash, reason: Reason::from_code(*reason) };
+                Ok(commands.iter().map(command).collect())
+            }
+        }
+        deserializer.deserialize_bytes(Visitor)
     }
 }
 

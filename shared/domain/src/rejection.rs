@@ -38,6 +38,33 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All reasons, in the order in which rows number them, from 1.
+    const ALL: [Self; 13] = [
+        Self::DuplicateTask,
+        Self::QueueFull,
+        Self::UnknownTask,
+        Self::UnknownPlayer,
+        Self::TaskNotActive,
+        Self::TaskNotPending,
+        Self::NotReportedWork,
+        Self::StaleReport,
+        Self::UnknownPrerequisite,
+        Self::PrerequisiteFailed,
+        Self::QueueTooLong,
+        Self::Malformed,
+        Self::TooManyResources,
+    ];
+
+    /// The number of the reason in rows, from 1.
+    pub(crate) fn code(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// The reason of a number; none for 0, and for a number that a newer version has added.
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code).checked_sub(1)?).copied()
+    }
+
     /// The code as it stands in answers and rows.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -79,9 +106,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_code_in_json_is_the_code_in_text() {
-        for reason in [Reason::DuplicateTask, Reason::QueueTooLong, Reason::Malformed, Reason::TooManyResources] {
+    fn the_number_in_rows_is_the_place_in_the_list() {
+        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(usize::from(reason.code()), place + 1);
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
         }
+        assert_eq!((Reason::from_code(0), Reason::from_code(200)), (None, None));
     }
 }
