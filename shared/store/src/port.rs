@@ -125,13 +125,23 @@ pub trait RecordStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`] where they cannot be read.
-    async fn history(&self, player: &PlayerId, limit: usize, after: Option<&str>) -> Result<Page<HistoryRecord>, StoreError>;
+    async fn history(
+        &self,
+        player: &PlayerId,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<HistoryRecord>, StoreError>;
 
     /// Refused commands of a partition (a player id or `unknown#<hex digit>`), likewise.
     ///
     /// # Errors
     /// [`StoreError`] where they cannot be read.
-    async fn rejections(&self, partition: &str, limit: usize, after: Option<&str>) -> Result<Page<RejectionRecord>, StoreError>;
+    async fn rejections(
+        &self,
+        partition: &str,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<RejectionRecord>, StoreError>;
 
     /// A player's totals as last recorded.
     ///

@@ -50,7 +50,8 @@ pub async fn a_full_batch_is_put(store: SharedStore) {
 /// One row too many: the call is refused as a whole.
 pub async fn a_batch_of_26_is_refused(store: SharedStore) {
     let player = sample::player();
-    let records: Vec<_> = tasks(&player, MAX_BATCH_ITEMS + 1).into_iter().map(|row| Record::History(Box::new(row))).collect();
+    let records: Vec<_> =
+        tasks(&player, MAX_BATCH_ITEMS + 1).into_iter().map(|row| Record::History(Box::new(row))).collect();
     let error = store.write(Table::History, &records).await.expect_err("it has too many rows");
     assert!(matches!(&error, StoreError::InvalidBatch { table, .. } if table.ends_with("history")), "{error:?}");
     assert_eq!(count(&store, &player).await, 0);
