@@ -8,7 +8,7 @@
 use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Deserializer, de};
-use serde_json::value::RawValue;
+use serde_json::{error::Category, value::RawValue};
 
 use crate::{
     command::Command,
@@ -25,6 +25,8 @@ pub const MAX_TASKS: usize = 50;
 pub const MAX_TICK_PLAYERS: usize = 100;
 /// Most resources in one `grantResources`.
 pub const MAX_GRANTED: usize = 100;
+/// What a message may be, for errors.
+const EXPECTED: &str = "an object: one command, `{\"commands\": [...]}` or a tick";
 /// Longest `reason` of a `failTask`, in characters.
 pub const MAX_REASON_LENGTH: usize = 1024;
 
@@ -223,10 +225,20 @@ fn read<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Malformed> {
         return Ok(value);
     }
     let mut deserializer = serde_json::Deserializer::from_str(body);
-    let error = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-        Err(error) if error.path().iter().len() > 0 => format!("{}: {}", error.path(), error.inner()),
-        Err(error) => error.into_inner().to_string(),
-        Ok(_) => deserializer.end().err().map_or_else(|| "not readable".to_owned(), |error| error.to_string()),
+    let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(error) => (error.path().to_string(), error.into_inner()),
+        Ok(_) => match deserializer.end() {
+            Err(error) => (".".to_owned(), error),
+            Ok(()) => return Err(describe(body, "not readable".to_owned())),
+        },
+    };
+    let error = match error.classify() {
+        Category::Syntax | Category::Eof => {
+            format!("not JSON: {error}: `{}`; allowed: {EXPECTED}", clip(body, 64))
+        }
+        // The path of the whole is a dot.
+        _ if path == "." => error.to_string(),
+        _ => format!("{path}: {error}"),
     };
     Err(describe(body, clip(&error, 2_000)))
 }
@@ -359,12 +371,12 @@ mod tests {
         let task = |fields: &str| enqueue(&format!(r#"{{"taskId":"t","kind":"k",{fields}}}"#));
         let timed = r#""work":{"durationMs":1}"#;
         for (body, parts) in [
-            ("nonsense".to_owned(), vec!["expected"]),
-            (String::new(), vec!["EOF"]),
+            ("nonsense".to_owned(), vec!["not JSON", "`nonsense`", "allowed: an object"]),
+            (String::new(), vec!["not JSON", "EOF"]),
             ("[]".to_owned(), vec!["an object"]),
             ("{}".to_owned(), vec!["type: missing", "enqueueTasks"]),
             (r#"{"type":"pauseQueue"}"#.to_owned(), vec!["playerId: missing"]),
-            (r#"{"type":"pauseQueue","playerId":"p"} x"#.to_owned(), vec!["trailing"]),
+            (r#"{"type":"pauseQueue","playerId":"p"} x"#.to_owned(), vec!["not JSON", "trailing"]),
             (r#"{"type":"fly","playerId":"p"}"#.to_owned(), vec!["type", "`fly`", "allowed: enqueueTasks"]),
             (r#"{"type":"pauseQueue","playerId":"p","wings":2}"#.to_owned(), vec!["wings", "expected one of"]),
             (
