@@ -476,3 +476,25 @@ async fn a_row_that_was_never_there_is_inserted_by_one_of_two() {
     assert_eq!((answer.report.commits.conflicts, answer.report.commands.duplicate), (1, 1));
     assert_eq!(process.queue("p").balances.get("gold"), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_at_the_commit_takes_the_rest_of_its_group_with_it() {
+    let process = Process::new();
+    process.store.set_faults(Arc::new(|operation: &Operation<'_>| match operation {
+        Operation::Commit { write } if write.player_id.as_str() == "p" => Fault::Error(throttled(Table::Queues)),
+        _ => Fault::None,
+    }));
+    let event = sqs(&[
+        fifo("m0", "guild", 1, &grant("q", 1)),
+        fifo("m1", "guild", 2, &grant("p", 1)),
+        fifo("m2", "guild", 3, &grant("r", 1)),
+        fifo("m3", "other", 4, &grant("s", 1)),
+    ]);
+    let answer = process.invoke(&event).await;
+    assert_eq!(failures(&answer), ["m1", "m2"], "m2 was applied, and comes again all the same");
+    assert_eq!(answer.report.commands.applied, 3);
+    process.store.clear_faults();
+    let counts = process.invoke(&event).await.report.commands;
+    assert_eq!((counts.applied, counts.duplicate), (1, 3));
+    assert_eq!(process.queue("r").balances.get("gold"), 1);
+}
