@@ -5,7 +5,7 @@
 //! them belong to its `type` is checked after. That is faster than a tagged enum, which buffers, and
 //! tells more. Only where that fails is it read again with the path to each field tracked.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{error::Category, value::RawValue};
@@ -219,13 +219,33 @@ fn required<T>(field: Option<T>, name: &str) -> Result<T, String> {
     field.ok_or_else(|| format!("{name}: missing"))
 }
 
+/// A JSON object, and nothing else: a derived implementation would take an array for a struct too,
+/// its fields by their position.
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
+            type Value = Object<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(de::value::MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(Visitor(PhantomData))
+    }
+}
+
 /// Reads `body`; a failure is read again for the path to the field.
 fn read<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Malformed> {
-    if let Ok(value) = serde_json::from_str(body) {
+    if let Ok(Object(value)) = serde_json::from_str(body) {
         return Ok(value);
     }
     let mut deserializer = serde_json::Deserializer::from_str(body);
-    let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+    let (path, error) = match serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer) {
         Err(error) => (error.path().to_string(), error.into_inner()),
         Ok(_) => match deserializer.end() {
             Err(error) => (".".to_owned(), error),
@@ -306,7 +326,8 @@ fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, 
 }
 
 fn tasks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<TaskSpec>>, D::Error> {
-    listed(deserializer, MAX_TASKS, "tasks")
+    let tasks = listed::<Object<TaskSpec>, D>(deserializer, MAX_TASKS, "tasks")?;
+    Ok(tasks.map(|tasks| tasks.into_iter().map(|Object(task)| task).collect()))
 }
 
 fn tick_players<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PlayerId>>, D::Error> {
@@ -374,6 +395,9 @@ mod tests {
             ("nonsense".to_owned(), vec!["not JSON", "`nonsense`", "allowed: an object"]),
             (String::new(), vec!["not JSON", "EOF"]),
             ("[]".to_owned(), vec!["an object"]),
+            (r#"["pauseQueue", "p"]"#.to_owned(), vec!["sequence", "an object"]),
+            (enqueue(r#"["t", "k", "normal", {"units": 1}]"#), vec!["tasks[0]", "sequence", "an object"]),
+            (task(r#""work":[5]"#), vec!["tasks[0].work", "sequence", "an object"]),
             ("{}".to_owned(), vec!["type: missing", "enqueueTasks"]),
             (r#"{"type":"pauseQueue"}"#.to_owned(), vec!["playerId: missing"]),
             (r#"{"type":"pauseQueue","playerId":"p"} x"#.to_owned(), vec!["not JSON", "trailing"]),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
     ids::{Kind, TaskId},
-    parse::bounded,
+    parse::{Object, bounded},
     resources::Resources,
     time::Timestamp,
 };
@@ -123,7 +123,8 @@ fn work<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Work, D::Error> {
         #[serde(default, deserialize_with = "units")]
         units: Option<u64>,
     }
-    match Raw::deserialize(deserializer)? {
+    let Object(raw) = Object::deserialize(deserializer)?;
+    match raw {
         Raw { duration_ms: Some(ms), units: None } => Ok(Work::DurationMs(ms)),
         Raw { duration_ms: None, units: Some(units) } => Ok(Work::Units(units)),
         Raw { duration_ms: Some(_), units: Some(_) } => {

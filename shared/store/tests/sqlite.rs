@@ -4,7 +4,7 @@ mod common;
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use millrace_domain::{
@@ -86,7 +86,16 @@ async fn documents_are_json_without_what_does_not_apply() {
     assert!(!document.contains("null"), "{document}");
     assert!(!document.contains("startedAt"), "{document}");
     let retention = SqliteSettings::default().history_retention.as_secs();
-    assert_eq!(expires as u64, row.finished_at.as_millis() / 1000 + retention);
+    let kept = expires as u64 - SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert!((retention - 60..=retention).contains(&kept), "{kept} s");
+
+    let age = |seconds: i64| {
+        other(&folder).execute(r#"UPDATE history SET "expiresAt" = "expiresAt" - ?1"#, [seconds]).unwrap();
+        other(&folder).query_row(r#"SELECT "expiresAt" FROM history"#, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let aged = age(100);
+    assert_eq!(store.write(Table::History, &[Record::History(Box::new(row))]).await, Ok(vec![]));
+    assert_eq!(age(0), aged, "the same row again changes nothing");
 }
 
 #[tokio::test]
@@ -101,7 +110,8 @@ async fn expired_rows_are_not_answered_and_then_removed() {
     let player = sample::player();
     let now = sample::now();
     let ago = |seconds: u64| Timestamp::from_millis(now.as_millis() - 1000 * seconds);
-    let rows: Vec<_> = [7200, 3599 - 60, 10, 3601]
+    // The second ended long ago and was written just now: it stays.
+    let rows: Vec<_> = [100_000_000, 50_000_000, 10, 3601]
         .into_iter()
         .enumerate()
         .map(|(at, seconds)| sample::history(&player, &format!("t-{at}"), ago(seconds)))
@@ -110,6 +120,9 @@ async fn expired_rows_are_not_answered_and_then_removed() {
     assert_eq!(store.write(Table::History, &records).await, Ok(vec![]));
     let refused = [30, 90].map(|s| Record::Rejection(sample::rejection(player.as_str(), &format!("c-{s}"), ago(s))));
     assert_eq!(store.write(Table::Rejections, &refused).await, Ok(vec![]));
+    let expired = r#"UPDATE history SET "expiresAt" = "expiresAt" - 3600 WHERE "document" ->> '$.taskId' IN ('t-0', 't-3');
+        UPDATE rejections SET "expiresAt" = "expiresAt" - 60 WHERE "document" ->> '$.commandId' = 'c-90';"#;
+    other(&folder).execute_batch(expired).unwrap();
 
     let page = store.history(&player, 1, None).await.unwrap();
     assert_eq!(page.items, [rows[2].clone()]);
@@ -139,6 +152,7 @@ async fn many_expired_rows_are_removed_a_part_at_a_time() {
         let records: Vec<_> = batch.iter().cloned().map(|row| Record::History(Box::new(row))).collect();
         assert_eq!(store.write(Table::History, &records).await, Ok(vec![]));
     }
+    other(&folder).execute(r#"UPDATE history SET "expiresAt" = 1"#, []).unwrap();
     store.close().await;
     let left = || -> i64 { other(&folder).query_row("SELECT count(*) FROM history", [], |row| row.get(0)).unwrap() };
     let store = open(&folder, settings).await;

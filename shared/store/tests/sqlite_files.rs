@@ -207,6 +207,7 @@ async fn opening_does_not_wait_for_a_writer() {
     let expired = sample::history(&sample::player(), "t-1", Timestamp::from_millis(1000));
     assert_eq!(store.write(Table::History, &[Record::History(Box::new(expired))]).await, Ok(vec![]));
     let lock = other(&folder);
+    lock.execute(r#"UPDATE history SET "expiresAt" = 1"#, []).unwrap();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     let started = Instant::now();
     open(&folder, settings).await;

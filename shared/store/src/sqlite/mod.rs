@@ -82,9 +82,10 @@ pub struct SqliteSettings {
     pub connect_timeout: Duration,
     /// Connections unused for so long are closed, at the next use of the store: nothing runs in between.
     pub idle_timeout: Duration,
-    /// How long a finished task's row is kept after its end.
+    /// How long a finished task's row is kept after it was written. Not after the task's end: a player
+    /// who comes back after a long time finds what was completed meanwhile.
     pub history_retention: Duration,
-    /// How long a refused command's row is kept after its receipt.
+    /// How long a refused command's row is kept after it was written.
     pub rejections_retention: Duration,
 }
 
@@ -341,7 +342,7 @@ impl QueueStore for SqliteStore {
 #[async_trait]
 impl RecordStore for SqliteStore {
     async fn write(&self, table: Table, records: &[Record]) -> Result<Vec<usize>, StoreError> {
-        let documents = Document::batch(table, &self.sql.name(table), records, self.retention)?;
+        let documents = Document::batch(table, &self.sql.name(table), records, self.retention, now_s())?;
         if !documents.is_empty() {
             {
                 let _turn = self.turn().await?;

@@ -40,12 +40,13 @@ impl Document {
         name: &str,
         records: &[Record],
         retention: Retention,
+        now_s: i64,
     ) -> Result<Vec<Self>, StoreError> {
         let keys = rules::check_batch(table, name, records)?;
         let documents = records.iter().zip(keys).map(|(record, key)| {
             let expires_at = match record {
-                Record::History(row) => expiry(row.finished_at, retention.history_s),
-                Record::Rejection(row) => expiry(row.received_at, retention.rejections_s),
+                Record::History(_) => now_s.saturating_add(retention.history_s),
+                Record::Rejection(_) => now_s.saturating_add(retention.rejections_s),
                 Record::Stats(_) | Record::Progress(_) => 0,
             };
             let json = match record {
@@ -62,10 +63,6 @@ impl Document {
         });
         documents.collect()
     }
-}
-
-fn expiry(from: Timestamp, retention_s: i64) -> i64 {
-    i64::try_from(from.as_millis() / 1000).unwrap_or(i64::MAX).saturating_add(retention_s)
 }
 
 /// What does not apply is left out, rather than null.

@@ -114,7 +114,8 @@ impl Sorted {
         Self {
             put: format!(
                 r#"INSERT INTO "{table}" ("playerId", "{sort}", "document", "expiresAt") VALUES (?1, ?2, ?3, ?4)
-                   ON CONFLICT DO UPDATE SET "document" = excluded."document", "expiresAt" = excluded."expiresAt""#
+                   ON CONFLICT DO UPDATE SET "document" = excluded."document", "expiresAt" = excluded."expiresAt"
+                   WHERE "document" <> excluded."document""#
             ),
             newest: page(""),
             after: page(&format!(r#" AND "{sort}" < ?4"#)),
