@@ -1,0 +1,53 @@
+# Every target sets up what it needs. `make` alone lists them.
+
+CARGO_LAMBDA_VERSION := 1.9.2
+# Where cargo-lambda is; another one can be named: make run CARGO_LAMBDA=/usr/local/bin/cargo-lambda
+CARGO_LAMBDA ?= .tools/cargo-lambda-$(CARGO_LAMBDA_VERSION)/bin/cargo-lambda
+# Where make dev listens.
+PORT ?= 9000
+# What is built is what Cargo.lock says. While changing dependencies: make test LOCKED=
+LOCKED ?= --locked
+
+.PHONY: help run dev test bench lint clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make run     start process-tasks on a fresh embedded store, send it every event of events/, show the answers'
+	@echo 'make dev     start process-tasks on the store in .data/ and keep it running until Ctrl-C (PORT=9000)'
+	@echo 'make test    lint, then all tests'
+	@echo 'make lint    formatting, clippy and documentation, warnings refused'
+	@echo 'make bench   the benchmarks of the pipeline'
+	@echo 'make clean   remove everything that was built, installed or stored here'
+
+run: $(CARGO_LAMBDA)
+	@scripts/require cargo cc
+	cargo run $(LOCKED) -p millrace-demo -- run --cargo-lambda $(CARGO_LAMBDA)
+
+dev: $(CARGO_LAMBDA)
+	@scripts/require cargo cc
+	cargo run $(LOCKED) -p millrace-demo -- dev --cargo-lambda $(CARGO_LAMBDA) --port $(PORT)
+
+test: lint
+	cargo test $(LOCKED) --workspace
+
+lint:
+	@scripts/require cargo cc rustfmt clippy
+	cargo fmt --all -- --check
+	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps --quiet
+
+bench:
+	@scripts/require cargo cc
+	cargo bench $(LOCKED) -p millrace-service --bench pipeline
+
+clean:
+	@scripts/require cargo
+	cargo clean
+	rm -rf .tools .data
+
+# Without its dependency ziglang (430 MB), which only cross-builds need. pip installs into a
+# directory of its own and moves it here when it is whole.
+.tools/cargo-lambda-$(CARGO_LAMBDA_VERSION)/bin/cargo-lambda:
+	@scripts/require python3 pip
+	PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
+		--target .tools/cargo-lambda-$(CARGO_LAMBDA_VERSION) cargo-lambda==$(CARGO_LAMBDA_VERSION)

@@ -1,0 +1,274 @@
+//! What cannot succeed is refused with its reason and fails nobody else; what cannot be stored or read
+//! is handed back.
+
+use millrace_domain::rejection::Reason;
+use millrace_tests::{
+    Function, Invocation,
+    answers::{Counts, counts, failures, result},
+    sqs::{self, Message},
+    tables::{Damage, Database},
+};
+use serde_json::{Value, json};
+
+fn grant(player: &str, gold: u64) -> Value {
+    json!({"type": "grantResources", "playerId": player, "resources": {"gold": gold}})
+}
+
+fn enqueue(tasks: &Value) -> Value {
+    json!({"type": "enqueueTasks", "playerId": "p-1", "tasks": tasks})
+}
+
+async fn start(database: &Database) -> Function {
+    database.process_tasks().start().await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[tokio::test]
+async fn malformed_input_is_kept_with_its_reason_and_fails_nobody_else() {
+    let task = |id: &str| json!({"taskId": id, "kind": "k", "work": {"units": 1}});
+    let with = |field: &str, value: Value| {
+        let mut task = task("t");
+        task[field] = value;
+        enqueue(&json!([task])).to_string()
+    };
+    let tasks: Vec<Value> = (0..51).map(|n| task(&format!("t-{n}"))).collect();
+    let of = |player: &str| json!({"type": "pauseQueue", "playerId": player}).to_string();
+    let amount =
+        |amount: Value| json!({"type": "grantResources", "playerId": "p-1", "resources": {"gold": amount}}).to_string();
+    let cases: Vec<(String, &str)> = vec![
+        ("harvest the wheat".to_owned(), "expected value"),
+        (String::new(), "EOF"),
+        ("\u{0}\u{1}".to_owned(), "expected value"),
+        ("7".to_owned(), "an object"),
+        ("null".to_owned(), "an object"),
+        ("{}".to_owned(), "type: missing"),
+        (r#"{"Records": []}"#.to_owned(), "Records"),
+        (json!({"type": "pauseQueue", "playerId": "p-1", "force": true}).to_string(), "force"),
+        (json!({"type": "pauseQueue", "playerId": "p-1", "slots": 1}).to_string(), "slots"),
+        (json!({"type": "teleport", "playerId": "p-1"}).to_string(), "`teleport`"),
+        (of("p 1"), "`p 1`"),
+        (of(""), "1 to 128 characters"),
+        (of(&"x".repeat(129)), "it has 129"),
+        (with("taskId", json!("a/b")), "`a/b`"),
+        (with("kind", json!("k".repeat(65))), "1 to 64 characters"),
+        (amount(json!(-1)), "`-1`"),
+        (amount(json!(0.5)), "`0.5`"),
+        (amount(json!(9_007_199_254_740_992_u64)), "`9007199254740992`"),
+        (amount(json!("5")), "whole number"),
+        (with("work", json!({"durationMs": 86_400_001})), "1 to 86400000"),
+        (with("maxRetries", json!(11)), "0 to 10"),
+        (with("prerequisites", json!((0..21).map(|n| format!("t-{n}")).collect::<Vec<_>>())), "20"),
+        (enqueue(&json!(tasks)).to_string(), "51 tasks are given; allowed: 1 to 50"),
+        (enqueue(&json!([])).to_string(), "allowed: 1 to 50"),
+        (json!({"commands": vec![grant("p-1", 1); 101]}).to_string(), "101 commands are given; allowed: 1 to 100"),
+    ];
+    let database = Database::new();
+    let function = start(&database).await;
+    for (number, (body, part)) in (0_u64..).zip(&cases) {
+        let bad = Message::new(2 * number, body);
+        let good = Message::new(2 * number + 1, grant("p-good", 1));
+        let answer = function.invoke(sqs::standard(&[bad.clone(), good])).await.expect("an answer");
+        assert_eq!(failures(&answer), [""; 0], "{body}");
+        assert_eq!(counts(&answer), Counts { received: 2, applied: 1, malformed: 1, ..Counts::default() }, "{body}");
+        let command_id = format!("{}:0", bad.id());
+        let refused = result(&answer, &command_id);
+        assert_eq!((&refused["status"], &refused["reason"]), (&json!("rejected"), &json!("malformed")), "{body}");
+        let detail = refused["detail"].as_str().expect("a detail");
+        assert!(detail.contains(part), "{body}\n gave: {detail}\n without: {part}");
+        // It is kept under its player where it names one, else under a partition of its own.
+        let partition = refused["playerId"].as_str();
+        let mut rows = database.rejections_of_nobody().await;
+        if let Some(player) = partition {
+            rows.extend(database.rejections(player).await);
+        }
+        let row = rows.iter().find(|row| row.command_id.as_str() == command_id);
+        let row = row.unwrap_or_else(|| panic!("{body} is not in the rejections table"));
+        assert_eq!((row.reason, row.body.as_deref()), (Reason::Malformed, Some(body.as_str())));
+        assert!(row.detail.contains(part), "{}", row.detail);
+    }
+    let balance = database.queue("p-good").await.expect("a queue").balances.get("gold");
+    assert_eq!(balance, cases.len() as u64, "every good message beside a bad one took effect");
+    assert!(database.queue("p-1").await.is_none(), "nothing malformed made a queue");
+}
+
+#[tokio::test]
+async fn a_malformed_command_of_a_list_spoils_only_itself() {
+    let database = Database::new();
+    let function = start(&database).await;
+    let list = json!({"commands": [grant("p-1", 1), {"type": "fly", "playerId": "p-1", "commandId": "c-fly"}, 7, grant("p-1", 2)]});
+    let answer = function.invoke(sqs::standard(&[Message::new(1, &list)])).await.expect("an answer");
+    assert_eq!(counts(&answer), Counts { received: 4, applied: 2, malformed: 2, ..Counts::default() });
+    assert_eq!(result(&answer, "c-fly")["reason"], "malformed");
+    assert_eq!(database.queue("p-1").await.expect("a queue").balances.get("gold"), 3);
+    assert_eq!(database.rejections("p-1").await[0].body.as_deref(), Some(list["commands"][1].to_string().as_str()));
+}
+
+#[tokio::test]
+async fn what_is_well_formed_and_not_possible_is_refused_for_good() {
+    let database = Database::new();
+    let function = start(&database).await;
+    let own = json!([{"taskId": "t", "kind": "k", "work": {"units": 1}, "prerequisites": ["t"]}]);
+    let twice =
+        json!([{"taskId": "u", "kind": "k", "work": {"units": 1}}, {"taskId": "u", "kind": "k", "work": {"units": 1}}]);
+    let messages = [Message::new(1, enqueue(&own)), Message::new(2, enqueue(&twice))];
+    let answer = function.invoke(sqs::standard(&messages)).await.expect("an answer");
+    assert_eq!(counts(&answer), Counts { received: 2, rejected: 2, ..Counts::default() });
+    for (message, reason) in messages.iter().zip(["unknown_prerequisite", "duplicate_task"]) {
+        let id = format!("{}:0", message.id());
+        assert_eq!(result(&answer, &id)["reason"], reason);
+        let rows = database.rejections("p-1").await;
+        let row = rows.iter().find(|row| row.command_id.as_str() == id).expect("a row");
+        assert_eq!(row.reason.as_str(), reason);
+        assert_eq!(row.body, None, "only malformed input is kept as it came");
+    }
+    assert_eq!(database.queue("p-1").await.expect("a queue").tasks.len(), 0);
+}
+
+#[tokio::test]
+async fn a_malformed_megabyte_fits_no_row_and_is_handed_back() {
+    let database = Database::new();
+    let function = start(&database).await;
+    let big = Message::new(1, "x".repeat(1 << 20));
+    let messages = [big.clone(), Message::new(2, "small"), Message::new(3, grant("p-1", 5))];
+    let answer = function.invoke(sqs::standard(&messages)).await.expect("an answer");
+    assert_eq!(failures(&answer), [big.id()]);
+    let counted = counts(&answer);
+    assert_eq!((counted.received, counted.applied, counted.failed), (3, 1, 1));
+    assert_eq!(database.rejections_of_nobody().await.len(), 1, "the small one is kept");
+    assert_eq!(database.queue("p-1").await.expect("a queue").balances.get("gold"), 5);
+}
+
+#[tokio::test]
+async fn a_well_formed_megabyte_is_applied() {
+    let database = Database::new();
+    let function = start(&database).await;
+    // A hundred players, fifty tasks each, with ids as long as they may be.
+    let task = |n: usize| json!({"taskId": format!("{n:0>128}"), "kind": "k", "work": {"units": 1}});
+    let tasks: Vec<Value> = (0..50).map(task).collect();
+    let command = |n: usize| json!({"type": "enqueueTasks", "playerId": format!("p-{n}"), "tasks": tasks});
+    let commands: Vec<Value> = (0..100).map(command).collect();
+    let body = json!({"commands": commands}).to_string();
+    assert!(body.len() > 850_000, "{}", body.len());
+    // White space fills it up to the most that SQS takes.
+    let body = format!("{body}{}", " ".repeat((1 << 20) - body.len()));
+    let answer = function.invoke(sqs::standard(&[Message::new(1, &body)])).await.expect("an answer");
+    assert_eq!(failures(&answer), [""; 0]);
+    assert_eq!(counts(&answer), Counts { received: 100, applied: 100, ..Counts::default() });
+    assert_eq!(database.queue("p-99").await.expect("a queue").tasks.len(), 50);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_fails_its_own_player_and_stays_as_it_is() {
+    for damage in [Damage::FlippedByte, Damage::NewerFormat] {
+        let database = Database::new();
+        let function = start(&database).await;
+        let both = [Message::new(1, grant("p-bad", 1)), Message::new(2, grant("p-good", 1))];
+        assert_eq!(counts(&function.invoke(sqs::standard(&both)).await.expect("an answer")).applied, 2);
+        // A new process has no copy of the row.
+        function.kill().await;
+        let damaged = database.damage("p-bad", damage);
+        let function = start(&database).await;
+        let messages = [Message::new(3, grant("p-bad", 1)), Message::new(4, grant("p-good", 1))];
+        let answer = function.invoke(sqs::standard(&messages)).await.expect("an answer");
+        assert_eq!(failures(&answer), [messages[0].id()], "{damage:?}");
+        let failed = result(&answer, &format!("{}:0", messages[0].id()));
+        assert_eq!((&failed["status"], &failed["reason"]), (&json!("failed"), &json!("row_unreadable")), "{damage:?}");
+        assert_eq!(database.row("p-bad"), damaged, "{damage:?}: the row is as it was");
+        assert_eq!(database.queue("p-good").await.expect("a queue").balances.get("gold"), 2);
+    }
+}
+
+#[tokio::test]
+async fn behind_a_failed_message_of_a_group_nothing_of_the_group_is_applied() {
+    let database = Database::new();
+    let function = start(&database).await;
+    assert_eq!(
+        counts(&function.invoke(sqs::standard(&[Message::new(1, grant("p-bad", 1))])).await.expect("an answer"))
+            .applied,
+        1
+    );
+    function.kill().await;
+    database.damage("p-bad", Damage::FlippedByte);
+    let function = start(&database).await;
+    let messages = [
+        Message::new(2, grant("p-before", 1)).group("guild"),
+        Message::new(3, grant("p-bad", 1)).group("guild"),
+        Message::new(4, grant("p-other", 1)).group("other"),
+        Message::new(5, grant("p-behind", 1)).group("guild"),
+    ];
+    let answer = function.invoke(sqs::fifo(&messages)).await.expect("an answer");
+    assert_eq!(failures(&answer), [messages[1].id(), messages[3].id()]);
+    assert_eq!(result(&answer, &format!("{}:0", messages[3].id()))["reason"], "earlier_message_failed");
+    assert_eq!(counts(&answer), Counts { received: 4, applied: 2, failed: 2, ..Counts::default() });
+    assert!(database.queue("p-behind").await.is_none(), "nothing behind the failed message was applied");
+    assert!(database.queue("p-before").await.is_some());
+    assert!(database.queue("p-other").await.is_some());
+}
+
+#[tokio::test]
+async fn the_same_message_twice_in_one_batch_is_applied_once() {
+    let database = Database::new();
+    let function = start(&database).await;
+    let message = Message::new(1, grant("p-1", 7));
+    for batch in [
+        sqs::standard(&[message.clone(), message.clone()]),
+        sqs::fifo(&[message.clone().group("p-1"), message.group("p-1")]),
+    ] {
+        let answer = function.invoke(batch).await.expect("an answer");
+        assert_eq!(failures(&answer), [""; 0]);
+        assert_eq!(counts(&answer).received, 2);
+    }
+    assert_eq!(database.queue("p-1").await.expect("a queue").balances.get("gold"), 7);
+}
+
+#[tokio::test]
+async fn an_empty_batch_is_answered() {
+    let database = Database::new();
+    let function = start(&database).await;
+    let answer = function.invoke(json!({"Records": []})).await.expect("an answer");
+    assert_eq!(failures(&answer), [""; 0]);
+    assert_eq!(counts(&answer), Counts::default());
+    assert!(answer["report"]["cache"]["hitRate"].is_null(), "nothing was looked up");
+}
+
+#[tokio::test]
+async fn a_payload_that_is_no_event_is_a_function_error_and_the_next_one_is_answered() {
+    let database = Database::new();
+    let function = start(&database).await;
+    for payload in ["", "not json", "[]", "7", "{\"Records\": 7}", "{\"Records\": [{\"eventSource\": \"aws:sqs\"}]}"] {
+        let outcome = function.invoke(Invocation::new(payload)).await;
+        match outcome {
+            // A payload that may be a command is refused like one.
+            Ok(answer) => {
+                assert_eq!((counts(&answer).received, counts(&answer).malformed), (1, 1), "{payload}: {answer}")
+            }
+            Err(millrace_tests::FunctionError::Reported { error_type, message, .. }) => {
+                assert!(!error_type.is_empty() && !error_type.contains("::"), "{payload}: {error_type}");
+                assert!(!message.is_empty(), "{payload}");
+            }
+            Err(other) => panic!("{payload}: {other}"),
+        }
+        let answer = function.invoke(sqs::standard(&[])).await.expect("an answer");
+        assert_eq!(counts(&answer).received, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_bad_setting_stops_the_start_with_one_line() {
+    for (name, value, allowed) in [
+        ("MILLRACE_BATCH_MAX_ITEMS", "26", "1 to 25"),
+        ("MILLRACE_STORE", "postgres://localhost", "dynamodb"),
+        ("MILLRACE_BATCH_MAX_ITMES", "25", "MILLRACE_BATCH_MAX_ITEMS"),
+    ] {
+        let database = Database::new();
+        let error = database.process_tasks().env(name, value).start().await.expect_err("a bad setting");
+        assert!(!error.status.success(), "{error}");
+        let line = error.stderr.trim();
+        assert_eq!(line.lines().count(), 1, "{line}");
+        for part in [name, allowed] {
+            assert!(line.contains(part), "no {part} in: {line}");
+        }
+        if name != "MILLRACE_BATCH_MAX_ITMES" {
+            assert!(line.contains(value), "no {value} in: {line}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! A thousand random commands, with the process killed in the middle of invocations: at the end
+//! everything is as if nobody had been killed.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use fastrand::Rng;
+use millrace_domain::{
+    Queue, Resources, Timestamp,
+    record::{HistoryRecord, RejectionRecord},
+    task::Outcome,
+};
+use millrace_tests::{
+    Function,
+    answers::failures,
+    sqs::{self, Message},
+    tables::Database,
+};
+use serde_json::{Value, json};
+
+const COMMANDS: u64 = 1_000;
+const PLAYERS: usize = 5;
+const MIN_KILLS: usize = 30;
+const PRIORITIES: [&str; 4] = ["low", "normal", "high", "critical"];
+const RESOURCES: [&str; 4] = ["gold", "wood", "stone", "fame"];
+
+fn player(at: usize) -> String {
+    format!("p-{at}")
+}
+
+/// A random command of one of the players. Tasks get names that later commands guess at.
+fn command(rng: &mut Rng, enqueued: &mut [u32; PLAYERS], at: usize) -> Value {
+    let player_id = player(at);
+    let guess = |rng: &mut Rng, enqueued: u32| format!("t-{}", rng.u32(enqueued.saturating_sub(4)..=enqueued));
+    let amounts = |rng: &mut Rng, most: usize| -> BTreeMap<&str, u64> {
+        (0..rng.usize(0..=most)).map(|_| (RESOURCES[rng.usize(0..RESOURCES.len())], rng.u64(0..20))).collect()
+    };
+    let task_id = guess(rng, enqueued[at]);
+    let mut command = match rng.u32(0..100) {
+        0..30 => {
+            let tasks: Vec<Value> = (0..rng.u32(1..=3))
+                .map(|_| {
+                    enqueued[at] += 1;
+                    let work = match rng.bool() {
+                        true => json!({"durationMs": rng.u64(1..8_000)}),
+                        false => json!({"units": rng.u64(1..60)}),
+                    };
+                    let mut task = json!({
+                        "taskId": format!("t-{}", enqueued[at]), "kind": "k", "work": work,
+                        "priority": PRIORITIES[rng.usize(0..4)],
+                        "costs": amounts(rng, 2), "rewards": amounts(rng, 3),
+                        "maxRetries": rng.u32(0..3), "retryDelayMs": rng.u64(0..2_000),
+                    });
+                    if rng.u32(0..4) == 0 {
+                        task["prerequisites"] = json!([format!("t-{}", rng.u32(0..enqueued[at]))]);
+                    }
+                    task
+                })
+                .collect();
+            json!({"type": "enqueueTasks", "tasks": tasks})
+        }
+        30..65 => json!({"type": "reportProgress", "taskId": task_id, "unitsDone": rng.u64(0..70)}),
+        65..72 => json!({"type": "failTask", "taskId": task_id, "reason": "bad luck"}),
+        72..76 => json!({"type": "cancelTask", "taskId": task_id}),
+        76..80 => json!({"type": "setPriority", "taskId": task_id, "priority": "high"}),
+        80..83 => json!({"type": "moveToFront", "taskId": task_id}),
+        83..86 => json!({"type": "pauseQueue"}),
+        86..91 => json!({"type": "resumeQueue"}),
+        91 => json!({"type": "clearQueue"}),
+        92..98 => json!({"type": "grantResources", "resources": amounts(rng, 4)}),
+        _ => json!({"type": "configureQueue", "slots": rng.u32(3..=10)}),
+    };
+    command["playerId"] = player_id.into();
+    command
+}
+
+/// The commands as FIFO messages, each player's in the group of its name, sent over some twenty minutes.
+fn messages(seed: u64) -> Vec<Message> {
+    let mut rng = Rng::with_seed(seed);
+    let mut enqueued = [0; PLAYERS];
+    let mut begun = [false; PLAYERS];
+    let mut sent_at = sqs::START_MS;
+    (1..=COMMANDS)
+        .map(|number| {
+            sent_at += rng.u64(0..2_500);
+            let at = rng.usize(0..PLAYERS);
+            // A player begins with something to spend, and room for several tasks at once.
+            let body = match std::mem::replace(&mut begun[at], true) {
+                false => json!({"commands": [
+                    {"type": "grantResources", "playerId": player(at), "resources": RESOURCES.map(|name| (name, 300)).into_iter().collect::<BTreeMap<_, _>>()},
+                    {"type": "configureQueue", "playerId": player(at), "slots": 6},
+                ]}),
+                true => command(&mut rng, &mut enqueued, at),
+            };
+            Message::new(number, body).group(&player(at)).sent_at(Timestamp::from_millis(sent_at))
+        })
+        .collect()
+}
+
+async fn start(database: &Database) -> Function {
+    database.process_tasks().start().await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Invokes the function and kills it in the middle, if it has not answered by then. None where it died
+/// without an answer.
+async fn invoke(function: &Function, event: &Value, kill_after: Option<Duration>) -> Option<Value> {
+    let call = function.invoke(event);
+    let Some(after) = kill_after else {
+        return Some(call.await.unwrap_or_else(|error| panic!("{error}")));
+    };
+    tokio::pin!(call);
+    tokio::select! {
+        biased;
+        answer = &mut call => Some(answer.unwrap_or_else(|error| panic!("{error}"))),
+        () = tokio::time::sleep(after) => {
+            function.kill().await;
+            // An answer that was given before the end counts.
+            call.await.ok()
+        }
+    }
+}
+
+/// Delivers all messages and at the end a tick, and again whatever is not acknowledged. With `kills`,
+/// kills the process at random moments. Returns how often it died with an invocation unanswered.
+async fn deliver(database: &Database, messages: &[Message], mut kills: Option<Rng>) -> usize {
+    let players: Vec<String> = (0..PLAYERS).map(player).collect();
+    let tick = json!({"type": "advanceQueues", "playerIds": players});
+    let mut function = start(database).await;
+    let mut killed = 0;
+    // How long an invocation takes, about, so that kills hit all of its length.
+    let mut usual = Duration::from_millis(20);
+    for batch in messages.chunks(10) {
+        let mut waiting = batch.to_vec();
+        let mut attempts = 0;
+        while !waiting.is_empty() {
+            attempts += 1;
+            assert!(attempts < 50, "the batch is never acknowledged");
+            for message in &mut waiting {
+                *message = message.clone().received(attempts);
+            }
+            let event = sqs::fifo(&waiting);
+            // Three attempts in five, until the batch has had its share.
+            let kill_after = match &mut kills {
+                Some(rng) if attempts < 4 => (rng.u32(0..5) < 3).then(|| usual.mul_f64(1.3 * rng.f64())),
+                _ => None,
+            };
+            let begun = std::time::Instant::now();
+            let answer = invoke(&function, &event, kill_after).await;
+            match &answer {
+                Some(answer) => {
+                    usual = (usual + begun.elapsed()) / 2;
+                    let failed = failures(answer);
+                    waiting.retain(|message| failed.contains(&message.id().as_str()));
+                }
+                None => killed += 1,
+            }
+            if !function.is_running() {
+                function = start(database).await;
+            }
+        }
+    }
+    function.invoke(&tick).await.unwrap_or_else(|error| panic!("{error}"));
+    killed
+}
+
+/// Everything of a player that has to be the same.
+#[derive(Debug, PartialEq)]
+struct Outcomes {
+    balances: Resources,
+    totals: millrace_domain::queue::Totals,
+    unfinished: Vec<millrace_domain::Task>,
+    history: Vec<HistoryRecord>,
+    rejections: Vec<RejectionRecord>,
+}
+
+async fn outcomes(database: &Database, id: &str) -> (Queue, Outcomes) {
+    let queue = database.queue(id).await.expect("a queue");
+    let outcomes = Outcomes {
+        balances: queue.balances.clone(),
+        totals: queue.totals.clone(),
+        unfinished: queue.tasks.clone(),
+        history: database.history(id).await,
+        rejections: database.rejections(id).await,
+    };
+    (queue, outcomes)
+}
+
+#[tokio::test]
+async fn a_thousand_commands_survive_thirty_kills() {
+    let messages = messages(0x6d69_6c6c);
+    let (quiet, killed) = (Database::new(), Database::new());
+    assert_eq!(deliver(&quiet, &messages, None).await, 0);
+    let kills = deliver(&killed, &messages, Some(Rng::with_seed(7))).await;
+    assert!(kills >= MIN_KILLS, "killed only {kills} times in the middle of an invocation");
+    let (mut finished, mut refused) = (0, 0);
+    for id in (0..PLAYERS).map(player) {
+        let (_, expected) = outcomes(&quiet, &id).await;
+        let (queue, found) = outcomes(&killed, &id).await;
+        assert_eq!(found, expected, "{id} after {kills} kills");
+        // History proves what was credited: exactly the rewards of completed tasks.
+        let mut earned = Resources::new();
+        for row in found.history.iter().filter(|row| row.outcome == Outcome::Completed) {
+            earned.add_all(&row.rewards);
+        }
+        assert_eq!(earned, queue.totals.rewards, "{id}");
+        let ended = queue.totals.completed + queue.totals.failed + queue.totals.cancelled;
+        assert_eq!(found.history.len() as u64, ended, "{id}: one row for each finished task");
+        finished += found.history.len();
+        refused += found.rejections.len();
+    }
+    assert!(finished > 200, "the commands have finished only {finished} tasks");
+    assert!(refused > 50, "only {refused} were refused");
+}
