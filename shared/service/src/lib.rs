@@ -16,6 +16,7 @@
 //! | [`service`] | [`Service`]: the steps put together, bounded by the invocation's deadline |
 //! | [`fifo`] | in a FIFO batch, everything behind a failed message of its group fails too |
 //! | [`status`] | what became of a command, and why one failed |
+//! | `player`, `log` | a player's work under way; what an invocation logs |
 //! | [`settings`], [`clock`] | what the pipeline is told, and its time |
 //!
 //! # What holds after a crash
@@ -33,6 +34,8 @@ pub mod decode;
 pub mod fifo;
 pub mod group;
 pub mod load;
+mod log;
+mod player;
 pub mod record;
 pub mod refresh;
 pub mod service;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_cache::Tiers;
-use millrace_domain::{Change, PlayerId, Reason, Rejection, Timestamp, codec::Cached};
+use millrace_domain::{PlayerId, Reason, Rejection, Timestamp, codec::Cached};
 use millrace_store::{Batcher, MAX_ROW_BYTES, Store};
 use tokio::time::Instant;
 
@@ -14,8 +14,10 @@ use crate::{
     commit::Pending,
     decode::{Decoded, Refused, Source, decode},
     fifo::fail_rest_of_groups,
-    group::{PlayerWork, group},
-    load::{Base, Wanted},
+    group::group,
+    load::Wanted,
+    log::log,
+    player::{Player, hold_back},
     record::Origin,
     settings::ServiceSettings,
     status::{Failure, Status},
@@ -85,18 +87,6 @@ impl ProcessError {
     }
 }
 
-/// A player's work under way.
-struct Player {
-    work: PlayerWork,
-    /// How many of its items are decided.
-    done: usize,
-    /// What the next ones are applied to.
-    base: Option<Base>,
-    /// The newest queue whose records are written, to be cached.
-    fresh: Option<Arc<Cached>>,
-    failed: bool,
-}
-
 impl Service {
     /// A service of these parts.
     pub fn new(parts: Parts) -> Self {
@@ -147,10 +137,7 @@ impl Service {
 
         let mut decoded = decode(payload, &invocation.request_id, now);
         let mut statuses = vec![Status::Open; decoded.items.len()];
-        let mut players: Vec<Player> = group(&decoded.items)
-            .into_iter()
-            .map(|work| Player { work, done: 0, base: None, fresh: None, failed: false })
-            .collect();
+        let mut players: Vec<Player> = group(&decoded.items).into_iter().map(Player::new).collect();
         let mut refused = self.refused_statuses(&mut decoded.refused);
 
         let mut first = true;
@@ -401,113 +388,4 @@ impl Service {
             _ => Ok(answer),
         }
     }
-}
-
-impl Player {
-    fn is_open(&self) -> bool {
-        !self.failed && self.done < self.work.items.len()
-    }
-
-    /// What is not decided yet fails.
-    fn fail(&mut self, failure: Failure, statuses: &mut [Status]) {
-        self.failed = true;
-        self.fresh = None;
-        for at in &self.work.items[self.done..] {
-            if statuses[*at] == Status::Open {
-                statuses[*at] = Status::Failed(failure.clone());
-            }
-        }
-    }
-
-    /// The writes succeeded: what was applied stands.
-    fn settle(&mut self, applied: Applied, statuses: &mut [Status]) {
-        if self.failed {
-            return;
-        }
-        let count = applied.statuses.len();
-        for (at, status) in self.work.items[self.done..].iter().zip(applied.statuses) {
-            statuses[*at] = status;
-        }
-        self.done += count;
-        let loaded = self.base.as_ref().is_some_and(|base| base.from_table);
-        let cached = applied.cached;
-        if applied.change > Change::Nothing || loaded {
-            self.fresh.clone_from(&cached);
-        }
-        self.base = Some(Base { cached, from_table: loaded });
-    }
-}
-
-/// Takes the commands behind failed messages of the same FIFO group out of the players' work; returns
-/// the players that lost some.
-fn hold_back(decoded: &Decoded, players: &mut [Player], statuses: &mut [Status], refused: &[Status]) -> Vec<usize> {
-    let mut failed = vec![false; decoded.messages.len()];
-    let items = decoded.items.iter().map(|item| item.message).zip(statuses.iter());
-    let malformed = decoded.refused.iter().map(|refused| refused.message).zip(refused);
-    for (message, status) in items.chain(malformed) {
-        failed[message] |= matches!(status, Status::Failed(_));
-    }
-    if !failed.contains(&true) {
-        return Vec::new();
-    }
-    fail_rest_of_groups(&decoded.messages, &mut failed);
-    let mut losers = Vec::new();
-    for (at, player) in players.iter_mut().enumerate().filter(|(_, player)| player.is_open()) {
-        let done = player.done;
-        let behind = |item: &usize| {
-            failed[decoded.items[*item].message] && decoded.messages[decoded.items[*item].message].fifo_group.is_some()
-        };
-        if !player.work.items[done..].iter().any(behind) {
-            continue;
-        }
-        let mut position = 0;
-        player.work.items.retain(|item| {
-            position += 1;
-            let held = position > done && behind(item);
-            if held {
-                statuses[*item] = Status::Failed(Failure::earlier_message());
-            }
-            !held
-        });
-        losers.push(at);
-    }
-    losers
-}
-
-/// Logs what was not applied, with the message and player that it belongs to.
-fn log(decoded: &Decoded, statuses: &[Status], refused: &[Status], answer: &Answer) {
-    let items = decoded.items.iter().map(|item| (item.message, item.task.player_id().as_str())).zip(statuses);
-    let malformed =
-        decoded.refused.iter().map(|refused| (refused.message, refused.record.partition.as_str())).zip(refused);
-    for ((message, player_id), status) in items.chain(malformed) {
-        let message_id = decoded.messages[message].id.as_str();
-        match status {
-            Status::Failed(failure) => {
-                tracing::warn!(message_id, player_id, reason = failure.code, detail = %failure.detail, "failed");
-            }
-            Status::Rejected(rejection) => {
-                tracing::info!(message_id, player_id, reason = rejection.reason.as_str(), detail = %rejection.detail, "rejected");
-            }
-            _ => {}
-        }
-    }
-    let report = &answer.report;
-    tracing::info!(
-        messages = decoded.messages.len(),
-        message_failures = answer.batch_item_failures.len(),
-        received = report.commands.received,
-        applied = report.commands.applied,
-        duplicate = report.commands.duplicate,
-        rejected = report.commands.rejected,
-        failed = report.commands.failed,
-        malformed = report.commands.malformed,
-        players = report.players,
-        processing_time_ms = report.processing_time_ms,
-        hit_rate = report.cache.hit_rate,
-        commits = report.commits.committed,
-        conflicts = report.commits.conflicts,
-        writes = report.writes.items,
-        round_trips_saved = report.writes.round_trips_saved,
-        "processed"
-    );
 }

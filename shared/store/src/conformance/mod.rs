@@ -44,7 +44,11 @@ async fn eventually<T, F: Future<Output = T>>(ask: impl Fn() -> F, right: impl F
 /// outlive it, such as the folder it lies in: `async fn() -> (SharedStore, T)`. It is called for each
 /// test. The calling crate needs tokio with `macros` and `rt`.
 ///
-/// ```ignore
+/// ```
+/// use std::sync::Arc;
+///
+/// use millrace_store::{conformance::SharedStore, memory::MemoryStore};
+///
 /// async fn memory() -> (SharedStore, ()) {
 ///     (Arc::new(MemoryStore::new()), ())
 /// }

@@ -1,0 +1,108 @@
+//! A player's work under way: what is decided, on which queue the rest is applied, and what failed.
+
+use std::sync::Arc;
+
+use millrace_domain::{Change, codec::Cached};
+
+use crate::{
+    apply::Applied,
+    decode::Decoded,
+    fifo::fail_rest_of_groups,
+    group::PlayerWork,
+    load::Base,
+    status::{Failure, Status},
+};
+
+/// A player's work under way.
+pub(crate) struct Player {
+    pub(crate) work: PlayerWork,
+    /// How many of its items are decided.
+    pub(crate) done: usize,
+    /// What the next ones are applied to.
+    pub(crate) base: Option<Base>,
+    /// The newest queue whose records are written, to be cached.
+    pub(crate) fresh: Option<Arc<Cached>>,
+    pub(crate) failed: bool,
+}
+
+impl Player {
+    /// Nothing is done yet.
+    pub(crate) fn new(work: PlayerWork) -> Self {
+        Self { work, done: 0, base: None, fresh: None, failed: false }
+    }
+
+    /// Whether something is left to do.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.failed && self.done < self.work.items.len()
+    }
+
+    /// What is not decided yet fails.
+    pub(crate) fn fail(&mut self, failure: Failure, statuses: &mut [Status]) {
+        self.failed = true;
+        self.fresh = None;
+        for at in &self.work.items[self.done..] {
+            if statuses[*at] == Status::Open {
+                statuses[*at] = Status::Failed(failure.clone());
+            }
+        }
+    }
+
+    /// The writes succeeded: what was applied stands.
+    pub(crate) fn settle(&mut self, applied: Applied, statuses: &mut [Status]) {
+        if self.failed {
+            return;
+        }
+        let count = applied.statuses.len();
+        for (at, status) in self.work.items[self.done..].iter().zip(applied.statuses) {
+            statuses[*at] = status;
+        }
+        self.done += count;
+        let loaded = self.base.as_ref().is_some_and(|base| base.from_table);
+        let cached = applied.cached;
+        if applied.change > Change::Nothing || loaded {
+            self.fresh.clone_from(&cached);
+        }
+        self.base = Some(Base { cached, from_table: loaded });
+    }
+}
+
+/// Takes the commands behind failed messages of the same FIFO group out of the players' work; returns
+/// the players that lost some.
+pub(crate) fn hold_back(
+    decoded: &Decoded,
+    players: &mut [Player],
+    statuses: &mut [Status],
+    refused: &[Status],
+) -> Vec<usize> {
+    let mut failed = vec![false; decoded.messages.len()];
+    let items = decoded.items.iter().map(|item| item.message).zip(statuses.iter());
+    let malformed = decoded.refused.iter().map(|refused| refused.message).zip(refused);
+    for (message, status) in items.chain(malformed) {
+        failed[message] |= matches!(status, Status::Failed(_));
+    }
+    if !failed.contains(&true) {
+        return Vec::new();
+    }
+    fail_rest_of_groups(&decoded.messages, &mut failed);
+    let mut losers = Vec::new();
+    for (at, player) in players.iter_mut().enumerate().filter(|(_, player)| player.is_open()) {
+        let done = player.done;
+        let behind = |item: &usize| {
+            failed[decoded.items[*item].message] && decoded.messages[decoded.items[*item].message].fifo_group.is_some()
+        };
+        if !player.work.items[done..].iter().any(behind) {
+            continue;
+        }
+        let mut position = 0;
+        player.work.items.retain(|item| {
+            position += 1;
+            let held = position > done && behind(item);
+            if held {
+                statuses[*item] = Status::Failed(Failure::earlier_message());
+            }
+            !held
+        });
+        losers.push(at);
+    }
+    losers
+}
