@@ -7,6 +7,7 @@ use millrace_runtime::{FunctionError, Settings, StartError, compose, lambda, log
 async fn run() -> Result<(), StartError> {
     let settings = Settings::from_env()?;
     logs::init(&settings.log)?;
+    settings.warn_of_unknown();
     let store = start::open_store(&settings).await?;
     let service = Arc::new(compose::service(&settings, Arc::clone(&store), compose::random_seed()));
     lambda::close_on_signal(async move || store.close().await).await?;

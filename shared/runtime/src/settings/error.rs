@@ -34,14 +34,14 @@ pub enum SettingsError {
         /// What it may be.
         allowed: String,
     },
-    /// A variable that looks like a setting and is none.
-    #[error("{name} is not a setting; allowed: {}", .nearest.join(", "))]
-    Unknown {
-        /// The variable.
-        name: Shown,
-        /// The settings with the most similar names.
-        nearest: Vec<&'static str>,
-    },
+}
+
+/// A variable that looks like a setting and is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name} is not a setting and has no effect; the nearest ones: {}", .nearest.join(", "))]
+pub struct UnknownSetting {
+    name: Shown,
+    nearest: Vec<&'static str>,
 }
 
 impl SettingsError {
@@ -53,15 +53,17 @@ impl SettingsError {
         let value = if spec.name == reference::table::REDIS_URL.name { Shown::url(value) } else { Shown::text(value) };
         Self::NotAllowed { name: spec.name, value, allowed: allowed.into() }
     }
+}
 
-    pub(super) fn unknown(name: &str) -> Self {
+impl UnknownSetting {
+    pub(super) fn new(name: &str) -> Self {
         let mut nearest: Vec<(usize, &'static str)> = reference::table::ALL
             .iter()
             .map(|spec| (strsim::damerau_levenshtein(name, spec.name), spec.name))
             .collect();
         nearest.sort_by_key(|(distance, _)| *distance);
         let nearest = nearest.into_iter().take(MAX_NEAREST).map(|(_, name)| name).collect();
-        Self::Unknown { name: Shown::text(name), nearest }
+        Self { name: Shown::text(name), nearest }
     }
 }
 

@@ -7,8 +7,9 @@
 //! | [`error`] | a bad setting, in one line |
 //! | `reader` | one variable into one value |
 //!
-//! Units stand in the names. A variable that starts with `MILLRACE_` and is no setting is refused: it
-//! is a typing error that would otherwise go unnoticed.
+//! Units stand in the names. A variable that starts with `MILLRACE_` and is no setting is warned of: it
+//! is a typing error, or a setting of a newer version, which must not stop an older one from being
+//! deployed again.
 
 pub mod error;
 mod reader;
@@ -20,7 +21,7 @@ use std::{ffi::OsString, time::Duration};
 use millrace_cache::LocalSettings;
 use millrace_domain::FeatureSwitch;
 
-pub use error::SettingsError;
+pub use error::{SettingsError, UnknownSetting};
 use reader::Reader;
 use reference::table;
 pub use reference::{Setting, markdown};
@@ -60,6 +61,8 @@ pub struct Settings {
     pub retention: Retention,
     /// What is logged.
     pub log: LogSettings,
+    /// Variables that look like settings and are none.
+    pub unknown: Vec<UnknownSetting>,
 }
 
 /// How long cached copies live in the shared tier.
@@ -121,24 +124,25 @@ impl Settings {
     /// Reads the settings of this process's environment.
     ///
     /// # Errors
-    /// [`SettingsError`] for the first setting that is missing, not allowed or unknown.
+    /// [`SettingsError`] for the first setting that is missing or not allowed.
     pub fn from_env() -> Result<Self, SettingsError> {
         Self::from_vars(std::env::vars_os())
     }
 
-    /// Reads settings from variables; those that are no setting are refused where they start with
+    /// Reads settings from variables; those that are no setting are listed where they start with
     /// `MILLRACE_`, and otherwise ignored.
     ///
     /// # Errors
-    /// [`SettingsError`] for the first setting that is missing, not allowed or unknown.
+    /// [`SettingsError`] for the first setting that is missing or not allowed.
     pub fn from_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, SettingsError> {
         let mut vars: Vec<(String, OsString)> =
             vars.into_iter().map(|(name, value)| (name.to_string_lossy().into_owned(), value)).collect();
         // The environment has no order of its own; sorted, the first error is always the same one.
         vars.sort();
+        let mut unknown = Vec::new();
         for (name, value) in &vars {
             if name.starts_with(reference::PREFIX) && reference::find(name).is_none() {
-                return Err(SettingsError::unknown(name));
+                unknown.push(UnknownSetting::new(name));
             }
             if value.to_str().is_none()
                 && let Some(spec) = reference::find(name)
@@ -146,10 +150,11 @@ impl Settings {
                 return Err(SettingsError::not_allowed(spec, &value.to_string_lossy(), "UTF-8 text"));
             }
         }
-        Self::from_lookup(&|name| {
+        let settings = Self::from_lookup(&|name| {
             let at = vars.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok()?;
             vars[at].1.to_str().map(str::to_owned)
-        })
+        })?;
+        Ok(Self { unknown, ..settings })
     }
 
     /// Reads settings by name. A lookup cannot be asked for names, so unknown ones go unnoticed here.
@@ -205,7 +210,15 @@ impl Settings {
                 rejections: read.days(&table::REJECTIONS_RETENTION_DAYS)?,
             },
             log: read.text(&table::LOG, LogSettings::parse)?,
+            unknown: Vec::new(),
         })
+    }
+
+    /// Logs a warning for each variable that looks like a setting and is none.
+    pub fn warn_of_unknown(&self) {
+        for unknown in &self.unknown {
+            tracing::warn!("{unknown}");
+        }
     }
 
     /// Every setting, in the order in which they are read.
