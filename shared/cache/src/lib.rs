@@ -23,6 +23,6 @@ pub mod remote;
 pub mod tiers;
 
 pub use flights::{Claim, Flights};
-pub use local::{LocalSettings, LocalTier, Usage};
+pub use local::{Held, LocalSettings, LocalTier, Usage};
 pub use remote::{RemoteTier, TierState};
 pub use tiers::{Hit, Lookup, Tier, Tiers};

@@ -47,6 +47,15 @@ pub struct Usage {
     pub evictions: u64,
 }
 
+/// A copy of a queue.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The copy.
+    pub cached: Arc<Cached>,
+    /// When it was known to be the newest.
+    pub since: Timestamp,
+}
+
 /// The tier inside the process. Clones share one content.
 #[derive(Debug, Clone)]
 pub struct LocalTier {
@@ -59,20 +68,22 @@ pub struct LocalTier {
 /// the same size takes its place without touching the cache's structure.
 #[derive(Debug)]
 struct Entry {
-    copy: Mutex<Copy>,
+    slot: Mutex<Slot>,
     /// What the entry is accounted with, in bytes: its copy's footprint, rounded up.
     bytes: u32,
 }
 
-#[derive(Debug, Clone)]
-struct Copy {
-    cached: Arc<Cached>,
+#[derive(Debug)]
+struct Slot {
+    version: u64,
     since: Timestamp,
+    /// None while somebody has taken the copy.
+    cached: Option<Arc<Cached>>,
 }
 
 impl Entry {
-    fn copy(&self) -> MutexGuard<'_, Copy> {
-        self.copy.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,39 +119,52 @@ impl LocalTier {
         Self { entries, settings, counters }
     }
 
-    /// The copy of a player's queue, unless there is none or it was put longer ago than is fresh.
-    pub fn get(&self, player: &PlayerId, now: Timestamp) -> Option<Arc<Cached>> {
-        let copy = self.entries.get(player).map(|entry| entry.copy().clone());
-        let fresh = copy.filter(|copy| {
+    /// The copy of a player's queue, unless there is none or it is older than is fresh.
+    pub fn get(&self, player: &PlayerId, now: Timestamp) -> Option<Held> {
+        self.look(player, now, |slot| slot.cached.clone())
+    }
+
+    /// The same, out of the cache: whoever changes the queue need not copy it, and puts it back, changed
+    /// or not. Until then others miss it.
+    pub fn take(&self, player: &PlayerId, now: Timestamp) -> Option<Held> {
+        self.look(player, now, |slot| slot.cached.take())
+    }
+
+    fn look(&self, player: &PlayerId, now: Timestamp, copy: impl Fn(&mut Slot) -> Option<Arc<Cached>>) -> Option<Held> {
+        let held = self.entries.get(player).and_then(|entry| {
+            let mut slot = entry.slot();
             // A copy from the future is one whose clock went back since: as old as can be.
-            copy.since <= now && now.millis_since(copy.since) <= self.settings.freshness_ms
+            let fresh = slot.since <= now && now.millis_since(slot.since) <= self.settings.freshness_ms;
+            let cached = if fresh { copy(&mut slot) } else { None };
+            cached.map(|cached| Held { cached, since: slot.since })
         });
-        let counter = if fresh.is_some() { &self.counters.hits } else { &self.counters.misses };
+        let counter = if held.is_some() { &self.counters.hits } else { &self.counters.misses };
         counter.fetch_add(1, Ordering::Relaxed);
-        fresh.map(|copy| copy.cached)
+        held
     }
 
     /// Puts a copy, unless a newer version is held. A copy of the same version replaces: between
     /// milestones progress changes without a new version.
-    pub fn put(&self, cached: Arc<Cached>, now: Timestamp) {
-        let bytes = u32::try_from(footprint(&cached)).unwrap_or(u32::MAX);
-        let player = cached.queue.player_id.clone();
-        let new = Copy { cached, since: now };
+    pub fn put(&self, held: Held) {
+        let bytes = u32::try_from(footprint(&held.cached)).unwrap_or(u32::MAX);
+        let queue = &held.cached.queue;
+        let (player, version) = (queue.player_id.clone(), queue.version);
+        let new = Slot { version, since: held.since, cached: Some(held.cached) };
         if let Some(entry) = self.entries.get(&player).filter(|entry| entry.bytes == bytes) {
-            let mut held = entry.copy();
-            if held.cached.queue.version <= new.cached.queue.version {
-                *held = new;
+            let mut slot = entry.slot();
+            if slot.version <= version {
+                *slot = new;
                 self.counters.sets.fetch_add(1, Ordering::Relaxed);
             }
             return;
         }
         // Compared and put under the key's lock: of two that race, the newer version stays.
         self.entries.entry(player).and_compute_with(|held| match held {
-            Some(held) if held.value().copy().cached.queue.version > new.cached.queue.version => Op::Nop,
+            Some(held) if held.value().slot().version > version => Op::Nop,
             _ => {
                 self.counters.sets.fetch_add(1, Ordering::Relaxed);
                 self.counters.bytes.fetch_add(u64::from(bytes), Ordering::Relaxed);
-                Op::Put(Arc::new(Entry { copy: Mutex::new(new), bytes }))
+                Op::Put(Arc::new(Entry { slot: Mutex::new(new), bytes }))
             }
         });
     }
@@ -161,7 +185,7 @@ impl LocalTier {
     pub fn shrink(&self) -> u64 {
         self.entries.run_pending_tasks();
         let mut entries: Vec<_> =
-            self.entries.iter().map(|(player, entry)| (entry.copy().since, entry.bytes, player)).collect();
+            self.entries.iter().map(|(player, entry)| (entry.slot().since, entry.bytes, player)).collect();
         entries.sort_by_key(|(since, ..)| *since);
         let mut excess = entries.iter().map(|(_, bytes, _)| u64::from(*bytes)).sum::<u64>() / 2;
         let mut dropped = 0;
@@ -215,10 +239,10 @@ fn footprint(cached: &Cached) -> usize {
 mod tests {
     use super::*;
 
-    fn cached(player: &str, version: u64) -> Arc<Cached> {
+    fn held(player: &str, version: u64, since: Timestamp) -> Held {
         let mut queue = Queue::new(PlayerId::new(player).unwrap(), Timestamp::from_millis(0));
         queue.version = version;
-        Arc::new(Cached { queue, progress_known: true })
+        Held { cached: Arc::new(Cached { queue, progress_known: true }), since }
     }
 
     fn at(millis: u64) -> Timestamp {
@@ -228,9 +252,8 @@ mod tests {
     #[test]
     fn a_copy_is_fresh_for_its_time_by_the_clock_that_is_given() {
         let tier = LocalTier::new(LocalSettings { freshness_ms: 1_000, ..LocalSettings::default() });
-        let copy = cached("p", 1);
-        let player = copy.queue.player_id.clone();
-        tier.put(copy, at(5_000));
+        let player = PlayerId::new("p").unwrap();
+        tier.put(held("p", 1, at(5_000)));
         assert!(tier.get(&player, at(6_000)).is_some());
         assert!(tier.get(&player, at(6_001)).is_none(), "older than fresh");
         assert!(tier.get(&player, at(4_999)).is_none(), "the clock went back");
@@ -241,17 +264,17 @@ mod tests {
     #[test]
     fn a_version_never_moves_backwards() {
         let tier = LocalTier::new(LocalSettings::default());
-        tier.put(cached("p", 7), at(0));
-        tier.put(cached("p", 6), at(1));
-        let held = tier.get(&PlayerId::new("p").unwrap(), at(1)).unwrap();
-        assert_eq!(held.queue.version, 7);
+        tier.put(held("p", 7, at(0)));
+        tier.put(held("p", 6, at(1)));
+        let newest = tier.get(&PlayerId::new("p").unwrap(), at(1)).unwrap();
+        assert_eq!(newest.cached.queue.version, 7);
     }
 
     #[test]
     fn entries_and_bytes_are_bounded() {
         let tier = LocalTier::new(LocalSettings { max_entries: 10, max_bytes: 1 << 20, freshness_ms: 1_000 });
         for n in 0..100 {
-            tier.put(cached(&format!("p-{n}"), 1), at(n));
+            tier.put(held(&format!("p-{n}"), 1, at(n)));
         }
         let usage = tier.usage();
         assert!(usage.entries <= 10, "{usage:?}");
@@ -259,7 +282,7 @@ mod tests {
 
         let tier = LocalTier::new(LocalSettings { max_entries: 1_000, max_bytes: 10_000, freshness_ms: 1_000 });
         for n in 0..100 {
-            tier.put(cached(&format!("p-{n}"), 1), at(n));
+            tier.put(held(&format!("p-{n}"), 1, at(n)));
         }
         let usage = tier.usage();
         assert!(usage.bytes <= 10_000 && usage.entries > 0, "{usage:?}");
@@ -269,7 +292,7 @@ mod tests {
     fn shrinking_halves_the_content_oldest_first() {
         let tier = LocalTier::new(LocalSettings::default());
         for n in 0..100 {
-            tier.put(cached(&format!("p-{n}"), 1), at(n));
+            tier.put(held(&format!("p-{n}"), 1, at(n)));
         }
         let before = tier.usage();
         assert_eq!(tier.shrink(), 50);
@@ -282,13 +305,27 @@ mod tests {
     #[test]
     fn replaced_copies_give_their_bytes_back() {
         let tier = LocalTier::new(LocalSettings::default());
-        tier.put(cached("p", 1), at(0));
+        tier.put(held("p", 1, at(0)));
         let one = tier.usage().bytes;
         for version in 2..50 {
-            tier.put(cached("p", version), at(0));
+            tier.put(held("p", version, at(0)));
         }
         assert_eq!(tier.usage().bytes, one);
         tier.clear();
         assert_eq!((tier.usage().bytes, tier.usage().entries), (0, 0));
+    }
+
+    #[test]
+    fn a_copy_that_is_taken_is_missed_until_it_is_put_back_and_no_older_one_takes_its_place() {
+        let tier = LocalTier::new(LocalSettings::default());
+        let player = PlayerId::new("p").unwrap();
+        tier.put(held("p", 7, at(0)));
+        let taken = tier.take(&player, at(1)).unwrap();
+        assert_eq!((Arc::strong_count(&taken.cached), taken.since), (1, at(0)), "its only owner may change it");
+        assert!(tier.take(&player, at(1)).is_none() && tier.get(&player, at(1)).is_none());
+        tier.put(held("p", 6, at(1)));
+        assert!(tier.get(&player, at(1)).is_none());
+        tier.put(taken);
+        assert_eq!(tier.get(&player, at(1)).unwrap().since, at(0), "as old as before");
     }
 }

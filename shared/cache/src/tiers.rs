@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use millrace_domain::{FeatureSwitch, PlayerId, Timestamp, codec::Cached};
+use millrace_domain::{FeatureSwitch, PlayerId, Timestamp};
 use serde::Serialize;
 
 use crate::{
     flights::{Claim, Flights},
-    local::{LocalTier, Usage},
+    local::{Held, LocalTier, Usage},
     remote::{RemoteTier, TierState},
 };
 
@@ -25,7 +25,7 @@ pub enum Tier {
 #[derive(Debug, Clone)]
 pub struct Hit {
     /// The copy.
-    pub cached: Arc<Cached>,
+    pub held: Held,
     /// Where.
     pub tier: Tier,
 }
@@ -69,13 +69,33 @@ impl Tiers {
         self
     }
 
-    /// Looks for `players`: first inside the process, then in one round trip for all that are left.
+    /// Looks for `players` to read their queues: first inside the process, then in one round trip for
+    /// all that are left. What the remote tier has is kept inside the process.
     pub async fn get(&self, players: &[PlayerId], now: Timestamp) -> Lookup {
+        let lookup = self.look(players, now, LocalTier::get).await;
+        for hit in lookup.hits.iter().flatten().filter(|hit| hit.tier == Tier::Redis) {
+            self.put_local(hit.held.clone());
+        }
+        lookup
+    }
+
+    /// The same to change them: copies inside the process are taken out ([`LocalTier::take`]), and
+    /// nothing is kept there before it is put back.
+    pub async fn take(&self, players: &[PlayerId], now: Timestamp) -> Lookup {
+        self.look(players, now, LocalTier::take).await
+    }
+
+    async fn look(
+        &self,
+        players: &[PlayerId],
+        now: Timestamp,
+        local: fn(&LocalTier, &PlayerId, Timestamp) -> Option<Held>,
+    ) -> Lookup {
         let mut hits: Vec<Option<Hit>> = players
             .iter()
             .map(|player| {
-                let cached = self.local_switch.is_on_for(player).then(|| self.local.get(player, now))??;
-                Some(Hit { cached, tier: Tier::Local })
+                let held = self.local_switch.is_on_for(player).then(|| local(&self.local, player, now))??;
+                Some(Hit { held, tier: Tier::Local })
             })
             .collect();
         let mut remote_errors = 0;
@@ -88,11 +108,7 @@ impl Tiers {
                 let (found, errors) = remote.get(&keys).await;
                 remote_errors = errors;
                 for (at, cached) in wanted.into_iter().zip(found) {
-                    let Some(cached) = cached else { continue };
-                    if self.local_switch.is_on_for(&players[at]) {
-                        self.local.put(Arc::clone(&cached), now);
-                    }
-                    hits[at] = Some(Hit { cached, tier: Tier::Redis });
+                    hits[at] = cached.map(|cached| Hit { held: Held { cached, since: now }, tier: Tier::Redis });
                 }
             }
         }
@@ -100,28 +116,30 @@ impl Tiers {
     }
 
     /// What is inside the process of one player, without counting a lookup elsewhere.
-    pub fn get_local(&self, player: &PlayerId, now: Timestamp) -> Option<Arc<Cached>> {
+    pub fn get_local(&self, player: &PlayerId, now: Timestamp) -> Option<Held> {
         self.local_switch.is_on_for(player).then(|| self.local.get(player, now))?
     }
 
-    /// Puts a copy inside the process alone: one that was loaded and is not changed yet.
-    pub fn put_local(&self, copy: &Arc<Cached>, now: Timestamp) {
-        if self.local_switch.is_on_for(&copy.queue.player_id) {
-            self.local.put(Arc::clone(copy), now);
+    /// Puts a copy inside the process alone: one that others know already, or that is not changed yet.
+    pub fn put_local(&self, held: Held) {
+        if self.local_switch.is_on_for(&held.cached.queue.player_id) {
+            self.local.put(held);
         }
     }
 
     /// Puts copies into every tier that is on for them, one round trip for all. Returns the errors of
     /// the remote tier; they fail nothing.
-    pub async fn put(&self, copies: &[Arc<Cached>], now: Timestamp) -> u64 {
-        for copy in copies {
-            if self.local_switch.is_on_for(&copy.queue.player_id) {
-                self.local.put(Arc::clone(copy), now);
-            }
+    pub async fn put(&self, copies: &[Held], now: Timestamp) -> u64 {
+        for held in copies {
+            self.put_local(held.clone());
         }
         let Some(remote) = self.remote.as_ref().filter(|remote| remote.state() == TierState::Up) else { return 0 };
-        let copies: Vec<_> =
-            copies.iter().filter(|copy| self.remote_switch.is_on_for(&copy.queue.player_id)).cloned().collect();
+        let copies: Vec<_> = copies
+            .iter()
+            .map(|held| &held.cached)
+            .filter(|cached| self.remote_switch.is_on_for(&cached.queue.player_id))
+            .cloned()
+            .collect();
         if copies.is_empty() { 0 } else { remote.put(&copies, now).await }
     }
 

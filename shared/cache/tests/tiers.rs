@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use millrace_cache::{LocalSettings, LocalTier, RemoteTier, Tier, TierState, Tiers};
+use millrace_cache::{Held, LocalSettings, LocalTier, RemoteTier, Tier, TierState, Tiers};
 use millrace_domain::{FeatureSwitch, PlayerId, Queue, Timestamp, codec::Cached};
 
 /// A remote tier in memory that counts what it is asked.
@@ -44,9 +44,10 @@ impl RemoteTier for Shared {
     }
 }
 
-fn copy(player: &str) -> Arc<Cached> {
-    let queue = Queue::new(PlayerId::new(player).unwrap(), Timestamp::from_millis(0));
-    Arc::new(Cached { queue, progress_known: true })
+fn copy(player: &str) -> Held {
+    let since = Timestamp::from_millis(0);
+    let queue = Queue::new(PlayerId::new(player).unwrap(), since);
+    Held { cached: Arc::new(Cached { queue, progress_known: true }), since }
 }
 
 fn ids(names: &[&str]) -> Vec<PlayerId> {

@@ -59,10 +59,14 @@ pub enum CodecError {
 pub trait Coded: Serialize + DeserializeOwned {
     /// The first byte of the value's bytes.
     const KIND: u8;
+    /// Room for the bytes of most values, so that writing one seldom has to make more.
+    const CAPACITY: usize;
 }
 
 impl Coded for Queue {
     const KIND: u8 = b'Q';
+    // Ten tasks, and all that is remembered.
+    const CAPACITY: usize = 2048;
 }
 
 /// The records of a queue's last commit, kept in its row until the next one.
@@ -71,6 +75,7 @@ pub struct Outbox(pub Vec<Record>);
 
 impl Coded for Outbox {
     const KIND: u8 = b'O';
+    const CAPACITY: usize = 256;
 }
 
 /// A queue as the cache keeps it.
@@ -84,12 +89,12 @@ pub struct Cached {
 
 impl Coded for Cached {
     const KIND: u8 = b'C';
+    const CAPACITY: usize = Queue::CAPACITY;
 }
 
 /// The bytes of `value`.
 pub fn encode<T: Coded>(value: &T) -> Vec<u8> {
-    // Room for a queue of ten tasks that remembers all it can.
-    let mut bytes = Vec::with_capacity(2048);
+    let mut bytes = Vec::with_capacity(T::CAPACITY);
     bytes.extend_from_slice(&[T::KIND, FORMAT_VERSION, 0, 0, 0, 0]);
     let Ok(mut bytes) = postcard::to_extend(value, bytes) else {
         // Writing into a vector fails for no value of ours: none has a sequence of unknown length.

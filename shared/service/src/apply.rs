@@ -20,12 +20,12 @@ use crate::{
 const MAX_OUTBOX_BYTES: usize = 64 * 1024;
 
 /// What is applied to what.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Input<'a> {
     /// Whose queue.
     pub player_id: &'a PlayerId,
-    /// The queue; none where there is none yet.
-    pub base: Option<&'a Cached>,
+    /// The queue; none where there is none yet. Copied only where somebody else holds it too.
+    pub base: Option<Arc<Cached>>,
     /// The event's items.
     pub items: &'a [Item],
     /// The player's share of them that is still open, by position.
@@ -54,11 +54,13 @@ pub struct Applied {
 }
 
 /// Applies a player's items; [`apply`] in the shipped pipeline, another in tests of what surrounds it.
-pub type ApplyFn = fn(&Input<'_>) -> Applied;
+pub type ApplyFn = fn(Input<'_>) -> Applied;
 
-/// Applies a player's open items in their order, on a copy of its queue.
-pub fn apply(input: &Input<'_>) -> Applied {
-    let mut queue: Option<Queue> = input.base.map(|cached| cached.queue.clone());
+/// Applies a player's open items in their order.
+pub fn apply(input: Input<'_>) -> Applied {
+    let base = input.base.map(Arc::unwrap_or_clone);
+    let progress_was_known = base.as_ref().is_none_or(|base| base.progress_known);
+    let mut queue: Option<Queue> = base.map(|base| base.queue);
     let base_version = queue.as_ref().map_or(0, |queue| queue.version);
     let mut applied = Applied {
         cached: None,
@@ -122,7 +124,7 @@ pub fn apply(input: &Input<'_>) -> Applied {
         }));
         queue.version = base_version + 1;
     }
-    let progress_known = input.base.is_none_or(|base| base.progress_known) || !queue.has_partial_progress();
+    let progress_known = progress_was_known || !queue.has_partial_progress();
     applied.cached = Some(Arc::new(Cached { queue, progress_known }));
     applied
 }
@@ -138,11 +140,12 @@ impl Applied {
 ///
 /// # Errors
 /// [`Failure`] where it panicked.
-pub fn guarded(apply: ApplyFn, input: &Input<'_>) -> Result<Applied, Failure> {
-    // What the closure touches is read-only, so nothing half-changed can be seen after a panic.
+pub fn guarded(apply: ApplyFn, input: Input<'_>) -> Result<Applied, Failure> {
+    let player_id = input.player_id.as_str();
+    // What is changed goes under with the panic, so nothing half-changed can be seen after it.
     catch_unwind(AssertUnwindSafe(|| apply(input))).map_err(|panic| {
         let message = panic_message(panic.as_ref());
-        tracing::error!(player_id = input.player_id.as_str(), message, "applying panicked");
+        tracing::error!(player_id, message, "applying panicked");
         Failure::panic(message)
     })
 }

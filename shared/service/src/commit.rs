@@ -109,14 +109,14 @@ impl Service {
         open: &mut Vec<(usize, Pending<'a>)>,
     ) {
         let wanted: Vec<Wanted> = conflicts.iter().map(|(_, pending)| pending.wanted.clone()).collect();
-        let (bases, _) = self.load_from_table(&wanted, &[], &[], deadline, figures).await;
+        let (bases, _) = self.load_from_table(&wanted, &[], &[], now, deadline, figures).await;
         for ((at, mut pending), base) in conflicts.into_iter().zip(bases) {
             let applied = base.and_then(|Base { cached, .. }| {
                 guarded(
                     self.apply,
-                    &Input {
+                    Input {
                         player_id: &pending.wanted.player_id,
-                        base: cached.as_deref(),
+                        base: cached,
                         items,
                         open: pending.open,
                         batch: pending.batch,

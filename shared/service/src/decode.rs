@@ -4,14 +4,17 @@
 //! borrowed bodies and only the fields that are used, because it is most of the bytes of a batch; a
 //! record that does not fit even that is read again on its own.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use millrace_domain::{
     CommandId, Delivery, FifoPosition, PlayerId, Reason, Timestamp,
     parse::{self, Malformed, Message},
     record::RejectionRecord,
 };
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 /// The `detail-type` of commands on an EventBridge bus.
@@ -96,8 +99,8 @@ pub fn decode(payload: &[u8], request_id: &str, now: Timestamp) -> Decoded {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(payload),
     };
-    if let Ok(event) = serde_json::from_str::<SqsEvent<'_>>(&text) {
-        return sqs(event.records, now);
+    if let Some(decoded) = sqs(&text, now) {
+        return decoded;
     }
     match serde_json::from_str::<Probe<'_>>(&text) {
         Ok(Probe { records: Some(records), .. }) => sqs_one_by_one(&records, request_id, now),
@@ -106,12 +109,6 @@ pub fn decode(payload: &[u8], request_id: &str, now: Timestamp) -> Decoded {
         }
         _ => direct(&text, request_id, now),
     }
-}
-
-#[derive(Deserialize)]
-struct SqsEvent<'a> {
-    #[serde(borrow, rename = "Records")]
-    records: Vec<SqsRecord<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -151,12 +148,84 @@ struct Probe<'a> {
     time: Option<String>,
 }
 
-fn sqs(records: Vec<SqsRecord<'_>>, now: Timestamp) -> Decoded {
-    let mut decoder = Decoder::new(Source::Sqs, records.len());
-    for record in &records {
-        decoder.sqs_record(record, now);
+/// An event of SQS, whose records are decoded one by one as they are read: a list of them all would be
+/// the largest thing that an invocation holds. None where it is something else, or some record is.
+fn sqs(text: &str, now: Timestamp) -> Option<Decoded> {
+    // About what a record takes with all its fields; a guess too low costs a little, and nothing else.
+    const RECORD_BYTES: usize = 1_000;
+    let mut decoder = Decoder::new(Source::Sqs, text.len() / RECORD_BYTES + 1);
+    let mut json = serde_json::Deserializer::from_str(text);
+    let found = EventSeed(RecordsSeed { decoder: &mut decoder, now }).deserialize(&mut json).ok()?;
+    json.end().ok()?;
+    found.then_some(decoder.decoded)
+}
+
+struct EventSeed<'a>(RecordsSeed<'a>);
+
+struct RecordsSeed<'a> {
+    decoder: &'a mut Decoder,
+    now: Timestamp,
+}
+
+#[derive(Deserialize)]
+enum EventField {
+    Records,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> DeserializeSeed<'de> for EventSeed<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_map(self)
     }
-    decoder.decoded
+}
+
+impl<'de> Visitor<'de> for EventSeed<'_> {
+    /// Whether the event has records.
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event of SQS")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let mut records = Some(self.0);
+        while let Some(field) = map.next_key()? {
+            match (field, records.take()) {
+                (EventField::Records, Some(seed)) => map.next_value_seed(seed)?,
+                (_, left) => {
+                    records = left;
+                    map.next_value::<IgnoredAny>().map(drop)?;
+                }
+            }
+        }
+        Ok(records.is_none())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for RecordsSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RecordsSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of records")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut records: A) -> Result<(), A::Error> {
+        while let Some(record) = records.next_element::<SqsRecord<'de>>()? {
+            self.decoder.sqs_record(&record, self.now);
+        }
+        Ok(())
+    }
 }
 
 /// Some record is none of SQS: each is read on its own, and what fails is malformed.

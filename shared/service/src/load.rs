@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use millrace_cache::Held;
 use millrace_domain::{
     PlayerId, Record, Timestamp,
     codec::{self, Cached, Outbox},
@@ -19,8 +20,11 @@ use crate::{answer::Figures, service::Service, status::Failure};
 /// What a player's commands are applied to.
 #[derive(Debug, Clone)]
 pub struct Base {
-    /// The queue; none where the player has none yet.
+    /// The queue; none where the player has none yet. Nobody else holds it, as a rule, so that it can
+    /// be changed in place.
     pub cached: Option<Arc<Cached>>,
+    /// When it was known to be the newest.
+    pub since: Timestamp,
     /// Whether it was read from the table just now, so that the caches do not have it yet.
     pub from_table: bool,
 }
@@ -44,7 +48,7 @@ impl Service {
         figures: &mut Figures,
     ) -> Vec<Result<Base, Failure>> {
         let keys: Vec<PlayerId> = wanted.iter().map(|wanted| wanted.player_id.clone()).collect();
-        let lookup = self.cache.get(&keys, now).await;
+        let lookup = self.cache.take(&keys, now).await;
         figures.cache.remote_errors += lookup.remote_errors;
 
         let mut bases: Vec<Option<Result<Base, Failure>>> = Vec::with_capacity(wanted.len());
@@ -56,10 +60,11 @@ impl Service {
                 bases.push(None);
                 continue;
             };
-            if wanted.progress && !hit.cached.progress_known && hit.cached.queue.has_partial_progress() {
+            let Held { cached, since } = hit.held;
+            if wanted.progress && !cached.progress_known && cached.queue.has_partial_progress() {
                 partial.push(at);
             }
-            bases.push(Some(Ok(Base { cached: Some(hit.cached), from_table: false })));
+            bases.push(Some(Ok(Base { cached: Some(cached), since, from_table: false })));
         }
         if !missing.is_empty() || !partial.is_empty() {
             self.load_missing(wanted, &missing, &partial, &mut bases, now, deadline, figures).await;
@@ -86,13 +91,13 @@ impl Service {
             false => missing.iter().partition(|at| claim.lead.contains(&wanted[**at].player_id)),
         };
         let mine: Vec<Wanted> = lead.iter().map(|at| wanted[*at].clone()).collect();
-        let (loaded, progress) = self.load_from_table(&mine, partial, wanted, deadline, figures).await;
+        let (loaded, progress) = self.load_from_table(&mine, partial, wanted, now, deadline, figures).await;
         for (at, base) in lead.into_iter().zip(loaded) {
             // Without followers the refresh does it, with what the commands have made of the queue.
             if claim.is_followed()
-                && let Ok(Base { cached: Some(cached), .. }) = &base
+                && let Ok(Base { cached: Some(cached), since, .. }) = &base
             {
-                self.cache.put_local(cached, now);
+                self.cache.put_local(Held { cached: Arc::clone(cached), since: *since });
             }
             bases[at] = Some(base);
         }
@@ -113,15 +118,15 @@ impl Service {
         let mut left = Vec::new();
         for at in follow {
             match self.cache.get_local(&wanted[at].player_id, now) {
-                Some(cached) if cached.progress_known || !wanted[at].progress => {
-                    bases[at] = Some(Ok(Base { cached: Some(cached), from_table: false }));
+                Some(Held { cached, since }) if cached.progress_known || !wanted[at].progress => {
+                    bases[at] = Some(Ok(Base { cached: Some(cached), since, from_table: false }));
                 }
                 _ => left.push(at),
             }
         }
         // Those who were waited for found no row, or failed: no more waiting.
         let mine: Vec<Wanted> = left.iter().map(|at| wanted[*at].clone()).collect();
-        let (loaded, _) = self.load_from_table(&mine, &[], wanted, deadline, figures).await;
+        let (loaded, _) = self.load_from_table(&mine, &[], wanted, now, deadline, figures).await;
         for (at, base) in left.into_iter().zip(loaded) {
             bases[at] = Some(base);
         }
@@ -134,6 +139,7 @@ impl Service {
         wanted: &[Wanted],
         partial: &[usize],
         all: &[Wanted],
+        now: Timestamp,
         deadline: Instant,
         figures: &mut Figures,
     ) -> (Vec<Result<Base, Failure>>, Vec<Result<Option<millrace_domain::record::ProgressRecord>, Failure>>) {
@@ -165,14 +171,14 @@ impl Service {
         for (at, row) in rows.into_iter().enumerate() {
             let progress = if with_progress[at] { found.next() } else { None };
             let base = row.and_then(|row| {
-                let Some(row) = row else { return Ok(Base { cached: None, from_table: true }) };
+                let Some(row) = row else { return Ok(Base { cached: None, since: now, from_table: true }) };
                 let (cached, records) = read_row(&wanted[at].player_id, &row)?;
                 outboxes.extend(records.into_iter().map(|record| Row {
                     record,
                     origin: at,
                     alone: self.is_alone(&wanted[at].player_id),
                 }));
-                let base = Base { cached: Some(Arc::new(cached)), from_table: true };
+                let base = Base { cached: Some(Arc::new(cached)), since: now, from_table: true };
                 match progress {
                     Some(progress) => Ok(base.with_progress(progress?.as_ref())),
                     None => Ok(base),

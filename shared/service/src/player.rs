@@ -1,15 +1,14 @@
 //! A player's work under way: what is decided, on which queue the rest is applied, and what failed.
 
-use std::sync::Arc;
-
-use millrace_domain::{Change, codec::Cached};
+use millrace_cache::Held;
+use millrace_domain::{Change, Timestamp};
 
 use crate::{
     apply::Applied,
     decode::Decoded,
     fifo::fail_rest_of_groups,
     group::PlayerWork,
-    load::Base,
+    load::{Base, Wanted},
     status::{Failure, Status},
 };
 
@@ -18,17 +17,40 @@ pub(crate) struct Player {
     pub(crate) work: PlayerWork,
     /// How many of its items are decided.
     pub(crate) done: usize,
-    /// What the next ones are applied to.
+    /// What the next ones are applied to; none while they are, and where nothing is loaded.
     pub(crate) base: Option<Base>,
+    /// When the queue was known to be the newest.
+    since: Timestamp,
+    /// Whether the caches do not know the queue as it is.
+    everywhere: bool,
     /// The newest queue whose records are written, to be cached.
-    pub(crate) fresh: Option<Arc<Cached>>,
+    pub(crate) fresh: Option<Fresh>,
     pub(crate) failed: bool,
+}
+
+/// A queue on its way back into the caches.
+pub(crate) struct Fresh {
+    pub(crate) held: Held,
+    /// Whether all tiers are to learn of it, or the process alone gets back what was taken from it.
+    pub(crate) everywhere: bool,
 }
 
 impl Player {
     /// Nothing is done yet.
     pub(crate) fn new(work: PlayerWork) -> Self {
-        Self { work, done: 0, base: None, fresh: None, failed: false }
+        Self { work, done: 0, base: None, since: Timestamp::default(), everywhere: false, fresh: None, failed: false }
+    }
+
+    /// Its queue is loaded.
+    pub(crate) fn begin(&mut self, base: Base) {
+        self.since = base.since;
+        self.everywhere = base.from_table;
+        self.base = Some(base);
+    }
+
+    /// What is to be loaded for it.
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted { player_id: self.work.player_id.clone(), progress: self.work.reports }
     }
 
     /// Whether something is left to do.
@@ -48,7 +70,7 @@ impl Player {
     }
 
     /// The writes succeeded: what was applied stands.
-    pub(crate) fn settle(&mut self, applied: Applied, statuses: &mut [Status]) {
+    pub(crate) fn settle(&mut self, applied: Applied, now: Timestamp, statuses: &mut [Status]) {
         if self.failed {
             return;
         }
@@ -57,12 +79,17 @@ impl Player {
             statuses[*at] = status;
         }
         self.done += count;
-        let loaded = self.base.as_ref().is_some_and(|base| base.from_table);
-        let cached = applied.cached;
-        if applied.change > Change::Nothing || loaded {
-            self.fresh.clone_from(&cached);
+        let Applied { cached, change, .. } = applied;
+        if change == Change::Decided {
+            // Between milestones nothing proves that no other process has committed meanwhile.
+            self.since = now;
         }
-        self.base = Some(Base { cached, from_table: loaded });
+        self.everywhere |= change > Change::Nothing;
+        if self.is_open() {
+            self.base = Some(Base { cached: cached.clone(), since: self.since, from_table: false });
+        }
+        let (since, everywhere) = (self.since, self.everywhere);
+        self.fresh = cached.map(|cached| Fresh { held: Held { cached, since }, everywhere });
     }
 }
 

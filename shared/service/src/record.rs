@@ -24,7 +24,7 @@ impl Service {
         deadline: Instant,
         figures: &mut Figures,
     ) -> Vec<(Origin, Failure)> {
-        let mut rows: Vec<Row<Origin>> = Vec::with_capacity(refused.len() + applied.len());
+        let mut rows: Vec<Row<Origin>> = Vec::with_capacity(refused.len() + 2 * applied.len());
         for (at, record) in refused {
             rows.push(Row { record: Record::Rejection(record), origin: Origin::Refused(at), alone: false });
         }

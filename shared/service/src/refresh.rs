@@ -1,21 +1,14 @@
 //! Refresh: the caches learn of every changed queue, once its records are written. Its failure fails nothing.
 
-use std::sync::Arc;
-
-use millrace_domain::{Timestamp, codec::Cached};
+use millrace_cache::Held;
+use millrace_domain::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{answer::Figures, service::Service};
 
 impl Service {
     /// Puts all copies in one round trip.
-    pub(crate) async fn refresh(
-        &self,
-        copies: &[Arc<Cached>],
-        now: Timestamp,
-        deadline: Instant,
-        figures: &mut Figures,
-    ) {
+    pub(crate) async fn refresh(&self, copies: &[Held], now: Timestamp, deadline: Instant, figures: &mut Figures) {
         if copies.is_empty() {
             return;
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_cache::Tiers;
-use millrace_domain::{PlayerId, Reason, Rejection, Timestamp, codec::Cached};
+use millrace_domain::{PlayerId, Reason, Rejection, Timestamp};
 use millrace_store::{Batcher, MAX_ROW_BYTES, Store};
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::{
     group::group,
     load::Wanted,
     log::log,
-    player::{Player, hold_back},
+    player::{Fresh, Player, hold_back},
     record::Origin,
     settings::ServiceSettings,
     status::{Failure, Status},
@@ -145,8 +145,15 @@ impl Service {
             self.round(&decoded, &mut players, &mut statuses, &mut refused, first, now, deadline, &mut figures).await;
             first = false;
         }
-        let fresh: Vec<Arc<Cached>> = players.iter_mut().filter_map(|player| player.fresh.take()).collect();
-        self.refresh(&fresh, now, deadline, &mut figures).await;
+        let mut changed = Vec::new();
+        for Fresh { held, everywhere } in players.iter_mut().filter_map(|player| player.fresh.take()) {
+            if everywhere {
+                changed.push(held);
+            } else {
+                self.cache.put_local(held);
+            }
+        }
+        self.refresh(&changed, now, deadline, &mut figures).await;
 
         let answer = self.answer(&decoded, &statuses, &refused, players.len(), invocation, started, &figures);
         log(&decoded, &statuses, &refused, &answer);
@@ -175,14 +182,12 @@ impl Service {
                 player.fail(Failure::deadline(), statuses);
             }
         }
-        let applied = self.apply_players(decoded, players, statuses, refused, now);
+        let applied = self.apply_players(decoded, players, statuses, refused, now, deadline, figures).await;
         let (at, pending): (Vec<usize>, Vec<Pending<'_>>) = applied
             .into_iter()
             .map(|(at, open, applied)| {
-                let work = &players[at].work;
-                let wanted = Wanted { player_id: work.player_id.clone(), progress: work.reports };
-                let open = &work.items[open..];
-                (at, Pending { wanted, open, batch: &work.items, applied })
+                let (wanted, items) = (players[at].wanted(), &players[at].work.items);
+                (at, Pending { wanted, open: &items[open..], batch: items, applied })
             })
             .unzip();
         let committed = self.commit(pending, &decoded.items, now, deadline, figures).await;
@@ -213,7 +218,7 @@ impl Service {
             }
         }
         for (at, applied) in done {
-            players[at].settle(applied, statuses);
+            players[at].settle(applied, now, statuses);
         }
     }
 
@@ -228,14 +233,11 @@ impl Service {
         if players.is_empty() {
             return;
         }
-        let wanted: Vec<Wanted> = players
-            .iter()
-            .map(|player| Wanted { player_id: player.work.player_id.clone(), progress: player.work.reports })
-            .collect();
+        let wanted: Vec<Wanted> = players.iter().map(Player::wanted).collect();
         let bases = self.load(&wanted, now, deadline, figures).await;
         for (player, base) in players.iter_mut().zip(bases) {
             match base {
-                Ok(base) => player.base = Some(base),
+                Ok(base) => player.begin(base),
                 Err(failure) => player.fail(failure, statuses),
             }
         }
@@ -243,31 +245,48 @@ impl Service {
 
     /// Applies the open items of all players. What fails before anything is written takes the rest of
     /// its FIFO groups with it: those commands are not applied, and the players that lose some are
-    /// applied again without them.
-    fn apply_players(
+    /// loaded and applied again without them.
+    #[expect(clippy::too_many_arguments, reason = "one step of `round`, on its variables")]
+    async fn apply_players(
         &self,
         decoded: &Decoded,
         players: &mut [Player],
         statuses: &mut [Status],
         refused: &[Status],
         now: Timestamp,
+        deadline: Instant,
+        figures: &mut Figures,
     ) -> Vec<(usize, usize, Applied)> {
         let mut applied: Vec<Option<Applied>> = Vec::new();
         applied.resize_with(players.len(), || None);
         loop {
+            let mut again = Vec::new();
             for at in hold_back(decoded, players, statuses, refused) {
-                applied[at] = None;
+                if applied[at].take().is_some() && players[at].is_open() {
+                    again.push(at);
+                }
             }
             let mut failed = false;
+            let wanted: Vec<Wanted> = again.iter().map(|at| players[*at].wanted()).collect();
+            let (bases, _) = self.load_from_table(&wanted, &[], &[], now, deadline, figures).await;
+            for (at, base) in again.into_iter().zip(bases) {
+                match base {
+                    Ok(base) => players[at].begin(base),
+                    Err(failure) => {
+                        players[at].fail(failure, statuses);
+                        failed = true;
+                    }
+                }
+            }
             for (at, player) in players.iter_mut().enumerate() {
                 if !player.is_open() || applied[at].is_some() {
                     continue;
                 }
                 let result = guarded(
                     self.apply,
-                    &Input {
+                    Input {
                         player_id: &player.work.player_id,
-                        base: player.base.as_ref().and_then(|base| base.cached.as_deref()),
+                        base: player.base.take().and_then(|base| base.cached),
                         items: &decoded.items,
                         open: &player.work.items[player.done..],
                         batch: &player.work.items,

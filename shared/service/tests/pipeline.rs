@@ -192,7 +192,7 @@ async fn a_row_that_cannot_be_read_harms_no_other_and_is_never_overwritten() {
 
 #[tokio::test]
 async fn a_panic_stays_with_its_player() {
-    fn explosive(input: &Input<'_>) -> Applied {
+    fn explosive(input: Input<'_>) -> Applied {
         assert!(input.player_id.as_str() != "boom", "a bug");
         apply(input)
     }
