@@ -59,9 +59,12 @@ impl Claim {
         self.landing.receiver_count() > self.lead.len()
     }
 
-    /// Waits until the loads of others have ended, well or not; look again then.
-    pub async fn others(&mut self) {
-        for mut wait in self.waits.drain(..) {
+    /// Ends this caller's own load, then waits until those of others have ended, well or not; look again
+    /// then. In this order, because two callers may each wait for what the other loads.
+    pub async fn others(mut self) {
+        let waits = std::mem::take(&mut self.waits);
+        drop(self);
+        for mut wait in waits {
             // Nothing is ever sent: the error that the sender is gone is the signal.
             while wait.changed().await.is_ok() {}
         }
@@ -91,13 +94,28 @@ mod tests {
     async fn one_loads_and_the_others_wait_for_it() {
         let flights = Flights::default();
         let first = flights.claim(players(&["a", "b"]));
-        let mut second = flights.claim(players(&["b", "c"]));
+        let second = flights.claim(players(&["b", "c"]));
         assert_eq!(first.lead, players(&["a", "b"]));
         assert_eq!((&second.lead, &second.follow), (&players(&["c"]), &players(&["b"])));
         assert!(first.is_followed() && !second.is_followed());
-        let waiting = tokio::spawn(async move { second.others().await });
+        let waiting = tokio::spawn(second.others());
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(!waiting.is_finished());
+        drop(first);
+        tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_claim_lands_before_it_waits() {
+        // A follower's own players are free while it waits, or two that cross would wait for ever.
+        let flights = Flights::default();
+        let first = flights.claim(players(&["a"]));
+        let second = flights.claim(players(&["a", "b"]));
+        let third = flights.claim(players(&["b"]));
+        let waiting = tokio::spawn(second.others());
+        tokio::time::timeout(Duration::from_secs(5), third.others()).await.unwrap();
+        assert!(!waiting.is_finished(), "it still waits for the first");
+        assert_eq!(flights.claim(players(&["b"])).lead, players(&["b"]));
         drop(first);
         tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
     }

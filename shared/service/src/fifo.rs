@@ -1,18 +1,18 @@
 //! In a FIFO batch, everything behind a failed message of its group fails too: SQS would deliver the
 //! failed one again after those behind it, and order would be lost.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use crate::decode::MessageInfo;
 
 /// Marks every message behind a failed one of the same FIFO group as failed.
 pub fn fail_rest_of_groups(messages: &[MessageInfo], failed: &mut [bool]) {
-    let mut broken: HashMap<&str, ()> = HashMap::new();
+    let mut broken: HashSet<&str> = HashSet::new();
     for (message, failed) in messages.iter().zip(failed) {
         let Some(group) = message.fifo_group.as_deref() else { continue };
         if *failed {
-            broken.insert(group, ());
-        } else if broken.contains_key(group) {
+            broken.insert(group);
+        } else if broken.contains(group) {
             *failed = true;
         }
     }

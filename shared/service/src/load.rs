@@ -85,7 +85,7 @@ impl Service {
         deadline: Instant,
         figures: &mut Figures,
     ) {
-        let mut claim = self.cache.claim(missing.iter().map(|at| wanted[*at].player_id.clone()));
+        let claim = self.cache.claim(missing.iter().map(|at| wanted[*at].player_id.clone()));
         let (lead, follow): (Vec<usize>, Vec<usize>) = match claim.follow.is_empty() {
             true => (missing.to_vec(), Vec::new()),
             false => missing.iter().partition(|at| claim.lead.contains(&wanted[**at].player_id)),
@@ -113,8 +113,8 @@ impl Service {
         if follow.is_empty() {
             return;
         }
+        // Where time runs out over it, so does the load that follows, and says so.
         let _ = timeout_at(deadline, claim.others()).await;
-        drop(claim);
         let mut left = Vec::new();
         for at in follow {
             match self.cache.get_local(&wanted[at].player_id, now) {

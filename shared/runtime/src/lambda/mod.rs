@@ -196,3 +196,16 @@ impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for InvocationSpanS
         future.instrument(span)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_an_instant_or_the_time_until_it() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        assert_eq!(deadline(1_800_000_003_000, now).as_millis(), 1_800_000_003_000, "as Lambda sends it");
+        assert_eq!(deadline(600_000, now).as_millis(), 1_800_000_600_000, "as `cargo lambda watch` does");
+        assert_eq!(deadline(1_799_999_999_000, now).as_millis(), 1_799_999_999_000, "passed already");
+    }
+}
