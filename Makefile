@@ -3,18 +3,22 @@
 CARGO_LAMBDA_VERSION := 1.9.2
 # Where cargo-lambda is; another one can be named: make run CARGO_LAMBDA=/usr/local/bin/cargo-lambda
 CARGO_LAMBDA ?= .tools/cargo-lambda-$(CARGO_LAMBDA_VERSION)/bin/cargo-lambda
+# What the tests talk to. The crate in tests/servers looks for these versions in .tools.
+MINISTACK_VERSION := 1.5.33
+DYNAMODB_LOCAL_VERSION := 0.6.0
 # Where make dev listens.
 PORT ?= 9000
 # What is built is what Cargo.lock says. While changing dependencies: make test LOCKED=
 LOCKED ?= --locked
 
-.PHONY: help run dev test bench lint clean
+.PHONY: help run dev test servers redis-server bench lint clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run     start process-tasks on a fresh embedded store, send it every event of events/, show the answers'
 	@echo 'make dev     start process-tasks on the store in .data/ and keep it running until Ctrl-C (PORT=9000)'
-	@echo 'make test    lint, then all tests'
+	@echo 'make test    lint, then all tests, on real servers that make servers installs'
+	@echo 'make servers install what the tests talk to into .tools/: Redis (where there is none), MiniStack, DynamoDB Local'
 	@echo 'make lint    formatting, clippy and documentation, warnings refused'
 	@echo 'make bench   the benchmarks of the pipeline'
 	@echo 'make clean   remove everything that was built, installed or stored here'
@@ -27,8 +31,10 @@ dev: $(CARGO_LAMBDA)
 	@scripts/require cargo cc
 	cargo run $(LOCKED) -p millrace-demo -- dev --cargo-lambda $(CARGO_LAMBDA) --port $(PORT)
 
-test: lint
+test: lint servers
 	cargo test $(LOCKED) --workspace
+
+servers: redis-server .tools/ministack-$(MINISTACK_VERSION)/bin/python .tools/dynamodb-local-$(DYNAMODB_LOCAL_VERSION)/DynamoDBLocal.jar
 
 lint:
 	@scripts/require cargo cc rustfmt clippy
@@ -51,3 +57,13 @@ clean:
 	@scripts/require python3 pip
 	PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
 		--target .tools/cargo-lambda-$(CARGO_LAMBDA_VERSION) cargo-lambda==$(CARGO_LAMBDA_VERSION)
+
+.tools/ministack-$(MINISTACK_VERSION)/bin/python:
+	scripts/install-server ministack $(MINISTACK_VERSION)
+
+.tools/dynamodb-local-$(DYNAMODB_LOCAL_VERSION)/DynamoDBLocal.jar:
+	scripts/install-server dynamodb-local $(DYNAMODB_LOCAL_VERSION)
+
+# The one on the PATH, or the one that was downloaded, or else it is downloaded.
+redis-server:
+	@command -v redis-server >/dev/null || [ -x .tools/redis/redis-server ] || scripts/install-server redis

@@ -1,0 +1,15 @@
+//! Starts one of each server, prints a name and a port for each, and holds them until it is killed.
+
+use std::future::pending;
+
+use millrace_servers::{DynamoDbLocal, MiniStack, Redis};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let redis = Redis::start().await;
+    println!("redis {}", redis.port());
+    println!("ministack {}", MiniStack::shared().await.port());
+    println!("dynamodb-local {}", DynamoDbLocal::shared().await.port());
+    println!("ready 0");
+    pending::<()>().await;
+}

@@ -1,0 +1,199 @@
+//! What happens to a call.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde_json::{Value, json};
+
+/// What happens to a call: nothing but being forwarded, or one thing that goes wrong, and perhaps a delay
+/// before it.
+#[derive(Clone)]
+pub struct Fault {
+    pub(super) delay: Duration,
+    pub(super) effect: Effect,
+}
+
+#[derive(Clone)]
+pub(super) enum Effect {
+    None,
+    Error(ServiceError),
+    Disconnect,
+    LoseAnswer,
+    Withhold(Withhold),
+}
+
+/// An answer of DynamoDB that is an error.
+#[derive(Clone)]
+pub(super) struct ServiceError {
+    status: StatusCode,
+    kind: String,
+    message: String,
+}
+
+/// Which parts of a batch are not forwarded, and the code that answers a statement.
+#[derive(Clone)]
+pub(super) struct Withhold {
+    pub(super) chosen: Arc<dyn Fn(&Entry<'_>) -> bool + Send + Sync>,
+    pub(super) code: String,
+}
+
+/// One part of a batch.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Entry<'a> {
+    /// Its place in the request, from 0. In a `BatchWriteItem` or `BatchGetItem` tables are gone through
+    /// by name.
+    pub index: usize,
+    /// The table that it is for; empty when a statement names none.
+    pub table: &'a str,
+    /// The `PutRequest` or `DeleteRequest`, the key, or the statement with its parameters.
+    pub value: &'a Value,
+}
+
+const SERVICE: &str = "com.amazonaws.dynamodb.v20120810#";
+const CORAL: &str = "com.amazon.coral.service#";
+const COMMON: &str = "com.amazon.coral.availability#";
+
+impl Fault {
+    /// The call is forwarded.
+    pub fn none() -> Self {
+        Effect::None.into()
+    }
+
+    /// `ProvisionedThroughputExceededException`, of a table or partition at its limit.
+    pub fn throughput_exceeded() -> Self {
+        let message = "The level of configured provisioned throughput for the table was exceeded. \
+                       Consider increasing your provisioning level with the UpdateTable API.";
+        Self::error(400, "ProvisionedThroughputExceededException", message)
+    }
+
+    /// `ThrottlingException`, of an on-demand table that grows slower than its load.
+    pub fn throttled() -> Self {
+        let message = "Throughput exceeds the current capacity of your table or index. DynamoDB is \
+                       automatically scaling your table or index so please try again shortly.";
+        Self::error_of(COMMON, 400, "ThrottlingException", message)
+    }
+
+    /// `AccessDeniedException`: the role lacks the grant.
+    pub fn access_denied() -> Self {
+        let message = "User is not authorized to perform this action because no identity-based policy \
+                       allows it";
+        Self::error_of(CORAL, 400, "AccessDeniedException", message)
+    }
+
+    /// `ResourceNotFoundException`: there is no such table.
+    pub fn resource_not_found() -> Self {
+        Self::error(400, "ResourceNotFoundException", "Requested resource not found")
+    }
+
+    /// `InternalServerError`, with status 500.
+    pub fn internal_server_error() -> Self {
+        Self::error(500, "InternalServerError", "Internal server error")
+    }
+
+    /// Any other error of DynamoDB's own, by the name that its documentation gives it.
+    ///
+    /// # Panics
+    /// When there is no such HTTP status.
+    pub fn error(status: u16, name: &str, message: &str) -> Self {
+        Self::error_of(SERVICE, status, name, message)
+    }
+
+    fn error_of(namespace: &str, status: u16, name: &str, message: &str) -> Self {
+        let error = ServiceError {
+            status: StatusCode::from_u16(status).expect("an HTTP status"),
+            kind: format!("{namespace}{name}"),
+            message: message.to_owned(),
+        };
+        Effect::Error(error).into()
+    }
+
+    /// The connection is closed; the call is not forwarded.
+    pub fn disconnect() -> Self {
+        Effect::Disconnect.into()
+    }
+
+    /// The call is forwarded and takes effect, but the connection is closed instead of an answer.
+    pub fn lose_answer() -> Self {
+        Effect::LoseAnswer.into()
+    }
+
+    /// Of a `BatchWriteItem` or `BatchGetItem`, every `n`th item or key is not forwarded and comes back
+    /// as `UnprocessedItems` or `UnprocessedKeys`; 1 is all. Other calls are forwarded.
+    pub fn unprocessed_every(n: usize) -> Self {
+        Self::unprocessed(move |entry| (entry.index + 1).is_multiple_of(n))
+    }
+
+    /// The items or keys that are chosen come back as `UnprocessedItems` or `UnprocessedKeys`.
+    pub fn unprocessed(chosen: impl Fn(&Entry<'_>) -> bool + Send + Sync + 'static) -> Self {
+        Self::statement_errors("ThrottlingError", chosen)
+    }
+
+    /// Of a `BatchExecuteStatement`, every `n`th statement is not run and is answered with an error of
+    /// this code; 1 is all.
+    pub fn statement_errors_every(n: usize, code: &str) -> Self {
+        Self::statement_errors(code, move |entry| (entry.index + 1).is_multiple_of(n))
+    }
+
+    /// The statements that are chosen are answered with an error of this code, such as
+    /// `ThrottlingError`, `ProvisionedThroughputExceeded`, `InternalServerError` or
+    /// `ConditionalCheckFailed`. Items and keys that are chosen come back unprocessed.
+    pub fn statement_errors(code: &str, chosen: impl Fn(&Entry<'_>) -> bool + Send + Sync + 'static) -> Self {
+        let withhold = Withhold { chosen: Arc::new(chosen), code: code.to_owned() };
+        Effect::Withhold(withhold).into()
+    }
+
+    /// The call is forwarded after a while.
+    pub fn delay(delay: Duration) -> Self {
+        Self::none().after(delay)
+    }
+
+    /// The same, but after a while.
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+}
+
+impl From<Effect> for Fault {
+    fn from(effect: Effect) -> Self {
+        Self { delay: Duration::ZERO, effect }
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let effect = match &self.effect {
+            Effect::None => "none",
+            Effect::Error(error) => &error.kind,
+            Effect::Disconnect => "disconnect",
+            Effect::LoseAnswer => "lose the answer",
+            Effect::Withhold(_) => "withhold parts",
+        };
+        write!(f, "Fault({effect} after {:?})", self.delay)
+    }
+}
+
+impl ServiceError {
+    pub(super) fn answer(&self) -> Response<Bytes> {
+        // AccessDeniedException alone has a capital M; clients read both.
+        let body = json!({ "__type": self.kind, "message": self.message });
+        answer(self.status, &body)
+    }
+}
+
+/// An answer as DynamoDB gives it. Clients check the sum.
+pub(super) fn answer(status: StatusCode, body: &Value) -> Response<Bytes> {
+    let body = body.to_string();
+    let sum = crc32fast::hash(body.as_bytes());
+    let mut answer = Response::new(Bytes::from(body));
+    *answer.status_mut() = status;
+    let kind = HeaderValue::from_static("application/x-amz-json-1.0");
+    answer.headers_mut().insert(CONTENT_TYPE, kind);
+    answer.headers_mut().insert("x-amz-crc32", sum.into());
+    answer
+}

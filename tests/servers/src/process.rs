@@ -1,0 +1,183 @@
+//! A server process: started, watched, stopped, and gone with the test.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+/// How long a server may take until it answers. Far more than any needs, for a machine under load.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// How often a server is asked whether it answers yet.
+const POLL: Duration = Duration::from_millis(10);
+/// How often a server that ended at once is started again, on another port.
+const ATTEMPTS: usize = 4;
+
+/// Becomes the server, and leaves a watcher behind whose standard input is a pipe from the test. The
+/// pipe closes when the test process ends, however it ends; the watcher then kills the server, removes
+/// its directory, and kills what else is in the process group, itself included. Whatever the server
+/// started is in that group too. `$1` is the directory, the rest is the command.
+const LAUNCHER: &str = r#"
+dir=$1
+shift
+exec 3<&0
+(cat <&3 >/dev/null 2>&1; kill -9 $$; rm -rf "$dir"; kill -9 -$$) &
+exec "$@" </dev/null 3<&-
+"#;
+
+/// A running server. Dropping it kills it.
+pub(crate) struct Process {
+    name: &'static str,
+    child: Child,
+    pid: Pid,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts a server that writes to a log in `dir`, which is its own and ends with the test process.
+    /// `configure` gives the arguments and the environment.
+    pub(crate) fn spawn(name: &'static str, program: &OsStr, dir: &Path, configure: impl FnOnce(&mut Command)) -> Self {
+        let log = dir.join("server.log");
+        let output = || {
+            let file = File::options().create(true).append(true).open(&log);
+            file.unwrap_or_else(|error| panic!("cannot open {}: {error}", log.display()))
+        };
+        let mut command = Command::new("/bin/sh");
+        command
+            .arg("-c")
+            .arg(LAUNCHER)
+            .arg("launcher")
+            .arg(dir)
+            .arg(program)
+            .current_dir(dir)
+            .stdin(Stdio::piped())
+            .stdout(output())
+            .stderr(output())
+            .process_group(0);
+        configure(&mut command);
+        let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        let pid = Pid::from_child(&child);
+        Self { name, child, pid, log }
+    }
+
+    /// Waits until `is_ready` says so. `Err` tells how the server ended instead.
+    ///
+    /// # Panics
+    /// When it neither ends nor gets ready.
+    pub(crate) fn wait_until(&mut self, mut is_ready: impl FnMut() -> bool) -> Result<(), String> {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.ended() {
+                let how = status.signal().map_or(status.to_string(), |signal| format!("signal {signal}"));
+                return Err(format!("{} ended with {how}. It wrote:\n{}", self.name, self.log()));
+            }
+            if is_ready() {
+                return Ok(());
+            }
+            assert!(
+                begin.elapsed() < START_LIMIT,
+                "{} does not answer after {START_LIMIT:?}. It wrote:\n{}",
+                self.name,
+                self.log()
+            );
+            thread::sleep(POLL);
+        }
+    }
+
+    /// How it ended, if it has.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap_or_else(|error| panic!("cannot look after {}: {error}", self.name))
+    }
+
+    /// Kills it and all that it started, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        // The group is gone when it was killed before. Its number cannot have been given to others
+        // while the server has not been waited for, or its watcher lives.
+        if self.ended().is_none() || self.child.stdin.is_some() {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
+        self.child.stdin = None;
+        let _ = self.child.wait();
+    }
+
+    /// Stops it where it is, with its connections open.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on after [`pause`](Self::pause).
+    pub(crate) fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(self.pid, signal).unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.name));
+    }
+
+    /// What it wrote.
+    pub(crate) fn log(&self) -> String {
+        fs::read(&self.log)
+            .map_or_else(|error| format!("(no log: {error})"), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Starts a server, several times when it ends at once: another process may have taken its port.
+///
+/// # Panics
+/// With what the server wrote, when it ended each time.
+pub(crate) fn start<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let mut failure = String::new();
+    for _ in 0..ATTEMPTS {
+        match attempt() {
+            Ok(server) => return server,
+            Err(how) => failure = how,
+        }
+    }
+    panic!("{failure}");
+}
+
+/// Runs something that blocks, beside the test's runtime. A panic in it becomes the caller's.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => panic!("the runtime ended: {error}"),
+        },
+    }
+}
+
+/// Sends a request of HTTP 1.0 to a local port and reads the whole answer; `None` when there is none.
+pub(crate) fn ask(port: u16, request: &str) -> Option<String> {
+    let limit = Some(Duration::from_secs(5));
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+    stream.set_read_timeout(limit).ok()?;
+    stream.set_write_timeout(limit).ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    Some(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// A directory for one server.
+///
+/// # Panics
+/// When there is nowhere to make one.
+pub(crate) fn directory() -> tempfile::TempDir {
+    tempfile::Builder::new()
+        .prefix("millrace-")
+        .tempdir()
+        .unwrap_or_else(|error| panic!("cannot make a directory for a server: {error}"))
+}
