@@ -8,6 +8,7 @@
 //! | [`batcher`] | the write batcher: records by table and priority, over any [`RecordStore`] |
 //! | [`memory`] | a store in memory, for benches, simulations and tests of what is above |
 //! | `sqlite` | the embedded store: SQLite, shared by several processes (feature `sqlite`) |
+//! | `dynamodb` | the production store: DynamoDB (feature `dynamodb`) |
 //! | `conformance` | the suite that every store passes (feature `conformance`) |
 //!
 //! A write that decides something is conditional on the version ([`QueueStore::commit`]); a write that
@@ -17,6 +18,8 @@
 pub mod batcher;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 pub mod error;
 pub mod memory;
 pub mod port;
@@ -27,6 +30,6 @@ pub mod sqlite;
 pub use batcher::{Batcher, BatcherSettings, Row, WriteStatistics, Written};
 pub use error::{CommitError, StoreError};
 pub use port::{
-    Committed, DUE_SHARDS, Due, Loaded, MAX_BATCH_ITEMS, MAX_ROW_BYTES, Page, QueueStore, QueueWrite, RecordStore,
-    Store, StoredQueue, due_shard,
+    Committed, Connections, DUE_SHARDS, Due, Loaded, MAX_BATCH_ITEMS, MAX_ROW_BYTES, Page, QueueStore, QueueWrite,
+    RecordStore, Store, StoredQueue, due_shard,
 };

@@ -93,6 +93,17 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// Calls of a store that are on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// Most at once; what comes beyond waits.
+    pub max: usize,
+    /// Now.
+    pub current: usize,
+    /// Most at once since the start of the process.
+    pub peak: usize,
+}
+
 /// Queues: loaded whole, committed conditionally.
 #[async_trait]
 pub trait QueueStore: Send + Sync {
@@ -158,6 +169,11 @@ pub trait Store: QueueStore + RecordStore {
     /// # Errors
     /// [`StoreError`] where it gives none.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Its calls on their way; none where there is no connection to count.
+    fn connections(&self) -> Option<Connections> {
+        None
+    }
 
     /// Ends what is open; the process is about to end.
     async fn close(&self);

@@ -54,6 +54,62 @@ pub async fn rows_are_loaded_in_the_order_of_asking(store: SharedStore) {
     assert_eq!(loaded.calls, 2);
 }
 
+/// A call takes 100 keys, those of queues and progress together.
+pub async fn every_100_keys_take_a_call(store: SharedStore) {
+    let players: Vec<_> = std::iter::repeat_with(sample::player).take(201).collect();
+    for (queues, progress, calls) in
+        [(1, 0, 1), (100, 0, 1), (101, 0, 2), (60, 40, 1), (60, 41, 2), (0, 100, 1), (201, 0, 3)]
+    {
+        let loaded = store.load(&players[..queues], &players[..progress]).await;
+        assert!(loaded.queues.iter().all(|row| *row == Ok(None)), "{:?}", loaded.queues);
+        assert_eq!((loaded.queues.len(), loaded.progress.len()), (queues, progress));
+        assert_eq!(loaded.calls, calls, "for {queues} queues and {progress} progress rows");
+    }
+}
+
+/// Who is asked for twice is answered twice.
+pub async fn a_repeated_id_is_answered_each_time(store: SharedStore) {
+    let [player, other] = [sample::player(), sample::player()];
+    let write = sample::write(&player, 0);
+    assert_eq!(commit(&store, &write).await, Ok(()));
+    let progress = sample::progress(&player, 5);
+    assert_eq!(store.write(Table::Progress, &[Record::Progress(progress.clone())]).await, Ok(vec![]));
+    let ids = [player.clone(), other.clone(), player.clone(), player, other];
+    let loaded = store.load(&ids, &ids).await;
+    let found = Some(row(&write));
+    assert_eq!(loaded.queues, vec![Ok(found.clone()), Ok(None), Ok(found.clone()), Ok(found), Ok(None)]);
+    let found = Some(progress);
+    assert_eq!(loaded.progress, vec![Ok(found.clone()), Ok(None), Ok(found.clone()), Ok(found), Ok(None)]);
+}
+
+/// The largest row that the rules allow is one that the store takes, new and changed.
+pub async fn the_largest_row_is_committed(store: SharedStore) {
+    let player = sample::player();
+    for expected in 0..2 {
+        let mut write = sample::write(&player, expected);
+        write.outbox = Some(vec![expected as u8; 150 * 1024]);
+        write.due_at = Some(sample::now());
+        write.queue.resize(write.queue.len() + MAX_ROW_BYTES - write.size(), 7);
+        assert_eq!(write.size(), MAX_ROW_BYTES);
+        assert_eq!(commit(&store, &write).await, Ok(()));
+        assert_eq!(load(&store, &player).await, Some(row(&write)));
+    }
+    let last = QueueWrite { outbox: None, due_at: None, ..sample::write(&player, 2) };
+    assert_eq!(commit(&store, &last).await, Ok(()));
+}
+
+/// Rows of more bytes than one call or one answer takes (16 MB in DynamoDB).
+pub async fn many_large_rows_are_committed_and_loaded(store: SharedStore) {
+    let players: Vec<_> = std::iter::repeat_with(sample::player).take(48).collect();
+    let large = |player| QueueWrite { queue: vec![1; 380 * 1024], ..sample::write(player, 0) };
+    let writes: Vec<_> = players.iter().map(large).collect();
+    assert_eq!(store.commit(&writes).await.outcomes, vec![Ok(()); writes.len()]);
+    let loaded = store.load(&players, &[]).await;
+    for (at, (found, write)) in loaded.queues.iter().zip(&writes).enumerate() {
+        assert!(matches!(found, Ok(Some(found)) if *found == row(write)), "at {at}");
+    }
+}
+
 /// The first commit expects no row, and meets a conflict where there is one.
 pub async fn an_insert_expects_no_row(store: SharedStore) {
     let player = sample::player();

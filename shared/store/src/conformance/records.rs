@@ -165,6 +165,63 @@ pub async fn new_rows_do_not_move_a_cursor(store: SharedStore) {
     assert_eq!(second.next, None);
 }
 
+/// A cursor is a place, not a row: the row may be gone, or never have been.
+pub async fn a_cursor_need_not_be_a_row(store: SharedStore) {
+    let player = sample::player();
+    let rows = tasks(&player, 4);
+    put(&store, &rows).await;
+    let page = |limit, after: String| {
+        let (store, player) = (SharedStore::clone(&store), player.clone());
+        async move { store.history(&player, limit, Some(&after)).await.expect("it is readable") }
+    };
+    let between = page(10, format!("{}#", rows[2].finished_at)).await;
+    assert_eq!((between.items, between.next), (vec![rows[1].clone(), rows[0].clone()], None));
+    let before_all = page(10, "0".to_owned()).await;
+    assert_eq!((before_all.items, before_all.next), (vec![], None));
+    let empty = page(10, String::new()).await;
+    assert_eq!((empty.items, empty.next), (vec![], None));
+    let after_all = page(3, "z".repeat(3000)).await;
+    assert_eq!((after_all.items.len(), after_all.next), (3, Some(rows[1].sort_key())));
+    let none = page(0, "z".to_owned()).await;
+    assert_eq!(none.items, vec![]);
+}
+
+/// Refused commands are paged as history is.
+pub async fn rejections_are_paged_to_the_end(store: SharedStore) {
+    let player = sample::player();
+    let start = sample::now();
+    let mut rows: Vec<_> =
+        (0..7).map(|at| sample::rejection(player.as_str(), &format!("c-{at}"), start + 1000 * at)).collect();
+    let records: Vec<_> = rows.iter().cloned().map(Record::Rejection).collect();
+    assert_eq!(store.write(Table::Rejections, &records).await, Ok(vec![]));
+    rows.reverse();
+    let (mut found, mut after) = (Vec::new(), None::<String>);
+    for size in [3, 3, 1] {
+        let page = store.rejections(player.as_str(), 3, after.as_deref()).await.expect("it is readable");
+        assert_eq!((page.items.len(), page.next.is_some()), (size, size == 3));
+        found.extend(page.items);
+        after = page.next;
+    }
+    assert_eq!(found, rows);
+}
+
+/// A full batch of rows near the limit is more bytes than several calls of the usual kind.
+pub async fn a_full_batch_of_large_rows_is_put(store: SharedStore) {
+    let player = sample::player();
+    let start = sample::now();
+    let large = |at: usize| {
+        let mut row = sample::rejection(player.as_str(), &format!("c-{at}"), start + at as u64);
+        row.body = Some(format!("{at}{}", "x".repeat(MAX_ROW_BYTES - 4096)));
+        row
+    };
+    let rows: Vec<_> = (0..MAX_BATCH_ITEMS).map(large).collect();
+    let records: Vec<_> = rows.iter().cloned().map(Record::Rejection).collect();
+    assert_eq!(store.write(Table::Rejections, &records).await, Ok(vec![]));
+    let page = store.rejections(player.as_str(), MAX_BATCH_ITEMS, None).await.expect("it is readable");
+    assert!(page.items.iter().eq(rows.iter().rev()), "{} rows", page.items.len());
+    assert_eq!(page.next, None);
+}
+
 /// A partition is a whole player id, not its beginning.
 pub async fn players_do_not_see_each_others_history(store: SharedStore) {
     let player = sample::player();
