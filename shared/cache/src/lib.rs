@@ -5,7 +5,12 @@
 //! | [`local`] | the tier inside the process (moka): bounded, fresh for a short time |
 //! | [`flights`] | single-flight loading: of several who miss the same queue, one loads it |
 //! | [`remote`] | what a shared tier (Redis) has to do |
+//! | `redis` | that tier in Redis or Valkey; behind the feature `redis` |
 //! | [`tiers`] | the tiers in their order: local, then remote |
+//! | [`stamp`] | which of two copies is the newer one |
+//! | [`breaker`] | leaves alone for a while what fails repeatedly |
+//! | [`kind`] | the kinds of data, their times to live |
+//! | [`statistics`] | what the tiers have done, by kind of data |
 //!
 //! # What may be wrong, and why that is harmless
 //! A cached queue may be older than the table's. Whatever decides is a conditional write on the
@@ -17,12 +22,22 @@
 //! entries and bytes it holds is counted with a short delay ([`LocalTier::usage`] brings it up to date).
 #![deny(missing_docs)]
 
+pub mod breaker;
 pub mod flights;
+pub mod kind;
 pub mod local;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod remote;
+pub mod stamp;
+pub mod statistics;
 pub mod tiers;
 
+pub use breaker::BreakerSettings;
 pub use flights::{Claim, Flights};
+pub use kind::{Kind, PerKind, Ttls};
 pub use local::{Held, LocalSettings, LocalTier, Usage};
 pub use remote::{RemoteTier, TierState};
+pub use stamp::Stamp;
+pub use statistics::{CacheStatistics, LocalStatistics, RemoteStatistics};
 pub use tiers::{Hit, Lookup, Tier, Tiers};

@@ -4,14 +4,20 @@
 //! frozen for an hour wakes up with a monotonic clock that may have stood still, and its copies must
 //! count as old all the same.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use foldhash::fast::RandomState;
 use millrace_domain::{PlayerId, Queue, Task, Timestamp, codec::Cached, memory::Remembered, task::Finished};
 use moka::{notification::RemovalCause, ops::compute::Op, sync::Cache};
+
+use crate::{
+    kind::{Kind, PerKind},
+    stamp::Stamp,
+    statistics::{Counter, LatencyRecorder, LocalFigures, LocalStatistics},
+};
 
 /// The bounds of a local tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +82,7 @@ struct Entry {
 #[derive(Debug)]
 struct Slot {
     version: u64,
+    kind: Kind,
     since: Timestamp,
     /// None while somebody has taken the copy.
     cached: Option<Arc<Cached>>,
@@ -85,15 +92,25 @@ impl Entry {
     fn slot(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn since(&self) -> Timestamp {
+        self.slot().since
+    }
 }
 
 #[derive(Debug, Default)]
 struct Counters {
-    hits: AtomicU64,
-    misses: AtomicU64,
-    sets: AtomicU64,
-    evictions: AtomicU64,
-    bytes: AtomicU64,
+    kinds: PerKind<KindCounters>,
+    lookups: LatencyRecorder,
+}
+
+#[derive(Debug, Default)]
+struct KindCounters {
+    hits: Counter,
+    misses: Counter,
+    sets: Counter,
+    evictions: Counter,
+    bytes: Counter,
 }
 
 impl LocalTier {
@@ -110,9 +127,10 @@ impl LocalTier {
                 u64::from(entry.bytes).max(share).try_into().unwrap_or(u32::MAX)
             })
             .eviction_listener(move |_, entry: Arc<Entry>, cause| {
-                removed.bytes.fetch_sub(u64::from(entry.bytes), Ordering::Relaxed);
+                let counters = &removed.kinds[entry.slot().kind];
+                counters.bytes.sub(u64::from(entry.bytes));
                 if cause == RemovalCause::Size {
-                    removed.evictions.fetch_add(1, Ordering::Relaxed);
+                    counters.evictions.add(1);
                 }
             })
             .build_with_hasher(RandomState::default());
@@ -136,11 +154,29 @@ impl LocalTier {
             // A copy from the future is one whose clock went back since: as old as can be.
             let fresh = slot.since <= now && now.millis_since(slot.since) <= self.settings.freshness_ms;
             let cached = if fresh { copy(&mut slot) } else { None };
-            cached.map(|cached| Held { cached, since: slot.since })
+            cached.map(|cached| (Held { cached, since: slot.since }, slot.kind))
         });
-        let counter = if held.is_some() { &self.counters.hits } else { &self.counters.misses };
-        counter.fetch_add(1, Ordering::Relaxed);
-        held
+        match held {
+            Some((held, kind)) => {
+                self.counters.kinds[kind].hits.add(1);
+                Some(held)
+            }
+            None => {
+                self.counters.kinds[Kind::Queue].misses.add(1);
+                None
+            }
+        }
+    }
+
+    /// Whether a newer copy than `found` has been seen here, even if it is not fresh any more.
+    pub fn knows_newer(&self, found: &Cached) -> bool {
+        self.entries.get(&found.queue.player_id).is_some_and(|entry| {
+            let slot = entry.slot();
+            match &slot.cached {
+                Some(held) => Stamp::of(held) > Stamp::of(found),
+                None => slot.version > found.queue.version,
+            }
+        })
     }
 
     /// Puts a copy, unless a newer version is held. A copy of the same version replaces: between
@@ -149,12 +185,18 @@ impl LocalTier {
         let bytes = u32::try_from(footprint(&held.cached)).unwrap_or(u32::MAX);
         let queue = &held.cached.queue;
         let (player, version) = (queue.player_id.clone(), queue.version);
-        let new = Slot { version, since: held.since, cached: Some(held.cached) };
+        let kind = Kind::of(&held.cached);
+        let new = Slot { version, kind, since: held.since, cached: Some(held.cached) };
+        let counters = &self.counters.kinds[kind];
         if let Some(entry) = self.entries.get(&player).filter(|entry| entry.bytes == bytes) {
             let mut slot = entry.slot();
             if slot.version <= version {
+                if slot.kind != kind {
+                    self.counters.kinds[slot.kind].bytes.sub(u64::from(bytes));
+                    counters.bytes.add(u64::from(bytes));
+                }
                 *slot = new;
-                self.counters.sets.fetch_add(1, Ordering::Relaxed);
+                counters.sets.add(1);
             }
             return;
         }
@@ -162,8 +204,8 @@ impl LocalTier {
         self.entries.entry(player).and_compute_with(|held| match held {
             Some(held) if held.value().slot().version > version => Op::Nop,
             _ => {
-                self.counters.sets.fetch_add(1, Ordering::Relaxed);
-                self.counters.bytes.fetch_add(u64::from(bytes), Ordering::Relaxed);
+                counters.sets.add(1);
+                counters.bytes.add(u64::from(bytes));
                 Op::Put(Arc::new(Entry { slot: Mutex::new(new), bytes }))
             }
         });
@@ -184,36 +226,55 @@ impl LocalTier {
     /// memory has passed its threshold.
     pub fn shrink(&self) -> u64 {
         self.entries.run_pending_tasks();
-        let mut entries: Vec<_> =
-            self.entries.iter().map(|(player, entry)| (entry.slot().since, entry.bytes, player)).collect();
+        let mut entries: Vec<_> = self.entries.iter().map(|(player, entry)| (entry.since(), entry, player)).collect();
         entries.sort_by_key(|(since, ..)| *since);
-        let mut excess = entries.iter().map(|(_, bytes, _)| u64::from(*bytes)).sum::<u64>() / 2;
+        let mut excess = entries.iter().map(|(_, entry, _)| u64::from(entry.bytes)).sum::<u64>() / 2;
         let mut dropped = 0;
-        for (_, bytes, player) in entries {
+        for (_, entry, player) in entries {
             if excess == 0 {
                 break;
             }
             self.entries.invalidate(&*player);
-            excess = excess.saturating_sub(u64::from(bytes));
+            excess = excess.saturating_sub(u64::from(entry.bytes));
+            self.counters.kinds[entry.slot().kind].evictions.add(1);
             dropped += 1;
         }
         self.entries.run_pending_tasks();
-        self.counters.evictions.fetch_add(dropped, Ordering::Relaxed);
         dropped
     }
 
     /// What is held and has been done.
     pub fn usage(&self) -> Usage {
         self.entries.run_pending_tasks();
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let sum = |counter: fn(&KindCounters) -> &Counter| {
+            Kind::ALL.iter().map(|kind| counter(&self.counters.kinds[*kind]).get()).sum()
+        };
         Usage {
             entries: self.entries.entry_count(),
-            bytes: read(&self.counters.bytes),
-            hits: read(&self.counters.hits),
-            misses: read(&self.counters.misses),
-            sets: read(&self.counters.sets),
-            evictions: read(&self.counters.evictions),
+            bytes: sum(|counters| &counters.bytes),
+            hits: sum(|counters| &counters.hits),
+            misses: sum(|counters| &counters.misses),
+            sets: sum(|counters| &counters.sets),
+            evictions: sum(|counters| &counters.evictions),
         }
+    }
+
+    /// The same by kind of data, and how long lookups took.
+    pub fn statistics(&self) -> LocalStatistics {
+        let Usage { entries, bytes, .. } = self.usage();
+        let kinds = self.counters.kinds.map(|counters| LocalFigures {
+            hits: counters.hits.get(),
+            misses: counters.misses.get(),
+            sets: counters.sets.get(),
+            evictions: counters.evictions.get(),
+            bytes: counters.bytes.get(),
+        });
+        LocalStatistics { entries, bytes, kinds, lookups: self.counters.lookups.latency() }
+    }
+
+    /// Records how long the lookups of one batch have taken.
+    pub(crate) fn record_lookups(&self, since: Instant) {
+        self.counters.lookups.record(since.elapsed());
     }
 }
 

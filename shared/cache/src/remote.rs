@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use millrace_domain::{PlayerId, Timestamp, codec::Cached};
 use serde::Serialize;
 
+use crate::statistics::RemoteStatistics;
+
 /// Whether a remote tier takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -27,9 +29,15 @@ pub trait RemoteTier: Send + Sync {
     /// The copies of `players`, in their order, and how many errors there were: an error is a miss.
     async fn get(&self, players: &[PlayerId]) -> (Vec<Option<Arc<Cached>>>, u64);
 
-    /// Puts each copy unless a newer version is held; returns how many errors there were.
+    /// Puts each copy unless a newer one is held; returns how many errors there were. A tier that is
+    /// left alone remembers whose copies it missed, and puts none.
     async fn put(&self, copies: &[Arc<Cached>], now: Timestamp) -> u64;
 
     /// Forgets players, so that no older copy under way can come back; returns how many errors there were.
     async fn forget(&self, players: &[PlayerId]) -> u64;
+
+    /// What it has done for this process.
+    fn statistics(&self) -> RemoteStatistics {
+        RemoteStatistics { state: self.state(), ..RemoteStatistics::default() }
+    }
 }

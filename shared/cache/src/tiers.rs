@@ -1,6 +1,6 @@
 //! The tiers in their order: local, then remote.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use millrace_domain::{FeatureSwitch, PlayerId, Timestamp};
 use serde::Serialize;
@@ -9,6 +9,7 @@ use crate::{
     flights::{Claim, Flights},
     local::{Held, LocalTier, Usage},
     remote::{RemoteTier, TierState},
+    statistics::{CacheStatistics, RemoteStatistics},
 };
 
 /// Where a copy was found.
@@ -91,6 +92,7 @@ impl Tiers {
         now: Timestamp,
         local: fn(&LocalTier, &PlayerId, Timestamp) -> Option<Held>,
     ) -> Lookup {
+        let started = Instant::now();
         let mut hits: Vec<Option<Hit>> = players
             .iter()
             .map(|player| {
@@ -98,6 +100,7 @@ impl Tiers {
                 Some(Hit { held, tier: Tier::Local })
             })
             .collect();
+        self.local.record_lookups(started);
         let mut remote_errors = 0;
         if let Some(remote) = self.remote.as_ref().filter(|remote| remote.state() == TierState::Up) {
             let wanted: Vec<usize> = (0..players.len())
@@ -108,6 +111,10 @@ impl Tiers {
                 let (found, errors) = remote.get(&keys).await;
                 remote_errors = errors;
                 for (at, cached) in wanted.into_iter().zip(found) {
+                    // What is shared may be older than what was seen here, after a put that failed or a
+                    // failover that lost it. Nobody is to see a queue go back: that is a miss.
+                    let cached = cached.filter(|cached| !self.local.knows_newer(cached));
+                    // It is as new as what is committed: whoever commits puts it there before answering.
                     hits[at] = cached.map(|cached| Hit { held: Held { cached, since: now }, tier: Tier::Redis });
                 }
             }
@@ -133,7 +140,8 @@ impl Tiers {
         for held in copies {
             self.put_local(held.clone());
         }
-        let Some(remote) = self.remote.as_ref().filter(|remote| remote.state() == TierState::Up) else { return 0 };
+        // A tier that is down is told too: it remembers whose copies it has missed.
+        let Some(remote) = self.remote.as_ref().filter(|remote| remote.state() != TierState::Off) else { return 0 };
         let copies: Vec<_> = copies
             .iter()
             .map(|held| &held.cached)
@@ -146,6 +154,18 @@ impl Tiers {
     /// Forgets a player inside the process: what is known of it there is out of date.
     pub fn forget_local(&self, player: &PlayerId) {
         self.local.forget(player);
+    }
+
+    /// Forgets players in every tier, in one round trip; whatever is under way with what was known before
+    /// does not bring it back. Returns the errors of the remote tier.
+    pub async fn forget(&self, players: &[PlayerId]) -> u64 {
+        for player in players {
+            self.local.forget(player);
+        }
+        let Some(remote) = self.remote.as_ref().filter(|remote| remote.state() != TierState::Off) else { return 0 };
+        let players: Vec<PlayerId> =
+            players.iter().filter(|player| self.remote_switch.is_on_for(player)).cloned().collect();
+        if players.is_empty() { 0 } else { remote.forget(&players).await }
     }
 
     /// Claims players for loading ([`Flights::claim`]).
@@ -161,6 +181,12 @@ impl Tiers {
     /// What the local tier holds and has done.
     pub fn usage(&self) -> Usage {
         self.local.usage()
+    }
+
+    /// What both tiers hold and have done.
+    pub fn statistics(&self) -> CacheStatistics {
+        let redis = self.remote.as_ref().map_or_else(RemoteStatistics::default, |remote| remote.statistics());
+        CacheStatistics { local: self.local.statistics(), redis }
     }
 
     /// Halves the local tier ([`LocalTier::shrink`]).

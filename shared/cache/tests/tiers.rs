@@ -79,13 +79,62 @@ async fn what_is_not_local_is_asked_of_the_remote_tier_in_one_round_trip_and_kep
 }
 
 #[tokio::test]
-async fn a_remote_tier_that_is_down_is_left_alone() {
+async fn a_remote_tier_that_is_down_is_not_asked_but_told_whose_copies_it_misses() {
     let shared = Shared::new(TierState::Down);
     let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_remote(shared.clone(), FeatureSwitch::ON);
-    tiers.put(&[copy("a")], Timestamp::from_millis(0)).await;
     tiers.get(&ids(&["a", "b"]), Timestamp::from_millis(0)).await;
+    tiers.take(&ids(&["a", "b"]), Timestamp::from_millis(0)).await;
     assert!(shared.round_trips.lock().unwrap().is_empty());
+    tiers.put(&[copy("a")], Timestamp::from_millis(0)).await;
+    assert_eq!(*shared.round_trips.lock().unwrap(), [1]);
     assert_eq!(tiers.remote_state(), TierState::Down);
+}
+
+#[tokio::test]
+async fn what_is_shared_never_takes_the_place_of_something_newer_seen_here() {
+    let shared = Shared::new(TierState::Up);
+    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_remote(shared.clone(), FeatureSwitch::ON);
+    let (player, later) = (&ids(&["a"])[..], Timestamp::from_millis(5_000));
+    let older = copy("a");
+    shared.put(&[older.cached], later).await;
+    let mut newer = copy("a");
+    Arc::make_mut(&mut newer.cached).queue.version = 3;
+    tiers.put_local(newer);
+    assert!(tiers.get(player, later).await.hits[0].is_none(), "the copy here is not fresh, the one there older");
+    assert!(tiers.take(player, later).await.hits[0].is_none());
+
+    let mut newest = copy("a");
+    Arc::make_mut(&mut newest.cached).queue.version = 4;
+    shared.put(&[newest.cached], later).await;
+    let hit = tiers.get(player, later).await.hits[0].clone().unwrap();
+    assert_eq!((hit.tier, hit.held.cached.queue.version, hit.held.since), (Tier::Redis, 4, later));
+}
+
+#[tokio::test]
+async fn forgetting_reaches_every_tier_that_is_on() {
+    let shared = Shared::new(TierState::Up);
+    let now = Timestamp::from_millis(10);
+    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_remote(shared.clone(), FeatureSwitch::ON);
+    tiers.put(&[copy("a"), copy("b")], now).await;
+    assert_eq!(tiers.forget(&ids(&["a"])).await, 0);
+    let lookup = tiers.get(&ids(&["a", "b"]), now).await;
+    assert!(lookup.hits[0].is_none() && lookup.hits[1].is_some());
+}
+
+#[tokio::test]
+async fn statistics_are_told_by_tier_and_kind() {
+    let tiers = Tiers::local_only(local(), FeatureSwitch::ON);
+    let now = Timestamp::from_millis(10);
+    tiers.put(&[copy("a")], now).await;
+    tiers.get(&ids(&["a", "b"]), now).await;
+    let json = serde_json::to_value(tiers.statistics()).unwrap();
+    let queue = &json["local"]["kinds"]["queue"];
+    assert_eq!((&queue["hits"], &queue["misses"], &queue["sets"]), (&1.into(), &1.into(), &1.into()));
+    assert_eq!((&json["local"]["entries"], &queue["bytes"]), (&1.into(), &json["local"]["bytes"]));
+    assert_eq!(json["local"]["kinds"]["progress"]["hits"], 0);
+    assert!(json["local"]["lookups"]["p99Us"].is_u64());
+    assert_eq!(json["redis"]["state"], "off");
+    assert!(json["redis"]["kinds"]["frequent"]["bytesRead"].is_u64());
 }
 
 #[tokio::test]

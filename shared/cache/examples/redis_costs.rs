@@ -1,0 +1,216 @@
+//! What the Redis tier costs: bytes and time of a value by the size of its queue, plain and compressed,
+//! and the time of a call by its number of players. Needs `redis-server`. Times are CPU time of this
+//! process unless they say otherwise: machines that build things are noisy.
+//!
+//! ```sh
+//! cargo run --release -p millrace-cache --features redis --example redis_costs
+//! ```
+
+use std::{
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use cpu_time::ProcessTime;
+use millrace_cache::{
+    Held, Kind, LocalSettings, LocalTier, RemoteTier,
+    redis::{RedisTier, RedisTierSettings, value},
+};
+use millrace_domain::{
+    Command, CommandId, Delivery, PlayerId, Queue, TaskSpec, Timestamp,
+    codec::{self, Cached},
+};
+use millrace_servers::Redis;
+use serde_json::json;
+
+const BEGIN: u64 = 1_768_471_200_000;
+
+fn main() {
+    values();
+    local();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(connections());
+    runtime.block_on(calls());
+}
+
+/// A queue that has lived for a while: `finished` tasks are done, `tasks` are to be done.
+fn queue(player: &str, finished: usize, tasks: usize) -> Cached {
+    let mut random = fastrand::Rng::with_seed(7);
+    let id = PlayerId::new(player).expect("an id");
+    let mut queue = Queue::new(id.clone(), Timestamp::from_millis(BEGIN));
+    let mut events = Vec::new();
+    let mut deliver = |queue: &mut Queue, n: usize, command: Command| {
+        let at = Timestamp::from_millis(BEGIN + 1_000 * n as u64);
+        let command_id = CommandId::new(&format!("{:032x}:0", random.u128(..))).expect("an id");
+        let delivery = Delivery { player_id: id.clone(), command_id, sent_at: at, position: None, command };
+        let (verdict, _) = queue.deliver(&delivery, at, &mut events);
+        assert!(matches!(verdict, millrace_domain::Verdict::Applied), "{verdict:?}");
+    };
+    deliver(&mut queue, 0, Command::ConfigureQueue { slots: Some(1), max_tasks: Some(200) });
+    for n in 0..finished + tasks {
+        let work = match n {
+            // What is to be done comes behind a task that takes an hour.
+            _ if n < finished => json!({"durationMs": 500}),
+            _ if n == finished => json!({"durationMs": 3_600_000}),
+            _ if n % 3 == 0 => json!({"units": 100}),
+            _ => json!({"durationMs": 1_000 * (n % 60 + 1)}),
+        };
+        let spec: TaskSpec = serde_json::from_value(json!({
+            "taskId": format!("task-{:08x}", 0x5bd1_e995_u32.wrapping_mul(n as u32 + 1)),
+            "kind": (["harvest.wood", "harvest.stone", "build.house", "research.metal"][n % 4]),
+            "work": work,
+            "priority": (["normal", "normal", "high", "low"][n % 4]),
+            "rewards": {(["wood", "stone", "gold", "metal"][n % 4]): n % 50 + 1},
+        }))
+        .expect("a task");
+        deliver(&mut queue, n + 1, Command::EnqueueTasks { tasks: vec![spec] });
+    }
+    queue.version = 1 + finished as u64 + tasks as u64;
+    assert_eq!(queue.tasks.len(), tasks);
+    Cached { progress_known: !queue.has_partial_progress(), queue }
+}
+
+/// The median time of one, in nanoseconds.
+fn nanos<T>(mut work: impl FnMut() -> T) -> u128 {
+    let mut times: Vec<u128> = (0..401)
+        .map(|_| {
+            let started = ProcessTime::now();
+            for _ in 0..10 {
+                black_box(work());
+            }
+            started.elapsed().as_nanos() / 10
+        })
+        .collect();
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn values() {
+    println!(
+        "| tasks | finished | plain, bytes | compressed, bytes | ratio | encode, ns | encode compressed, ns | decode, ns | decode compressed, ns |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for (tasks, finished) in [(0, 0), (1, 0), (3, 0), (5, 5), (5, 64), (10, 0), (10, 64), (25, 64), (50, 64), (200, 64)]
+    {
+        let copy = queue("player-4711", finished, tasks);
+        let (plain, compressed) = (value::encode_from(&copy, usize::MAX), value::encode_from(&copy, 0));
+        println!(
+            "| {tasks} | {finished} | {} | {} | {:.2} | {} | {} | {} | {} |",
+            plain.len(),
+            compressed.len(),
+            compressed.len() as f64 / plain.len() as f64,
+            nanos(|| value::encode_from(&copy, usize::MAX)),
+            nanos(|| value::encode_from(&copy, 0)),
+            nanos(|| value::decode(&plain)),
+            nanos(|| value::decode(&compressed)),
+        );
+    }
+    let copy = queue("player-4711", 64, 10);
+    println!("\nThe codec alone, 10 tasks: {} ns to write.\n", nanos(|| codec::encode(&copy)));
+}
+
+/// What a batch of 1,000 players costs in the local tier.
+fn local() {
+    let tier = LocalTier::new(LocalSettings::default());
+    let now = Timestamp::from_millis(BEGIN);
+    let players: Vec<PlayerId> = (0..1_000).map(|n| PlayerId::new(&format!("player-{n}")).expect("an id")).collect();
+    for player in &players {
+        let cached = Arc::new(queue(player.as_str(), 64, 10));
+        tier.put(Held { cached, since: now });
+    }
+    let each = nanos(|| {
+        for player in &players {
+            if let Some(held) = tier.take(player, now) {
+                tier.put(held);
+            }
+        }
+    }) / 1_000;
+    let copy = queue("player-1", 64, 10);
+    println!(
+        "Local tier: {each} ns to take a copy of 10 tasks and put it back, {} of it the kind.\n",
+        nanos(|| Kind::of(&copy))
+    );
+}
+
+/// What a new connection costs: after a thaw, the first call waits for one.
+async fn connections() {
+    println!("| connection | µs |");
+    println!("|---|---|");
+    let plain = Redis::start().await;
+    let tls = Redis::builder().tls().start().await;
+    for (name, redis) in [("plain", &plain), ("TLS", &tls)] {
+        let settings =
+            RedisTierSettings { ca_file: redis.ca_file().map(Into::into), ..RedisTierSettings::new(redis.url()) };
+        let mut times = Vec::new();
+        for _ in 0..51 {
+            let started = Instant::now();
+            let tier = RedisTier::connect(settings.clone(), None).await.expect("settings that can be used");
+            times.push(started.elapsed().as_micros());
+            assert_eq!(tier.put(&[Arc::new(queue("player-1", 0, 1))], Timestamp::from_millis(BEGIN)).await, 0);
+        }
+        times.sort_unstable();
+        println!("| {name} | {} |", times[25]);
+    }
+    println!();
+}
+
+async fn calls() {
+    let redis = Redis::start().await;
+    let tier = RedisTier::connect(
+        RedisTierSettings { response_timeout: Duration::from_secs(5), ..RedisTierSettings::new(redis.url()) },
+        None,
+    )
+    .await
+    .expect("settings that can be used");
+    println!(
+        "| players | get, µs of CPU | put, µs of CPU | get, µs of Redis's CPU | put, µs of Redis's CPU | get, µs on the clock | put, µs on the clock |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for count in [1, 10, 100, 1_000] {
+        let players: Vec<PlayerId> =
+            (0..count).map(|n| PlayerId::new(&format!("player-{n}")).expect("an id")).collect();
+        let copies: Vec<Arc<Cached>> = players.iter().map(|player| Arc::new(queue(player.as_str(), 64, 10))).collect();
+        let put = async || assert_eq!(tier.put(&copies, Timestamp::from_millis(BEGIN)).await, 0);
+        let get = async || {
+            let (found, errors) = tier.get(&players).await;
+            assert!(errors == 0 && found.iter().all(Option::is_some));
+        };
+        put().await;
+        let (get, put) = (measured(&redis, get).await, measured(&redis, put).await);
+        println!(
+            "| {count} | {} | {} | {} | {} | {} | {} |",
+            get.cpu, put.cpu, get.server, put.server, get.clock, put.clock
+        );
+    }
+}
+
+/// Microseconds of one call.
+struct Measured {
+    cpu: u128,
+    server: u128,
+    clock: u128,
+}
+
+async fn measured(redis: &Redis, call: impl AsyncFn()) -> Measured {
+    const TIMES: usize = 101;
+    let server = async || {
+        let mut micros = 0.0;
+        for field in ["used_cpu_user", "used_cpu_sys"] {
+            micros += redis.info(field).await.parse::<f64>().expect("seconds") * 1e6;
+        }
+        micros
+    };
+    let before = server().await;
+    let (mut cpu, mut clock) = (Vec::new(), Vec::new());
+    for _ in 0..TIMES {
+        let (started, begun) = (Instant::now(), ProcessTime::now());
+        call().await;
+        cpu.push(begun.elapsed().as_micros());
+        clock.push(started.elapsed().as_micros());
+    }
+    let server = ((server().await - before) / TIMES as f64) as u128;
+    cpu.sort_unstable();
+    clock.sort_unstable();
+    Measured { cpu: cpu[TIMES / 2], server, clock: clock[TIMES / 2] }
+}

@@ -1,0 +1,125 @@
+//! What is asked of Redis: one key each, so that a cluster can take every command by itself.
+
+use std::{sync::LazyLock, time::Duration};
+
+use redis::{Cmd, Script, cmd};
+
+use crate::stamp::Stamp;
+
+/// Sets a value unless a newer one is held. `ARGV`: the value, its time to live in milliseconds.
+///
+/// What is held without a stamp is damaged or not ours, and gives way. Where there is no memory left
+/// the old value is older than the table, and must go too.
+const PUT: &str = "local held = redis.pcall('GETRANGE', KEYS[1], 0, 32)
+if type(held) == 'string' and #held == 33 and not string.find(held, '%D') and held > string.sub(ARGV[1], 1, 33) then
+  return 0
+end
+local reply = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+if reply.err then
+  redis.pcall('DEL', KEYS[1])
+  return reply
+end
+return 1";
+
+/// Leaves a tombstone: the version held, or the given one where that is greater, and nothing behind it.
+/// `ARGV`: a stamp, the time to live in milliseconds, and `older` to leave alone what is not older than
+/// the stamp.
+const FORGET: &str = "local held = redis.pcall('GETRANGE', KEYS[1], 0, 32)
+local known = type(held) == 'string' and #held == 33 and not string.find(held, '%D')
+if known and ARGV[3] == 'older' and held >= ARGV[1] then
+  return 0
+end
+local version = string.sub(ARGV[1], 1, 20)
+if known and string.sub(held, 1, 20) > version then
+  version = string.sub(held, 1, 20)
+end
+local reply = redis.pcall('SET', KEYS[1], version .. '0000000000000t', 'PX', ARGV[2])
+if reply.err then
+  redis.pcall('DEL', KEYS[1])
+  return reply
+end
+return 1";
+
+/// The names by which nodes know the scripts: their SHA-1.
+static PUT_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(PUT));
+static FORGET_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(FORGET));
+
+/// Commands that make the scripts known to a node.
+pub(super) fn load_scripts() -> [Cmd; 2] {
+    [PUT, FORGET].map(|script| {
+        let mut load = cmd("SCRIPT");
+        load.arg("LOAD").arg(script);
+        load
+    })
+}
+
+/// One command.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub(super) key: String,
+    pub(super) operation: Operation,
+}
+
+/// What a command does with its key.
+#[derive(Debug)]
+pub(super) enum Operation {
+    /// Reads the value.
+    Get,
+    /// Sets the value unless a newer one is held.
+    Put { value: Vec<u8>, ttl: Duration },
+    /// Leaves a tombstone; of `older` copies alone, or whatever is held.
+    Forget { stamp: Stamp, ttl: Duration, older: bool },
+    /// Shows that the node takes writes.
+    Probe,
+}
+
+impl Command {
+    /// The command as it is sent.
+    pub(super) fn cmd(&self) -> Cmd {
+        let (mut cmd, key) = (Cmd::new(), self.key.as_str());
+        match &self.operation {
+            Operation::Get => cmd.arg("GET").arg(key),
+            Operation::Put { value, ttl } => {
+                cmd.arg("EVALSHA").arg(PUT_SCRIPT.get_hash()).arg(1).arg(key).arg(value.as_slice()).arg(millis(*ttl))
+            }
+            Operation::Forget { stamp, ttl, older } => cmd
+                .arg("EVALSHA")
+                .arg(FORGET_SCRIPT.get_hash())
+                .arg(1)
+                .arg(key)
+                .arg(stamp.digits().as_slice())
+                .arg(millis(*ttl))
+                .arg(if *older { "older" } else { "all" }),
+            Operation::Probe => cmd.arg("SET").arg(key).arg("").arg("PX").arg(1_000),
+        };
+        cmd
+    }
+}
+
+fn millis(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redis::value;
+
+    #[test]
+    fn the_scripts_know_the_layout_of_a_value() {
+        // Their numbers: 33 digits of a stamp, 20 of them the version, 13 others, then the layout.
+        assert_eq!((Stamp::LENGTH, Stamp::VERSION, value::HEADER), (33, 20, 34));
+        let tombstone = format!("{:020}{}", 7, "0000000000000t");
+        assert!(FORGET.contains("'0000000000000t'"));
+        assert_eq!(tombstone.as_bytes()[..33], Stamp::of_version(7).digits());
+        assert_eq!(value::decode(tombstone.as_bytes()), Ok(None));
+    }
+
+    #[test]
+    fn a_time_to_live_is_at_least_a_millisecond() {
+        let put = |ttl| Command { key: "k".to_owned(), operation: Operation::Put { value: b"v".to_vec(), ttl } };
+        let last = |command: Command| String::from_utf8(command.cmd().get_packed_command()).unwrap();
+        assert!(last(put(Duration::ZERO)).ends_with("\r\n1\r\n"));
+        assert!(last(put(Duration::from_secs(300))).ends_with("\r\n300000\r\n"));
+    }
+}
