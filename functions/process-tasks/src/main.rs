@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_runtime::{FunctionError, Settings, StartError, compose, lambda, logs, start};
+use millrace_runtime::{FunctionError, Settings, StartError, compose, lambda, logs, start, start::BackEnds};
 
 /// A batch makes and drops some ten thousand small objects and a few large ones, after which glibc's
 /// allocator tidies up again and again: with this one a command costs less, and the same each time.
@@ -13,8 +13,8 @@ async fn run() -> Result<(), StartError> {
     let settings = Settings::from_env()?;
     logs::init(&settings.log)?;
     settings.warn_of_unknown();
-    let store = start::open_store(&settings).await?;
-    let service = Arc::new(compose::service(&settings, Arc::clone(&store), compose::random_seed()));
+    let BackEnds { store, cache } = start::open(&settings).await?;
+    let service = Arc::new(compose::service(&settings, Arc::clone(&store), cache, compose::random_seed()));
     lambda::close_on_signal(async move || store.close().await).await?;
     lambda::run(move |invocation| {
         let service = Arc::clone(&service);

@@ -28,7 +28,7 @@ async fn echo(invocation: Invocation) -> Result<Value, FunctionError> {
 async fn run() -> Result<(), StartError> {
     let settings = Settings::from_env()?;
     logs::init(&settings.log)?;
-    let store = start::open_store(&settings).await?;
+    let start::BackEnds { store, .. } = start::open(&settings).await?;
     lambda::close_on_signal(async move || store.close().await).await?;
     lambda::run(echo).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! From settings and an open store to the service, and from an invocation of Lambda to one of the service.
+//! From settings and open back ends to the service, and from an invocation of Lambda to one of the service.
 
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
@@ -6,20 +6,28 @@ use std::{
     time::Duration,
 };
 
-use millrace_cache::{LocalTier, Tiers};
+use millrace_cache::{BreakerSettings, Tiers, Ttls, redis::RedisTierSettings};
 use millrace_service::{Parts, Service, ServiceSettings};
-use millrace_store::{Batcher, BatcherSettings, RecordStore, Store};
+use millrace_store::{
+    Batcher, BatcherSettings, RecordStore, Store, dynamodb::DynamoDbSettings, sqlite::SqliteSettings,
+};
 use tokio::time::Instant;
 
-use crate::{clock, clock::SystemClock, lambda::Invocation, memory, settings::Settings};
+use crate::{
+    clock,
+    clock::SystemClock,
+    lambda::Invocation,
+    memory,
+    settings::{CacheTtl, RedisSettings, Settings},
+};
 
-/// The service that the settings describe, on `store`. `seed` sets the jitter of waits: processes
+/// The service that the settings describe, on `store` and `cache`. `seed` sets the jitter of waits: processes
 /// that were started together must not wait together.
-pub fn service(settings: &Settings, store: Arc<dyn Store>, seed: u64) -> Service {
+pub fn service(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, seed: u64) -> Service {
     Service::new(Parts {
         batcher: Batcher::new(Arc::clone(&store) as Arc<dyn RecordStore>, batcher_settings(settings, seed)),
         store,
-        cache: Tiers::local_only(LocalTier::new(settings.local_cache), settings.features.local_cache),
+        cache,
         clock: Arc::new(SystemClock),
         resident_bytes: memory::resident_bytes,
         settings: service_settings(settings, seed),
@@ -29,6 +37,55 @@ pub fn service(settings: &Settings, store: Arc<dyn Store>, seed: u64) -> Service
 /// A seed from the system's randomness. Process ids would not do: in Lambda's sandboxes they are all alike.
 pub fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish()
+}
+
+/// The settings of the embedded store.
+pub(crate) fn sqlite_settings(settings: &Settings) -> SqliteSettings {
+    SqliteSettings {
+        prefix: settings.table_prefix.clone(),
+        max_connections: settings.database.max_connections,
+        connect_timeout: settings.database.connect_timeout,
+        idle_timeout: settings.database.idle_timeout,
+        history_retention: settings.retention.history,
+        rejections_retention: settings.retention.rejections,
+    }
+}
+
+/// The settings of the store in DynamoDB.
+pub(crate) fn dynamodb_settings(settings: &Settings) -> DynamoDbSettings {
+    DynamoDbSettings {
+        prefix: settings.table_prefix.clone(),
+        max_connections: settings.database.max_connections,
+        connect_timeout: settings.database.connect_timeout,
+        idle_timeout: settings.database.idle_timeout,
+        call_timeout: settings.database.call_timeout,
+        commits: settings.database.commits,
+        history_retention: settings.retention.history,
+        rejections_retention: settings.retention.rejections,
+        seed: None,
+    }
+}
+
+/// The settings of the shared cache tier. Its keys have the tables' prefix: deployments that share a
+/// server must not share queues.
+pub(crate) fn redis_settings(settings: &Settings, redis: &RedisSettings, seed: u64) -> RedisTierSettings {
+    let CacheTtl { active_queue, task_progress, player_stats, frequent_data } = settings.cache_ttl;
+    let limits = &settings.redis_limits;
+    RedisTierSettings {
+        mode: redis.mode,
+        key_prefix: settings.table_prefix.clone(),
+        ttls: Ttls { queue: active_queue, progress: task_progress, stats: player_stats, frequent: frequent_data },
+        connect_timeout: limits.connect_timeout,
+        response_timeout: limits.response_timeout,
+        breaker: BreakerSettings {
+            failures: limits.breaker_failures,
+            cool_down: limits.breaker_cool_down,
+            ..BreakerSettings::default()
+        },
+        ca_file: redis.ca_file.clone(),
+        seed,
+        ..RedisTierSettings::new(redis.url.expose())
+    }
 }
 
 fn batcher_settings(settings: &Settings, seed: u64) -> BatcherSettings {
@@ -66,7 +123,9 @@ pub fn invocation(invocation: &Invocation) -> millrace_service::Invocation {
 
 #[cfg(test)]
 mod tests {
+    use millrace_cache::redis::RedisMode;
     use millrace_domain::Timestamp;
+    use millrace_store::dynamodb::CommitMode;
 
     use super::*;
 
@@ -91,6 +150,72 @@ mod tests {
         assert_eq!((batcher.max_items, batcher.linger.as_millis(), batcher.concurrency), (12, 3, 4));
         assert_eq!((service.seed, batcher.seed), (1, 2));
         assert_ne!(random_seed(), random_seed());
+    }
+
+    #[test]
+    fn the_stores_are_told_what_was_set() {
+        let vars = [
+            ("MILLRACE_STORE", "dynamodb"),
+            ("MILLRACE_TABLE_PREFIX", "t-"),
+            ("MILLRACE_DB_MAX_CONNECTIONS", "6"),
+            ("MILLRACE_DB_CONNECT_TIMEOUT_MS", "80"),
+            ("MILLRACE_DB_IDLE_TIMEOUT_SECONDS", "9"),
+            ("MILLRACE_DB_CALL_TIMEOUT_MS", "700"),
+            ("MILLRACE_DB_COMMITS", "single"),
+            ("MILLRACE_HISTORY_RETENTION_DAYS", "1"),
+            ("MILLRACE_REJECTIONS_RETENTION_DAYS", "2"),
+        ];
+        let settings = Settings::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap();
+        let day = Duration::from_secs(86_400);
+        let expected = SqliteSettings {
+            prefix: "t-".to_owned(),
+            max_connections: 6,
+            connect_timeout: Duration::from_millis(80),
+            idle_timeout: Duration::from_secs(9),
+            history_retention: day,
+            rejections_retention: 2 * day,
+        };
+        assert_eq!(sqlite_settings(&settings), expected);
+        let expected = DynamoDbSettings {
+            prefix: "t-".to_owned(),
+            max_connections: 6,
+            connect_timeout: Duration::from_millis(80),
+            idle_timeout: Duration::from_secs(9),
+            call_timeout: Duration::from_millis(700),
+            commits: CommitMode::Single,
+            history_retention: day,
+            rejections_retention: 2 * day,
+            seed: None,
+        };
+        assert_eq!(dynamodb_settings(&settings), expected);
+    }
+
+    #[test]
+    fn the_cache_is_told_what_was_set() {
+        let vars = [
+            ("MILLRACE_STORE", "dynamodb"),
+            ("MILLRACE_TABLE_PREFIX", "t-"),
+            ("MILLRACE_REDIS_URL", "rediss://app:secret@cache"),
+            ("MILLRACE_REDIS_MODE", "cluster"),
+            ("MILLRACE_REDIS_CA_FILE", "ca.pem"),
+            ("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "11"),
+            ("MILLRACE_REDIS_RESPONSE_TIMEOUT_MS", "12"),
+            ("MILLRACE_REDIS_BREAKER_FAILURES", "13"),
+            ("MILLRACE_REDIS_BREAKER_COOL_DOWN_MS", "140"),
+            ("MILLRACE_CACHE_TTL_ACTIVE_QUEUE_SECONDS", "1"),
+            ("MILLRACE_CACHE_TTL_TASK_PROGRESS_SECONDS", "2"),
+            ("MILLRACE_CACHE_TTL_PLAYER_STATS_SECONDS", "3"),
+            ("MILLRACE_CACHE_TTL_FREQUENT_DATA_SECONDS", "4"),
+        ];
+        let settings = Settings::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap();
+        let tier = redis_settings(&settings, settings.redis.as_ref().unwrap(), 5);
+        assert_eq!((tier.url.as_str(), tier.mode), ("rediss://app:secret@cache", RedisMode::Cluster));
+        assert_eq!((tier.key_prefix.as_str(), tier.seed), ("t-", 5));
+        assert_eq!(tier.ca_file.as_deref(), Some(std::path::Path::new("ca.pem")));
+        assert_eq!((tier.connect_timeout.as_millis(), tier.response_timeout.as_millis()), (11, 12));
+        assert_eq!((tier.breaker.failures, tier.breaker.cool_down.as_millis()), (13, 140));
+        let [queue, progress, stats, frequent] = [1, 2, 3, 4].map(Duration::from_secs);
+        assert_eq!(tier.ttls, Ttls { queue, progress, stats, frequent });
     }
 
     #[test]

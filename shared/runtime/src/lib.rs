@@ -3,19 +3,21 @@
 //! | module | what lives in it |
 //! |---|---|
 //! | [`settings`] | what the environment may say, read once at the start |
-//! | [`start`] | from settings to an open store; what a failing start does |
-//! | [`compose`] | from settings and a store to the service |
+//! | [`start`] | from settings to open back ends; what a failing start does |
+//! | [`compose`] | from settings and back ends to the service |
+//! | [`elasticache`] | IAM tokens for ElastiCache |
 //! | [`logs`] | JSON logs, one event a line, panics among them |
 //! | [`memory`] | the resident size of the process |
 //! | [`clock`] | the system's clock |
 //! | [`lambda`] | invocations as raw bytes, answers, graceful shutdown |
 //!
 //! A function's `main` goes through them in this order: read the settings, start the logs, open the
-//! store, close it on a signal, run the handler. `examples/echo.rs` is the smallest one.
+//! back ends, close them on a signal, run the handler. `examples/echo.rs` is the smallest one.
 #![deny(missing_docs)]
 
 pub mod clock;
 pub mod compose;
+pub mod elasticache;
 pub mod lambda;
 pub mod logs;
 pub mod memory;

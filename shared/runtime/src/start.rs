@@ -1,13 +1,25 @@
-//! From settings to an open store; what a failing start does.
+//! From settings to open back ends; what a failing start does.
+//!
+//! Everything that a function talks to is connected here, in the init phase: the first event must not
+//! pay for it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::SystemTime};
 
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, SdkConfig};
+use millrace_cache::{
+    LocalTier, Tiers,
+    redis::{Credentials, RedisCredentials, RedisTier, RedisTierError},
+};
 use millrace_store::{
     Store,
-    sqlite::{OpenError, SqliteSettings, SqliteStore},
+    dynamodb::DynamoDbStore,
+    sqlite::{OpenError, SqliteStore},
 };
 
 use crate::{
+    compose,
+    elasticache::{TokenError, TokenSigner},
     lambda::RunError,
     settings::{Settings, SettingsError, StoreChoice},
 };
@@ -19,15 +31,7 @@ pub enum StartError {
     /// A bad setting.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// A setting that names something that this build does not have.
-    #[error("{setting} is not available in this build; allowed: {allowed}")]
-    NotAvailable {
-        /// The setting and its value, without secrets.
-        setting: String,
-        /// What it may be.
-        allowed: &'static str,
-    },
-    /// The store cannot be opened.
+    /// The embedded store cannot be opened.
     #[error("MILLRACE_STORE=sqlite:{path} cannot be opened: {error}")]
     Store {
         /// The file.
@@ -35,6 +39,27 @@ pub enum StartError {
         /// Why not.
         #[source]
         error: OpenError,
+    },
+    /// DynamoDB needs a region.
+    #[error("AWS_REGION is not set; allowed: the region of the tables")]
+    NoRegion,
+    /// The shared cache tier cannot be used as it is set.
+    #[error("MILLRACE_REDIS_URL={url}: {error}")]
+    Redis {
+        /// The URL without secrets.
+        url: String,
+        /// Why not.
+        #[source]
+        error: RedisTierError,
+    },
+    /// IAM tokens cannot be made for the shared cache tier.
+    #[error("MILLRACE_REDIS_IAM_CACHE_NAME={name} cannot be used: {error}")]
+    Tokens {
+        /// The replication group.
+        name: String,
+        /// Why not.
+        #[source]
+        error: TokenError,
     },
     /// Logs have been started before.
     #[error("the logs cannot be started: {0}")]
@@ -47,36 +72,71 @@ pub enum StartError {
     Run(#[from] RunError),
 }
 
-/// Opens the store that the settings name.
+/// What the settings name, open.
+pub struct BackEnds {
+    /// Queues and records.
+    pub store: Arc<dyn Store>,
+    /// Queues kept near.
+    pub cache: Tiers,
+}
+
+/// Opens the store and the cache tiers that the settings name, side by side. A store or a cache that
+/// does not answer is no reason not to start: it may answer when the first event comes.
 ///
 /// # Errors
-/// [`StartError`] where they name something that this build does not have, or the store cannot be opened.
-pub async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
-    if let Some(redis) = &settings.redis {
-        let setting = format!("MILLRACE_REDIS_URL={}", redis.url);
-        return Err(StartError::NotAvailable { setting, allowed: "unset" });
-    }
-    match &settings.store {
-        StoreChoice::DynamoDb => Err(StartError::NotAvailable {
-            setting: "MILLRACE_STORE=dynamodb".to_owned(),
-            allowed: "sqlite:<path of a file>",
-        }),
-        StoreChoice::Sqlite(path) => {
-            let store = SqliteStore::open(path, sqlite_settings(settings)).await;
+/// [`StartError`] where they can never be used as they are set.
+pub async fn open(settings: &Settings) -> Result<BackEnds, StartError> {
+    let tokens = settings.redis.as_ref().is_some_and(|redis| redis.iam_cache_name.is_some());
+    let sdk = match settings.store == StoreChoice::DynamoDb || tokens {
+        true => Some(aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await),
+        false => None,
+    };
+    let (store, cache) = futures::join!(open_store(settings, sdk.as_ref()), open_cache(settings, sdk.as_ref()));
+    Ok(BackEnds { store: store?, cache: cache? })
+}
+
+async fn open_store(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Arc<dyn Store>, StartError> {
+    match (&settings.store, sdk) {
+        (StoreChoice::Sqlite(path), _) => {
+            let store = SqliteStore::open(path, compose::sqlite_settings(settings)).await;
             let store = store.map_err(|error| StartError::Store { path: path.display().to_string(), error })?;
             Ok(Arc::new(store))
         }
+        (StoreChoice::DynamoDb, Some(sdk)) if sdk.region().is_some() => {
+            let store = DynamoDbStore::new(sdk, compose::dynamodb_settings(settings));
+            // What goes wrong is logged; the first event may find it mended.
+            let _ = store.warm_up().await;
+            Ok(Arc::new(store))
+        }
+        (StoreChoice::DynamoDb, _) => Err(StartError::NoRegion),
     }
 }
 
-fn sqlite_settings(settings: &Settings) -> SqliteSettings {
-    SqliteSettings {
-        prefix: settings.table_prefix.clone(),
-        max_connections: settings.database.max_connections,
-        connect_timeout: settings.database.connect_timeout,
-        idle_timeout: settings.database.idle_timeout,
-        history_retention: settings.retention.history,
-        rejections_retention: settings.retention.rejections,
+async fn open_cache(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Tiers, StartError> {
+    let tiers = Tiers::local_only(LocalTier::new(settings.local_cache), settings.features.local_cache);
+    let Some(redis) = &settings.redis else { return Ok(tiers) };
+    let credentials: Option<Arc<dyn RedisCredentials>> = match (&redis.iam_cache_name, sdk) {
+        (Some(name), Some(sdk)) => {
+            let user = redis.url.token_user().unwrap_or_default();
+            let signer = TokenSigner::new(sdk, name, user);
+            let signer = signer.map_err(|error| StartError::Tokens { name: name.clone(), error })?;
+            Some(Arc::new(IamCredentials(signer)))
+        }
+        _ => None,
+    };
+    let tier = RedisTier::connect(compose::redis_settings(settings, redis, compose::random_seed()), credentials).await;
+    let tier = tier.map_err(|error| StartError::Redis { url: redis.url.to_string(), error })?;
+    Ok(tiers.with_remote(Arc::new(tier), settings.features.redis_cache))
+}
+
+/// IAM tokens as the cache takes them: made anew for each connection.
+struct IamCredentials(TokenSigner);
+
+#[async_trait]
+impl RedisCredentials for IamCredentials {
+    async fn credentials(&self) -> Result<Credentials, Box<dyn std::error::Error + Send + Sync>> {
+        let password = self.0.token(SystemTime::now()).await?;
+        Ok(Credentials { user: self.0.user().to_owned(), password })
     }
 }
 
@@ -94,6 +154,8 @@ fn one_line(error: &dyn fmt::Display) -> String {
 
 #[cfg(test)]
 mod tests {
+    use millrace_cache::TierState;
+
     use super::*;
 
     fn settings(vars: &[(&str, &str)]) -> Settings {
@@ -102,7 +164,7 @@ mod tests {
     }
 
     async fn error(vars: &[(&str, &str)]) -> String {
-        match open_store(&settings(vars)).await {
+        match open(&settings(vars)).await {
             Ok(_) => panic!("{vars:?} should be refused"),
             Err(error) => error.to_string(),
         }
@@ -112,45 +174,29 @@ mod tests {
     async fn opens_the_embedded_store() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queues.db");
-        let store = open_store(&settings(&[("MILLRACE_STORE", &format!("sqlite:{}", path.display()))])).await.unwrap();
+        let settings = settings(&[("MILLRACE_STORE", &format!("sqlite:{}", path.display()))]);
+        let BackEnds { store, cache } = open(&settings).await.unwrap();
+        assert_eq!(cache.remote_state(), TierState::Off);
         store.ping().await.unwrap();
         store.close().await;
         assert!(path.exists());
     }
 
-    #[test]
-    fn the_embedded_store_is_told_what_was_set() {
-        let settings = settings(&[
-            ("MILLRACE_STORE", "dynamodb"),
-            ("MILLRACE_TABLE_PREFIX", "t-"),
-            ("MILLRACE_DB_MAX_CONNECTIONS", "6"),
-            ("MILLRACE_DB_CONNECT_TIMEOUT_MS", "80"),
-            ("MILLRACE_DB_IDLE_TIMEOUT_SECONDS", "9"),
-            ("MILLRACE_HISTORY_RETENTION_DAYS", "1"),
-            ("MILLRACE_REJECTIONS_RETENTION_DAYS", "2"),
-        ]);
-        let day = std::time::Duration::from_secs(86_400);
-        let expected = SqliteSettings {
-            prefix: "t-".to_owned(),
-            max_connections: 6,
-            connect_timeout: std::time::Duration::from_millis(80),
-            idle_timeout: std::time::Duration::from_secs(9),
-            history_retention: day,
-            rejections_retention: 2 * day,
-        };
-        assert_eq!(sqlite_settings(&settings), expected);
-    }
-
     #[tokio::test]
-    async fn what_this_build_lacks_is_named() {
-        assert_eq!(
-            error(&[("MILLRACE_STORE", "dynamodb")]).await,
-            "MILLRACE_STORE=dynamodb is not available in this build; allowed: sqlite:<path of a file>"
-        );
-        assert_eq!(
-            error(&[("MILLRACE_STORE", "sqlite:x.db"), ("MILLRACE_REDIS_URL", "redis://app:hunter2@cache")]).await,
-            "MILLRACE_REDIS_URL=redis://***@cache is not available in this build; allowed: unset"
-        );
+    async fn a_cache_that_can_never_be_used_is_named_and_one_that_is_away_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = format!("sqlite:{}", folder.path().join("queues.db").display());
+        // Nothing listens there.
+        let away = [("MILLRACE_STORE", store.as_str()), ("MILLRACE_REDIS_URL", "redis://app:hunter2@127.0.0.1:1")];
+        assert!(open(&settings(&away)).await.is_ok());
+        let no_file = [
+            ("MILLRACE_STORE", store.as_str()),
+            ("MILLRACE_REDIS_URL", "rediss://app:hunter2@127.0.0.1:1"),
+            ("MILLRACE_REDIS_CA_FILE", "/no/such/file.pem"),
+        ];
+        let error = error(&no_file).await;
+        assert!(error.starts_with("MILLRACE_REDIS_URL=rediss://***@127.0.0.1:1: "), "{error}");
+        assert!(error.contains("/no/such/file.pem") && !error.contains("hunter2"), "{error}");
     }
 
     #[tokio::test]

@@ -1,10 +1,10 @@
 //! Answer: batch item failures, results and the report.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use millrace_cache::{Tier, TierState};
+use millrace_cache::{CacheStatistics, Tier, TierState};
 use millrace_domain::{Priority, record::Table};
-use millrace_store::{WriteStatistics, batcher::Count};
+use millrace_store::{Connections, WriteStatistics, batcher::Count};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
@@ -68,12 +68,20 @@ pub struct Report {
     pub players: u64,
     /// Cache lookups, one a player.
     pub cache: CacheReport,
+    /// Queues and progress read from the table.
+    pub loads: LoadReport,
     /// Conditional writes.
     pub commits: CommitReport,
     /// Batched records.
     pub writes: WriteReport,
+    /// Calls of the store on their way; null where the store has no connections to count.
+    pub connections: Option<ConnectionReport>,
+    /// Where the time went, in milliseconds.
+    pub steps_ms: StepReport,
     /// Memory at the end.
     pub memory: MemoryReport,
+    /// What the cache tiers have done since the start of the process.
+    pub statistics: CacheStatistics,
 }
 
 /// Commands by what became of them.
@@ -129,6 +137,13 @@ pub struct RedisReport {
     pub state: TierState,
 }
 
+/// Queues and progress read from the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LoadReport {
+    /// Round trips.
+    pub calls: u64,
+}
+
 /// Conditional writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct CommitReport {
@@ -168,6 +183,42 @@ pub struct CountReport {
     pub calls: u64,
 }
 
+/// Calls of the store on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionReport {
+    /// Most at once; what comes beyond waits.
+    pub max: u64,
+    /// At the end of the invocation.
+    pub current: u64,
+    /// Most at once since the start of the process.
+    pub peak: u64,
+}
+
+impl From<Connections> for ConnectionReport {
+    fn from(Connections { max, current, peak }: Connections) -> Self {
+        Self { max: max as u64, current: current as u64, peak: peak as u64 }
+    }
+}
+
+/// How long each step took, in milliseconds; over all rounds, where there were several.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepReport {
+    /// The event's bytes into commands by player.
+    pub decode: f64,
+    /// Queues from the caches and the table.
+    pub load: f64,
+    /// The domain.
+    pub apply: f64,
+    /// Conditional writes, and applying again after conflicts.
+    pub commit: f64,
+    /// Batched records.
+    pub record: f64,
+    /// Changed queues into the caches.
+    pub refresh: f64,
+}
+
 /// Memory at the end of an invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -195,6 +246,20 @@ pub struct Figures {
     pub commit_calls: u64,
     /// Batched records.
     pub writes: WriteStatistics,
+    /// Where the time went.
+    pub steps: Steps,
+}
+
+/// How long each step took.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(missing_docs, reason = "the steps of the pipeline")]
+pub struct Steps {
+    pub decode: Duration,
+    pub load: Duration,
+    pub apply: Duration,
+    pub commit: Duration,
+    pub record: Duration,
+    pub refresh: Duration,
 }
 
 /// Cache lookups so far.
@@ -243,6 +308,20 @@ impl Figures {
     /// The report's part on conditional writes.
     pub fn commit_report(&self) -> CommitReport {
         CommitReport { committed: self.committed, conflicts: self.conflicts, calls: self.commit_calls }
+    }
+
+    /// The report's part on where the time went.
+    pub fn step_report(&self) -> StepReport {
+        let millis = |step: Duration| thousandths(step.as_secs_f64() * 1000.0);
+        let Steps { decode, load, apply, commit, record, refresh } = self.steps;
+        StepReport {
+            decode: millis(decode),
+            load: millis(load),
+            apply: millis(apply),
+            commit: millis(commit),
+            record: millis(record),
+            refresh: millis(refresh),
+        }
     }
 
     /// The report's part on batched records.

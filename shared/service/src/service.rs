@@ -8,7 +8,7 @@ use millrace_store::{Batcher, MAX_ROW_BYTES, Store};
 use tokio::time::Instant;
 
 use crate::{
-    answer::{self, Answer, BatchItemFailure, Figures, MemoryReport, Report},
+    answer::{self, Answer, BatchItemFailure, Figures, LoadReport, MemoryReport, Report},
     apply::{Applied, ApplyFn, Input, apply, guarded},
     clock::Clock,
     commit::Pending,
@@ -139,6 +139,7 @@ impl Service {
         let mut statuses = vec![Status::Open; decoded.items.len()];
         let mut players: Vec<Player> = group(&decoded.items).into_iter().map(Player::new).collect();
         let mut refused = self.refused_statuses(&mut decoded.refused);
+        figures.steps.decode = started.elapsed();
 
         let mut first = true;
         while first || players.iter().any(Player::is_open) {
@@ -153,7 +154,9 @@ impl Service {
                 self.cache.put_local(held);
             }
         }
+        let refreshing = std::time::Instant::now();
         self.refresh(&changed, now, deadline, &mut figures).await;
+        figures.steps.refresh = refreshing.elapsed();
 
         let answer = self.answer(&decoded, &statuses, &refused, players.len(), invocation, started, &figures);
         log(&decoded, &statuses, &refused, &answer);
@@ -174,15 +177,18 @@ impl Service {
         deadline: Instant,
         figures: &mut Figures,
     ) {
+        let mut lap = Lap::start();
         if first {
             self.load_players(players, statuses, now, deadline, figures).await;
         }
+        figures.steps.load += lap.lap();
         if Instant::now() >= deadline {
             for player in players.iter_mut().filter(|player| player.is_open()) {
                 player.fail(Failure::deadline(), statuses);
             }
         }
         let applied = self.apply_players(decoded, players, statuses, refused, now, deadline, figures).await;
+        figures.steps.apply += lap.lap();
         let (at, pending): (Vec<usize>, Vec<Pending<'_>>) = applied
             .into_iter()
             .map(|(at, open, applied)| {
@@ -191,6 +197,7 @@ impl Service {
             })
             .unzip();
         let committed = self.commit(pending, &decoded.items, now, deadline, figures).await;
+        figures.steps.commit += lap.lap();
 
         let mut done: Vec<(usize, Applied)> = Vec::with_capacity(committed.len());
         for (at, result) in at.into_iter().zip(committed) {
@@ -220,6 +227,7 @@ impl Service {
         for (at, applied) in done {
             players[at].settle(applied, now, statuses);
         }
+        figures.steps.record += lap.lap();
     }
 
     async fn load_players(
@@ -383,13 +391,17 @@ impl Service {
                 commands: answer::count(decoded, statuses, refused),
                 players: players as u64,
                 cache: figures.cache_report(self.cache.remote_state()),
+                loads: LoadReport { calls: figures.loads },
                 commits: figures.commit_report(),
                 writes: figures.write_report(),
+                connections: self.store.connections().map(Into::into),
+                steps_ms: figures.step_report(),
                 memory: MemoryReport {
                     resident_bytes,
                     local_cache_entries: usage.entries,
                     local_cache_bytes: usage.bytes,
                 },
+                statistics: self.cache.statistics(),
             },
         }
     }
@@ -406,5 +418,20 @@ impl Service {
             }),
             _ => Ok(answer),
         }
+    }
+}
+
+/// Measures one step after the other.
+struct Lap(std::time::Instant);
+
+impl Lap {
+    fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    /// The time since the last step ended.
+    fn lap(&mut self) -> std::time::Duration {
+        let last = std::mem::replace(&mut self.0, std::time::Instant::now());
+        self.0 - last
     }
 }

@@ -20,13 +20,14 @@ use std::{ffi::OsString, time::Duration};
 
 use millrace_cache::LocalSettings;
 use millrace_domain::FeatureSwitch;
+use millrace_store::dynamodb::CommitMode;
 
 pub use error::{SettingsError, UnknownSetting};
 use reader::Reader;
 use reference::table;
 pub use reference::{Setting, markdown};
 pub(crate) use values::SPAN_TARGET;
-pub use values::{Authentication, LogSettings, RedisMode, RedisSettings, RedisUrl, StoreChoice};
+pub use values::{Authentication, LogSettings, RedisLimits, RedisSettings, RedisUrl, StoreChoice};
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub struct Settings {
     pub table_prefix: String,
     /// The shared cache tier, where there is one.
     pub redis: Option<RedisSettings>,
+    /// How long it is waited for.
+    pub redis_limits: RedisLimits,
     /// Where `advance-queues` sends ticks; none: it advances queues itself.
     pub ticks_queue_url: Option<String>,
     /// Who may do what over HTTP.
@@ -87,6 +90,10 @@ pub struct DatabaseSettings {
     pub connect_timeout: Duration,
     /// After how long without use a connection is closed.
     pub idle_timeout: Duration,
+    /// How long a try of a call may take.
+    pub call_timeout: Duration,
+    /// How changed queues are committed.
+    pub commits: CommitMode,
 }
 
 /// How records are written.
@@ -166,14 +173,20 @@ impl Settings {
         let read = Reader::new(lookup);
         let store = read.required(&table::STORE, StoreChoice::parse)?;
         let table_prefix = read.text(&table::TABLE_PREFIX, values::table_prefix)?;
-        let redis_url = read.optional(&table::REDIS_URL, RedisUrl::parse)?;
-        let redis_mode = read.text(&table::REDIS_MODE, RedisMode::parse)?;
+        let redis = read.redis()?;
+        let redis_limits = RedisLimits {
+            connect_timeout: read.millis(&table::REDIS_CONNECT_TIMEOUT_MS)?,
+            response_timeout: read.millis(&table::REDIS_RESPONSE_TIMEOUT_MS)?,
+            breaker_failures: read.narrow(&table::REDIS_BREAKER_FAILURES)?,
+            breaker_cool_down: read.millis(&table::REDIS_BREAKER_COOL_DOWN_MS)?,
+        };
         let ticks_queue_url = read.optional(&table::TICKS_QUEUE_URL, values::queue_url)?;
         let authentication = read.authentication(&store)?;
         Ok(Self {
             store,
             table_prefix,
-            redis: redis_url.map(|url| RedisSettings { url, mode: redis_mode }),
+            redis,
+            redis_limits,
             ticks_queue_url,
             authentication,
             cache_ttl: CacheTtl {
@@ -192,6 +205,8 @@ impl Settings {
                 max_connections: read.narrow(&table::DB_MAX_CONNECTIONS)?,
                 connect_timeout: read.millis(&table::DB_CONNECT_TIMEOUT_MS)?,
                 idle_timeout: read.seconds(&table::DB_IDLE_TIMEOUT_SECONDS)?,
+                call_timeout: read.millis(&table::DB_CALL_TIMEOUT_MS)?,
+                commits: read.text(&table::DB_COMMITS, values::commit_mode)?,
             },
             batch: BatchSettings {
                 max_items: read.narrow(&table::BATCH_MAX_ITEMS)?,

@@ -7,7 +7,7 @@ use millrace_domain::FeatureSwitch;
 use super::{
     error::SettingsError,
     reference::{Spec, Values, table},
-    values::{Authentication, StoreChoice},
+    values::{self, Authentication, RedisSettings, RedisUrl, StoreChoice},
 };
 
 /// The function's memory in MiB, as Lambda sets it.
@@ -92,6 +92,22 @@ impl<'a> Reader<'a> {
             _ => None,
         })?;
         Ok(FeatureSwitch { enabled, rollout_percent: self.narrow(rollout)? })
+    }
+
+    /// The shared cache tier, where there is one.
+    pub(super) fn redis(&self) -> Result<Option<RedisSettings>, SettingsError> {
+        let url = self.optional(&table::REDIS_URL, RedisUrl::parse)?;
+        let mode = self.text(&table::REDIS_MODE, values::redis_mode)?;
+        let ca_file = self.optional(&table::REDIS_CA_FILE, values::path)?;
+        let spec = &table::REDIS_IAM_CACHE_NAME;
+        let iam_cache_name = self.optional(spec, values::cache_name)?;
+        let Some(url) = url else { return Ok(None) };
+        // A token is a password that must not travel in the clear, and it is made for one user.
+        if let Some(name) = iam_cache_name.as_deref().filter(|_| url.token_user().is_none()) {
+            let allowed = format!("{}; MILLRACE_REDIS_URL=rediss://user@host", spec.allowed());
+            return Err(SettingsError::not_allowed(spec, name, allowed));
+        }
+        Ok(Some(RedisSettings { url, mode, ca_file, iam_cache_name }))
     }
 
     /// `none` would let everybody into production, so it needs a store that is not in AWS.

@@ -102,6 +102,19 @@ table! {
         "The shared cache tier. Unset or empty: the local cache only.");
     REDIS_MODE = Spec::text("MILLRACE_REDIS_MODE", Some("standalone"), "standalone, cluster",
         "How the Redis server is laid out.");
+    REDIS_CA_FILE = Spec::text("MILLRACE_REDIS_CA_FILE", None, "the path of a file in PEM format",
+        "The certificates to trust on rediss://. Unset or empty: those of the system.");
+    REDIS_IAM_CACHE_NAME = Spec::text("MILLRACE_REDIS_IAM_CACHE_NAME", None,
+        "the name of an ElastiCache replication group, with a user and no password in a rediss:// URL",
+        "Logs in with IAM tokens instead of a password. Unset or empty: with what the URL says.");
+    REDIS_CONNECT_TIMEOUT_MS = Spec::whole("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", 500, 10, 10_000,
+        "How long a connection to the shared cache may take to open.");
+    REDIS_RESPONSE_TIMEOUT_MS = Spec::whole("MILLRACE_REDIS_RESPONSE_TIMEOUT_MS", 200, 5, 10_000,
+        "How long an answer of the shared cache is waited for.");
+    REDIS_BREAKER_FAILURES = Spec::whole("MILLRACE_REDIS_BREAKER_FAILURES", 3, 1, 100,
+        "After how many failures in a row the shared cache is left alone.");
+    REDIS_BREAKER_COOL_DOWN_MS = Spec::whole("MILLRACE_REDIS_BREAKER_COOL_DOWN_MS", 1_000, 50, 60_000,
+        "For how long it is left alone before it is tried again; longer after each failed try, up to 30 s.");
     TICKS_QUEUE_URL = Spec::text("MILLRACE_TICKS_QUEUE_URL", None, "the http:// or https:// URL of an SQS queue",
         "Where `advance-queues` sends ticks. Unset or empty: it advances queues itself.");
     AUTH = Spec::text("MILLRACE_AUTH", None,
@@ -137,6 +150,10 @@ table! {
         "How long to wait for a connection to the store; embedded: for other writers too.");
     DB_IDLE_TIMEOUT_SECONDS = Spec::whole("MILLRACE_DB_IDLE_TIMEOUT_SECONDS", 60, 1, 3_600,
         "After how long without use a connection to the store is closed.");
+    DB_CALL_TIMEOUT_MS = Spec::whole("MILLRACE_DB_CALL_TIMEOUT_MS", 5_000, 100, 60_000,
+        "How long a try of a call to DynamoDB may take.");
+    DB_COMMITS = Spec::text("MILLRACE_DB_COMMITS", Some("batched"), "batched, single",
+        "How DynamoDB is told of changed queues: 25 to a call (PartiQL), or one a call.");
     BATCH_MAX_ITEMS = Spec::whole("MILLRACE_BATCH_MAX_ITEMS", 25, 1, 25,
         "Most records of one write.");
     BATCH_LINGER_MS = Spec::whole("MILLRACE_BATCH_LINGER_MS", 0, 0, 1_000,

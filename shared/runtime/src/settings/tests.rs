@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, collections::BTreeSet, path::PathBuf, time::Duration};
 
+use millrace_cache::redis::RedisMode;
+
 use super::{
     reference::{Values, table},
     *,
@@ -27,6 +29,10 @@ fn numbers(settings: &Settings) -> Vec<(&'static str, u64)> {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap();
     let percent = |switch: FeatureSwitch| u64::from(switch.rollout_percent);
     vec![
+        ("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", millis(settings.redis_limits.connect_timeout)),
+        ("MILLRACE_REDIS_RESPONSE_TIMEOUT_MS", millis(settings.redis_limits.response_timeout)),
+        ("MILLRACE_REDIS_BREAKER_FAILURES", u64::from(settings.redis_limits.breaker_failures)),
+        ("MILLRACE_REDIS_BREAKER_COOL_DOWN_MS", millis(settings.redis_limits.breaker_cool_down)),
         ("MILLRACE_CACHE_TTL_ACTIVE_QUEUE_SECONDS", seconds(settings.cache_ttl.active_queue)),
         ("MILLRACE_CACHE_TTL_TASK_PROGRESS_SECONDS", seconds(settings.cache_ttl.task_progress)),
         ("MILLRACE_CACHE_TTL_PLAYER_STATS_SECONDS", seconds(settings.cache_ttl.player_stats)),
@@ -38,6 +44,7 @@ fn numbers(settings: &Settings) -> Vec<(&'static str, u64)> {
         ("MILLRACE_DB_MAX_CONNECTIONS", settings.database.max_connections as u64),
         ("MILLRACE_DB_CONNECT_TIMEOUT_MS", millis(settings.database.connect_timeout)),
         ("MILLRACE_DB_IDLE_TIMEOUT_SECONDS", seconds(settings.database.idle_timeout)),
+        ("MILLRACE_DB_CALL_TIMEOUT_MS", millis(settings.database.call_timeout)),
         ("MILLRACE_BATCH_MAX_ITEMS", settings.batch.max_items as u64),
         ("MILLRACE_BATCH_LINGER_MS", millis(settings.batch.linger)),
         ("MILLRACE_BATCH_CONCURRENCY", settings.batch.concurrency as u64),
@@ -81,8 +88,8 @@ fn defaults() {
     for feature in [settings.features.local_cache, settings.features.redis_cache, settings.features.batching] {
         assert_eq!(feature, FeatureSwitch::ON);
     }
-    let expected = [300, 60, 600, 1_800, 10_000, 32 << 20, 1_000, 400 << 20, 20, 3_000, 60, 25, 0, 5, 5, 500];
-    let expected = expected.into_iter().chain([100, 100, 100, 90, 30]);
+    let expected = [500, 200, 3, 1_000, 300, 60, 600, 1_800, 10_000, 32 << 20, 1_000, 400 << 20, 20, 3_000, 60];
+    let expected = expected.into_iter().chain([5_000, 25, 0, 5, 5, 500, 100, 100, 100, 90, 30]);
     let found = numbers(&settings);
     assert_eq!(
         found.iter().map(|(_, number)| *number).collect::<Vec<_>>(),
@@ -90,6 +97,7 @@ fn defaults() {
         "{found:?}"
     );
     assert_eq!(settings.local_cache, LocalSettings::default(), "the cache has the same defaults");
+    assert_eq!(settings.database.commits, CommitMode::Batched);
 }
 
 #[test]
@@ -177,6 +185,38 @@ fn redis() {
     for mode in ["", "Cluster", "sentinel"] {
         let expected = format!("MILLRACE_REDIS_MODE={mode} is not allowed; allowed: standalone, cluster");
         assert_eq!(error("MILLRACE_REDIS_MODE", mode), expected);
+    }
+}
+
+#[test]
+fn redis_over_tls_and_with_tokens() {
+    let url = ("MILLRACE_REDIS_URL", "rediss://app@cache.example.com");
+    let redis = read(&[url]).unwrap().redis.unwrap();
+    assert_eq!((redis.ca_file, redis.iam_cache_name, redis.url.token_user()), (None, None, Some("app")));
+    let vars = [url, ("MILLRACE_REDIS_CA_FILE", "/etc/ca.pem"), ("MILLRACE_REDIS_IAM_CACHE_NAME", "Millrace-1")];
+    let redis = read(&vars).unwrap().redis.unwrap();
+    assert_eq!(redis.ca_file, Some(PathBuf::from("/etc/ca.pem")));
+    assert_eq!(redis.iam_cache_name.as_deref(), Some("millrace-1"), "ElastiCache knows it in lower case");
+    for name in ["a b", "a/b", &"x".repeat(41)] {
+        let error = error("MILLRACE_REDIS_IAM_CACHE_NAME", name);
+        assert!(error.contains("is not allowed; allowed: the name of an ElastiCache replication group"), "{error}");
+    }
+    for url in ["redis://app@cache", "rediss://cache", "rediss://app:secret@cache", "rediss://:secret@cache"] {
+        let vars = [("MILLRACE_REDIS_URL", url), ("MILLRACE_REDIS_IAM_CACHE_NAME", "millrace")];
+        let error = read(&vars).unwrap_err().to_string();
+        assert!(error.starts_with("MILLRACE_REDIS_IAM_CACHE_NAME=millrace is not allowed; allowed: the name"));
+        assert!(error.ends_with("MILLRACE_REDIS_URL=rediss://user@host"), "{error}");
+    }
+}
+
+#[test]
+fn commit_modes() {
+    for (value, mode) in [("batched", CommitMode::Batched), ("single", CommitMode::Single)] {
+        assert_eq!(read(&[("MILLRACE_DB_COMMITS", value)]).unwrap().database.commits, mode);
+    }
+    for value in ["", "Batched", "partiql"] {
+        let expected = format!("MILLRACE_DB_COMMITS={value} is not allowed; allowed: batched, single");
+        assert_eq!(error("MILLRACE_DB_COMMITS", value), expected);
     }
 }
 

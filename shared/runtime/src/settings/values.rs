@@ -1,8 +1,10 @@
 //! The types of settings that are more than a number.
 
-use std::{fmt, path::PathBuf, str::FromStr as _};
+use std::{fmt, path::PathBuf, str::FromStr as _, time::Duration};
 
 use http::Uri;
+use millrace_cache::redis::RedisMode;
+use millrace_store::dynamodb::CommitMode;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 /// Longest table prefix: a DynamoDB table name has at most 255 characters.
@@ -40,25 +42,23 @@ pub struct RedisSettings {
     pub url: RedisUrl,
     /// How it is laid out.
     pub mode: RedisMode,
+    /// The certificates to trust; none: those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// The replication group of ElastiCache that IAM tokens are made for; none: no tokens.
+    pub iam_cache_name: Option<String>,
 }
 
-/// How a Redis server is laid out.
+/// How long the shared cache tier is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RedisMode {
-    /// One primary, with or without replicas.
-    Standalone,
-    /// Keys spread over several primaries.
-    Cluster,
-}
-
-impl RedisMode {
-    pub(super) fn parse(value: &str) -> Option<Self> {
-        match value {
-            "standalone" => Some(Self::Standalone),
-            "cluster" => Some(Self::Cluster),
-            _ => None,
-        }
-    }
+pub struct RedisLimits {
+    /// How long a connection may take to open.
+    pub connect_timeout: Duration,
+    /// How long an answer is waited for.
+    pub response_timeout: Duration,
+    /// After how many failures in a row it is left alone.
+    pub breaker_failures: u32,
+    /// For how long it is left alone before it is tried again.
+    pub breaker_cool_down: Duration,
 }
 
 /// A `redis://` or `rediss://` URL. It may hold a password, so it does not show in `Debug`.
@@ -73,6 +73,12 @@ impl RedisUrl {
             && has_host(&uri)
             && (database.is_empty() || database.parse::<u32>().is_ok());
         well_formed.then(|| Self(value.to_owned()))
+    }
+
+    /// The user, where IAM tokens can be made for one: over TLS, and without a password.
+    pub fn token_user(&self) -> Option<&str> {
+        let (user_info, _) = self.0.strip_prefix("rediss://")?.rsplit_once('@')?;
+        (!user_info.is_empty() && !user_info.contains(':')).then_some(user_info)
     }
 
     /// The URL with its password, for the client.
@@ -131,6 +137,36 @@ impl LogSettings {
     pub(crate) fn filter(&self) -> EnvFilter {
         EnvFilter::builder().parse_lossy(format!("{SPAN_TARGET}=error,{}", self.directives))
     }
+}
+
+/// How a Redis server is laid out.
+pub(super) fn redis_mode(value: &str) -> Option<RedisMode> {
+    match value {
+        "standalone" => Some(RedisMode::Standalone),
+        "cluster" => Some(RedisMode::Cluster),
+        _ => None,
+    }
+}
+
+/// How DynamoDB is told of changed queues.
+pub(super) fn commit_mode(value: &str) -> Option<CommitMode> {
+    match value {
+        "batched" => Some(CommitMode::Batched),
+        "single" => Some(CommitMode::Single),
+        _ => None,
+    }
+}
+
+/// The path of a file.
+pub(super) fn path(value: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(value))
+}
+
+/// The name of an ElastiCache replication group: 1 to 40 letters, digits and hyphens.
+pub(super) fn cache_name(value: &str) -> Option<String> {
+    let allowed = (1..=40).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    // The service knows them in lower case, and so must what is signed.
+    allowed.then(|| value.to_ascii_lowercase())
 }
 
 /// A table prefix: what a DynamoDB table name may have.

@@ -128,8 +128,13 @@ async fn a_failing_start_is_one_line_and_exit_code_1() {
             "MILLRACE_BATCH_MAX_ITEMS=26 is not allowed; allowed: a whole number from 1 to 25",
         ),
         (
-            vec![("MILLRACE_STORE", "dynamodb")],
-            "MILLRACE_STORE=dynamodb is not available in this build; allowed: sqlite:<path of a file>",
+            // No profile and no machine in EC2 is to be asked for it.
+            vec![
+                ("MILLRACE_STORE", "dynamodb"),
+                ("AWS_EC2_METADATA_DISABLED", "true"),
+                ("AWS_CONFIG_FILE", "/dev/null"),
+            ],
+            "AWS_REGION is not set; allowed: the region of the tables",
         ),
         (
             vec![("MILLRACE_STORE", store.as_str())],
