@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -45,6 +45,7 @@ pub struct Setup {
 pub struct Function {
     api: RuntimeApi,
     pid: Pid,
+    started_in: Duration,
     exit: watch::Receiver<Option<ExitStatus>>,
     stdout: Lines,
     stderr: Lines,
@@ -168,7 +169,8 @@ impl Setup {
     pub async fn start(&self) -> Result<Function, StartError> {
         let api = RuntimeApi::start(self.extensions).await;
         let mut phase = api.phase();
-        let function = self.spawn(api);
+        let began = Instant::now();
+        let mut function = self.spawn(api);
         let mut exit = function.exit.clone();
         let started = tokio::time::timeout(START_TIMEOUT, async {
             tokio::select! {
@@ -177,7 +179,10 @@ impl Setup {
             }
         });
         match started.await {
-            Ok(true) => Ok(function),
+            Ok(true) => {
+                function.started_in = began.elapsed();
+                Ok(function)
+            }
             Ok(false) => {
                 let reported = match &*phase.borrow() {
                     Phase::Failed(body) => Some(body.clone()),
@@ -214,7 +219,7 @@ impl Setup {
         ];
         let (exited, exit) = watch::channel(None);
         let supervisor = tokio::spawn(supervise(child, readers, exited));
-        Function { api, pid, exit, stdout, stderr, supervisor }
+        Function { api, pid, started_in: Duration::ZERO, exit, stdout, stderr, supervisor }
     }
 }
 
@@ -302,6 +307,16 @@ impl Function {
             Ok(status) => status,
             Err(_) => self.kill().await,
         }
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// How long it took from before its spawn to its first request for an invocation.
+    pub fn started_in(&self) -> Duration {
+        self.started_in
     }
 
     /// Whether the process has not ended yet.

@@ -9,18 +9,24 @@
 //! | [`eventbridge`] | events as EventBridge sends them |
 //! | [`answers`] | reads what the function answers |
 //! | [`files`] | the files of `events/` |
-//! | [`tables`] | looks into the embedded store, and damages its rows |
+//! | [`load`] | a load of many players, and what it took |
+//! | [`backends`] | DynamoDB and Redis behind proxies, and the function on them |
+//! | [`tables`] | the embedded store: the function on it, and its rows damaged |
+//! | [`stored`] | reads what a store holds, whichever it is |
 //!
 //! Everything here is for tests: what goes wrong in it panics and says what to do.
 #![deny(missing_docs)]
 
 pub mod answers;
+pub mod backends;
 pub mod binary;
 pub mod eventbridge;
 pub mod files;
 pub mod function;
+pub mod load;
 pub mod runtime_api;
 pub mod sqs;
+pub mod stored;
 pub mod tables;
 
 pub use function::{Function, FunctionError, Invocation, StartError};

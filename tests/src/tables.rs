@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use millrace_domain::{
-    PlayerId, Queue, codec,
+    Queue, codec,
     record::{HistoryRecord, RejectionRecord, Table},
 };
-use millrace_store::{
-    QueueStore, RecordStore,
-    sqlite::{SqliteSettings, SqliteStore},
-};
+use millrace_store::sqlite::{SqliteSettings, SqliteStore};
 use rusqlite::{Connection, params, types::ValueRef};
 use tempfile::TempDir;
 
-use crate::function::{Function, Setup};
+use crate::{
+    function::{Function, Setup},
+    stored,
+};
 
 const PREFIX: &str = "t-";
 
@@ -30,11 +30,6 @@ pub enum Damage {
     FlippedByte,
     /// It says that a newer version of Millrace has written it.
     NewerFormat,
-}
-
-/// The id of a player, which has to be allowed.
-pub fn player(id: &str) -> PlayerId {
-    PlayerId::new(id).expect("an allowed id")
 }
 
 impl Default for Database {
@@ -68,45 +63,17 @@ impl Database {
 
     /// A player's queue with its progress between milestones; none where there is no row.
     pub async fn queue(&self, id: &str) -> Option<Queue> {
-        let store = self.store().await;
-        let player = player(id);
-        let mut loaded = store.load(std::slice::from_ref(&player), std::slice::from_ref(&player)).await;
-        let row = loaded.queues.remove(0).expect("the row can be loaded")?;
-        let mut queue: Queue = codec::decode(&row.queue).expect("the row can be read");
-        if let Some(progress) = loaded.progress.remove(0).expect("the progress can be loaded") {
-            queue.merge_progress(&progress);
-        }
-        Some(queue)
+        stored::queue(&self.store().await, id).await
     }
 
     /// A player's finished tasks, oldest first.
     pub async fn history(&self, id: &str) -> Vec<HistoryRecord> {
-        let store = self.store().await;
-        let (player, mut rows, mut after) = (player(id), Vec::new(), None);
-        loop {
-            let page = store.history(&player, 100, after.as_deref()).await.expect("history can be read");
-            rows.extend(page.items);
-            after = page.next;
-            if after.is_none() {
-                rows.reverse();
-                return rows;
-            }
-        }
+        stored::history(&self.store().await, id).await
     }
 
     /// The refused commands of one partition, oldest first.
     pub async fn rejections(&self, partition: &str) -> Vec<RejectionRecord> {
-        let store = self.store().await;
-        let (mut rows, mut after) = (Vec::new(), None);
-        loop {
-            let page = store.rejections(partition, 100, after.as_deref()).await.expect("rejections can be read");
-            rows.extend(page.items);
-            after = page.next;
-            if after.is_none() {
-                rows.reverse();
-                return rows;
-            }
-        }
+        stored::rejections(&self.store().await, partition).await
     }
 
     /// All refused input that names no player.

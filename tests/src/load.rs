@@ -1,0 +1,250 @@
+//! A load of many players: each sends the same story of 20 commands, wave by wave, in batches that go
+//! to whichever process comes next. Every figure is read from the answers.
+
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use futures::future::join_all;
+use millrace_domain::{PlayerId, Queue, Timestamp};
+use serde_json::{Value, json};
+
+use crate::{
+    Function,
+    answers::{counts, failures},
+    sqs::{self, Message},
+};
+
+/// Commands of each player.
+pub const COMMANDS: usize = 20;
+
+/// The players and how their commands are sent.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// How many players.
+    pub players: usize,
+    /// Messages of one batch.
+    pub batch: usize,
+    /// Sets which process gets which batch.
+    pub seed: u64,
+}
+
+/// What a load took.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    /// Commands that were applied.
+    pub applied: u64,
+    /// From the first batch to the last answer.
+    pub elapsed: Duration,
+    /// `processingTimeMs` of each invocation.
+    pub processing_ms: Vec<f64>,
+    /// The load step of each invocation whose queues were all found in a cache, in milliseconds.
+    pub cached_read_ms: Vec<f64>,
+    /// Queues looked up.
+    pub lookups: u64,
+    /// Found in a cache.
+    pub hits: u64,
+    /// Found inside the process.
+    pub local_hits: u64,
+    /// Refused because the version had changed.
+    pub conflicts: u64,
+    /// Round trips that read queues and progress from the table.
+    pub load_calls: u64,
+    /// Round trips that committed queues.
+    pub commit_calls: u64,
+    /// Round trips that wrote records.
+    pub write_calls: u64,
+    /// Records written.
+    pub items: u64,
+}
+
+/// The name of a player.
+pub fn player(at: usize) -> PlayerId {
+    PlayerId::new(&format!("load-{at:04}")).expect("made of what is allowed")
+}
+
+/// What a player sends in a wave.
+fn command(at: usize, wave: usize) -> Value {
+    let player_id = player(at);
+    let grant = |gold: usize| json!({"type": "grantResources", "resources": {"gold": gold}});
+    let report = |task_id: &str, units: usize| json!({"type": "reportProgress", "taskId": task_id, "unitsDone": units});
+    let timed = |task_id: &str, stone: u64| json!({"taskId": task_id, "kind": "mine.stone", "work": {"durationMs": 1}, "rewards": {"stone": stone}});
+    let mut command = match wave {
+        0 => grant(100 + at % 7),
+        1 => json!({"type": "configureQueue", "slots": 3}),
+        2 => json!({"type": "enqueueTasks", "tasks": [
+            {"taskId": "saw", "kind": "harvest.wood", "work": {"units": 100}, "costs": {"gold": 5}, "rewards": {"wood": 10}},
+            timed("dig", 3),
+        ]}),
+        3..=12 => report("saw", 10 * (wave - 2)),
+        13 => grant(1),
+        14 => json!({"type": "enqueueTasks", "tasks": [timed("cut", 2)]}),
+        15 => json!({"type": "enqueueTasks", "tasks": [
+            {"taskId": "duel", "kind": "fight", "work": {"units": 10}, "rewards": {"fame": 1}},
+        ]}),
+        16 => report("duel", 10),
+        17 => json!({"type": "pauseQueue"}),
+        18 => json!({"type": "resumeQueue"}),
+        _ => grant(2),
+    };
+    command["playerId"] = player_id.as_str().into();
+    command
+}
+
+/// Checks that a player's queue is what its 20 commands make of it, each applied once.
+///
+/// # Panics
+/// Where it is not.
+pub fn check(at: usize, queue: &Queue) {
+    let found = ["gold", "wood", "stone", "fame"].map(|name| queue.balances.get(name));
+    let gold = 100 + (at % 7) as u64 - 5 + 1 + 2;
+    assert_eq!(found, [gold, 10, 5, 1], "balances of {}", queue.player_id);
+    assert_eq!(queue.totals.completed, 4, "completed tasks of {}", queue.player_id);
+    assert!(queue.tasks.is_empty(), "nothing is left to do for {}", queue.player_id);
+}
+
+impl Load {
+    /// The messages of one wave, one of each player, in random order.
+    fn wave(&self, wave: usize, start: Timestamp, rng: &mut Rng) -> Vec<Message> {
+        let mut messages: Vec<Message> = (0..self.players)
+            .map(|at| {
+                Message::new((wave * self.players + at) as u64, command(at, wave))
+                    .group(player(at).as_str())
+                    .sent_at(start + 1_000 * wave as u64)
+            })
+            .collect();
+        rng.shuffle(&mut messages);
+        messages
+    }
+
+    /// Sends everything to `functions` side by side, a wave after the other. Every command has to be
+    /// applied; what is handed back for a passing reason is sent again.
+    ///
+    /// # Panics
+    /// Where a function fails, or a command is refused.
+    pub async fn run(&self, functions: &[Function], start: Timestamp) -> Figures {
+        let mut rng = Rng::with_seed(self.seed);
+        let mut figures = Figures::default();
+        let began = Instant::now();
+        for wave in 0..COMMANDS {
+            let messages = self.wave(wave, start, &mut rng);
+            let mut shares: Vec<Vec<&[Message]>> = vec![Vec::new(); functions.len()];
+            for batch in messages.chunks(self.batch) {
+                shares[rng.usize(0..functions.len())].push(batch);
+            }
+            let answers = shares.into_iter().zip(functions).map(|(batches, function)| async move {
+                let mut answers = Vec::new();
+                for batch in batches {
+                    answers.extend(send(function, batch).await);
+                }
+                answers
+            });
+            for answer in join_all(answers).await.into_iter().flatten() {
+                figures.add(&answer);
+            }
+        }
+        figures.elapsed = began.elapsed();
+        figures
+    }
+}
+
+/// Sends a batch of the progress queue until nothing is handed back; all answers.
+///
+/// # Panics
+/// Where the function fails, a command is refused, or the same messages are handed back five times.
+pub async fn send(function: &Function, batch: &[Message]) -> Vec<Value> {
+    let mut answers = Vec::new();
+    let mut left: Vec<Message> = batch.to_vec();
+    while !left.is_empty() {
+        assert!(answers.len() < 5, "the same messages failed five times: {}", answers[answers.len() - 1]);
+        let answer = function.invoke(&sqs::standard(&left)).await.unwrap_or_else(|error| panic!("{error}"));
+        let again: Vec<String> = failures(&answer).into_iter().map(str::to_owned).collect();
+        let counts = counts(&answer);
+        assert_eq!((counts.rejected, counts.malformed), (0, 0), "{answer:#}");
+        left.retain(|message| again.contains(&message.id()));
+        answers.push(answer);
+    }
+    answers
+}
+
+impl Figures {
+    fn add(&mut self, answer: &Value) {
+        let report = &answer["report"];
+        let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("a figure is missing in {answer:#}"));
+        let cache = &report["cache"];
+        self.applied += counts(answer).applied;
+        self.processing_ms.push(report["processingTimeMs"].as_f64().expect("a time"));
+        if number(&cache["misses"]) == 0 {
+            self.cached_read_ms.push(report["stepsMs"]["load"].as_f64().expect("a time"));
+        }
+        self.lookups += number(&cache["lookups"]);
+        self.hits += number(&cache["hits"]);
+        self.local_hits += number(&cache["local"]["hits"]);
+        self.conflicts += number(&report["commits"]["conflicts"]);
+        self.load_calls += number(&report["loads"]["calls"]);
+        self.commit_calls += number(&report["commits"]["calls"]);
+        self.write_calls += number(&report["writes"]["calls"]);
+        self.items += number(&report["writes"]["items"]);
+    }
+
+    /// Hits of lookups, 0 to 1.
+    pub fn hit_rate(&self) -> f64 {
+        self.hits as f64 / self.lookups.max(1) as f64
+    }
+
+    /// The figures as a table in Markdown.
+    pub fn table(&self) -> String {
+        let [p50, p95, p99] = percentiles(&self.processing_ms);
+        let [read_p50, read_p95, read_p99] = percentiles(&self.cached_read_ms);
+        let seconds = self.elapsed.as_secs_f64();
+        let alone = 3 * self.applied;
+        let calls = self.load_calls + self.commit_calls + self.write_calls;
+        let saved = 100.0 * (1.0 - calls as f64 / alone.max(1) as f64);
+        [
+            "| figure | |".to_owned(),
+            "|---|---|".to_owned(),
+            format!(
+                "| commands applied | {} in {seconds:.1} s, {:.0} a second |",
+                self.applied,
+                self.applied as f64 / seconds
+            ),
+            format!("| processing time of a batch, p50 / p95 / p99 | {p50:.1} / {p95:.1} / {p99:.1} ms |"),
+            format!("| cached read of a batch, p50 / p95 / p99 | {read_p50:.2} / {read_p95:.2} / {read_p99:.2} ms |"),
+            format!(
+                "| cache hit rate | {:.1} % of {} lookups ({} of the hits in the process) |",
+                100.0 * self.hit_rate(),
+                self.lookups,
+                self.local_hits
+            ),
+            format!("| conflicts | {} |", self.conflicts),
+            format!(
+                "| DynamoDB round trips | {calls}: {} reads, {} commits, {} writes of {} records |",
+                self.load_calls, self.commit_calls, self.write_calls, self.items
+            ),
+            format!("| fewer than a read, a queue and a record a command | {saved:.1} % |"),
+        ]
+        .join("\n")
+    }
+}
+
+/// The 50th, 95th and 99th percentile, by nearest rank; 0 where there are no values.
+pub fn percentiles(values: &[f64]) -> [f64; 3] {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    [50, 95, 99].map(|percent| {
+        let rank = (sorted.len() * percent).div_ceil(100);
+        sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_the_nearest_rank() {
+        let values: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+        assert_eq!(percentiles(&values), [100.0, 190.0, 198.0]);
+        assert_eq!(percentiles(&[7.0]), [7.0; 3]);
+        assert_eq!(percentiles(&[]), [0.0; 3]);
+    }
+}
