@@ -12,7 +12,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{queue::Queue, record::Record};
+use crate::{queue::Queue, record::Record, wire::Writer};
 
 /// The format that this build writes, and the newest that it reads.
 pub const FORMAT_VERSION: u8 = 1;
@@ -94,12 +94,13 @@ impl Coded for Cached {
 
 /// The bytes of `value`.
 pub fn encode<T: Coded>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(T::CAPACITY);
-    bytes.extend_from_slice(&[T::KIND, FORMAT_VERSION, 0, 0, 0, 0]);
-    let Ok(mut bytes) = postcard::to_extend(value, bytes) else {
-        // Writing into a vector fails for no value of ours: none has a sequence of unknown length.
-        unreachable!("postcard writes every value of this crate");
+    let mut writer = Writer::new(T::CAPACITY);
+    writer.raw(&[T::KIND, FORMAT_VERSION, 0, 0, 0, 0]);
+    let Ok(()) = value.serialize(&mut writer) else {
+        // No value of ours has a sequence of unknown length, or refuses to be written.
+        unreachable!("every value of this crate can be written");
     };
+    let mut bytes = writer.finish();
     let checksum = checksum(&bytes);
     bytes[2..HEADER].copy_from_slice(&checksum.to_le_bytes());
     bytes
@@ -171,6 +172,14 @@ mod tests {
         assert_eq!(decode::<Cached>(&encode(&cached)), Ok(cached.clone()));
         let outbox = Outbox(vec![Record::Stats(cached.queue.stats())]);
         assert_eq!(decode::<Outbox>(&encode(&outbox)), Ok(outbox));
+    }
+
+    #[test]
+    fn what_is_written_is_postcards_wire_format() {
+        let queue = queue();
+        assert_eq!(encode(&queue)[HEADER..], postcard::to_allocvec(&queue).unwrap());
+        let outbox = Outbox(vec![Record::Stats(queue.stats()), Record::Progress(queue.progress())]);
+        assert_eq!(encode(&outbox)[HEADER..], postcard::to_allocvec(&outbox).unwrap());
     }
 
     #[test]

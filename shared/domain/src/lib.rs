@@ -18,6 +18,7 @@
 //! | [`memory`] | what a queue remembers of the commands it has seen |
 //! | [`rollout`] | feature switches, rolled out by player |
 //! | [`codec`] | compact, versioned bytes of a queue, checked for damage |
+//! | `wire` | writes postcard's wire format, in which these bytes are |
 //! | [`view`] | a queue as of now, the way readers see it |
 //!
 //! Time, and everything else from outside, comes in as a value. The same bytes in give the same
@@ -41,6 +42,7 @@ pub mod rollout;
 pub mod task;
 pub mod time;
 pub mod view;
+mod wire;
 
 #[cfg(test)]
 mod scenario;
