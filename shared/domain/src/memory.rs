@@ -4,6 +4,7 @@
 //! different ids among the few that are remembered share a hash with a probability below 10^-35.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::{
     command::{Delivery, FifoPosition},
@@ -22,20 +23,19 @@ pub fn hash(id: &CommandId) -> CommandHash {
     xxhash_rust::xxh3::xxh3_128(id.as_str().as_bytes()).to_le_bytes()
 }
 
-/// A command that has been decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Remembered {
-    hash: CommandHash,
-    /// Why it was refused; none where it was applied.
-    reason: Option<Reason>,
+/// A command that has been decided: 16 bytes of its hash, one of its refusal (0 for none).
+pub type Remembered = [u8; size_of::<CommandHash>() + 1];
+
+fn remembered([hash @ .., reason]: &Remembered) -> (&CommandHash, Option<Reason>) {
+    (hash, Reason::from_code(*reason))
 }
 
 /// The commands that a queue remembers.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Memory {
-    /// Oldest first. There are many, and every commit copies and writes them all: they go out as one
-    /// string of bytes.
-    #[serde(with = "packed")]
+    /// Oldest first. There are many, and every commit writes them all: they lie in memory as they go
+    /// out, as one string of bytes.
+    #[serde(with = "flat")]
     commands: Vec<Remembered>,
     /// The last place seen of the player's FIFO group.
     position: Option<FifoPosition>,
@@ -54,8 +54,8 @@ impl Memory {
     /// What is known of a delivery: by its id, and by its place in the FIFO group.
     pub fn recall(&self, delivery: &Delivery) -> Recall {
         let wanted = hash(&delivery.command_id);
-        if let Some(known) = self.commands.iter().rfind(|known| known.hash == wanted) {
-            return Recall::Known(known.reason);
+        if let Some((_, reason)) = self.commands.iter().map(remembered).rfind(|(hash, _)| **hash == wanted) {
+            return Recall::Known(reason);
         }
         match (delivery.position, self.position) {
             (Some(position), Some(last)) if position <= last => Recall::Known(None),
@@ -65,7 +65,9 @@ impl Memory {
 
     /// Remembers a delivery with its refusal, if it was refused. Forgets nothing: see [`Memory::trim`].
     pub fn remember(&mut self, delivery: &Delivery, reason: Option<Reason>) {
-        self.commands.push(Remembered { hash: hash(&delivery.command_id), reason });
+        let mut command = [reason.map_or(0, Reason::code); size_of::<Remembered>()];
+        command[..size_of::<CommandHash>()].copy_from_slice(&hash(&delivery.command_id));
+        self.commands.push(command);
         if delivery.position > self.position {
             self.position = delivery.position;
         }
@@ -88,33 +90,33 @@ impl Memory {
         if excess == 0 {
             return;
         }
-        let keep: std::collections::HashSet<CommandHash> = batch.map(hash).collect();
+        let mut keep: SmallVec<[CommandHash; 4]> = batch.map(hash).collect();
+        keep.sort_unstable();
+        let is_kept = |known: &Remembered| keep.binary_search(remembered(known).0).is_ok();
+        if !self.commands[..excess].iter().any(is_kept) {
+            self.commands.drain(..excess);
+            return;
+        }
         self.commands.retain(|known| {
-            let forget = excess > 0 && !keep.contains(&known.hash);
+            let forget = excess > 0 && !is_kept(known);
             excess -= usize::from(forget);
             !forget
         });
     }
 }
 
-/// The remembered commands as bytes: 16 of the hash, one of the refusal (0 for none).
-mod packed {
+/// The remembered commands as one string of bytes, just as they lie in memory.
+mod flat {
     use std::fmt;
 
     use serde::{Deserializer, Serializer, de};
 
-    use super::{CommandHash, Remembered};
-    use crate::rejection::Reason;
+    use super::Remembered;
 
-    const SIZE: usize = size_of::<CommandHash>() + 1;
+    const SIZE: usize = size_of::<Remembered>();
 
     pub fn serialize<S: Serializer>(commands: &[Remembered], serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = Vec::with_capacity(commands.len() * SIZE);
-        for known in commands {
-            bytes.extend_from_slice(&known.hash);
-            bytes.push(known.reason.map_or(0, Reason::code));
-        }
-        serializer.serialize_bytes(&bytes)
+        serializer.serialize_bytes(commands.as_flattened())
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Remembered>, D::Error> {
@@ -129,9 +131,7 @@ mod packed {
                 if !rest.is_empty() {
                     return Err(E::invalid_length(bytes.len(), &self));
                 }
-                let command =
-                    |[hash @ .., reason]: &[u8; SIZE]| Remembered { hash: *hash, reason: Reason::from_code(*reason) };
-                Ok(commands.iter().map(command).collect())
+                Ok(commands.to_vec())
             }
         }
         deserializer.deserialize_bytes(Visitor)
