@@ -138,6 +138,16 @@ pub fn resources_size(resources: &Resources) -> usize {
     resources.iter().map(|(name, _)| name.as_str().len() + 12).sum()
 }
 
+fn sort_key(at: Timestamp, id: &str) -> String {
+    use std::fmt::Write;
+    let mut key = String::with_capacity("2026-11-20T12:00:00.000Z#".len() + id.len());
+    // Writing into a string cannot fail.
+    let _ = write!(key, "{at}");
+    key.push('#');
+    key.push_str(id);
+    key
+}
+
 /// A finished task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -185,7 +195,7 @@ pub struct HistoryRecord {
 impl HistoryRecord {
     /// `finishedAt#taskId`: newest last, in the order of the clock.
     pub fn sort_key(&self) -> String {
-        format!("{}#{}", self.finished_at, self.task_id)
+        sort_key(self.finished_at, self.task_id.as_str())
     }
 
     fn size(&self) -> usize {
@@ -224,7 +234,7 @@ pub struct RejectionRecord {
 impl RejectionRecord {
     /// `receivedAt#commandId`: newest last.
     pub fn sort_key(&self) -> String {
-        format!("{}#{}", self.received_at, self.command_id)
+        sort_key(self.received_at, self.command_id.as_str())
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{fmt, ops::Add, time::Duration};
 
-use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::ids::clip;
@@ -11,7 +10,7 @@ use crate::ids::clip;
 /// end of the year 9999: 9999-12-30T22:00:00.999Z.
 const MAX_MILLIS: u64 = 253_402_207_200_999;
 
-const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+const DAY_MS: u64 = 86_400_000;
 
 /// An instant of the server's clock, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -77,12 +76,41 @@ impl Add<Duration> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The value is at most MAX_MILLIS, which fits both.
-        let instant = jiff::Timestamp::from_millisecond(self.0 as i64).unwrap_or(jiff::Timestamp::MAX);
-        let mut text = String::with_capacity(24);
-        PRINTER.print_timestamp(&instant, &mut text).map_err(|_| fmt::Error)?;
-        f.write_str(&text)
+        let (year, month, day) = civil(self.0 / DAY_MS);
+        let ms = self.0 % DAY_MS;
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let fields = [
+            (0..4, year),
+            (5..7, month),
+            (8..10, day),
+            (11..13, ms / 3_600_000),
+            (14..16, ms / 60_000 % 60),
+            (17..19, ms / 1_000 % 60),
+            (20..23, ms % 1_000),
+        ];
+        for (place, mut number) in fields {
+            for digit in text[place].iter_mut().rev() {
+                *digit += (number % 10) as u8;
+                number /= 10;
+            }
+        }
+        // Digits and what lies between them: always text.
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
+}
+
+/// Year, month and day of a day since 1970-01-01, by Howard Hinnant's `civil_from_days`
+/// (<https://howardhinnant.github.io/date_algorithms.html>): years begin in March, so that the leap
+/// day is the last.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (400 * era + year + u64::from(month <= 2), month, day)
 }
 
 impl Serialize for Timestamp {
@@ -114,7 +142,33 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use jiff::fmt::temporal::DateTimePrinter;
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// As the time library writes it.
+    fn expected(millis: u64) -> String {
+        const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+        PRINTER.timestamp_to_string(&jiff::Timestamp::from_millisecond(millis as i64).unwrap())
+    }
+
+    #[test]
+    fn the_ends_of_every_day_are_written_as_the_time_library_does() {
+        for day in 0..MAX_MILLIS / DAY_MS {
+            for millis in [day * DAY_MS, (day + 1) * DAY_MS - 1] {
+                assert_eq!(Timestamp(millis).to_string(), expected(millis));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_time_is_written_as_the_time_library_does(millis in 0..=MAX_MILLIS) {
+            prop_assert_eq!(Timestamp(millis).to_string(), expected(millis));
+            prop_assert_eq!(Timestamp::parse(&expected(millis)), Ok(Timestamp(millis)));
+        }
+    }
 
     #[test]
     fn reads_and_writes_rfc_3339_with_milliseconds() {
