@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use foldhash::fast::RandomState;
 use millrace_domain::{
     Record,
     record::{RecordKey, Table},
@@ -33,7 +34,7 @@ pub fn check_batch(table: Table, name: &str, records: &[Record]) -> Result<Vec<R
         check_size(name, record.size())?;
     }
     let keys: Vec<RecordKey> = records.iter().map(Record::key).collect();
-    let mut seen = HashSet::with_capacity(keys.len());
+    let mut seen = HashSet::with_capacity_and_hasher(keys.len(), RandomState::default());
     if let Some(twice) = keys.iter().find(|key| !seen.insert(*key)) {
         let sort = twice.sort.as_deref().unwrap_or_default();
         let separator = if twice.sort.is_some() { " / " } else { "" };

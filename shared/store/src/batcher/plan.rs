@@ -6,6 +6,7 @@ use std::{
     mem,
 };
 
+use foldhash::fast::RandomState;
 use millrace_domain::{Priority, Record, Timestamp, record::Table};
 
 use super::Row;
@@ -229,7 +230,8 @@ impl Slots {
         if let [row] = rows {
             return Self { of_row: vec![0], last: vec![(0, row.alone)] };
         }
-        let mut known: HashMap<Identity<'_>, u32> = HashMap::with_capacity(rows.len());
+        let mut known: HashMap<Identity<'_>, u32, RandomState> =
+            HashMap::with_capacity_and_hasher(rows.len(), RandomState::default());
         for (at, row) in rows.iter().enumerate() {
             let slot = match known.entry(Identity::of(&row.record)) {
                 Entry::Occupied(entry) => {
