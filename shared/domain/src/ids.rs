@@ -3,7 +3,10 @@
 //! Identifiers are 1 to 128 characters of `A-Z a-z 0-9 . _ : -`, kinds and resource names 1 to 64
 //! of the same. Up to 24 bytes are kept inline ([`CompactString`]), so most need no allocation.
 
-use std::{borrow::Borrow, fmt};
+use std::{
+    borrow::Borrow,
+    fmt::{self, Write},
+};
 
 use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -130,6 +133,21 @@ identifier!(
     ResourceName, MAX_NAME_LENGTH, "a resource name"
 );
 
+impl CommandId {
+    /// `<id>:<index>`: the name of a command that brings none, by its message and its place there.
+    ///
+    /// # Errors
+    /// [`InvalidId`] where that is too long, or `id` has a character that is not allowed.
+    pub fn with_index(id: &str, index: usize) -> Result<Self, InvalidId> {
+        let digits = index.checked_ilog10().unwrap_or(0) as usize + 1;
+        let mut name = CompactString::with_capacity(id.len() + 1 + digits);
+        name.push_str(id);
+        // Writing into a string cannot fail.
+        let _ = write!(name, ":{index}");
+        if is_allowed(&name, MAX_ID_LENGTH) { Ok(Self(name)) } else { Err(InvalidId::new(&name, MAX_ID_LENGTH)) }
+    }
+}
+
 impl PlayerId {
     /// A hash of the player that is the same in every process and for ever. Different seeds give
     /// independent values.
@@ -157,6 +175,15 @@ mod tests {
             assert!(PlayerId::new(bad).is_err(), "{bad:?}");
         }
         assert!(Kind::new(&"x".repeat(65)).is_err());
+    }
+
+    #[test]
+    fn a_name_with_an_index_is_checked_like_any_other() {
+        assert_eq!(CommandId::with_index("m-1", 0).unwrap().as_str(), "m-1:0");
+        assert_eq!(CommandId::with_index("m-1", 100).unwrap().as_str(), "m-1:100");
+        assert_eq!(CommandId::with_index(&"x".repeat(125), 99).unwrap().as_str().len(), 128);
+        assert!(CommandId::with_index(&"x".repeat(125), 100).is_err());
+        assert!(CommandId::with_index("ä", 1).is_err());
     }
 
     #[test]

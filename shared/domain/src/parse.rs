@@ -9,6 +9,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{error::Category, value::RawValue};
+use smallvec::{SmallVec, smallvec};
 
 use crate::{
     command::Command,
@@ -30,11 +31,14 @@ const EXPECTED: &str = "an object: one command, `{\"commands\": [...]}` or a tic
 /// Longest `reason` of a `failTask`, in characters.
 pub const MAX_REASON_LENGTH: usize = 1024;
 
+/// The commands of a message. It is one as a rule, which lies in place.
+pub type Commands = SmallVec<[Result<Request, Malformed>; 1]>;
+
 /// What one message holds.
 #[derive(Debug, PartialEq)]
 pub enum Message {
     /// One command, or each command of a list in its order; one that is malformed spoils only itself.
-    Commands(Vec<Result<Request, Malformed>>),
+    Commands(Commands),
     /// A tick: these queues are to be advanced.
     Tick(Vec<PlayerId>),
 }
@@ -92,7 +96,7 @@ pub fn message(body: &str) -> Result<Message, Malformed> {
         return raw.into_tick().map(Message::Tick).map_err(malformed);
     }
     match raw.into_request() {
-        Ok(request) => Ok(Message::Commands(vec![Ok(request)])),
+        Ok(request) => Ok(Message::Commands(smallvec![Ok(request)])),
         Err(detail) => Err(malformed(detail)),
     }
 }

@@ -1,8 +1,8 @@
 //! Decode: an event's bytes into commands, ticks and malformed input.
 //!
-//! Each message is decoded by itself: one bad body must not fail the event. The envelope is read with
-//! borrowed bodies and only the fields that are used, because it is most of the bytes of a batch; a
-//! record that does not fit even that is read again on its own.
+//! Each message is decoded by itself: one bad body must not fail the event. The envelope of SQS, most
+//! of the bytes of a batch, has a reader of its own (`sqs`) for the form in which AWS writes it; in any
+//! other form each record is read by itself.
 
 use std::{borrow::Cow, fmt};
 
@@ -13,9 +13,11 @@ use millrace_domain::{
 };
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{self, Visitor},
 };
 use serde_json::value::RawValue;
+
+mod sqs;
 
 /// The `detail-type` of commands on an EventBridge bus.
 pub const DETAIL_TYPE: &str = "TaskQueueCommand";
@@ -99,7 +101,7 @@ pub fn decode(payload: &[u8], request_id: &str, now: Timestamp) -> Decoded {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(payload),
     };
-    if let Some(decoded) = sqs(&text, now) {
+    if let Some(decoded) = sqs_as_written(&text, now) {
         return decoded;
     }
     match serde_json::from_str::<Probe<'_>>(&text) {
@@ -116,12 +118,37 @@ pub fn decode(payload: &[u8], request_id: &str, now: Timestamp) -> Decoded {
 struct SqsRecord<'a> {
     #[serde(borrow)]
     message_id: Cow<'a, str>,
-    #[serde(borrow)]
-    body: Cow<'a, str>,
+    body: Body,
     #[serde(borrow, default)]
     attributes: SqsAttributes<'a>,
     #[serde(borrow, default, rename = "eventSourceARN")]
     source_arn: Cow<'a, str>,
+}
+
+/// What a body holds. It is read where it stands, or where the JSON reader has put it without its
+/// escapes: a copy of it would be thrown away at once.
+struct Body(Result<Message, Malformed>);
+
+impl Body {
+    fn of(text: &str) -> Self {
+        Self(parse::message(text))
+    }
+}
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct BodyVisitor;
+        impl Visitor<'_> for BodyVisitor {
+            type Value = Body;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_str<E: de::Error>(self, body: &str) -> Result<Body, E> {
+                Ok(Body::of(body))
+            }
+        }
+        deserializer.deserialize_str(BodyVisitor)
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -148,92 +175,22 @@ struct Probe<'a> {
     time: Option<String>,
 }
 
-/// An event of SQS, whose records are decoded one by one as they are read: a list of them all would be
-/// the largest thing that an invocation holds. None where it is something else, or some record is.
-fn sqs(text: &str, now: Timestamp) -> Option<Decoded> {
-    // About what a record takes with all its fields; a guess too low costs a little, and nothing else.
-    const RECORD_BYTES: usize = 1_000;
+/// An event of SQS in the form in which AWS writes it. Its records are decoded one by one as they are
+/// read: a list of them all would be the largest thing that an invocation holds.
+fn sqs_as_written(text: &str, now: Timestamp) -> Option<Decoded> {
+    // About the least that a record takes with all its fields; room that is not used costs nothing.
+    const RECORD_BYTES: usize = 700;
     let mut decoder = Decoder::new(Source::Sqs, text.len() / RECORD_BYTES + 1);
-    let mut json = serde_json::Deserializer::from_str(text);
-    let found = EventSeed(RecordsSeed { decoder: &mut decoder, now }).deserialize(&mut json).ok()?;
-    json.end().ok()?;
-    found.then_some(decoder.decoded)
+    sqs::read(text, |record| decoder.sqs_record(record, now))?;
+    Some(decoder.decoded)
 }
 
-struct EventSeed<'a>(RecordsSeed<'a>);
-
-struct RecordsSeed<'a> {
-    decoder: &'a mut Decoder,
-    now: Timestamp,
-}
-
-#[derive(Deserialize)]
-enum EventField {
-    Records,
-    #[serde(other)]
-    Other,
-}
-
-impl<'de> DeserializeSeed<'de> for EventSeed<'_> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for EventSeed<'_> {
-    /// Whether the event has records.
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an event of SQS")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let mut records = Some(self.0);
-        while let Some(field) = map.next_key()? {
-            match (field, records.take()) {
-                (EventField::Records, Some(seed)) => map.next_value_seed(seed)?,
-                (_, left) => {
-                    records = left;
-                    map.next_value::<IgnoredAny>().map(drop)?;
-                }
-            }
-        }
-        Ok(records.is_none())
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for RecordsSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for RecordsSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of records")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut records: A) -> Result<(), A::Error> {
-        while let Some(record) = records.next_element::<SqsRecord<'de>>()? {
-            self.decoder.sqs_record(&record, self.now);
-        }
-        Ok(())
-    }
-}
-
-/// Some record is none of SQS: each is read on its own, and what fails is malformed.
+/// Records in some other form: each is read on its own, and what is none of SQS is malformed.
 fn sqs_one_by_one(records: &[&RawValue], request_id: &str, now: Timestamp) -> Decoded {
     let mut decoder = Decoder::new(Source::Sqs, records.len());
     for (index, record) in records.iter().enumerate() {
         match serde_json::from_str::<SqsRecord<'_>>(record.get()) {
-            Ok(record) => decoder.sqs_record(&record, now),
+            Ok(record) => decoder.sqs_record(record, now),
             Err(error) => {
                 let value: serde_json::Value = serde_json::from_str(record.get()).unwrap_or_default();
                 let id = match value.get("messageId").and_then(serde_json::Value::as_str) {
@@ -271,7 +228,7 @@ fn event_bridge(
     match detail {
         Some(detail) if detail_type == DETAIL_TYPE => {
             let single = |index: usize, count: usize| fallback_id(&id, (count > 1).then_some(index));
-            decoder.body(message, detail.get(), &single, sent_at, None, None);
+            decoder.body(message, parse::message(detail.get()), &single, sent_at, None, None);
         }
         Some(_) => {
             let detail = format!(
@@ -289,7 +246,7 @@ fn direct(text: &str, request_id: &str, now: Timestamp) -> Decoded {
     let mut decoder = Decoder::new(Source::Direct, 1);
     let message = decoder.message(request_id.to_owned(), None);
     let name = |index: usize, _: usize| fallback_id(request_id, Some(index));
-    decoder.body(message, text, &name, now, None, None);
+    decoder.body(message, parse::message(text), &name, now, None, None);
     decoder.decoded
 }
 
@@ -313,29 +270,29 @@ impl Decoder {
         self.decoded.messages.len() - 1
     }
 
-    fn sqs_record(&mut self, record: &SqsRecord<'_>, now: Timestamp) {
-        let attributes = &record.attributes;
+    fn sqs_record(&mut self, record: SqsRecord<'_>, now: Timestamp) {
+        let SqsRecord { message_id, body, attributes, source_arn } = record;
         let sent_at = attributes.sent_timestamp.parse().map_or(now, Timestamp::from_millis);
         // Standard queues carry group ids too (fair queues); only a FIFO queue orders by them.
-        let fifo = record.source_arn.ends_with(".fifo") || !attributes.sequence_number.is_empty();
+        let fifo = source_arn.ends_with(".fifo") || !attributes.sequence_number.is_empty();
         let group = (fifo && !attributes.message_group_id.is_empty()).then(|| attributes.message_group_id.to_string());
-        let sequence = if group.is_some() { attributes.sequence_number.parse::<u128>().ok() } else { None };
-        let message = self.message(record.message_id.to_string(), group);
-        let name = |index: usize, _: usize| fallback_id(&record.message_id, Some(index));
-        self.body(message, &record.body, &name, sent_at, sequence, Some(&attributes.message_group_id));
+        let sequence = if group.is_some() { sequence_number(&attributes.sequence_number) } else { None };
+        let message = self.message(message_id.to_string(), group);
+        let name = |index: usize, _: usize| fallback_id(&message_id, Some(index));
+        self.body(message, body.0, &name, sent_at, sequence, Some(&attributes.message_group_id));
     }
 
     /// Takes one body; `name` gives the id of a command that has none, by its index and their number.
     fn body(
         &mut self,
         message: usize,
-        body: &str,
+        body: Result<Message, Malformed>,
         name: &dyn Fn(usize, usize) -> CommandId,
         sent_at: Timestamp,
         sequence: Option<u128>,
         group: Option<&str>,
     ) {
-        match parse::message(body) {
+        match body {
             Ok(Message::Tick(players)) => {
                 self.decoded.items.extend(players.into_iter().map(|player| Item { message, task: Task::Tick(player) }));
             }
@@ -387,6 +344,20 @@ impl Decoder {
     }
 }
 
+/// A sequence number, which has 20 digits: one too many for 64 bits. Its last 19 are read as such, several
+/// times as fast as 128 bits.
+fn sequence_number(text: &str) -> Option<u128> {
+    const LOW: usize = 19;
+    let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.len().checked_sub(LOW).and_then(|at| text.split_at_checked(at)) {
+        Some((high, low)) if are_digits(high) && are_digits(low) => {
+            let (high, low): (u128, u64) = (high.parse().ok()?, low.parse().ok()?);
+            high.checked_mul(10_u128.pow(LOW as u32))?.checked_add(low.into())
+        }
+        _ => text.parse().ok(),
+    }
+}
+
 /// `unknown#<hex digit>`: malformed input without a player is spread over 16 partitions, and a second
 /// delivery goes to the same one.
 fn unknown_partition(command_id: &CommandId) -> String {
@@ -397,14 +368,11 @@ fn unknown_partition(command_id: &CommandId) -> String {
 /// The name of a command that brings none: `<id>:<index>`, or the id alone. Message ids of AWS fit as
 /// they are; anything else is made to fit.
 fn fallback_id(id: &str, index: Option<usize>) -> CommandId {
-    use std::fmt::Write;
-    let mut name = String::with_capacity(id.len() + 4);
-    name.push_str(id);
-    if let Some(index) = index {
-        // Writing into a string cannot fail.
-        let _ = write!(name, ":{index}");
-    }
-    CommandId::new(&name).unwrap_or_else(|_| {
+    let name = match index {
+        Some(index) => CommandId::with_index(id, index),
+        None => CommandId::new(id),
+    };
+    name.unwrap_or_else(|_| {
         let fitting = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-') { c } else { '_' };
         let start: String = id.chars().take(100).map(fitting).collect();
         let name = format!("{start}:{}", index.unwrap_or(0));
