@@ -10,6 +10,8 @@ use millrace_domain::{
     Change, Event, PlayerId, Queue, Record, Timestamp, Verdict, codec::Cached, record::RejectionRecord,
 };
 
+use smallvec::SmallVec;
+
 use crate::{
     decode::{Item, Task},
     status::{Failure, Status},
@@ -46,7 +48,7 @@ pub struct Applied {
     /// What has to be written.
     pub change: Change,
     /// The items' statuses, should the writes succeed; as many as were taken of those open.
-    pub statuses: Vec<Status>,
+    pub statuses: SmallVec<[Status; 1]>,
     /// The records of what was decided.
     pub records: Vec<Record>,
     /// Whether the totals changed.
@@ -58,15 +60,13 @@ pub type ApplyFn = fn(Input<'_>) -> Applied;
 
 /// Applies a player's open items in their order.
 pub fn apply(input: Input<'_>) -> Applied {
-    let base = input.base.map(Arc::unwrap_or_clone);
-    let progress_was_known = base.as_ref().is_none_or(|base| base.progress_known);
-    let mut queue: Option<Queue> = base.map(|base| base.queue);
-    let base_version = queue.as_ref().map_or(0, |queue| queue.version);
+    let mut cached = input.base;
+    let base_version = cached.as_ref().map_or(0, |cached| cached.queue.version);
     let mut applied = Applied {
         cached: None,
         base_version,
         change: Change::Nothing,
-        statuses: Vec::with_capacity(input.open.len()),
+        statuses: SmallVec::with_capacity(input.open.len()),
         records: Vec::new(),
         totals_changed: false,
     };
@@ -78,13 +78,18 @@ pub fn apply(input: Input<'_>) -> Applied {
         }
         let (status, change) = match &input.items[*at].task {
             Task::Tick(_) => {
-                let change = queue.as_mut().map_or(Change::Nothing, |queue| queue.tick(input.now, &mut events));
+                let change = match &mut cached {
+                    Some(cached) => Arc::make_mut(cached).queue.tick(input.now, &mut events),
+                    None => Change::Nothing,
+                };
                 (Status::Applied, change)
             }
             Task::Command(delivery) => {
-                let queue =
-                    queue.get_or_insert_with(|| Queue::new(input.player_id.clone(), delivery.sent_at.min(input.now)));
-                let (verdict, change) = queue.deliver(delivery, input.now, &mut events);
+                let cached = cached.get_or_insert_with(|| {
+                    let queue = Queue::new(input.player_id.clone(), delivery.sent_at.min(input.now));
+                    Arc::new(Cached { queue, progress_known: true })
+                });
+                let (verdict, change) = Arc::make_mut(cached).queue.deliver(delivery, input.now, &mut events);
                 let status = match verdict {
                     Verdict::Applied => Status::Applied,
                     Verdict::Duplicate(reason) => Status::Duplicate(reason),
@@ -116,17 +121,18 @@ pub fn apply(input: Input<'_>) -> Applied {
         applied.change = applied.change.max(change);
         applied.statuses.push(status);
     }
-    let Some(mut queue) = queue else { return applied };
-    if applied.change == Change::Decided {
-        queue.memory.trim(input.batch.iter().filter_map(|at| match &input.items[*at].task {
-            Task::Command(delivery) => Some(&delivery.command_id),
-            Task::Tick(_) => None,
-        }));
-        queue.version = base_version + 1;
+    if let Some(cached) = &mut cached {
+        let Cached { queue, progress_known } = Arc::make_mut(cached);
+        if applied.change == Change::Decided {
+            queue.memory.trim(input.batch.iter().filter_map(|at| match &input.items[*at].task {
+                Task::Command(delivery) => Some(&delivery.command_id),
+                Task::Tick(_) => None,
+            }));
+            queue.version = base_version + 1;
+        }
+        *progress_known = *progress_known || !queue.has_partial_progress();
     }
-    let progress_known = progress_was_known || !queue.has_partial_progress();
-    applied.cached = Some(Arc::new(Cached { queue, progress_known }));
-    applied
+    Applied { cached, ..applied }
 }
 
 impl Applied {

@@ -142,32 +142,38 @@ impl Service {
         deadline: Instant,
         figures: &mut Figures,
     ) -> Vec<Result<(), WriteError>> {
-        let mut calls: Vec<Vec<QueueWrite>> = Vec::new();
+        let mut calls: Vec<Vec<&mut Applied>> = Vec::new();
         let mut filling = None;
         let mut places = Vec::with_capacity(open.len());
         for (_, pending) in open.iter_mut() {
-            let Some(write) = queue_write(&mut pending.applied) else {
+            if pending.applied.cached.is_none() {
                 places.push(None);
                 continue;
-            };
+            }
+            let alone = self.is_alone(&pending.wanted.player_id);
             let call = match filling {
-                Some(call) if !self.is_alone(&write.player_id) => call,
+                Some(call) if !alone => call,
                 _ => {
-                    calls.push(Vec::new());
+                    calls.push(Vec::with_capacity(if alone { 1 } else { self.settings.commit_batch }));
                     calls.len() - 1
                 }
             };
-            if !self.is_alone(&write.player_id) {
+            if !alone {
                 filling = (calls[call].len() + 1 < self.settings.commit_batch).then_some(call);
             }
             places.push(Some((call, calls[call].len())));
-            calls[call].push(write);
+            calls[call].push(&mut pending.applied);
         }
         let store = &self.store;
         let mut outcomes: Vec<_> = stream::iter(calls.into_iter().enumerate())
-            .map(|(call, writes)| {
+            .map(|(call, applied)| {
                 let store = Arc::clone(store);
-                async move { (call, timeout_at(deadline, store.commit(&writes)).await) }
+                async move {
+                    // Made when it is their turn: the bytes of all queues at once would be a great part
+                    // of what an invocation holds.
+                    let writes: Vec<QueueWrite> = applied.into_iter().filter_map(queue_write).collect();
+                    (call, timeout_at(deadline, store.commit(&writes)).await)
+                }
             })
             .buffer_unordered(self.settings.concurrency)
             .collect()
