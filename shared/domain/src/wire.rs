@@ -72,18 +72,23 @@ impl Writer {
         self.bytes.resize((self.at + count).max(2 * self.bytes.len()), 0);
     }
 
-    #[inline]
+    #[inline(always)]
     fn byte(&mut self, byte: u8) {
         self.room(1)[0] = byte;
         self.at += 1;
     }
 
     /// A number, seven bits to a byte, the lowest first; every byte but the last has its top bit set.
-    #[inline]
+    #[inline(always)]
     fn varint(&mut self, value: u64) {
-        if value < 1 << 7 {
-            return self.byte(value as u8);
+        match value < 1 << 7 {
+            true => self.byte(value as u8),
+            false => self.wide_varint(value),
         }
+    }
+
+    #[inline(never)]
+    fn wide_varint(&mut self, value: u64) {
         if value >= 1 << 56 {
             return self.long_varint(value.into());
         }
@@ -302,7 +307,7 @@ macro_rules! one_after_the_other {
         impl ser::$kind for &mut Writer {
             type Ok = ();
             type Error = Unwritable;
-            #[inline]
+            #[inline(always)]
             fn $method<T: Serialize + ?Sized>(&mut self, $(_: $name,)? value: &T) -> Written {
                 value.serialize(&mut **self)
             }
