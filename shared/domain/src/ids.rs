@@ -44,9 +44,20 @@ pub fn clip(text: &str, max: usize) -> String {
     }
 }
 
+/// Whether a byte may stand in an identifier. A table, because every id of every message is checked.
+const ALLOWED: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let b = byte as u8;
+        allowed[byte] = b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
+        byte += 1;
+    }
+    allowed
+};
+
 fn is_allowed(value: &str, max: usize) -> bool {
-    (1..=max).contains(&value.len())
-        && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
+    (1..=max).contains(&value.len()) && value.bytes().all(|byte| ALLOWED[usize::from(byte)])
 }
 
 macro_rules! identifier {
@@ -171,6 +182,10 @@ mod tests {
         assert!(PlayerId::new(&"x".repeat(128)).is_ok());
         assert!(Kind::new(&"x".repeat(64)).is_ok());
         assert!(TaskId::new("A-Z.a_z:0-9").is_ok());
+        for character in (0..=255).map(char::from) {
+            let allowed = character.is_ascii_alphanumeric() || "._:-".contains(character);
+            assert_eq!(TaskId::new(&character.to_string()).is_ok(), allowed, "{character:?}");
+        }
         for bad in ["", " ", "a b", "ä", "a/b", "a#b", "a\n"] {
             assert!(PlayerId::new(bad).is_err(), "{bad:?}");
         }
