@@ -75,7 +75,8 @@ pub struct LocalTier {
 #[derive(Debug)]
 struct Entry {
     slot: Mutex<Slot>,
-    /// What the entry is accounted with, in bytes: its copy's footprint, rounded up.
+    /// What the entry is accounted with, in bytes: the footprint of the largest copy that it has held,
+    /// rounded up; never more than twice that of the one that it holds.
     bytes: u32,
 }
 
@@ -188,12 +189,14 @@ impl LocalTier {
         let kind = Kind::of(&held.cached);
         let new = Slot { version, kind, since: held.since, cached: Some(held.cached) };
         let counters = &self.counters.kinds[kind];
-        if let Some(entry) = self.entries.get(&player).filter(|entry| entry.bytes == bytes) {
+        // A queue that loses a task and gains one keeps its place, and what it was accounted with.
+        let fits = |entry: &Arc<Entry>| bytes <= entry.bytes && entry.bytes / 2 <= bytes;
+        if let Some(entry) = self.entries.get(&player).filter(fits) {
             let mut slot = entry.slot();
             if slot.version <= version {
                 if slot.kind != kind {
-                    self.counters.kinds[slot.kind].bytes.sub(u64::from(bytes));
-                    counters.bytes.add(u64::from(bytes));
+                    self.counters.kinds[slot.kind].bytes.sub(u64::from(entry.bytes));
+                    counters.bytes.add(u64::from(entry.bytes));
                 }
                 *slot = new;
                 counters.sets.add(1);
