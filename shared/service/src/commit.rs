@@ -165,19 +165,18 @@ impl Service {
             calls[call].push(&mut pending.applied);
         }
         let store = &self.store;
-        let mut outcomes: Vec<_> = stream::iter(calls.into_iter().enumerate())
-            .map(|(call, applied)| {
-                let store = Arc::clone(store);
-                async move {
-                    // Made when it is their turn: the bytes of all queues at once would be a great part
-                    // of what an invocation holds.
-                    let writes: Vec<QueueWrite> = applied.into_iter().filter_map(queue_write).collect();
-                    (call, timeout_at(deadline, store.commit(&writes)).await)
-                }
-            })
-            .buffer_unordered(self.settings.concurrency)
-            .collect()
-            .await;
+        let calls = calls.into_iter().enumerate().map(|(call, applied)| {
+            let store = Arc::clone(store);
+            async move {
+                // Made when it is their turn: the bytes of all queues at once would be a great part
+                // of what an invocation holds.
+                let writes: Vec<QueueWrite> = applied.into_iter().filter_map(queue_write).collect();
+                (call, timeout_at(deadline, store.commit(&writes)).await)
+            }
+        });
+        // Not mapped by the stream: its future would not be known to be `Send`.
+        let calls: Vec<_> = calls.collect();
+        let mut outcomes: Vec<_> = stream::iter(calls).buffer_unordered(self.settings.concurrency).collect().await;
         outcomes.sort_by_key(|(call, _)| *call);
         places
             .into_iter()

@@ -44,5 +44,6 @@ pub mod status;
 
 pub use answer::{Answer, Report};
 pub use clock::Clock;
+pub use player::MAX_PLAYER_ITEMS;
 pub use service::{Invocation, Parts, ProcessError, Service};
 pub use settings::ServiceSettings;

@@ -12,6 +12,11 @@ use crate::{
     status::{Failure, Status},
 };
 
+/// Most items of one player that an invocation takes. A queue remembers all commands of the batch that
+/// changed it last, 17 bytes each: with these, the largest queue and the largest outbox the row stays
+/// below the 400 KB that a row may have.
+pub const MAX_PLAYER_ITEMS: usize = 8_000;
+
 /// A player's work under way.
 pub(crate) struct Player {
     pub(crate) work: PlayerWork,
@@ -39,6 +44,18 @@ impl Player {
     /// Nothing is done yet.
     pub(crate) fn new(work: PlayerWork) -> Self {
         Self { work, done: 0, base: None, since: Timestamp::default(), everywhere: false, fresh: None, failed: false }
+    }
+
+    /// Leaves to the next delivery what is beyond [`MAX_PLAYER_ITEMS`], by whole messages: a message is
+    /// remembered whole or not at all.
+    pub(crate) fn bound(&mut self, decoded: &Decoded, statuses: &mut [Status]) {
+        let Some(first) = self.work.items.get(MAX_PLAYER_ITEMS).map(|item| decoded.items[*item].message) else {
+            return;
+        };
+        let taken = self.work.items.partition_point(|item| decoded.items[*item].message < first);
+        for item in self.work.items.drain(taken..) {
+            statuses[item] = Status::Failed(Failure::too_many_commands(MAX_PLAYER_ITEMS));
+        }
     }
 
     /// Its queue is loaded.

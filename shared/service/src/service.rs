@@ -138,6 +138,7 @@ impl Service {
         let mut decoded = decode(payload, &invocation.request_id, now);
         let mut statuses = vec![Status::Open; decoded.items.len()];
         let mut players: Vec<Player> = group(&decoded.items).into_iter().map(Player::new).collect();
+        players.iter_mut().for_each(|player| player.bound(&decoded, &mut statuses));
         let mut refused = self.refused_statuses(&mut decoded.refused);
         figures.steps.decode = started.elapsed();
 

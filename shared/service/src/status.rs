@@ -40,6 +40,14 @@ impl Failure {
         Self { code: "conflict", detail: Cow::Owned(format!("others changed the queue {tries} times in a row")) }
     }
 
+    /// More commands of one player than one invocation takes.
+    pub fn too_many_commands(max: usize) -> Self {
+        Self {
+            code: "too_many_commands",
+            detail: Cow::Owned(format!("one invocation takes at most {max} commands of one player; the rest follows")),
+        }
+    }
+
     /// A bug: applying the player's commands panicked.
     pub fn panic(message: &str) -> Self {
         Self {

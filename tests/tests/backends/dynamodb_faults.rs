@@ -200,3 +200,30 @@ async fn answers_that_are_lost_double_nothing() {
         assert!(back_ends.dynamodb.count("BatchExecuteStatement") > 0, "{operation}");
     }
 }
+
+#[tokio::test]
+async fn a_queue_is_full_before_its_row_is_too_large_for_the_table() {
+    let (back_ends, function, players) = back_ends().await;
+    let player = &players[..1];
+    apply(&function, &messages(player, 1, |_| json!({"type": "configureQueue", "maxTasks": 200}))).await;
+    // Tasks as large as they can be: 40 amounts under long names.
+    let amounts = |kind: char| -> serde_json::Map<String, serde_json::Value> {
+        (0..20).map(|at| (format!("{kind}{at:063}"), json!(1))).collect()
+    };
+    let mut full = 0;
+    for round in 0..60 {
+        let task = json!({
+            "taskId": format!("{round:0128}"), "kind": "k".repeat(64), "work": {"units": 10},
+            "costs": amounts('c'), "rewards": amounts('r'),
+        });
+        let answer =
+            send(&function, &messages(player, 2 + round, |_| json!({"type": "enqueueTasks", "tasks": [task]}))).await;
+        assert!(failures(&answer).is_empty(), "the table takes every row: {answer:#}");
+        if counts(&answer).rejected == 1 {
+            assert_eq!(answer["results"][0]["reason"], "queue_full", "{answer:#}");
+            full += 1;
+        }
+    }
+    let tasks = back_ends.queue(player[0].as_str()).await.tasks.len();
+    assert_eq!((tasks + full, tasks > 30), (60, true), "{tasks} tasks fit");
+}
