@@ -39,5 +39,5 @@ pub use kind::{Kind, PerKind, Ttls};
 pub use local::{Held, LocalSettings, LocalTier, Usage};
 pub use remote::{RemoteTier, TierState};
 pub use stamp::Stamp;
-pub use statistics::{CacheStatistics, LocalStatistics, RemoteStatistics};
+pub use statistics::{CacheStatistics, LocalStatistics, RemoteStatistics, ServerStatistics};
 pub use tiers::{Hit, Lookup, Tier, Tiers};

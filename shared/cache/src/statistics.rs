@@ -1,6 +1,7 @@
 //! What the tiers have done since the start of the process.
 //!
-//! Figures of a shared tier are this process's own: what it asked and was answered.
+//! Figures of a shared tier are this process's own: what it asked and was answered. What its servers say of
+//! themselves stands apart.
 
 use std::{
     sync::{
@@ -75,6 +76,9 @@ pub struct RemoteStatistics {
     pub openings: u64,
     /// Players whose last copy it has not got, because it did not answer; they are told to it next.
     pub owed: u64,
+    /// What its servers say of themselves; none while that is not known: they are asked with a put, once
+    /// a minute, and may refuse.
+    pub server: Option<ServerStatistics>,
 }
 
 impl Default for RemoteStatistics {
@@ -88,8 +92,26 @@ impl Default for RemoteStatistics {
             connections: 0,
             openings: 0,
             owed: 0,
+            server: None,
         }
     }
+}
+
+/// What the servers of a shared tier say of themselves: the sum over its nodes, and over all who use them.
+/// Each counts from its own start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerStatistics {
+    /// Nodes that have said so; those that were not asked yet are left out of the sums.
+    pub nodes: u64,
+    /// Keys dropped to stay within the bounds of memory.
+    pub evictions: u64,
+    /// Keys dropped because their time was over.
+    pub expirations: u64,
+    /// Bytes of memory used; 0 where a node does not say.
+    pub used_bytes: u64,
+    /// Bytes of memory that may be used; 0 where a node has no bound.
+    pub max_bytes: u64,
 }
 
 /// What a shared tier has done for one kind of data.

@@ -134,6 +134,7 @@ async fn statistics_are_told_by_tier_and_kind() {
     assert_eq!(json["local"]["kinds"]["progress"]["hits"], 0);
     assert!(json["local"]["lookups"]["p99Us"].is_u64());
     assert_eq!(json["redis"]["state"], "off");
+    assert!(json["redis"]["server"].is_null());
     assert!(json["redis"]["kinds"]["frequent"]["bytesRead"].is_u64());
 }
 

@@ -157,7 +157,7 @@ impl Shared {
         let mut attempt = Attempt { shared: self, commands: &all, owed, over: false };
         counters.calls.add(1);
 
-        let exchange = self.client.exchange(&all, self.settings.time_of(all.len())).await;
+        let exchange = self.client.exchange(&all, self.settings.time_of(all.len()), self.moment()).await;
 
         attempt.over = true;
         let owed = std::mem::take(&mut attempt.owed);

@@ -19,10 +19,12 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     command::{Command, Operation, load_scripts},
     connector::{ConnectError, Connector},
+    information::{Information, question},
     settings::RedisTierSettings,
     topology::{Address, Node, Topology},
     verdict::{Failure, Redirect, Reply, Verdict, judge},
 };
+use crate::{breaker::Moment, statistics::ServerStatistics};
 
 /// Most round trips of a call.
 const MAX_ROUND_TRIPS: usize = 3;
@@ -34,6 +36,7 @@ pub(super) struct Client {
     /// Held by whoever connects. How the last attempt failed, if it did.
     connecting: tokio::sync::Mutex<Option<ConnectError>>,
     attempts: AtomicU64,
+    information: Information,
 }
 
 /// What became of a call.
@@ -56,8 +59,17 @@ struct Pending {
 struct Batch<'a> {
     node: &'a Arc<Node>,
     pipeline: Pipeline,
-    /// Which command each answer belongs to; none: to one that prepares.
-    answers: Vec<Option<Pending>>,
+    /// What each answer belongs to.
+    answers: Vec<Sent>,
+}
+
+/// What was sent.
+enum Sent {
+    Command(Pending),
+    /// Something that a command needs before it.
+    Preparation,
+    /// The node was asked about itself.
+    Question,
 }
 
 impl Client {
@@ -67,12 +79,19 @@ impl Client {
             current: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
             attempts: AtomicU64::new(0),
+            information: Information::default(),
         }
     }
 
     /// Connections tried.
     pub(super) fn connections(&self) -> u64 {
         self.connector.tried.get()
+    }
+
+    /// What the nodes there are have said of themselves.
+    pub(super) fn server_statistics(&self) -> Option<ServerStatistics> {
+        let topology = self.current()?;
+        self.information.sum(topology.nodes().iter().map(|node| &node.address))
     }
 
     /// Connects, if need be.
@@ -145,7 +164,7 @@ impl Client {
     }
 
     /// Sends commands and waits for what becomes of them, for so long at most.
-    pub(super) async fn exchange(&self, commands: &[Command], time: Duration) -> Exchange {
+    pub(super) async fn exchange(&self, commands: &[Command], time: Duration, now: Moment) -> Exchange {
         let deadline = Instant::now() + time;
         let mut exchange = Exchange {
             replies: std::iter::repeat_with(|| Reply::None).take(commands.len()).collect(),
@@ -164,8 +183,14 @@ impl Client {
                     return exchange;
                 }
             };
-            let batches = batches(&topology, commands, std::mem::take(&mut pending), load, &mut exchange);
+            let mut batches = batches(&topology, commands, std::mem::take(&mut pending), load, &mut exchange);
             exchange.round_trips += u64::from(!batches.is_empty());
+            for batch in &mut batches {
+                if batch.puts(commands) && self.information.claim(&batch.node.address, now) {
+                    batch.pipeline.add_command(question());
+                    batch.answers.push(Sent::Question);
+                }
+            }
             let sent = batches.into_iter().map(|batch| async move {
                 let mut connection = batch.node.connection.clone();
                 let answers = connection.send_packed_commands(&batch.pipeline, 0, batch.pipeline.len());
@@ -177,7 +202,14 @@ impl Client {
                     Ok(Ok(values)) if values.len() == sent.len() => {
                         node.answered();
                         for (sent, value) in sent.into_iter().zip(values) {
-                            let Some(sent) = sent else { continue };
+                            let sent = match sent {
+                                Sent::Command(pending) => pending,
+                                Sent::Preparation => continue,
+                                Sent::Question => {
+                                    self.information.answered(&node.address, value);
+                                    continue;
+                                }
+                            };
                             match judge(value, node, topology.is_cluster()) {
                                 Verdict::Reply(reply) => exchange.replies[sent.at] = reply,
                                 Verdict::Redirected(redirect) => {
@@ -209,9 +241,12 @@ impl Client {
                     }
                     Ok(Err(error)) => {
                         node.discard();
+                        if sent.iter().any(|sent| matches!(sent, Sent::Question)) {
+                            self.information.unclaim(&node.address);
+                        }
                         if error.is_io_error() && !reconnected {
                             // A redirection leads to the same place through the new connections.
-                            pending.extend(sent.into_iter().flatten());
+                            pending.extend(sent.into_iter().filter_map(Sent::command));
                         } else {
                             exchange.failed(Failure::new(format!("{}: {error}", node.address)));
                         }
@@ -232,7 +267,7 @@ impl Client {
     }
 
     /// Whether every node takes writes.
-    pub(super) async fn probe(&self, settings: &RedisTierSettings) -> Result<(), Failure> {
+    pub(super) async fn probe(&self, settings: &RedisTierSettings, now: Moment) -> Result<(), Failure> {
         let topology = self.topology(&[], Instant::now() + settings.time_to_connect()).await?;
         let key_prefix = &settings.key_prefix;
         let commands: Vec<Command> = topology
@@ -240,7 +275,7 @@ impl Client {
             .into_iter()
             .map(|key| Command { key, operation: Operation::Probe })
             .collect();
-        match self.exchange(&commands, settings.response_timeout).await.failure {
+        match self.exchange(&commands, settings.response_timeout, now).await.failure {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
@@ -289,7 +324,7 @@ fn batches<'a>(
             batch.prepare(cmd("ASKING"));
         }
         batch.pipeline.add_command(command.cmd());
-        batch.answers.push(Some(pending));
+        batch.answers.push(Sent::Command(pending));
     }
     batches
 }
@@ -297,7 +332,22 @@ fn batches<'a>(
 impl Batch<'_> {
     fn prepare(&mut self, command: redis::Cmd) {
         self.pipeline.add_command(command);
-        self.answers.push(None);
+        self.answers.push(Sent::Preparation);
+    }
+
+    /// Whether copies are put.
+    fn puts(&self, commands: &[Command]) -> bool {
+        let is_put = |at: usize| matches!(commands[at].operation, Operation::Put { .. });
+        self.answers.iter().any(|sent| matches!(sent, Sent::Command(pending) if is_put(pending.at)))
+    }
+}
+
+impl Sent {
+    fn command(self) -> Option<Pending> {
+        match self {
+            Self::Command(pending) => Some(pending),
+            Self::Preparation | Self::Question => None,
+        }
     }
 }
 

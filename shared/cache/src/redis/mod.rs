@@ -11,6 +11,7 @@
 //! | `verdict` | what an answer means |
 //! | `calls` | get, put and forget |
 //! | `owed` | whose last copy Redis has not got |
+//! | `information` | what the nodes say of themselves: evictions, memory |
 //!
 //! # What is promised
 //! - **One round trip** for any number of players. In a cluster it is one pipeline a node, all at the same
@@ -25,7 +26,8 @@
 //!
 //! # Commands that the user needs
 //! `GET`, `SET`, `GETRANGE`, `DEL`, `EVALSHA`, `SCRIPT|LOAD`, and in a cluster `CLUSTER|SLOTS` and `ASKING`,
-//! on keys that begin with the prefix.
+//! on keys that begin with the prefix. With `INFO` the statistics tell of evictions and memory; without it
+//! they do not, and everything else is the same.
 //!
 //! # Why not the library's own managers
 //! The connections are redis-rs's multiplexed ones; when a new one is made is decided here.
@@ -38,6 +40,7 @@ mod calls;
 mod client;
 mod command;
 mod connector;
+mod information;
 mod owed;
 pub mod settings;
 mod topology;
@@ -155,6 +158,7 @@ impl RedisTier {
             connections: shared.client.connections(),
             openings: shared.openings.get(),
             owed: shared.owed.len() as u64,
+            server: shared.client.server_statistics(),
         }
     }
 }
@@ -241,7 +245,7 @@ impl Probe {
         let settings = &self.shared.settings;
         // New connections, to where the name leads now.
         self.shared.client.discard();
-        let result = self.shared.client.probe(settings).await;
+        let result = self.shared.client.probe(settings, self.shared.moment()).await;
         self.over = true;
         self.shared.breaker().probed(result.is_ok(), self.shared.moment());
         match result {

@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use redis::{Value, aio::MultiplexedConnection, cluster_routing::Slot};
 
 /// Where a node listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Address {
     pub(super) host: String,
     pub(super) port: u16,

@@ -1,32 +1,13 @@
 //! A cluster: keys over all slots, one pipeline a node, keys that move, nodes that are lost.
 
-use millrace_cache::{
-    RemoteTier, TierState,
-    redis::{RedisMode, RedisTierSettings},
-};
+use millrace_cache::{RemoteTier, TierState};
 use millrace_domain::Timestamp;
 use millrace_servers::{Redis, RedisCluster};
 
 use crate::support::*;
 
-fn in_cluster(url: String) -> RedisTierSettings {
-    RedisTierSettings { mode: RedisMode::Cluster, ..settings(url) }
-}
-
 async fn id_of(node: &Redis) -> String {
     node.cli(&["CLUSTER", "MYID"]).await
-}
-
-/// A player whose key belongs to this node, and its slot.
-async fn player_of(cluster: &RedisCluster, node: usize) -> (String, String) {
-    for n in 0..1_000 {
-        let name = format!("of-{node}-{n}");
-        if cluster.node_of(&key(&name)).await.port() == cluster.nodes()[node].port() {
-            let slot: u16 = cluster.nodes()[0].cli(&["CLUSTER", "KEYSLOT", &key(&name)]).await;
-            return (name, slot.to_string());
-        }
-    }
-    panic!("no key of a thousand belongs to node {node}");
 }
 
 #[tokio::test]

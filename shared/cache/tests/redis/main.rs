@@ -2,6 +2,8 @@
 
 mod access;
 mod cluster;
+mod information;
+mod not_serving;
 mod outages;
 mod round_trips;
 mod support;

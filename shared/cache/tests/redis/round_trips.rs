@@ -8,13 +8,6 @@ use millrace_servers::{Redis, TcpProxy};
 
 use crate::support::*;
 
-/// How often a server has run a command.
-async fn calls(redis: &Redis, command: &str) -> u64 {
-    let info: String = redis.cli(&["INFO", "commandstats"]).await;
-    let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
-    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
-}
-
 #[tokio::test]
 async fn one_get_and_one_put_are_one_round_trip_each_for_any_number_of_players() {
     let redis = Redis::start().await;

@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use millrace_cache::{
     BreakerSettings, RemoteTier, TierState,
-    redis::{RedisTier, RedisTierSettings},
+    redis::{RedisMode, RedisTier, RedisTierSettings},
 };
 use millrace_domain::{PlayerId, Queue, Task, TaskSpec, Timestamp, codec::Cached, task::State};
+use millrace_servers::{Redis, RedisCluster};
 
 /// A player's id.
 pub fn player(name: &str) -> PlayerId {
@@ -72,6 +73,11 @@ pub fn patient(url: impl Into<String>) -> RedisTierSettings {
     }
 }
 
+/// The same for a cluster.
+pub fn in_cluster(url: impl Into<String>) -> RedisTierSettings {
+    RedisTierSettings { mode: RedisMode::Cluster, ..settings(url) }
+}
+
 /// A tier with these settings.
 pub async fn connect(settings: RedisTierSettings) -> RedisTier {
     RedisTier::connect(settings, None).await.unwrap()
@@ -114,4 +120,48 @@ pub async fn fail_until_down(tier: &RedisTier) {
         assert_eq!((found.iter().flatten().count(), errors), (0, 1));
     }
     assert_eq!(tier.state(), TierState::Down);
+}
+
+/// How often a server has run a command. To ask is to run `INFO`.
+pub async fn calls(redis: &Redis, command: &str) -> u64 {
+    count(redis, command, "calls").await
+}
+
+/// How often a server has refused to run a command.
+pub async fn refusals(redis: &Redis, command: &str) -> u64 {
+    count(redis, command, "rejected_calls").await
+}
+
+async fn count(redis: &Redis, command: &str, what: &str) -> u64 {
+    let info: String = redis.cli(&["INFO", "commandstats"]).await;
+    let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:")));
+    let count = line.and_then(|line| line.split(',').find_map(|part| part.strip_prefix(&format!("{what}="))));
+    count.map_or(0, |count| count.parse().unwrap())
+}
+
+/// A player whose key belongs to this node, and its slot.
+pub async fn player_of(cluster: &RedisCluster, node: usize) -> (String, String) {
+    for n in 0..1_000 {
+        let name = format!("of-{node}-{n}");
+        if cluster.node_of(&key(&name)).await.port() == cluster.nodes()[node].port() {
+            let slot: u16 = cluster.nodes()[0].cli(&["CLUSTER", "KEYSLOT", &key(&name)]).await;
+            return (name, slot.to_string());
+        }
+    }
+    panic!("no key of a thousand belongs to node {node}");
+}
+
+/// Waits until a server answers a read with this error.
+pub async fn until_error(redis: &Redis, code: &str) {
+    let mut last = String::new();
+    for _ in 0..2_000 {
+        if let Err(error) = redis.try_cli::<Option<Vec<u8>>>(&["GET", &key("any")]).await {
+            if error.code() == Some(code) {
+                return;
+            }
+            last = error.to_string();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("in vain waited for 20 s until a read is answered with {code}; last it was {last:?}");
 }
