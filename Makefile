@@ -20,7 +20,7 @@ help:
 	@echo 'make test    lint, then all tests, on real servers that make servers installs'
 	@echo 'make servers install what the tests talk to into .tools/: Redis (where there is none), MiniStack, DynamoDB Local'
 	@echo 'make lint    formatting, clippy and documentation, warnings refused'
-	@echo 'make bench   the benchmarks of the pipeline'
+	@echo 'make bench   the benchmarks of the pipeline, then process-tasks as it is shipped beside a floor, on real servers'
 	@echo 'make clean   remove everything that was built, installed or stored here'
 
 run: $(CARGO_LAMBDA)
@@ -42,9 +42,16 @@ lint:
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps --quiet
 
-bench:
+# The functions are built as they are shipped; the second build only lays the binary beside the zip.
+SHIPPED := target/shipped
+bench: $(CARGO_LAMBDA) servers
 	@scripts/require cargo cc
 	cargo bench $(LOCKED) -p millrace-service --bench pipeline
+	for format in zip binary; do \
+		$(CARGO_LAMBDA) lambda build $(LOCKED) --release --compiler cargo --output-format $$format \
+			--lambda-dir $(SHIPPED) --package process-tasks --package floor || exit; \
+	done
+	cargo run $(LOCKED) --package millrace-bench -- $(SHIPPED)
 
 clean:
 	@scripts/require cargo

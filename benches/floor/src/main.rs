@@ -1,0 +1,49 @@
+//! A function of the same clients as `process-tasks` and with no logic: what it takes is what the
+//! runtime, the clients and the network take. The benchmarks compare the real function with it.
+//!
+//! An event `{"keys": [...]}` is one pipelined read of those keys; the answer tells how long it took.
+
+use std::time::Instant;
+
+use aws_config::BehaviorVersion;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use redis::aio::MultiplexedConnection;
+use serde::{Deserialize, Serialize};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Deserialize)]
+struct Read {
+    keys: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    read_ms: f64,
+    found: usize,
+}
+
+async fn read(mut redis: MultiplexedConnection, event: LambdaEvent<Read>) -> Result<Answer, Error> {
+    let started = Instant::now();
+    let mut pipeline = redis::pipe();
+    for key in &event.payload.keys {
+        pipeline.get(key);
+    }
+    let values: Vec<Option<Vec<u8>>> = pipeline.query_async(&mut redis).await?;
+    let read_ms = started.elapsed().as_secs_f64() * 1000.0;
+    Ok(Answer { read_ms, found: values.iter().flatten().count() })
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let config = aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&config);
+    let redis = redis::Client::open(std::env::var("MILLRACE_REDIS_URL")?)?;
+    let redis = redis.get_multiplexed_async_connection().await?;
+    // Both are connected before the first event, as in the real function.
+    let table = format!("{}queues", std::env::var("MILLRACE_TABLE_PREFIX")?);
+    dynamodb.describe_table().table_name(table).send().await?;
+    lambda_runtime::run(service_fn(|event| read(redis.clone(), event))).await
+}

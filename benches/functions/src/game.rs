@@ -1,0 +1,111 @@
+//! The commands that players send: three of ten enqueue a task, five report progress (one of five
+//! completes its task), two cancel one, so that queues stay at about ten tasks.
+
+use std::collections::VecDeque;
+
+use millrace_domain::Timestamp;
+use millrace_tests::sqs::Message;
+use serde_json::{Value, json};
+
+/// Tasks that a queue begins with.
+pub const TASKS: usize = 10;
+/// Commands of each player before the game proper.
+const SETUP: usize = 3;
+/// How much work a task is.
+const UNITS: u64 = 1_000;
+
+/// Players, and which tasks each of them has.
+pub struct Game {
+    name: &'static str,
+    players: Vec<Player>,
+    messages: u64,
+}
+
+#[derive(Clone, Default)]
+struct Player {
+    commands: usize,
+    /// Its reported tasks, the active one first.
+    tasks: VecDeque<usize>,
+    units_done: u64,
+    made: usize,
+}
+
+impl Game {
+    /// Players that have not sent anything yet. Two games have two names.
+    pub fn new(name: &'static str, players: usize) -> Self {
+        Self { name, players: vec![Player::default(); players], messages: 0 }
+    }
+
+    /// The ids of the players.
+    pub fn players(&self) -> impl Iterator<Item = String> {
+        (0..self.players.len()).map(|at| id(self.name, at))
+    }
+
+    /// The next command of every player.
+    pub fn batch(&mut self, now: Timestamp) -> Vec<Message> {
+        let name = self.name;
+        let messages = self.players.iter_mut().enumerate().map(|(at, player)| {
+            self.messages += 1;
+            let mut command = player.command(at);
+            let id = id(name, at);
+            command["playerId"] = id.as_str().into();
+            Message::new(self.messages, command).group(&id).sent_at(now)
+        });
+        messages.collect()
+    }
+}
+
+fn id(name: &str, at: usize) -> String {
+    format!("{name}-{at:06}")
+}
+
+impl Player {
+    fn command(&mut self, at: usize) -> Value {
+        let turn = self.commands;
+        self.commands += 1;
+        match turn {
+            0 => return json!({"type": "grantResources", "resources": {"gold": 1_000_000_000, "wood": 80}}),
+            // One slot for the timed task, one for what is reported.
+            1 => return json!({"type": "configureQueue", "slots": 2}),
+            2 => {
+                let timed = task(0, &json!({"durationMs": 86_400_000}));
+                let mut tasks = vec![timed];
+                tasks.extend((1..TASKS).map(|n| task(n, &json!({"units": UNITS}))));
+                self.tasks = (1..TASKS).collect();
+                self.made = TASKS;
+                return json!({"type": "enqueueTasks", "tasks": tasks});
+            }
+            _ => {}
+        }
+        // Players are at different points of the same ten commands.
+        match (turn - SETUP + at) % 10 {
+            0 | 3 | 6 => {
+                self.made += 1;
+                self.tasks.push_back(self.made);
+                json!({"type": "enqueueTasks", "tasks": [task(self.made, &json!({"units": UNITS}))]})
+            }
+            5 | 8 => {
+                let last = self.tasks.pop_back().expect("as many are queued as end");
+                json!({"type": "cancelTask", "taskId": task_id(last)})
+            }
+            9 => {
+                self.units_done = 0;
+                let first = self.tasks.pop_front().expect("as many are queued as end");
+                json!({"type": "reportProgress", "taskId": task_id(first), "unitsDone": UNITS})
+            }
+            _ => {
+                self.units_done += 20;
+                let first = *self.tasks.front().expect("as many are queued as end");
+                json!({"type": "reportProgress", "taskId": task_id(first), "unitsDone": self.units_done})
+            }
+        }
+    }
+}
+
+fn task_id(n: usize) -> String {
+    format!("t-{n}")
+}
+
+fn task(n: usize, work: &Value) -> Value {
+    json!({"taskId": task_id(n), "kind": "harvest.wood", "work": work, "costs": {"gold": 5}, "rewards": {"wood": 10}})
+}

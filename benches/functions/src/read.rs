@@ -1,0 +1,60 @@
+//! Warm read: the queues of a batch of 10 players, all of them from Redis.
+
+use millrace_tests::load;
+use serde_json::json;
+
+use crate::{
+    game::Game,
+    memory::now,
+    subject::{FLOOR, FUNCTION, Servers, Stage, number, started},
+    table::{Quartiles, Table, Target},
+};
+
+/// Players of a batch, a command each.
+const PLAYERS: usize = 10;
+/// Batches before it is measured: connections are warm, and queues remember as many commands as they ever do.
+const WARM_UP: usize = 80;
+/// Batches that are measured.
+const BATCHES: usize = 1_000;
+/// How many times as long as the floor it may take.
+const LIMIT: f64 = 1.3;
+
+/// Has the function process a batch and the floor read the same keys, in turns. The local cache is off.
+pub async fn measure(stage: &Stage) -> Table {
+    let servers = Servers::start().await;
+    let function = started(&stage.function(&servers).env("MILLRACE_LOCAL_CACHE", "off")).await;
+    let floor = started(&stage.floor(&servers)).await;
+    let mut game = Game::new("read", PLAYERS);
+    let event = json!({ "keys": servers.keys(game.players()) });
+    let mut taken = [Vec::new(), Vec::new()];
+    for batch in 0..WARM_UP + BATCHES {
+        // First what Redis holds now, which is what the function is about to read.
+        let read = floor.invoke(&event).await.unwrap_or_else(|error| panic!("{error}"));
+        let answers = load::send(&function, &game.batch(now())).await;
+        if batch < WARM_UP {
+            continue;
+        }
+        assert_eq!(number(&read, "/found"), PLAYERS as f64, "the floor reads every queue");
+        let [answer] = &answers[..] else { panic!("a batch was handed back: {:#}", answers[0]) };
+        assert_eq!(number(answer, "/report/commands/applied"), PLAYERS as f64, "every command is applied once");
+        assert_eq!(number(answer, "/report/cache/redis/hits"), PLAYERS as f64, "every queue comes from Redis");
+        taken[0].push(number(&read, "/readMs") * 1_000.0);
+        taken[1].push(number(answer, "/report/stepsMs/load") * 1_000.0);
+    }
+    let [floor, function] = taken.map(|taken| Quartiles::of(&taken));
+    let times = function.median / floor.median;
+    let heading = format!("Warm read of {PLAYERS} queues from Redis, {BATCHES} of each");
+    let mut table = Table::new(&heading, &["time", FLOOR, FUNCTION, "times"]);
+    table.aimed(
+        "median",
+        &[us(floor.median), us(function.median), format!("{times:.2}")],
+        Target::at_most("at most 1.3 times the floor", times, LIMIT),
+    );
+    table.row("lower quartile", &[us(floor.lower), us(function.lower), String::new()]);
+    table.row("upper quartile", &[us(floor.upper), us(function.upper), String::new()]);
+    table
+}
+
+fn us(value: f64) -> String {
+    format!("{value:.0} µs")
+}
