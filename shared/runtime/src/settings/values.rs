@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, str::FromStr as _, time::Duration};
 use http::Uri;
 use millrace_cache::redis::RedisMode;
 use millrace_store::dynamodb::CommitMode;
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// Longest table prefix: a DynamoDB table name has at most 255 characters.
 const MAX_PREFIX_LENGTH: usize = 200;
@@ -126,16 +126,17 @@ impl LogSettings {
         let parts: Vec<&str> = value.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
         // The library takes a bare word for a target, so that a misspelt level would turn off all logs.
         let is_level = |part: &str| LevelFilter::from_str(part).is_ok();
-        let clear = parts.iter().all(|part| part.contains(['=', '[']) || is_level(part));
+        let clear = parts.iter().all(|part| part.contains('=') || is_level(part));
         let directives = parts.join(",");
-        let allowed = !parts.is_empty() && clear && EnvFilter::builder().parse(&directives).is_ok();
+        let allowed = !parts.is_empty() && clear && Targets::from_str(&directives).is_ok();
         allowed.then_some(Self { directives })
     }
 
     /// The filter for a subscriber. The span of an invocation is always on: every event carries its
     /// request id, whatever the level.
-    pub(crate) fn filter(&self) -> EnvFilter {
-        EnvFilter::builder().parse_lossy(format!("{SPAN_TARGET}=error,{}", self.directives))
+    pub(crate) fn filter(&self) -> Targets {
+        // What was parsed once is parsed again.
+        Targets::from_str(&self.directives).unwrap_or_default().with_target(SPAN_TARGET, LevelFilter::ERROR)
     }
 }
 
