@@ -12,10 +12,10 @@ use millrace_store::{CommitError, QueueWrite};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    answer::Figures,
     apply::{Applied, Input, guarded},
     decode::Item,
     load::{Base, Wanted},
+    report::Figures,
     service::Service,
     status::Failure,
 };

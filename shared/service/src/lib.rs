@@ -12,7 +12,8 @@
 //! | [`commit`] | one conditional write a changed player; conflicts are loaded and applied again |
 //! | [`record`] | what was decided, through the write batcher |
 //! | [`refresh`] | the caches, once the records are written |
-//! | [`answer`] | batch item failures, results and the report |
+//! | [`answer`] | batch item failures and results |
+//! | [`report`] | what an invocation took, counted by the steps on their way |
 //! | [`service`] | [`Service`]: the steps put together, bounded by the invocation's deadline |
 //! | [`fifo`] | in a FIFO batch, everything behind a failed message of its group fails too |
 //! | [`status`] | what became of a command, and why one failed |
@@ -38,12 +39,14 @@ mod log;
 mod player;
 pub mod record;
 pub mod refresh;
+pub mod report;
 pub mod service;
 pub mod settings;
 pub mod status;
 
-pub use answer::{Answer, Report};
+pub use answer::Answer;
 pub use clock::Clock;
 pub use player::MAX_PLAYER_ITEMS;
+pub use report::Report;
 pub use service::{Invocation, Parts, ProcessError, Service};
 pub use settings::ServiceSettings;

@@ -15,7 +15,7 @@ use millrace_domain::{
 use millrace_store::{Loaded, Row, StoreError, StoredQueue};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{answer::Figures, service::Service, status::Failure};
+use crate::{report::Figures, service::Service, status::Failure};
 
 /// What a player's commands are applied to.
 #[derive(Debug, Clone)]

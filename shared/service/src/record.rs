@@ -4,7 +4,7 @@ use millrace_domain::{Change, Record, record::RejectionRecord};
 use millrace_store::Row;
 use tokio::time::Instant;
 
-use crate::{answer::Figures, apply::Applied, service::Service, status::Failure};
+use crate::{apply::Applied, report::Figures, service::Service, status::Failure};
 
 /// Where a row came from, and so what has to be delivered again if it is not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use millrace_cache::Held;
 use millrace_domain::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
-use crate::{answer::Figures, service::Service};
+use crate::{report::Figures, service::Service};
 
 impl Service {
     /// Puts all copies in one round trip.

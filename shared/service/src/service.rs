@@ -8,17 +8,17 @@ use millrace_store::{Batcher, MAX_ROW_BYTES, Store};
 use tokio::time::Instant;
 
 use crate::{
-    answer::{self, Answer, BatchItemFailure, Figures, LoadReport, MemoryReport, Report},
+    answer::Answer,
     apply::{Applied, ApplyFn, Input, apply, guarded},
     clock::Clock,
     commit::Pending,
     decode::{Decoded, Refused, Source, decode},
-    fifo::fail_rest_of_groups,
     group::group,
     load::Wanted,
     log::log,
     player::{Fresh, Player, hold_back},
     record::Origin,
+    report::Figures,
     settings::ServiceSettings,
     status::{Failure, Status},
 };
@@ -58,7 +58,7 @@ pub struct Service {
     pub(crate) settings: ServiceSettings,
     pub(crate) apply: ApplyFn,
     clock: Arc<dyn Clock>,
-    resident_bytes: fn() -> Option<u64>,
+    pub(crate) resident_bytes: fn() -> Option<u64>,
     random: Mutex<fastrand::Rng>,
 }
 
@@ -348,63 +348,6 @@ impl Service {
             .filter(|(at, _)| matches!(refused[*at], Status::Rejected(_)))
             .map(|(at, refused)| (at, refused.record.clone()))
             .collect()
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one step of `process`, on its variables")]
-    fn answer(
-        &self,
-        decoded: &Decoded,
-        statuses: &[Status],
-        refused: &[Status],
-        players: usize,
-        invocation: &Invocation,
-        started: std::time::Instant,
-        figures: &Figures,
-    ) -> Answer {
-        let mut failed = vec![false; decoded.messages.len()];
-        let items = decoded.items.iter().map(|item| item.message).zip(statuses);
-        let malformed = decoded.refused.iter().map(|refused| refused.message).zip(refused);
-        for (message, status) in items.chain(malformed) {
-            failed[message] |= matches!(status, Status::Failed(_) | Status::Open);
-        }
-        fail_rest_of_groups(&decoded.messages, &mut failed);
-        let batch_item_failures = decoded
-            .messages
-            .iter()
-            .zip(&failed)
-            .filter(|(_, failed)| **failed && decoded.source == Source::Sqs)
-            .map(|(message, _)| BatchItemFailure { item_identifier: message.id.clone() })
-            .collect();
-
-        let resident_bytes = (self.resident_bytes)();
-        if resident_bytes.is_some_and(|bytes| bytes > self.settings.memory_threshold) {
-            let dropped = self.cache.shrink();
-            tracing::warn!(resident_bytes, dropped, "memory is above its threshold: the local cache was halved");
-        }
-        let usage = self.cache.usage();
-        Answer {
-            batch_item_failures,
-            results: answer::results(decoded, statuses, refused),
-            report: Report {
-                request_id: invocation.request_id.clone(),
-                cold_start: invocation.cold_start,
-                processing_time_ms: answer::thousandths(started.elapsed().as_secs_f64() * 1000.0),
-                commands: answer::count(decoded, statuses, refused),
-                players: players as u64,
-                cache: figures.cache_report(self.cache.remote_state()),
-                loads: LoadReport { calls: figures.loads },
-                commits: figures.commit_report(),
-                writes: figures.write_report(),
-                connections: self.store.connections().map(Into::into),
-                steps_ms: figures.step_report(),
-                memory: MemoryReport {
-                    resident_bytes,
-                    local_cache_entries: usage.entries,
-                    local_cache_bytes: usage.bytes,
-                },
-                statistics: self.cache.statistics(),
-            },
-        }
     }
 
     /// EventBridge invokes asynchronously: only a failed invocation is tried again.
