@@ -12,7 +12,11 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{queue::Queue, record::Record, wire::Writer};
+use crate::{
+    queue::Queue,
+    record::Record,
+    wire::{Reader, Writer},
+};
 
 /// The format that this build writes, and the newest that it reads.
 pub const FORMAT_VERSION: u8 = 1;
@@ -125,10 +129,11 @@ pub fn decode<T: Coded>(bytes: &[u8]) -> Result<T, CodecError> {
     if found != wanted {
         return Err(CodecError::Checksum { found, wanted });
     }
-    match postcard::take_from_bytes(&bytes[HEADER..]) {
-        Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => Err(CodecError::Body(format!("{} bytes too many", rest.len()))),
-        Err(error) => Err(CodecError::Body(error.to_string())),
+    let mut reader = Reader::new(&bytes[HEADER..]);
+    match (T::deserialize(&mut reader), reader.rest()) {
+        (Ok(value), []) => Ok(value),
+        (Ok(_), rest) => Err(CodecError::Body(format!("{} bytes too many", rest.len()))),
+        (Err(error), _) => Err(CodecError::Body(error.to_string())),
     }
 }
 
