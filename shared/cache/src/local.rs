@@ -10,7 +10,7 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use millrace_domain::{PlayerId, Queue, Task, Timestamp, codec::Cached, memory::Remembered, task::Finished};
+use millrace_domain::{PlayerId, Queue, Task, Timestamp, codec::Cached, memory::Remembered};
 use moka::{notification::RemovalCause, ops::compute::Op, sync::Cache};
 
 use crate::{
@@ -76,16 +76,17 @@ pub struct LocalTier {
 struct Entry {
     slot: Mutex<Slot>,
     /// What the entry is accounted with, in bytes: the footprint of the largest copy that it has held,
-    /// rounded up; never more than twice that of the one that it holds.
+    /// rounded up; never more than twice that of the one that it held last.
     bytes: u32,
 }
 
 #[derive(Debug)]
 struct Slot {
-    version: u64,
+    /// How new the copy is that was held last.
+    stamp: Stamp,
     kind: Kind,
     since: Timestamp,
-    /// None while somebody has taken the copy.
+    /// None while somebody has taken the copy, or once it was found too old.
     cached: Option<Arc<Cached>>,
 }
 
@@ -154,7 +155,11 @@ impl LocalTier {
             let mut slot = entry.slot();
             // A copy from the future is one whose clock went back since: as old as can be.
             let fresh = slot.since <= now && now.millis_since(slot.since) <= self.settings.freshness_ms;
-            let cached = if fresh { copy(&mut slot) } else { None };
+            if !fresh {
+                // A newer one is about to be read: its memory can be that of the old one.
+                slot.cached = None;
+            }
+            let cached = copy(&mut slot);
             cached.map(|cached| (Held { cached, since: slot.since }, slot.kind))
         });
         match held {
@@ -171,13 +176,7 @@ impl LocalTier {
 
     /// Whether a newer copy than `found` has been seen here, even if it is not fresh any more.
     pub fn knows_newer(&self, found: &Cached) -> bool {
-        self.entries.get(&found.queue.player_id).is_some_and(|entry| {
-            let slot = entry.slot();
-            match &slot.cached {
-                Some(held) => Stamp::of(held) > Stamp::of(found),
-                None => slot.version > found.queue.version,
-            }
-        })
+        self.entries.get(&found.queue.player_id).is_some_and(|entry| entry.slot().stamp > Stamp::of(found))
     }
 
     /// Puts a copy, unless a newer version is held. A copy of the same version replaces: between
@@ -187,13 +186,13 @@ impl LocalTier {
         let queue = &held.cached.queue;
         let (player, version) = (queue.player_id.clone(), queue.version);
         let kind = Kind::of(&held.cached);
-        let new = Slot { version, kind, since: held.since, cached: Some(held.cached) };
+        let new = Slot { stamp: Stamp::of(&held.cached), kind, since: held.since, cached: Some(held.cached) };
         let counters = &self.counters.kinds[kind];
         // A queue that loses a task and gains one keeps its place, and what it was accounted with.
         let fits = |entry: &Arc<Entry>| bytes <= entry.bytes && entry.bytes / 2 <= bytes;
         if let Some(entry) = self.entries.get(&player).filter(fits) {
             let mut slot = entry.slot();
-            if slot.version <= version {
+            if slot.stamp.version() <= version {
                 if slot.kind != kind {
                     self.counters.kinds[slot.kind].bytes.sub(u64::from(entry.bytes));
                     counters.bytes.add(u64::from(entry.bytes));
@@ -205,7 +204,7 @@ impl LocalTier {
         }
         // Compared and put under the key's lock: of two that race, the newer version stays.
         self.entries.entry(player).and_compute_with(|held| match held {
-            Some(held) if held.value().slot().version > version => Op::Nop,
+            Some(held) if held.value().slot().stamp.version() > version => Op::Nop,
             _ => {
                 counters.sets.add(1);
                 counters.bytes.add(u64::from(bytes));
@@ -292,10 +291,10 @@ fn footprint(cached: &Cached) -> usize {
         queue.tasks.iter().map(|task| task.waiting_for.len() + task.costs.len() + task.rewards.len()).sum();
     let bytes = BOOKKEEPING
         + size_of::<Queue>()
-        + queue.tasks.len() * size_of::<Task>()
+        + queue.tasks.capacity() * size_of::<Task>()
         + (lists + queue.balances.len() + queue.totals.rewards.len()) * ENTRY
-        + queue.recent.len() * size_of::<Finished>()
-        + queue.memory.len() * size_of::<Remembered>();
+        + queue.recent.capacity()
+        + queue.memory.capacity() * size_of::<Remembered>();
     bytes.next_multiple_of(STEP)
 }
 
@@ -323,6 +322,20 @@ mod tests {
         assert!(tier.get(&player, at(4_999)).is_none(), "the clock went back");
         let usage = tier.usage();
         assert_eq!((usage.hits, usage.misses, usage.sets), (1, 2, 1));
+    }
+
+    #[test]
+    fn a_copy_that_is_too_old_is_dropped_when_it_is_asked_for_and_its_version_is_known_still() {
+        let tier = LocalTier::new(LocalSettings::default());
+        let old = held("p", 7, at(0));
+        let copy = Arc::clone(&old.cached);
+        tier.put(old);
+        assert_eq!(Arc::strong_count(&copy), 2);
+        assert!(tier.get(&copy.queue.player_id, at(1_001)).is_none());
+        assert_eq!(Arc::strong_count(&copy), 1);
+        assert!(tier.knows_newer(&held("p", 6, at(0)).cached) && !tier.knows_newer(&copy));
+        tier.put(held("p", 6, at(1_001)));
+        assert!(tier.get(&copy.queue.player_id, at(1_001)).is_none(), "an older one does not take its place");
     }
 
     #[test]

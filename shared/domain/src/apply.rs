@@ -138,6 +138,8 @@ impl Queue {
             ));
         }
         let before = self.tasks.len();
+        // Many queues are held in memory for long: a list grows by what it needs, not to twice its size.
+        self.tasks.reserve_exact(queued.len());
         self.tasks.append(&mut queued);
         if self.weight() > MAX_QUEUE_BYTES {
             self.tasks.truncate(before);

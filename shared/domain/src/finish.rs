@@ -8,7 +8,7 @@ use crate::{
     queue::Queue,
     record::HistoryRecord,
     resources::Resources,
-    task::{Outcome, State, Task},
+    task::{Finished, Outcome, State, Task},
     time::Timestamp,
 };
 
@@ -99,7 +99,7 @@ impl Queue {
     }
 
     fn record_end(&mut self, task: Task, end: End, now: Timestamp, events: &mut Vec<Event>) {
-        self.remember_finished(task.id.clone(), end.outcome, now);
+        self.recent.push(&Finished { task_id: task.id.clone(), outcome: end.outcome, finished_at: now });
         let time_spent_ms = match self.paused_at {
             // Time stands still for the work while the queue is paused.
             Some(paused_at) => task.active_ms(paused_at),

@@ -16,9 +16,10 @@
 //! | [`record`] | rows that record what was decided: history, stats, rejections, progress |
 //! | [`rejection`] | why a command was refused |
 //! | [`memory`] | what a queue remembers of the commands it has seen |
+//! | [`recent`] | the finished tasks that it remembers |
 //! | [`rollout`] | feature switches, rolled out by player |
 //! | [`codec`] | compact, versioned bytes of a queue, checked for damage |
-//! | `wire` | writes postcard's wire format, in which these bytes are |
+//! | `wire` | writes and reads postcard's wire format, in which these bytes are |
 //! | [`view`] | a queue as of now, the way readers see it |
 //!
 //! Time, and everything else from outside, comes in as a value. The same bytes in give the same
@@ -35,6 +36,7 @@ pub mod ids;
 pub mod memory;
 pub mod parse;
 pub mod queue;
+pub mod recent;
 pub mod record;
 pub mod rejection;
 pub mod resources;

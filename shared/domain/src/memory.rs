@@ -15,6 +15,9 @@ use crate::{
 /// How many command ids a queue remembers at least.
 pub const REMEMBERED_COMMANDS: usize = 64;
 
+/// For how many more commands room is made at a time.
+const SLACK: usize = 16;
+
 /// The hash that stands for a command id.
 pub type CommandHash = [u8; 16];
 
@@ -67,6 +70,10 @@ impl Memory {
     pub fn remember(&mut self, delivery: &Delivery, reason: Option<Reason>) {
         let mut command = [reason.map_or(0, Reason::code); size_of::<Remembered>()];
         command[..size_of::<CommandHash>()].copy_from_slice(&hash(&delivery.command_id));
+        if self.commands.len() == self.commands.capacity() {
+            // Most queues remember as many as they have to, and are held in memory for long.
+            self.commands.reserve_exact((self.commands.len() / 4).max(SLACK));
+        }
         self.commands.push(command);
         if delivery.position > self.position {
             self.position = delivery.position;
@@ -93,15 +100,24 @@ impl Memory {
         let mut keep: SmallVec<[CommandHash; 4]> = batch.map(hash).collect();
         keep.sort_unstable();
         let is_kept = |known: &Remembered| keep.binary_search(remembered(known).0).is_ok();
-        if !self.commands[..excess].iter().any(is_kept) {
+        if self.commands[..excess].iter().any(is_kept) {
+            self.commands.retain(|known| {
+                let forget = excess > 0 && !is_kept(known);
+                excess -= usize::from(forget);
+                !forget
+            });
+        } else {
             self.commands.drain(..excess);
-            return;
         }
-        self.commands.retain(|known| {
-            let forget = excess > 0 && !is_kept(known);
-            excess -= usize::from(forget);
-            !forget
-        });
+        if self.commands.capacity() > 2 * (self.commands.len() + SLACK) {
+            // What one large batch has taken.
+            self.commands.shrink_to(self.commands.len() + SLACK);
+        }
+    }
+
+    /// How many commands there is room for.
+    pub fn capacity(&self) -> usize {
+        self.commands.capacity()
     }
 }
 
@@ -205,6 +221,18 @@ mod tests {
         memory.trim(ids(164, 165).iter());
         assert_eq!(memory.len(), 64);
         assert!(!knows(&memory, 100) && knows(&memory, 101) && knows(&memory, 164));
+    }
+
+    #[test]
+    fn the_room_of_a_large_batch_is_given_back() {
+        let mut memory = memory(1_000);
+        memory.trim([].iter());
+        assert!(memory.capacity() <= REMEMBERED_COMMANDS + SLACK, "{}", memory.capacity());
+        for n in 0..500 {
+            memory.remember(&named(&format!("d-{n}")), None);
+            memory.trim([].iter());
+        }
+        assert!(memory.capacity() <= REMEMBERED_COMMANDS + 2 * SLACK, "{}", memory.capacity());
     }
 
     #[test]

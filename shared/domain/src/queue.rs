@@ -1,15 +1,14 @@
 //! One player's queue: tasks, balances, totals, and what it remembers.
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{PlayerId, TaskId},
     memory::Memory,
+    recent::Recent,
     record::{ProgressRecord, StatsRecord, TaskProgress, resources_size},
     resources::Resources,
-    task::{Finished, Outcome, Task, Work},
+    task::{Finished, Task, Work},
     time::Timestamp,
 };
 
@@ -17,8 +16,6 @@ use crate::{
 pub const DEFAULT_SLOTS: u8 = 1;
 /// How many tasks may be unfinished at once in a new queue.
 pub const DEFAULT_MAX_TASKS: u16 = 50;
-/// How many finished tasks a queue remembers.
-pub const REMEMBERED_TASKS: usize = 64;
 /// Longest timed work of all unfinished tasks together, in milliseconds: seven days.
 pub const MAX_QUEUED_MS: u64 = 7 * 86_400_000;
 /// Most bytes of tasks and balances, about. A row holds them, what the queue remembers, and the
@@ -67,7 +64,7 @@ pub struct Queue {
     /// The unfinished tasks in queue order.
     pub tasks: Vec<Task>,
     /// The last finished tasks, oldest first.
-    pub recent: VecDeque<Finished>,
+    pub recent: Recent,
     /// The last commands.
     pub memory: Memory,
 }
@@ -86,7 +83,7 @@ impl Queue {
             balances: Resources::new(),
             totals: Totals::default(),
             tasks: Vec::new(),
-            recent: VecDeque::new(),
+            recent: Recent::default(),
             memory: Memory::default(),
         }
     }
@@ -107,8 +104,8 @@ impl Queue {
     }
 
     /// A remembered finished task.
-    pub fn remembered(&self, id: &TaskId) -> Option<&Finished> {
-        self.recent.iter().rev().find(|finished| finished.task_id == *id)
+    pub fn remembered(&self, id: &TaskId) -> Option<Finished> {
+        self.recent.find(id)
     }
 
     /// About how many bytes the tasks and balances take in a row.
@@ -179,13 +176,6 @@ impl Queue {
                 task.units_done = task.units_done.max(done);
             }
         }
-    }
-
-    pub(crate) fn remember_finished(&mut self, task_id: TaskId, outcome: Outcome, finished_at: Timestamp) {
-        if self.recent.len() == REMEMBERED_TASKS {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(Finished { task_id, outcome, finished_at });
     }
 }
 

@@ -153,7 +153,7 @@ impl QueueView {
             balances: queue.balances.clone(),
             totals: queue.totals.clone(),
             tasks: tasks.into_iter().map(|task| TaskView::new(&queue, task, &forecast)).collect(),
-            recent: queue.recent.iter().rev().cloned().collect(),
+            recent: queue.recent.newest_first(),
         }
     }
 }

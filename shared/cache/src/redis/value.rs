@@ -126,7 +126,7 @@ mod tests {
         for n in 0..finished {
             let task_id = TaskId::new(&format!("{}-{n}", "a-long-task-id".repeat(5))).unwrap();
             let finished_at = Timestamp::from_millis(n as u64);
-            queue.recent.push_back(Finished { task_id, outcome: Outcome::Completed, finished_at });
+            queue.recent.push(&Finished { task_id, outcome: Outcome::Completed, finished_at });
         }
         Cached { queue, progress_known: true }
     }

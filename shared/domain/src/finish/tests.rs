@@ -3,7 +3,7 @@
 use crate::{
     MAX_AMOUNT,
     command::Command,
-    queue::REMEMBERED_TASKS,
+    recent::REMEMBERED_TASKS,
     scenario::*,
     task::{MAX_RETRY_DELAY_MS, Outcome, TaskSpec},
 };
@@ -258,7 +258,7 @@ fn the_last_64_finished_tasks_are_remembered() {
     let remembered: Vec<_> = s.queue.recent.iter().map(|finished| finished.task_id.as_str().to_owned()).collect();
     let last: Vec<_> = (6..70).map(|n| format!("t-{n}")).collect();
     assert_eq!((remembered, last.len()), (last, REMEMBERED_TASKS));
-    assert_eq!(s.queue.recent[0].finished_at, at(7));
+    assert_eq!(s.queue.recent.iter().next().unwrap().finished_at, at(7));
 }
 
 #[test]

@@ -359,11 +359,12 @@ impl Naming {
     }
 
     fn spec(&mut self, raw: RawTask, earlier: &[TaskSpec]) -> TaskSpec {
-        let completed = |ended: &&Finished| ended.outcome == Ended::Completed;
+        let completed = |ended: &Finished| ended.outcome == Ended::Completed;
+        let recent = self.queue.recent.newest_first().into_iter().filter(completed).take(3);
         let known: Vec<TaskId> = (self.queue.tasks.iter().map(|task| &task.id))
             .chain(earlier.iter().map(|spec| &spec.task_id))
-            .chain(self.queue.recent.iter().rev().filter(completed).take(3).map(|ended| &ended.task_id))
             .cloned()
+            .chain(recent.map(|ended| ended.task_id))
             .collect();
         let named = raw.prerequisites.into_iter().filter_map(|target| match target {
             Target::Fitting(_) if known.is_empty() => None,
