@@ -26,6 +26,17 @@ impl Kind {
     /// All kinds.
     pub const ALL: [Self; 4] = [Self::Queue, Self::Progress, Self::Stats, Self::Frequent];
 
+    /// The kind of this name, as it is serialized.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "queue" => Self::Queue,
+            "progress" => Self::Progress,
+            "stats" => Self::Stats,
+            "frequent" => Self::Frequent,
+            _ => return None,
+        })
+    }
+
     /// The kind of a copy of a queue. One that claims to know the progress of an active task counts as
     /// progress even at 0 units: a report may have passed it by.
     pub fn of(cached: &Cached) -> Self {

@@ -6,6 +6,8 @@
 //! | [`flights`] | single-flight loading: of several who miss the same queue, one loads it |
 //! | [`remote`] | what a shared tier (Redis) has to do |
 //! | `redis` | that tier in Redis or Valkey; behind the feature `redis` |
+//! | [`upkeep`] | what that tier can do beside serving: be looked through, filled, cleared |
+//! | [`emergency`] | what all processes are told to do while the table is in trouble |
 //! | [`tiers`] | the tiers in their order: local, then remote |
 //! | [`stamp`] | which of two copies is the newer one |
 //! | [`breaker`] | leaves alone for a while what fails repeatedly |
@@ -23,6 +25,7 @@
 #![deny(missing_docs)]
 
 pub mod breaker;
+pub mod emergency;
 pub mod flights;
 pub mod kind;
 pub mod local;
@@ -32,8 +35,10 @@ pub mod remote;
 pub mod stamp;
 pub mod statistics;
 pub mod tiers;
+pub mod upkeep;
 
 pub use breaker::BreakerSettings;
+pub use emergency::Emergency;
 pub use flights::{Claim, Flights};
 pub use kind::{Kind, PerKind, Ttls};
 pub use local::{Held, LocalSettings, LocalTier, Usage};
@@ -41,3 +46,4 @@ pub use remote::{RemoteTier, TierState};
 pub use stamp::Stamp;
 pub use statistics::{CacheStatistics, LocalStatistics, RemoteStatistics, ServerStatistics};
 pub use tiers::{Hit, Lookup, Tier, Tiers};
+pub use upkeep::{ScanCursor, Upkeep, UpkeepError};

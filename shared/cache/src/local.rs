@@ -28,11 +28,13 @@ pub struct LocalSettings {
     pub max_bytes: u64,
     /// How long a copy is taken for good, in milliseconds. What decides is checked by the table anyway.
     pub freshness_ms: u64,
+    /// The same for those who only read, in emergency mode.
+    pub emergency_freshness_ms: u64,
 }
 
 impl Default for LocalSettings {
     fn default() -> Self {
-        Self { max_entries: 10_000, max_bytes: 32 << 20, freshness_ms: 1_000 }
+        Self { max_entries: 10_000, max_bytes: 32 << 20, freshness_ms: 1_000, emergency_freshness_ms: 60_000 }
     }
 }
 
@@ -141,20 +143,32 @@ impl LocalTier {
 
     /// The copy of a player's queue, unless there is none or it is older than is fresh.
     pub fn get(&self, player: &PlayerId, now: Timestamp) -> Option<Held> {
-        self.look(player, now, |slot| slot.cached.clone())
+        self.look(player, now, self.settings.freshness_ms, |slot| slot.cached.clone())
+    }
+
+    /// The same in emergency mode, where older copies are taken for good.
+    pub fn get_in_emergency(&self, player: &PlayerId, now: Timestamp) -> Option<Held> {
+        let freshness = self.settings.freshness_ms.max(self.settings.emergency_freshness_ms);
+        self.look(player, now, freshness, |slot| slot.cached.clone())
     }
 
     /// The same, out of the cache: whoever changes the queue need not copy it, and puts it back, changed
     /// or not. Until then others miss it.
     pub fn take(&self, player: &PlayerId, now: Timestamp) -> Option<Held> {
-        self.look(player, now, |slot| slot.cached.take())
+        self.look(player, now, self.settings.freshness_ms, |slot| slot.cached.take())
     }
 
-    fn look(&self, player: &PlayerId, now: Timestamp, copy: impl Fn(&mut Slot) -> Option<Arc<Cached>>) -> Option<Held> {
+    fn look(
+        &self,
+        player: &PlayerId,
+        now: Timestamp,
+        freshness_ms: u64,
+        copy: impl Fn(&mut Slot) -> Option<Arc<Cached>>,
+    ) -> Option<Held> {
         let held = self.entries.get(player).and_then(|entry| {
             let mut slot = entry.slot();
             // A copy from the future is one whose clock went back since: as old as can be.
-            let fresh = slot.since <= now && now.millis_since(slot.since) <= self.settings.freshness_ms;
+            let fresh = slot.since <= now && now.millis_since(slot.since) <= freshness_ms;
             if !fresh {
                 // A newer one is about to be read: its memory can be that of the old one.
                 slot.cached = None;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use millrace_domain::{PlayerId, Timestamp, codec::Cached};
 use serde::Serialize;
 
-use crate::statistics::RemoteStatistics;
+use crate::{emergency::Emergency, statistics::RemoteStatistics, upkeep::Upkeep};
 
 /// Whether a remote tier takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -35,6 +35,16 @@ pub trait RemoteTier: Send + Sync {
 
     /// Forgets players, so that no older copy under way can come back; returns how many errors there were.
     async fn forget(&self, players: &[PlayerId]) -> u64;
+
+    /// What was last heard of emergency mode; none where nothing was.
+    fn emergency(&self) -> Option<Emergency> {
+        None
+    }
+
+    /// What it can do beside serving; none where it can do no such thing.
+    fn upkeep(&self) -> Option<&dyn Upkeep> {
+        None
+    }
 
     /// What it has done for this process.
     fn statistics(&self) -> RemoteStatistics {

@@ -6,10 +6,12 @@ use millrace_domain::{FeatureSwitch, PlayerId, Timestamp};
 use serde::Serialize;
 
 use crate::{
+    emergency::Emergency,
     flights::{Claim, Flights},
     local::{Held, LocalTier, Usage},
     remote::{RemoteTier, TierState},
     statistics::{CacheStatistics, RemoteStatistics},
+    upkeep::Upkeep,
 };
 
 /// Where a copy was found.
@@ -72,8 +74,10 @@ impl Tiers {
 
     /// Looks for `players` to read their queues: first inside the process, then in one round trip for
     /// all that are left. What the remote tier has is kept inside the process.
+    /// In emergency mode older copies inside the process are taken for good.
     pub async fn get(&self, players: &[PlayerId], now: Timestamp) -> Lookup {
-        let lookup = self.look(players, now, LocalTier::get).await;
+        let local = if self.emergency(now).is_some() { LocalTier::get_in_emergency } else { LocalTier::get };
+        let lookup = self.look(players, now, local).await;
         for hit in lookup.hits.iter().flatten().filter(|hit| hit.tier == Tier::Redis) {
             self.put_local(hit.held.clone());
         }
@@ -166,6 +170,26 @@ impl Tiers {
         let players: Vec<PlayerId> =
             players.iter().filter(|player| self.remote_switch.is_on_for(player)).cloned().collect();
         if players.is_empty() { 0 } else { remote.forget(&players).await }
+    }
+
+    /// Forgets everything inside the process.
+    pub fn clear_local(&self) {
+        self.local.clear();
+    }
+
+    /// What the remote tier can do beside serving; none where there is none, or it is switched off.
+    pub fn upkeep(&self) -> Option<&dyn Upkeep> {
+        self.remote.as_ref().filter(|_| self.remote_switch.enabled)?.upkeep()
+    }
+
+    /// Whether a player's copies go to the remote tier.
+    pub fn is_shared(&self, player: &PlayerId) -> bool {
+        self.remote.is_some() && self.remote_switch.is_on_for(player)
+    }
+
+    /// Emergency mode, where it is on as far as this process knows.
+    pub fn emergency(&self, now: Timestamp) -> Option<Emergency> {
+        self.remote.as_ref()?.emergency().filter(|emergency| emergency.is_on(now))
     }
 
     /// Claims players for loading ([`Flights::claim`]).

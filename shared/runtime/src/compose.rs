@@ -106,6 +106,8 @@ fn service_settings(settings: &Settings, seed: u64) -> ServiceSettings {
         concurrency: settings.batch.concurrency,
         batching: settings.features.batching,
         memory_threshold: settings.memory_threshold_bytes,
+        warm_max_players: settings.warming.max_players,
+        warm_due_within: settings.warming.due_within,
         seed,
         ..ServiceSettings::default()
     }
@@ -140,11 +142,14 @@ mod tests {
             ("MILLRACE_BATCH_CONCURRENCY", "4"),
             ("MILLRACE_BATCHING_ROLLOUT_PERCENT", "30"),
             ("MILLRACE_MEMORY_THRESHOLD_BYTES", "99999999"),
+            ("MILLRACE_WARM_MAX_PLAYERS", "77"),
+            ("MILLRACE_WARM_DUE_WITHIN_SECONDS", "8"),
         ];
         let settings = Settings::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap();
         let service = service_settings(&settings, 1);
         assert_eq!((service.conflict_retries, service.deadline_margin.as_millis()), (7, 900));
         assert_eq!((service.commit_batch, service.concurrency, service.memory_threshold), (12, 4, 99_999_999));
+        assert_eq!((service.warm_max_players, service.warm_due_within.as_secs()), (77, 8));
         assert_eq!((service.batching.enabled, service.batching.rollout_percent), (true, 30));
         let batcher = batcher_settings(&settings, 2);
         assert_eq!((batcher.max_items, batcher.linger.as_millis(), batcher.concurrency), (12, 3, 4));

@@ -15,6 +15,7 @@
 //! | [`answer`] | batch item failures and results |
 //! | [`report`] | what an invocation took, counted by the steps on their way |
 //! | [`service`] | [`Service`]: the steps put together, bounded by the invocation's deadline |
+//! | [`maintenance`] | upkeep of the shared cache: warm, clear, rebuild, emergency mode, statistics |
 //! | [`fifo`] | in a FIFO batch, everything behind a failed message of its group fails too |
 //! | [`status`] | what became of a command, and why one failed |
 //! | `player`, `log` | a player's work under way; what an invocation logs |
@@ -36,6 +37,7 @@ pub mod fifo;
 pub mod group;
 pub mod load;
 mod log;
+pub mod maintenance;
 mod player;
 pub mod record;
 pub mod refresh;

@@ -198,7 +198,7 @@ impl Service {
 }
 
 impl Base {
-    fn with_progress(self, progress: Option<&millrace_domain::record::ProgressRecord>) -> Self {
+    pub(crate) fn with_progress(self, progress: Option<&millrace_domain::record::ProgressRecord>) -> Self {
         let cached = self.cached.map(|cached| {
             let mut cached = Arc::unwrap_or_clone(cached);
             if let Some(progress) = progress {

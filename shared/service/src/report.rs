@@ -72,6 +72,8 @@ pub struct CacheReport {
     pub local: LocalReport,
     /// The tier that all processes share.
     pub redis: RedisReport,
+    /// Whether emergency mode is on, as far as this process knows.
+    pub emergency: bool,
 }
 
 /// Hits inside the process.
@@ -240,7 +242,7 @@ impl CacheFigures {
         }
     }
 
-    fn report(&self, state: TierState) -> CacheReport {
+    fn report(&self, state: TierState, emergency: bool) -> CacheReport {
         let hits = self.local + self.redis;
         let lookups = hits + self.misses;
         CacheReport {
@@ -250,14 +252,15 @@ impl CacheFigures {
             hit_rate: (lookups > 0).then(|| thousandths(hits as f64 / lookups as f64)),
             local: LocalReport { hits: self.local },
             redis: RedisReport { hits: self.redis, errors: self.remote_errors, state },
+            emergency,
         }
     }
 }
 
 impl Figures {
     /// The report's part on caches.
-    pub fn cache_report(&self, state: TierState) -> CacheReport {
-        self.cache.report(state)
+    pub fn cache_report(&self, state: TierState, emergency: bool) -> CacheReport {
+        self.cache.report(state, emergency)
     }
 
     /// The report's part on conditional writes.

@@ -21,6 +21,10 @@ pub struct ServiceSettings {
     pub batching: FeatureSwitch,
     /// Resident memory above which the local cache shrinks, in bytes.
     pub memory_threshold: u64,
+    /// Most players warmed at once, where nothing else is asked for.
+    pub warm_max_players: usize,
+    /// How soon something has to be due for its queue to be warmed, where nothing else is asked for.
+    pub warm_due_within: Duration,
     /// Seeds the jitter.
     pub seed: u64,
 }
@@ -35,6 +39,8 @@ impl Default for ServiceSettings {
             concurrency: 5,
             batching: FeatureSwitch::ON,
             memory_threshold: 400 << 20,
+            warm_max_players: 1_000,
+            warm_due_within: Duration::from_secs(300),
             seed: 0,
         }
     }

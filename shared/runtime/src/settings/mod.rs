@@ -58,6 +58,8 @@ pub struct Settings {
     pub conflict_retries: u32,
     /// How long before its time-out an invocation stops taking up work.
     pub deadline_margin: Duration,
+    /// What is put into the shared cache ahead of its use.
+    pub warming: WarmingSettings,
     /// What is on, and for how many players.
     pub features: Features,
     /// How long records are kept.
@@ -105,6 +107,15 @@ pub struct BatchSettings {
     pub linger: Duration,
     /// Most calls at once.
     pub concurrency: usize,
+}
+
+/// What is put into the shared cache ahead of its use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WarmingSettings {
+    /// Most players at once.
+    pub max_players: usize,
+    /// How soon something has to be due.
+    pub due_within: Duration,
 }
 
 /// Feature switches; each is on for a share of the players.
@@ -199,6 +210,7 @@ impl Settings {
                 max_entries: read.whole(&table::LOCAL_CACHE_MAX_ENTRIES)?,
                 max_bytes: read.whole(&table::LOCAL_CACHE_MAX_BYTES)?,
                 freshness_ms: read.whole(&table::LOCAL_CACHE_FRESHNESS_MS)?,
+                emergency_freshness_ms: read.whole(&table::EMERGENCY_FRESHNESS_MS)?,
             },
             memory_threshold_bytes: read.memory_threshold()?,
             database: DatabaseSettings {
@@ -215,6 +227,10 @@ impl Settings {
             },
             conflict_retries: read.narrow(&table::CONFLICT_RETRIES)?,
             deadline_margin: read.millis(&table::DEADLINE_MARGIN_MS)?,
+            warming: WarmingSettings {
+                max_players: read.narrow(&table::WARM_MAX_PLAYERS)?,
+                due_within: read.seconds(&table::WARM_DUE_WITHIN_SECONDS)?,
+            },
             features: Features {
                 local_cache: read.feature(&table::LOCAL_CACHE, &table::LOCAL_CACHE_ROLLOUT_PERCENT)?,
                 redis_cache: read.feature(&table::REDIS_CACHE, &table::REDIS_CACHE_ROLLOUT_PERCENT)?,

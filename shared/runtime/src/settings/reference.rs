@@ -134,6 +134,8 @@ table! {
         "Most bytes in the local cache, about.");
     LOCAL_CACHE_FRESHNESS_MS = Spec::whole("MILLRACE_LOCAL_CACHE_FRESHNESS_MS", 1_000, 0, 60_000,
         "How long a local copy is taken for good; 0: never.");
+    EMERGENCY_FRESHNESS_MS = Spec::whole("MILLRACE_EMERGENCY_FRESHNESS_MS", 60_000, 0, 3_600_000,
+        "How long a local copy is taken for good by reads in emergency mode, if that is longer.");
     MEMORY_THRESHOLD_BYTES = Spec {
         name: "MILLRACE_MEMORY_THRESHOLD_BYTES",
         values: Values::Whole {
@@ -164,6 +166,10 @@ table! {
         "How often a commit that met a newer version is tried again.");
     DEADLINE_MARGIN_MS = Spec::whole("MILLRACE_DEADLINE_MARGIN_MS", 500, 50, 60_000,
         "How long before its time-out an invocation stops taking up work and answers.");
+    WARM_MAX_PLAYERS = Spec::whole("MILLRACE_WARM_MAX_PLAYERS", 1_000, 1, 100_000,
+        "Most players whose queues are put into the shared cache by one warming.");
+    WARM_DUE_WITHIN_SECONDS = Spec::whole("MILLRACE_WARM_DUE_WITHIN_SECONDS", 300, 0, 86_400,
+        "How soon something has to be due for a queue to be warmed; copies live no longer than their time to live.");
     LOCAL_CACHE = Spec::switch("MILLRACE_LOCAL_CACHE", "The cache inside the process.");
     LOCAL_CACHE_ROLLOUT_PERCENT = Spec::percent("MILLRACE_LOCAL_CACHE_ROLLOUT_PERCENT",
         "For how many of a hundred players the local cache is on.");

@@ -40,6 +40,7 @@ fn numbers(settings: &Settings) -> Vec<(&'static str, u64)> {
         ("MILLRACE_LOCAL_CACHE_MAX_ENTRIES", settings.local_cache.max_entries),
         ("MILLRACE_LOCAL_CACHE_MAX_BYTES", settings.local_cache.max_bytes),
         ("MILLRACE_LOCAL_CACHE_FRESHNESS_MS", settings.local_cache.freshness_ms),
+        ("MILLRACE_EMERGENCY_FRESHNESS_MS", settings.local_cache.emergency_freshness_ms),
         ("MILLRACE_MEMORY_THRESHOLD_BYTES", settings.memory_threshold_bytes),
         ("MILLRACE_DB_MAX_CONNECTIONS", settings.database.max_connections as u64),
         ("MILLRACE_DB_CONNECT_TIMEOUT_MS", millis(settings.database.connect_timeout)),
@@ -50,6 +51,8 @@ fn numbers(settings: &Settings) -> Vec<(&'static str, u64)> {
         ("MILLRACE_BATCH_CONCURRENCY", settings.batch.concurrency as u64),
         ("MILLRACE_CONFLICT_RETRIES", u64::from(settings.conflict_retries)),
         ("MILLRACE_DEADLINE_MARGIN_MS", millis(settings.deadline_margin)),
+        ("MILLRACE_WARM_MAX_PLAYERS", settings.warming.max_players as u64),
+        ("MILLRACE_WARM_DUE_WITHIN_SECONDS", seconds(settings.warming.due_within)),
         ("MILLRACE_LOCAL_CACHE_ROLLOUT_PERCENT", percent(settings.features.local_cache)),
         ("MILLRACE_REDIS_CACHE_ROLLOUT_PERCENT", percent(settings.features.redis_cache)),
         ("MILLRACE_BATCHING_ROLLOUT_PERCENT", percent(settings.features.batching)),
@@ -88,8 +91,8 @@ fn defaults() {
     for feature in [settings.features.local_cache, settings.features.redis_cache, settings.features.batching] {
         assert_eq!(feature, FeatureSwitch::ON);
     }
-    let expected = [500, 200, 3, 1_000, 300, 60, 600, 1_800, 10_000, 32 << 20, 1_000, 400 << 20, 20, 3_000, 60];
-    let expected = expected.into_iter().chain([5_000, 25, 0, 5, 5, 500, 100, 100, 100, 90, 30]);
+    let expected = [500, 200, 3, 1_000, 300, 60, 600, 1_800, 10_000, 32 << 20, 1_000, 60_000, 400 << 20, 20, 3_000, 60];
+    let expected = expected.into_iter().chain([5_000, 25, 0, 5, 5, 500, 1_000, 300, 100, 100, 100, 90, 30]);
     let found = numbers(&settings);
     assert_eq!(
         found.iter().map(|(_, number)| *number).collect::<Vec<_>>(),

@@ -1,0 +1,38 @@
+//! Emergency mode: the flag that all processes see.
+
+use millrace_cache::Emergency;
+
+use super::{
+    error::MaintenanceError,
+    maintained::EmergencyMode,
+    request::{MAX_EMERGENCY_SECONDS, SwitchEmergency},
+    run::Task,
+};
+use crate::service::Service;
+
+impl Service {
+    /// Tells everybody, and when it is on, has the copies that there are live until its end.
+    pub(super) async fn switch_emergency(
+        &self,
+        SwitchEmergency { enabled, duration }: SwitchEmergency,
+        task: &mut Task<'_>,
+    ) -> Result<EmergencyMode, MaintenanceError> {
+        // That it is off has to be known for as long as anybody may think that it is on.
+        let told_for = if enabled { duration } else { std::time::Duration::from_secs(MAX_EMERGENCY_SECONDS) };
+        let emergency = Emergency { enabled, said_at: task.now, until: task.now + told_for };
+        task.upkeep.announce(emergency, task.deadline).await?;
+        tracing::warn!(enabled, until = %emergency.until, "emergency mode was switched");
+        let until = enabled.then_some(emergency.until);
+        let mut mode = EmergencyMode { enabled, until, extended: 0, done: !enabled };
+        let mut cursor = None;
+        while !mode.done && !task.is_over() {
+            let page = task.upkeep.players(cursor.as_ref(), task.deadline).await?;
+            if !page.players.is_empty() {
+                mode.extended += task.upkeep.extend(&page.players, task.now, emergency.until, task.deadline).await?;
+            }
+            cursor = page.next;
+            mode.done = cursor.is_none();
+        }
+        Ok(mode)
+    }
+}

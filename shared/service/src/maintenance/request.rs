@@ -1,0 +1,427 @@
+//! What is asked: read from the payload of an invocation, or from a URL and its body.
+//!
+//! Read by hand from JSON: whoever misspells a field, or gives it to the wrong action, is told what the
+//! action takes.
+
+use std::time::Duration;
+
+use millrace_cache::{Kind, ScanCursor};
+use millrace_domain::{PlayerId, ids::clip};
+use serde_json::{Map, Value};
+
+use super::error::BadRequest;
+
+/// Most players that one request may name.
+pub const MAX_PLAYERS: usize = 10_000;
+/// Most players that one request may warm.
+pub const MAX_WARMED: u64 = 100_000;
+/// Longest time ahead in which something must be due for its queue to be warmed, in seconds.
+pub const MAX_DUE_WITHIN_SECONDS: u64 = 86_400;
+/// How long emergency mode lasts where nothing else is said, in seconds.
+pub const EMERGENCY_SECONDS: u64 = 900;
+/// Longest emergency mode, in seconds.
+pub const MAX_EMERGENCY_SECONDS: u64 = 86_400;
+
+/// The actions of a payload.
+const ACTIONS: &str = "warm, clear, rebuild, emergencyMode, statistics, upkeep";
+/// Most characters of a value that an error shows.
+const SHOWN: usize = 100;
+
+/// What is asked of the shared cache's upkeep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Copies are put where there are none.
+    Warm(Warm),
+    /// Copies are taken away.
+    Clear(Clear),
+    /// Copies are made anew from the table.
+    Rebuild(Rebuild),
+    /// Emergency mode is switched on or off.
+    EmergencyMode(SwitchEmergency),
+    /// Figures are measured and kept.
+    Statistics,
+    /// Figures are measured and kept, then copies put where there are none: what is done every few minutes.
+    Upkeep,
+}
+
+/// Whose copies are put where there are none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Warm {
+    /// These players; none: those with something due soon, and those that changed lately.
+    pub player_ids: Option<Vec<PlayerId>>,
+    /// Most players; none: as the settings say.
+    pub max_players: Option<usize>,
+    /// How soon something has to be due; none: as the settings say.
+    pub due_within: Option<Duration>,
+}
+
+/// Which copies are taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Clear {
+    /// Of these players; none: of all.
+    pub player_ids: Option<Vec<PlayerId>>,
+    /// Of this kind; none: of all.
+    pub kind: Option<Kind>,
+    /// Where an earlier request stopped.
+    pub cursor: Option<ScanCursor>,
+}
+
+/// Which copies are made anew.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rebuild {
+    /// Of these players, cached or not; none: of all that are cached.
+    pub player_ids: Option<Vec<PlayerId>>,
+    /// Where an earlier request stopped.
+    pub cursor: Option<ScanCursor>,
+}
+
+/// What becomes of emergency mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SwitchEmergency {
+    /// On or off.
+    pub enabled: bool,
+    /// When it ends by itself, counted from now.
+    pub duration: Duration,
+}
+
+impl Request {
+    /// Reads the payload of an invocation: `{"action": "...", ...}`, or an event of EventBridge or its
+    /// Scheduler, which says that it is time for [`Request::Upkeep`].
+    ///
+    /// # Errors
+    /// [`BadRequest`] where it is neither.
+    pub fn from_payload(payload: &[u8]) -> Result<Self, BadRequest> {
+        let mut fields = Fields::read(payload)?;
+        match fields.take("action") {
+            Some(Value::String(action)) => Self::read(&action, fields),
+            Some(other) => {
+                Err(BadRequest::new(format!("action: {} is not allowed; allowed: {ACTIONS}", shown(&other))))
+            }
+            None if fields.is_scheduled() => Ok(Self::Upkeep),
+            None => Err(BadRequest::new(format!(
+                "action: missing; allowed: {ACTIONS}, or an event of EventBridge or its Scheduler"
+            ))),
+        }
+    }
+
+    /// Reads a request whose action stands in a URL (`warm`, `clear`, `rebuild`, `emergency-mode`); the
+    /// body holds the other fields and may be empty.
+    ///
+    /// # Errors
+    /// [`BadRequest`] where there is no such action, or the body does not fit it.
+    pub fn for_action(action: &str, body: &[u8]) -> Result<Self, BadRequest> {
+        let name = match action {
+            "warm" | "clear" | "rebuild" => action,
+            "emergency-mode" => "emergencyMode",
+            other => {
+                return Err(BadRequest::new(format!(
+                    "action: `{}` is not allowed; allowed: warm, clear, rebuild, emergency-mode",
+                    clip(other, SHOWN)
+                )));
+            }
+        };
+        let fields = if body.trim_ascii().is_empty() { Fields(Map::new()) } else { Fields::read(body)? };
+        Self::read(name, fields)
+    }
+
+    fn read(action: &str, mut fields: Fields) -> Result<Self, BadRequest> {
+        let (request, allowed) = match action {
+            "warm" => {
+                let warm = Warm {
+                    player_ids: fields.player_ids()?,
+                    max_players: fields.whole("maxPlayers", 1, MAX_WARMED)?.map(|most| most as usize),
+                    due_within: fields.whole("dueWithinSeconds", 0, MAX_DUE_WITHIN_SECONDS)?.map(Duration::from_secs),
+                };
+                (Self::Warm(warm), "playerIds, maxPlayers, dueWithinSeconds")
+            }
+            "clear" => {
+                let clear = Clear { player_ids: fields.player_ids()?, kind: fields.kind()?, cursor: fields.cursor()? };
+                if clear.player_ids.is_some() && clear.cursor.is_some() {
+                    return Err(BadRequest::new("cursor: not allowed beside `playerIds`"));
+                }
+                (Self::Clear(clear), "playerIds, kind, cursor")
+            }
+            "rebuild" => {
+                let rebuild = Rebuild { player_ids: fields.player_ids()?, cursor: fields.cursor()? };
+                if rebuild.player_ids.is_some() && rebuild.cursor.is_some() {
+                    return Err(BadRequest::new("cursor: not allowed beside `playerIds`"));
+                }
+                (Self::Rebuild(rebuild), "playerIds, cursor")
+            }
+            "emergencyMode" => (Self::EmergencyMode(fields.emergency()?), "enabled, durationSeconds"),
+            "statistics" => (Self::Statistics, "no others"),
+            "upkeep" => (Self::Upkeep, "no others"),
+            other => {
+                return Err(BadRequest::new(format!(
+                    "action: `{}` is not allowed; allowed: {ACTIONS}",
+                    clip(other, SHOWN)
+                )));
+            }
+        };
+        match fields.0.keys().next() {
+            None => Ok(request),
+            Some(field) => {
+                Err(BadRequest::new(format!("{}: unknown field of `{action}`; allowed: {allowed}", clip(field, SHOWN))))
+            }
+        }
+    }
+
+    /// The action as a payload names it.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Warm(_) => "warm",
+            Self::Clear(_) => "clear",
+            Self::Rebuild(_) => "rebuild",
+            Self::EmergencyMode(_) => "emergencyMode",
+            Self::Statistics => "statistics",
+            Self::Upkeep => "upkeep",
+        }
+    }
+}
+
+/// The fields that are not read yet.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn read(json: &[u8]) -> Result<Self, BadRequest> {
+        match serde_json::from_slice(json) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(other) => {
+                Err(BadRequest::new(format!("{} is not allowed; allowed: an object with an `action`", shown(&other))))
+            }
+            Err(error) => Err(BadRequest::new(format!("no JSON: {error}"))),
+        }
+    }
+
+    /// Takes out a field. One that is null counts as left out.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Whether this is an event as EventBridge and its Scheduler send them.
+    fn is_scheduled(&self) -> bool {
+        ["detail-type", "source"].iter().all(|name| self.0.get(*name).is_some_and(Value::is_string))
+    }
+
+    fn whole(&mut self, name: &str, min: u64, max: u64) -> Result<Option<u64>, BadRequest> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        match value.as_u64().filter(|number| (min..=max).contains(number)) {
+            Some(number) => Ok(Some(number)),
+            None => Err(BadRequest::new(format!(
+                "{name}: {} is not allowed; allowed: a whole number from {min} to {max}",
+                shown(&value)
+            ))),
+        }
+    }
+
+    fn player_ids(&mut self) -> Result<Option<Vec<PlayerId>>, BadRequest> {
+        let Some(value) = self.take("playerIds") else { return Ok(None) };
+        let Value::Array(ids) = value else {
+            return Err(BadRequest::new(format!(
+                "playerIds: {} is not allowed; allowed: a list of 1 to {MAX_PLAYERS} player ids",
+                shown(&value)
+            )));
+        };
+        if ids.is_empty() || ids.len() > MAX_PLAYERS {
+            return Err(BadRequest::new(format!(
+                "playerIds: {} players are given; allowed: 1 to {MAX_PLAYERS}",
+                ids.len()
+            )));
+        }
+        let read = |(at, id): (usize, &Value)| match id.as_str() {
+            Some(id) => PlayerId::new(id).map_err(|error| BadRequest::new(format!("playerIds[{at}]: {error}"))),
+            None => {
+                Err(BadRequest::new(format!("playerIds[{at}]: {} is not allowed; allowed: a player id", shown(id))))
+            }
+        };
+        let mut players: Vec<PlayerId> = ids.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+        // Each once, in the order given.
+        let mut seen = std::collections::HashSet::new();
+        players.retain(|player| seen.insert(player.clone()));
+        Ok(Some(players))
+    }
+
+    fn kind(&mut self) -> Result<Option<Kind>, BadRequest> {
+        let Some(value) = self.take("kind") else { return Ok(None) };
+        match value.as_str().and_then(Kind::from_name) {
+            Some(kind) => Ok(Some(kind)),
+            None => Err(BadRequest::new(format!(
+                "kind: {} is not allowed; allowed: queue, progress, stats, frequent",
+                shown(&value)
+            ))),
+        }
+    }
+
+    fn cursor(&mut self) -> Result<Option<ScanCursor>, BadRequest> {
+        let Some(value) = self.take("cursor") else { return Ok(None) };
+        match value.as_str().and_then(|text| text.parse().ok()) {
+            Some(cursor) => Ok(Some(cursor)),
+            None => Err(BadRequest::new(format!(
+                "cursor: {} is not allowed; allowed: the `cursor` of the answer before",
+                shown(&value)
+            ))),
+        }
+    }
+
+    fn emergency(&mut self) -> Result<SwitchEmergency, BadRequest> {
+        let enabled = match self.take("enabled") {
+            Some(Value::Bool(enabled)) => enabled,
+            None => return Err(BadRequest::new("enabled: missing; allowed: true, false")),
+            Some(other) => {
+                return Err(BadRequest::new(format!(
+                    "enabled: {} is not allowed; allowed: true, false",
+                    shown(&other)
+                )));
+            }
+        };
+        let seconds = self.whole("durationSeconds", 1, MAX_EMERGENCY_SECONDS)?;
+        if !enabled && seconds.is_some() {
+            return Err(BadRequest::new("durationSeconds: not allowed where `enabled` is false"));
+        }
+        Ok(SwitchEmergency { enabled, duration: Duration::from_secs(seconds.unwrap_or(EMERGENCY_SECONDS)) })
+    }
+}
+
+/// A value as an error shows it.
+fn shown(value: &Value) -> String {
+    clip(&value.to_string(), SHOWN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Request, String> {
+        Request::from_payload(json.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    fn players(names: &[&str]) -> Vec<PlayerId> {
+        names.iter().map(|name| PlayerId::new(name).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_action_with_all_its_fields_and_with_none() {
+        let warm = Warm {
+            player_ids: Some(players(&["a", "b"])),
+            max_players: Some(5),
+            due_within: Some(Duration::from_secs(60)),
+        };
+        let text = r#"{"action": "warm", "playerIds": ["a", "b", "a"], "maxPlayers": 5, "dueWithinSeconds": 60}"#;
+        assert_eq!(read(text), Ok(Request::Warm(warm)));
+        assert_eq!(read(r#"{"action": "warm"}"#), Ok(Request::Warm(Warm::default())));
+        let cursor = ScanCursor { node: Some("h:1".to_owned()), position: 7 };
+        let clear = Clear { player_ids: None, kind: Some(Kind::Progress), cursor: Some(cursor.clone()) };
+        let text = r#"{"action": "clear", "kind": "progress", "cursor": "h:1/7", "playerIds": null}"#;
+        assert_eq!(read(text), Ok(Request::Clear(clear)));
+        assert_eq!(read(r#"{"action": "clear"}"#), Ok(Request::Clear(Clear::default())));
+        let rebuild = Rebuild { player_ids: None, cursor: Some(cursor) };
+        assert_eq!(read(r#"{"action": "rebuild", "cursor": "h:1/7"}"#), Ok(Request::Rebuild(rebuild)));
+        let switch = |enabled, seconds| {
+            Ok(Request::EmergencyMode(SwitchEmergency { enabled, duration: Duration::from_secs(seconds) }))
+        };
+        let text = r#"{"action": "emergencyMode", "enabled": true, "durationSeconds": 60}"#;
+        assert_eq!(read(text), switch(true, 60));
+        assert_eq!(read(r#"{"action": "emergencyMode", "enabled": true}"#), switch(true, 900));
+        assert_eq!(read(r#"{"action": "emergencyMode", "enabled": false}"#), switch(false, 900));
+        assert_eq!(read(r#"{"action": "statistics"}"#), Ok(Request::Statistics));
+        assert_eq!(read(r#"{"action": "upkeep"}"#), Ok(Request::Upkeep));
+    }
+
+    #[test]
+    fn an_event_of_a_scheduler_asks_for_the_upkeep() {
+        for source in ["aws.events", "aws.scheduler"] {
+            let event = serde_json::json!({
+                "version": "0", "id": "e-1", "detail-type": "Scheduled Event", "source": source,
+                "account": "123456789012", "time": "2026-11-20T12:00:00Z", "region": "eu-central-1",
+                "resources": ["arn:aws:scheduler:eu-central-1:123456789012:schedule/default/upkeep"], "detail": {},
+            });
+            assert_eq!(read(&event.to_string()), Ok(Request::Upkeep));
+        }
+        for none in ["{}", r#"{"source": "aws.events"}"#, r#"{"detail-type": "x", "source": 1}"#] {
+            let error = read(none).unwrap_err();
+            assert!(error.starts_with("action: missing; allowed: warm, clear, "), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_named_with_its_value_and_what_is() {
+        let long = "x".repeat(1_000);
+        let cases = [
+            ("", "no JSON: EOF while parsing"),
+            ("[]", "[] is not allowed; allowed: an object with an `action`"),
+            ("7", "7 is not allowed"),
+            (r#"{"action": 7}"#, "action: 7 is not allowed; allowed: warm, clear, rebuild, emergencyMode, statistics"),
+            (r#"{"action": "Warm"}"#, "action: `Warm` is not allowed; allowed: warm,"),
+            (
+                r#"{"action": "warm", "players": []}"#,
+                "players: unknown field of `warm`; allowed: playerIds, maxPlayers",
+            ),
+            (r#"{"action": "statistics", "cursor": "1"}"#, "cursor: unknown field of `statistics`; allowed: no others"),
+            (r#"{"action": "upkeep", "maxPlayers": 1}"#, "maxPlayers: unknown field of `upkeep`"),
+            (
+                r#"{"action": "warm", "playerIds": "a"}"#,
+                "playerIds: \"a\" is not allowed; allowed: a list of 1 to 10000",
+            ),
+            (r#"{"action": "warm", "playerIds": []}"#, "playerIds: 0 players are given; allowed: 1 to 10000"),
+            (
+                r#"{"action": "warm", "playerIds": ["a", "b c"]}"#,
+                "playerIds[1]: `b c` is not allowed here; allowed: 1 to",
+            ),
+            (r#"{"action": "warm", "playerIds": ["a", 7]}"#, "playerIds[1]: 7 is not allowed; allowed: a player id"),
+            (
+                r#"{"action": "warm", "maxPlayers": 0}"#,
+                "maxPlayers: 0 is not allowed; allowed: a whole number from 1 to 100000",
+            ),
+            (r#"{"action": "warm", "maxPlayers": 1.5}"#, "maxPlayers: 1.5 is not allowed"),
+            (r#"{"action": "warm", "dueWithinSeconds": 86401}"#, "dueWithinSeconds: 86401 is not allowed"),
+            (
+                r#"{"action": "clear", "kind": "Queue"}"#,
+                "kind: \"Queue\" is not allowed; allowed: queue, progress, stats, frequent",
+            ),
+            (
+                r#"{"action": "clear", "cursor": 5}"#,
+                "cursor: 5 is not allowed; allowed: the `cursor` of the answer before",
+            ),
+            (r#"{"action": "clear", "cursor": "x"}"#, "cursor: \"x\" is not allowed"),
+            (r#"{"action": "clear", "cursor": "1", "playerIds": ["a"]}"#, "cursor: not allowed beside `playerIds`"),
+            (r#"{"action": "rebuild", "kind": "queue"}"#, "kind: unknown field of `rebuild`"),
+            (r#"{"action": "emergencyMode"}"#, "enabled: missing; allowed: true, false"),
+            (r#"{"action": "emergencyMode", "enabled": "on"}"#, "enabled: \"on\" is not allowed; allowed: true, false"),
+            (
+                r#"{"action": "emergencyMode", "enabled": true, "durationSeconds": 0}"#,
+                "durationSeconds: 0 is not allowed; allowed: a whole number from 1 to 86400",
+            ),
+            (
+                r#"{"action": "emergencyMode", "enabled": false, "durationSeconds": 5}"#,
+                "durationSeconds: not allowed where",
+            ),
+        ];
+        for (json, expected) in cases {
+            let error = read(json).expect_err(json);
+            assert!(error.starts_with(expected), "{json}: {error}");
+        }
+        let error = read(&format!(r#"{{"action": "{long}"}}"#)).unwrap_err();
+        assert!(error.len() < 300, "{error}");
+        let many: Vec<String> = (0..=MAX_PLAYERS).map(|n| format!("p-{n}")).collect();
+        let error = read(&serde_json::json!({"action": "warm", "playerIds": many}).to_string()).unwrap_err();
+        assert_eq!(error, "playerIds: 10001 players are given; allowed: 1 to 10000");
+        assert_eq!(Request::from_payload(b"\xff").unwrap_err().error_type(), "BadRequest");
+    }
+
+    #[test]
+    fn an_action_of_a_url_takes_the_same_fields() {
+        let read = |action, body: &str| Request::for_action(action, body.as_bytes()).map_err(|error| error.to_string());
+        assert_eq!(read("clear", " \n"), Ok(Request::Clear(Clear::default())));
+        let warm = Warm { max_players: Some(3), ..Warm::default() };
+        assert_eq!(read("warm", r#"{"maxPlayers": 3}"#), Ok(Request::Warm(warm)));
+        let on = read("emergency-mode", r#"{"enabled": true}"#);
+        assert!(matches!(on, Ok(Request::EmergencyMode(SwitchEmergency { enabled: true, .. }))));
+        assert_eq!(read("emergency-mode", ""), Err("enabled: missing; allowed: true, false".to_owned()));
+        let error = read("warm", r#"{"action": "clear"}"#).unwrap_err();
+        assert!(error.starts_with("action: unknown field of `warm`"), "{error}");
+        for other in ["emergencyMode", "statistics", "upkeep", "WARM", ""] {
+            let error = read(other, "").unwrap_err();
+            assert!(error.ends_with("allowed: warm, clear, rebuild, emergency-mode"), "{error}");
+        }
+    }
+}

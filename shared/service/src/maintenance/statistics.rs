@@ -1,0 +1,142 @@
+//! Statistics: what the servers of the shared cache say of themselves, kept for a day.
+
+use millrace_cache::{
+    CacheStatistics, Upkeep,
+    upkeep::{Kept, NodeFigures, ServerFigures},
+};
+use millrace_domain::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{error::MaintenanceError, run::Task};
+use crate::{report::thousandths, service::Service};
+
+/// How far back the history goes, in milliseconds.
+const DAY_MS: u64 = 24 * 3_600_000;
+
+/// What was measured at one time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sample {
+    /// When.
+    pub at: Timestamp,
+    /// Whether emergency mode was on.
+    pub emergency: bool,
+    /// What has changed since the sample before; null where there is none, or a server was started since.
+    pub since_last: Option<SinceLast>,
+    /// What the servers say of themselves.
+    pub server: ServerFigures,
+    /// What the tiers have done for the process that measured.
+    pub process: CacheStatistics,
+}
+
+/// What has changed on all nodes since the sample before.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SinceLast {
+    /// How long ago that was.
+    pub seconds: f64,
+    /// Reads that found their key, of everybody.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+    /// Hits of all reads, 0 to 1; null where nothing was read.
+    pub hit_rate: Option<f64>,
+    /// Keys dropped to stay within the bounds of memory.
+    pub evictions: u64,
+    /// Keys dropped because their time was over.
+    pub expirations: u64,
+}
+
+impl Service {
+    /// Measures, and keeps what was measured.
+    pub(super) async fn measure(&self, task: &mut Task<'_>) -> Result<Sample, MaintenanceError> {
+        let emergency = task.upkeep.heard(task.deadline).await?.is_some_and(|emergency| emergency.is_on(task.now));
+        let server = task.upkeep.measure(task.deadline).await?;
+        let before = task.upkeep.kept(day_before(task.now), 1, task.deadline).await?;
+        let since_last = before.first().and_then(|before| since(before, &server, task.now));
+        let sample = Sample { at: task.now, emergency, since_last, server, process: self.cache.statistics() };
+        // Nothing in it can fail to be written.
+        let text = serde_json::to_string(&sample).unwrap_or_default();
+        task.upkeep.keep(&Kept { at: task.now, text }, task.deadline).await?;
+        Ok(sample)
+    }
+
+    pub(super) async fn history(
+        &self,
+        upkeep: &dyn Upkeep,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Vec<Value>, MaintenanceError> {
+        let kept = upkeep.kept(day_before(self.clock.now()), limit, deadline).await?;
+        // One of another version may look otherwise; one that is no JSON was not put by us.
+        Ok(kept.iter().filter_map(|kept| serde_json::from_str(&kept.text).ok()).collect())
+    }
+}
+
+fn day_before(now: Timestamp) -> Timestamp {
+    Timestamp::from_millis(now.as_millis().saturating_sub(DAY_MS))
+}
+
+/// What has changed since an earlier sample.
+fn since(before: &Kept, server: &ServerFigures, now: Timestamp) -> Option<SinceLast> {
+    let earlier: Value = serde_json::from_str(&before.text).ok()?;
+    let earlier = earlier.pointer("/server/nodes")?.as_array()?;
+    let grown = |name: &str, figure: fn(&NodeFigures) -> Option<u64>| {
+        let before = earlier.iter().map(|node| node[name].as_u64()).sum::<Option<u64>>()?;
+        let now = server.nodes.iter().map(figure).sum::<Option<u64>>()?;
+        now.checked_sub(before)
+    };
+    let hits = grown("keyspaceHits", |node| node.keyspace_hits)?;
+    let misses = grown("keyspaceMisses", |node| node.keyspace_misses)?;
+    let reads = hits + misses;
+    Some(SinceLast {
+        seconds: now.millis_since(before.at) as f64 / 1_000.0,
+        hits,
+        misses,
+        hit_rate: (reads > 0).then(|| thousandths(hits as f64 / reads as f64)),
+        evictions: grown("evictions", |node| node.evictions)?,
+        expirations: grown("expirations", |node| node.expirations)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(hits: u64, misses: u64) -> ServerFigures {
+        let node = |hits| NodeFigures {
+            keyspace_hits: Some(hits),
+            keyspace_misses: Some(misses),
+            evictions: Some(1),
+            expirations: Some(2),
+            ..NodeFigures::default()
+        };
+        ServerFigures { nodes: vec![node(hits), node(0)], ..ServerFigures::default() }
+    }
+
+    fn kept(server: &ServerFigures) -> Kept {
+        let text = serde_json::json!({"server": server}).to_string();
+        Kept { at: Timestamp::from_millis(1_000), text }
+    }
+
+    #[test]
+    fn what_has_changed_is_told_over_all_nodes() {
+        let now = Timestamp::from_millis(61_000);
+        let last = since(&kept(&server(10, 5)), &server(40, 10), now).unwrap();
+        assert_eq!((last.hits, last.misses, last.hit_rate), (30, 10, Some(0.75)));
+        assert_eq!((last.seconds, last.evictions, last.expirations), (60.0, 0, 0));
+        let last = since(&kept(&server(10, 5)), &server(10, 5), now).unwrap();
+        assert_eq!(last.hit_rate, None, "nothing was read");
+    }
+
+    #[test]
+    fn after_a_restart_nothing_is_told() {
+        let now = Timestamp::from_millis(61_000);
+        assert_eq!(since(&kept(&server(10, 5)), &server(3, 1), now), None);
+        let silent = ServerFigures { nodes: vec![NodeFigures::default()], ..ServerFigures::default() };
+        assert_eq!(since(&kept(&silent), &server(3, 1), now), None);
+        assert_eq!(since(&Kept { at: now, text: "no JSON".to_owned() }, &server(3, 1), now), None);
+    }
+}
