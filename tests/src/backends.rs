@@ -61,13 +61,25 @@ impl BackEnds {
 
     /// `process-tasks` on both, by their proxies.
     pub fn process_tasks(&self) -> Setup {
-        let url = format!("redis://{}", self.wire.address());
-        self.without_redis().env("MILLRACE_REDIS_URL", url)
+        self.with_both("process-tasks")
+    }
+
+    /// `maintain-cache` on both, likewise.
+    pub fn maintain_cache(&self) -> Setup {
+        self.with_both("maintain-cache")
     }
 
     /// `process-tasks` on DynamoDB alone.
     pub fn without_redis(&self) -> Setup {
-        let setup = Function::named("process-tasks")
+        self.on_dynamodb("process-tasks")
+    }
+
+    fn with_both(&self, function: &str) -> Setup {
+        self.on_dynamodb(function).env("MILLRACE_REDIS_URL", format!("redis://{}", self.wire.address()))
+    }
+
+    fn on_dynamodb(&self, function: &str) -> Setup {
+        let setup = Function::named(function)
             .env("MILLRACE_STORE", "dynamodb")
             .env("MILLRACE_TABLE_PREFIX", &self.prefix)
             // Many tests share two processors; a test of time-outs sets its own.

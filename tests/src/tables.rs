@@ -15,7 +15,8 @@ use crate::{
     stored,
 };
 
-const PREFIX: &str = "t-";
+/// What its tables are named with.
+pub const PREFIX: &str = "t-";
 
 /// A database in a folder of its own, which is removed with this value.
 #[derive(Debug)]
@@ -50,7 +51,12 @@ impl Database {
 
     /// `process-tasks` on this database.
     pub fn process_tasks(&self) -> Setup {
-        Function::named("process-tasks")
+        self.function("process-tasks")
+    }
+
+    /// Another function on this database.
+    pub fn function(&self, name: &str) -> Setup {
+        Function::named(name)
             .env("MILLRACE_STORE", format!("sqlite:{}", self.path().display()))
             .env("MILLRACE_TABLE_PREFIX", PREFIX)
     }

@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn entries_and_bytes_are_bounded() {
-        let tier = LocalTier::new(LocalSettings { max_entries: 10, max_bytes: 1 << 20, freshness_ms: 1_000 });
+        let tier = LocalTier::new(LocalSettings { max_entries: 10, max_bytes: 1 << 20, ..LocalSettings::default() });
         for n in 0..100 {
             tier.put(held(&format!("p-{n}"), 1, at(n)));
         }
@@ -371,7 +371,7 @@ mod tests {
         assert!(usage.entries <= 10, "{usage:?}");
         assert!(usage.evictions >= 90, "{usage:?}");
 
-        let tier = LocalTier::new(LocalSettings { max_entries: 1_000, max_bytes: 10_000, freshness_ms: 1_000 });
+        let tier = LocalTier::new(LocalSettings { max_entries: 1_000, max_bytes: 10_000, ..LocalSettings::default() });
         for n in 0..100 {
             tier.put(held(&format!("p-{n}"), 1, at(n)));
         }

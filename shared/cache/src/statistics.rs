@@ -70,6 +70,8 @@ pub struct RemoteStatistics {
     pub put: Operation,
     /// Players forgotten.
     pub forget: Operation,
+    /// Upkeep: looked through, filled, cleared.
+    pub upkeep: Operation,
     /// Connections tried, whether they came about or not.
     pub connections: u64,
     /// How often it was found to fail and left alone.
@@ -89,6 +91,7 @@ impl Default for RemoteStatistics {
             get: Operation::default(),
             put: Operation::default(),
             forget: Operation::default(),
+            upkeep: Operation::default(),
             connections: 0,
             openings: 0,
             owed: 0,

@@ -17,10 +17,12 @@ use super::{
     verdict::{Failure, Reply, describe},
 };
 use crate::{
+    emergency::Emergency,
     kind::Kind,
     remote::{RemoteTier, TierState},
     stamp::Stamp,
     statistics::RemoteStatistics,
+    upkeep::Upkeep,
 };
 
 #[async_trait]
@@ -47,7 +49,7 @@ impl RemoteTier for RedisTier {
         (found.collect(), errors)
     }
 
-    async fn put(&self, copies: &[Arc<Cached>], _now: Timestamp) -> u64 {
+    async fn put(&self, copies: &[Arc<Cached>], now: Timestamp) -> u64 {
         let shared = &self.shared;
         if copies.is_empty() {
             return 0;
@@ -61,7 +63,7 @@ impl RemoteTier for RedisTier {
         let writes = copies.iter().zip(&kinds).map(|(copy, kind)| {
             let value = value::encode(copy);
             shared.kinds[*kind].bytes_written.add(value.len() as u64);
-            let ttl = shared.jittered(shared.settings.ttls[*kind]);
+            let ttl = shared.ttl(*kind, now);
             Command { key: shared.key(&copy.queue.player_id), operation: Operation::Put { value, ttl } }
         });
         let debts: Vec<_> = debts.collect();
@@ -88,6 +90,14 @@ impl RemoteTier for RedisTier {
     async fn forget(&self, players: &[PlayerId]) -> u64 {
         let players: Vec<(PlayerId, u64)> = players.iter().map(|player| (player.clone(), 0)).collect();
         self.forget_before(&players).await
+    }
+
+    fn emergency(&self) -> Option<Emergency> {
+        self.shared.client.companions.emergency()
+    }
+
+    fn upkeep(&self) -> Option<&dyn Upkeep> {
+        Some(self)
     }
 
     fn statistics(&self) -> RemoteStatistics {
@@ -117,7 +127,7 @@ impl RedisTier {
 struct Unreadable;
 
 impl Shared {
-    fn key(&self, player: &PlayerId) -> String {
+    pub(super) fn key(&self, player: &PlayerId) -> String {
         let (prefix, player) = (self.settings.key_prefix.as_str(), player.as_str());
         let mut key = String::with_capacity(prefix.len() + 6 + player.len());
         key.push_str(prefix);
@@ -126,7 +136,16 @@ impl Shared {
         key
     }
 
-    fn jittered(&self, ttl: Duration) -> Duration {
+    /// How long a copy is to live that is put now: in emergency mode, until that is over and then as ever.
+    pub(super) fn ttl(&self, kind: Kind, now: Timestamp) -> Duration {
+        let ttl = self.jittered(self.settings.ttls[kind]);
+        match self.client.companions.emergency().filter(|emergency| emergency.is_on(now)) {
+            Some(emergency) => ttl + Duration::from_millis(emergency.until.millis_since(now)),
+            None => ttl,
+        }
+    }
+
+    pub(super) fn jittered(&self, ttl: Duration) -> Duration {
         let random = self.random.lock().unwrap_or_else(PoisonError::into_inner).f64();
         ttl.mul_f64(1.0 - self.settings.ttl_jitter.clamp(0.0, 1.0) * random)
     }

@@ -18,8 +18,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     command::{Command, Operation, load_scripts},
+    companions::{Companion, Companions},
     connector::{ConnectError, Connector},
-    information::{Information, question},
     settings::RedisTierSettings,
     topology::{Address, Node, Topology},
     verdict::{Failure, Redirect, Reply, Verdict, judge},
@@ -36,7 +36,8 @@ pub(super) struct Client {
     /// Held by whoever connects. How the last attempt failed, if it did.
     connecting: tokio::sync::Mutex<Option<ConnectError>>,
     attempts: AtomicU64,
-    information: Information,
+    /// What rides along.
+    pub(super) companions: Companions,
 }
 
 /// What became of a call.
@@ -68,18 +69,18 @@ enum Sent {
     Command(Pending),
     /// Something that a command needs before it.
     Preparation,
-    /// The node was asked about itself.
-    Question,
+    /// Something that rides along.
+    Companion(Companion),
 }
 
 impl Client {
-    pub(super) fn new(connector: Connector) -> Self {
+    pub(super) fn new(connector: Connector, key_prefix: &str) -> Self {
         Self {
             connector,
             current: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
             attempts: AtomicU64::new(0),
-            information: Information::default(),
+            companions: Companions::new(key_prefix),
         }
     }
 
@@ -91,7 +92,7 @@ impl Client {
     /// What the nodes there are have said of themselves.
     pub(super) fn server_statistics(&self) -> Option<ServerStatistics> {
         let topology = self.current()?;
-        self.information.sum(topology.nodes().iter().map(|node| &node.address))
+        self.companions.information.sum(topology.nodes().iter().map(|node| &node.address))
     }
 
     /// Connects, if need be.
@@ -121,7 +122,7 @@ impl Client {
     }
 
     /// The connections there are, if all are sound; otherwise new ones, which one caller makes for all.
-    async fn topology(&self, besides: &[Address], deadline: Instant) -> Result<Arc<Topology>, Failure> {
+    pub(super) async fn topology(&self, besides: &[Address], deadline: Instant) -> Result<Arc<Topology>, Failure> {
         let usable = |topology: &Arc<Topology>| {
             topology.is_sound() && besides.iter().all(|address| topology.node_at(address).is_some())
         };
@@ -186,9 +187,12 @@ impl Client {
             let mut batches = batches(&topology, commands, std::mem::take(&mut pending), load, &mut exchange);
             exchange.round_trips += u64::from(!batches.is_empty());
             for batch in &mut batches {
-                if batch.puts(commands) && self.information.claim(&batch.node.address, now) {
-                    batch.pipeline.add_command(question());
-                    batch.answers.push(Sent::Question);
+                let tag = topology.tag_of(batch.node);
+                for (companion, command) in
+                    self.companions.with(batch.commands(commands), &batch.node.address, tag, now)
+                {
+                    batch.pipeline.add_command(command);
+                    batch.answers.push(Sent::Companion(companion));
                 }
             }
             let sent = batches.into_iter().map(|batch| async move {
@@ -205,8 +209,8 @@ impl Client {
                             let sent = match sent {
                                 Sent::Command(pending) => pending,
                                 Sent::Preparation => continue,
-                                Sent::Question => {
-                                    self.information.answered(&node.address, value);
+                                Sent::Companion(companion) => {
+                                    self.companions.answered(companion, &node.address, value);
                                     continue;
                                 }
                             };
@@ -241,8 +245,10 @@ impl Client {
                     }
                     Ok(Err(error)) => {
                         node.discard();
-                        if sent.iter().any(|sent| matches!(sent, Sent::Question)) {
-                            self.information.unclaim(&node.address);
+                        for sent in &sent {
+                            if let Sent::Companion(companion) = sent {
+                                self.companions.cut_off(*companion, &node.address);
+                            }
                         }
                         if error.is_io_error() && !reconnected {
                             // A redirection leads to the same place through the new connections.
@@ -335,10 +341,12 @@ impl Batch<'_> {
         self.answers.push(Sent::Preparation);
     }
 
-    /// Whether copies are put.
-    fn puts(&self, commands: &[Command]) -> bool {
-        let is_put = |at: usize| matches!(commands[at].operation, Operation::Put { .. });
-        self.answers.iter().any(|sent| matches!(sent, Sent::Command(pending) if is_put(pending.at)))
+    /// The commands that are in it.
+    fn commands<'c>(&'c self, commands: &'c [Command]) -> impl Iterator<Item = &'c Command> {
+        self.answers.iter().filter_map(|sent| match sent {
+            Sent::Command(pending) => Some(&commands[pending.at]),
+            Sent::Preparation | Sent::Companion(_) => None,
+        })
     }
 }
 
@@ -346,7 +354,7 @@ impl Sent {
     fn command(self) -> Option<Pending> {
         match self {
             Self::Command(pending) => Some(pending),
-            Self::Preparation | Self::Question => None,
+            Self::Preparation | Self::Companion(_) => None,
         }
     }
 }
@@ -355,6 +363,6 @@ fn no_answer(node: &Node, time: Duration) -> Failure {
     Failure::new(format!("{}: no answer within {} ms", node.address, time.as_millis()))
 }
 
-fn is_time_out(error: &RedisError) -> bool {
+pub(super) fn is_time_out(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Io && error.is_timeout()
 }

@@ -4,7 +4,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use redis::{Cmd, Script, cmd};
 
-use crate::stamp::Stamp;
+use crate::{kind::Kind, stamp::Stamp};
 
 /// Sets a value unless a newer one is held. `ARGV`: the value, its time to live in milliseconds.
 ///
@@ -40,13 +40,66 @@ if reply.err then
 end
 return 1";
 
+/// Leaves a tombstone in the place of a copy. `ARGV`: `queue` or `progress` to leave alone what is of the
+/// other kind, or `all`; the time to live in milliseconds. What is held without a stamp is damaged or not
+/// ours, and goes.
+const CLEAR: &str = "local held = redis.pcall('GETRANGE', KEYS[1], 0, 33)
+if type(held) ~= 'string' or #held < 34 or string.find(string.sub(held, 1, 33), '%D') then
+  return redis.call('UNLINK', KEYS[1])
+end
+if string.sub(held, 34) == 't' then
+  return 0
+end
+local progress = string.sub(held, 33, 33) == '1' and string.find(string.sub(held, 21, 32), '[1-9]')
+if ARGV[1] == 'queue' and progress or ARGV[1] == 'progress' and not progress then
+  return 0
+end
+local reply = redis.pcall('SET', KEYS[1], string.sub(held, 1, 20) .. '0000000000000t', 'PX', ARGV[2])
+if reply.err then
+  redis.call('UNLINK', KEYS[1])
+end
+return 1";
+
+/// Puts a value in the place of what was seen, or of what is older. `ARGV`: the first bytes that were
+/// seen, the value or nothing, its time to live in milliseconds.
+const REPLACE: &str = "local held = redis.pcall('GETRANGE', KEYS[1], 0, 33)
+if type(held) ~= 'string' then
+  held = ''
+end
+if held ~= ARGV[1] then
+  local known = #held == 34 and not string.find(string.sub(held, 1, 33), '%D')
+  if ARGV[2] == '' or known and string.sub(held, 1, 33) > string.sub(ARGV[2], 1, 33) then
+    return 0
+  end
+end
+if ARGV[2] == '' then
+  redis.call('UNLINK', KEYS[1])
+  return 1
+end
+local reply = redis.pcall('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+if reply.err then
+  redis.pcall('UNLINK', KEYS[1])
+  return reply
+end
+return 1";
+
+/// Has a copy live for so many milliseconds at least; a tombstone is left alone.
+const EXTEND: &str = "local left = redis.call('PTTL', KEYS[1])
+if left < 0 or left >= tonumber(ARGV[1]) or redis.call('GETRANGE', KEYS[1], 33, 33) == 't' then
+  return 0
+end
+return redis.call('PEXPIRE', KEYS[1], ARGV[1])";
+
 /// The names by which nodes know the scripts: their SHA-1.
 static PUT_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(PUT));
 static FORGET_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(FORGET));
+static CLEAR_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(CLEAR));
+static REPLACE_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(REPLACE));
+static EXTEND_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(EXTEND));
 
 /// Commands that make the scripts known to a node.
-pub(super) fn load_scripts() -> [Cmd; 2] {
-    [PUT, FORGET].map(|script| {
+pub(super) fn load_scripts() -> [Cmd; 5] {
+    [PUT, FORGET, CLEAR, REPLACE, EXTEND].map(|script| {
         let mut load = cmd("SCRIPT");
         load.arg("LOAD").arg(script);
         load
@@ -71,6 +124,20 @@ pub(super) enum Operation {
     Forget { stamp: Stamp, ttl: Duration, older: bool },
     /// Shows that the node takes writes.
     Probe,
+    /// Reads the first bytes of the value: its stamp and layout.
+    Look,
+    /// As a put, by the upkeep: nobody has changed anything.
+    Fill { value: Vec<u8>, ttl: Duration },
+    /// Puts the value, or nothing, in the place of what was seen.
+    Replace { seen: Vec<u8>, value: Vec<u8>, ttl: Duration },
+    /// Leaves a tombstone in the place of a copy, of one kind or any.
+    Clear { kind: Option<Kind>, ttl: Duration },
+    /// Drops the value.
+    Unlink,
+    /// Has the value live for so long at least.
+    Extend { ttl: Duration },
+    /// Any other command with this key.
+    Other(Cmd),
 }
 
 impl Command {
@@ -79,7 +146,7 @@ impl Command {
         let (mut cmd, key) = (Cmd::new(), self.key.as_str());
         match &self.operation {
             Operation::Get => cmd.arg("GET").arg(key),
-            Operation::Put { value, ttl } => {
+            Operation::Put { value, ttl } | Operation::Fill { value, ttl } => {
                 cmd.arg("EVALSHA").arg(PUT_SCRIPT.get_hash()).arg(1).arg(key).arg(value.as_slice()).arg(millis(*ttl))
             }
             Operation::Forget { stamp, ttl, older } => cmd
@@ -91,6 +158,28 @@ impl Command {
                 .arg(millis(*ttl))
                 .arg(if *older { "older" } else { "all" }),
             Operation::Probe => cmd.arg("SET").arg(key).arg("").arg("PX").arg(1_000),
+            Operation::Look => cmd.arg("GETRANGE").arg(key).arg(0).arg(Stamp::LENGTH),
+            Operation::Replace { seen, value, ttl } => cmd
+                .arg("EVALSHA")
+                .arg(REPLACE_SCRIPT.get_hash())
+                .arg(1)
+                .arg(key)
+                .arg(seen.as_slice())
+                .arg(value.as_slice())
+                .arg(millis(*ttl)),
+            Operation::Clear { kind, ttl } => {
+                let kind = match kind {
+                    Some(Kind::Queue) => "queue",
+                    Some(Kind::Progress) => "progress",
+                    _ => "all",
+                };
+                cmd.arg("EVALSHA").arg(CLEAR_SCRIPT.get_hash()).arg(1).arg(key).arg(kind).arg(millis(*ttl))
+            }
+            Operation::Unlink => cmd.arg("UNLINK").arg(key),
+            Operation::Extend { ttl } => {
+                cmd.arg("EVALSHA").arg(EXTEND_SCRIPT.get_hash()).arg(1).arg(key).arg(millis(*ttl))
+            }
+            Operation::Other(other) => return other.clone(),
         };
         cmd
     }
@@ -110,7 +199,7 @@ mod tests {
         // Their numbers: 33 digits of a stamp, 20 of them the version, 13 others, then the layout.
         assert_eq!((Stamp::LENGTH, Stamp::VERSION, value::HEADER), (33, 20, 34));
         let tombstone = format!("{:020}{}", 7, "0000000000000t");
-        assert!(FORGET.contains("'0000000000000t'"));
+        assert!([FORGET, CLEAR].iter().all(|script| script.contains("'0000000000000t'")));
         assert_eq!(tombstone.as_bytes()[..33], Stamp::of_version(7).digits());
         assert_eq!(value::decode(tombstone.as_bytes()), Ok(None));
     }

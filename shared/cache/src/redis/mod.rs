@@ -12,6 +12,8 @@
 //! | `calls` | get, put and forget |
 //! | `owed` | whose last copy Redis has not got |
 //! | `information` | what the nodes say of themselves: evictions, memory |
+//! | `companions` | what rides along in the pipelines of others |
+//! | `upkeep`, `ask` | what is done beside serving; questions to nodes, whatever keys they have |
 //!
 //! # What is promised
 //! - **One round trip** for any number of players. In a cluster it is one pipeline a node, all at the same
@@ -26,8 +28,10 @@
 //!
 //! # Commands that the user needs
 //! `GET`, `SET`, `GETRANGE`, `DEL`, `EVALSHA`, `SCRIPT|LOAD`, and in a cluster `CLUSTER|SLOTS` and `ASKING`,
-//! on keys that begin with the prefix. With `INFO` the statistics tell of evictions and memory; without it
-//! they do not, and everything else is the same.
+//! on keys that begin with the prefix. With `INFO` the statistics tell of evictions and memory; with `ZADD`,
+//! `ZREMRANGEBYRANK` and `PEXPIRE` it is remembered who is active, to be warmed. Without them everything else is
+//! the same. The upkeep needs these, and `SCAN`, `UNLINK`, `PTTL`, `DBSIZE`, `PING`, `ZREVRANGE`,
+//! `ZREVRANGEBYSCORE` and `ZREMRANGEBYSCORE`.
 //!
 //! # Why not the library's own managers
 //! The connections are redis-rs's multiplexed ones; when a new one is made is decided here.
@@ -36,14 +40,17 @@
 //! players would be as many pipelines. It repeats without regard to the caller's time, and it keeps
 //! the password of its start, which for a token is no good after some minutes.
 
+mod ask;
 mod calls;
 mod client;
 mod command;
+mod companions;
 mod connector;
 mod information;
 mod owed;
 pub mod settings;
 mod topology;
+mod upkeep;
 pub mod value;
 mod verdict;
 
@@ -86,6 +93,7 @@ struct Shared {
     get: OperationCounters,
     put: OperationCounters,
     forget: OperationCounters,
+    upkeep: OperationCounters,
     openings: Counter,
 }
 
@@ -118,7 +126,7 @@ impl RedisTier {
         settings: RedisTierSettings,
         credentials: Option<Arc<dyn RedisCredentials>>,
     ) -> Result<Self, RedisTierError> {
-        let client = Client::new(Connector::new(&settings, credentials)?);
+        let client = Client::new(Connector::new(&settings, credentials)?, &settings.key_prefix);
         let shared = Arc::new(Shared {
             client,
             breaker: Mutex::new(Breaker::new(settings.breaker, settings.seed)),
@@ -129,6 +137,7 @@ impl RedisTier {
             get: OperationCounters::default(),
             put: OperationCounters::default(),
             forget: OperationCounters::default(),
+            upkeep: OperationCounters::default(),
             openings: Counter::default(),
             settings,
         });
@@ -155,6 +164,7 @@ impl RedisTier {
             get: shared.get.operation(),
             put: shared.put.operation(),
             forget: shared.forget.operation(),
+            upkeep: shared.upkeep.operation(),
             connections: shared.client.connections(),
             openings: shared.openings.get(),
             owed: shared.owed.len() as u64,

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
@@ -81,12 +81,14 @@ pub(super) struct Topology {
     incomplete: bool,
     /// A node has said that keys lie elsewhere.
     outdated: AtomicBool,
+    /// For each node a number that, in braces, makes a key belong to it; found when first asked for.
+    tags: OnceLock<Vec<Option<u32>>>,
 }
 
 impl Topology {
     /// One node that has all keys.
     pub(super) fn alone(node: Arc<Node>) -> Self {
-        Self { nodes: vec![node], slots: None, incomplete: false, outdated: AtomicBool::new(false) }
+        Self::new(vec![node], None, false)
     }
 
     /// Nodes that share the keys. One that is missing leaves its slots without any.
@@ -99,7 +101,37 @@ impl Topology {
                 None => incomplete = true,
             }
         }
-        Self { nodes, slots: Some(slots), incomplete, outdated: AtomicBool::new(false) }
+        Self::new(nodes, Some(slots), incomplete)
+    }
+
+    fn new(nodes: Vec<Arc<Node>>, slots: Option<HashMap<Slot, usize, RandomState>>, incomplete: bool) -> Self {
+        Self { nodes, slots, incomplete, outdated: AtomicBool::new(false), tags: OnceLock::new() }
+    }
+
+    /// For each node the lowest number that, in braces, makes a key belong to it.
+    pub(super) fn tags(&self) -> &[Option<u32>] {
+        self.tags.get_or_init(|| {
+            let mut tags = vec![None; self.nodes.len()];
+            for number in 0..10_000 {
+                let at = match &self.slots {
+                    None => Some(0),
+                    Some(slots) => slots.get(&Slot::for_key(number.to_string())).copied(),
+                };
+                if let Some(tag) = at.and_then(|at| tags.get_mut(at)) {
+                    tag.get_or_insert(number);
+                }
+                if tags.iter().all(Option::is_some) {
+                    break;
+                }
+            }
+            tags
+        })
+    }
+
+    /// That number of one node.
+    pub(super) fn tag_of(&self, node: &Arc<Node>) -> Option<u32> {
+        let at = self.nodes.iter().position(|other| Arc::ptr_eq(other, node))?;
+        self.tags().get(at).copied().flatten()
     }
 
     /// All nodes.

@@ -26,7 +26,8 @@ async fn players_over_all_slots_take_one_round_trip() {
     for node in cluster.nodes() {
         keys.push(node.cli::<usize>(&["DBSIZE"]).await);
     }
-    assert!(keys.iter().all(|keys| *keys > 200) && keys.iter().sum::<usize>() == 1_000, "{keys:?}");
+    // Beside the copies each node lists who is active.
+    assert!(keys.iter().all(|keys| *keys > 200) && keys.iter().sum::<usize>() == 1_000 + 3, "{keys:?}");
     assert_eq!(tier.forget(&players[..500]).await, 0);
     let (found, _) = tier.get(&players).await;
     assert!(found[..500].iter().all(Option::is_none) && found[500..].iter().all(Option::is_some));

@@ -7,5 +7,6 @@ mod not_serving;
 mod outages;
 mod round_trips;
 mod support;
+mod upkeep;
 mod values;
 mod versions;

@@ -5,7 +5,10 @@
 //! looked at first, then the table is read, strongly consistent, and then the copy takes the place of
 //! what was seen, or of what is older. Whatever came in between came from a commit, and stays.
 
-use millrace_cache::upkeep::{Outcome, PlayersPage, Replacement};
+use millrace_cache::{
+    ScanCursor,
+    upkeep::{Outcome, PlayersPage, Replacement, Seen},
+};
 use millrace_domain::PlayerId;
 
 use super::{error::MaintenanceError, maintained::Rebuilt, request::Rebuild, run::Task, warm::CHUNK};
@@ -22,7 +25,7 @@ impl Service {
         }
         let mut rebuilt = Rebuilt::default();
         if let Some(players) = rebuild.player_ids {
-            rebuilt.done = self.rebuild_players(&players, task, &mut rebuilt).await?;
+            rebuilt.done = self.rebuild_players(&players, true, task, &mut rebuilt).await?;
             return Ok(rebuilt);
         }
         let mut cursor = rebuild.cursor;
@@ -32,9 +35,9 @@ impl Service {
                 return Ok(rebuilt);
             }
             let PlayersPage { players, next } = task.upkeep.players(cursor.as_ref(), task.deadline).await?;
-            if !self.rebuild_players(&players, task, &mut rebuilt).await? {
+            if !self.rebuild_players(&players, false, task, &mut rebuilt).await? {
                 // From the beginning of this page: to make a copy anew twice does no harm.
-                rebuilt.cursor = cursor.or(Some(millrace_cache::ScanCursor { node: None, position: 0 }));
+                rebuilt.cursor = cursor.or(Some(ScanCursor { node: None, position: 0 }));
                 return Ok(rebuilt);
             }
             cursor = next;
@@ -45,10 +48,11 @@ impl Service {
         }
     }
 
-    /// Whether all of them were done before the deadline.
+    /// Whether all of them were done before the deadline. With `all`, those too that have no copy.
     async fn rebuild_players(
         &self,
         players: &[PlayerId],
+        all: bool,
         task: &mut Task<'_>,
         rebuilt: &mut Rebuilt,
     ) -> Result<bool, MaintenanceError> {
@@ -57,7 +61,7 @@ impl Service {
             if task.is_over() {
                 return Ok(false);
             }
-            self.rebuild_chunk(chunk, task, rebuilt).await?;
+            self.rebuild_chunk(chunk, all, task, rebuilt).await?;
         }
         Ok(true)
     }
@@ -65,13 +69,19 @@ impl Service {
     async fn rebuild_chunk(
         &self,
         players: &[PlayerId],
+        all: bool,
         task: &mut Task<'_>,
         rebuilt: &mut Rebuilt,
     ) -> Result<(), MaintenanceError> {
         players.iter().for_each(|player| self.cache.forget_local(player));
         let seen = task.upkeep.seen(players, task.deadline).await?;
-        let mut bases = self.load_for_upkeep(players, task).await?;
-        self.add_progress(players, &mut bases, task).await;
+        let wanted = players.iter().cloned().zip(seen).filter(|(_, seen)| all || seen.kind().is_some());
+        let (players, seen): (Vec<PlayerId>, Vec<Seen>) = wanted.unzip();
+        if players.is_empty() {
+            return Ok(());
+        }
+        let mut bases = self.load_for_upkeep(&players, task).await?;
+        self.add_progress(&players, &mut bases, task).await;
         rebuilt.players += players.len() as u64;
         let mut replacements = Vec::with_capacity(players.len());
         for ((player, seen), base) in players.iter().zip(seen).zip(bases) {
