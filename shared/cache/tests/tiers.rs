@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use millrace_cache::{Held, LocalSettings, LocalTier, RemoteTier, Tier, TierState, Tiers};
+use millrace_cache::{Emergency, Held, LocalSettings, LocalTier, RemoteTier, Tier, TierState, Tiers};
 use millrace_domain::{FeatureSwitch, PlayerId, Queue, Timestamp, codec::Cached};
 
 /// A remote tier in memory that counts what it is asked.
@@ -14,11 +14,12 @@ struct Shared {
     state: TierState,
     held: Mutex<HashMap<PlayerId, Arc<Cached>>>,
     round_trips: Mutex<Vec<usize>>,
+    emergency: Mutex<Option<Emergency>>,
 }
 
 impl Shared {
     fn new(state: TierState) -> Arc<Self> {
-        Arc::new(Self { state, held: Mutex::default(), round_trips: Mutex::default() })
+        Arc::new(Self { state, held: Mutex::default(), round_trips: Mutex::default(), emergency: Mutex::default() })
     }
 }
 
@@ -41,6 +42,9 @@ impl RemoteTier for Shared {
     async fn forget(&self, players: &[PlayerId]) -> u64 {
         self.held.lock().unwrap().retain(|player, _| !players.contains(player));
         0
+    }
+    fn emergency(&self) -> Option<Emergency> {
+        *self.emergency.lock().unwrap()
     }
 }
 
@@ -108,6 +112,26 @@ async fn what_is_shared_never_takes_the_place_of_something_newer_seen_here() {
     shared.put(&[newest.cached], later).await;
     let hit = tiers.get(player, later).await.hits[0].clone().unwrap();
     assert_eq!((hit.tier, hit.held.cached.queue.version, hit.held.since), (Tier::Redis, 4, later));
+}
+
+#[tokio::test]
+async fn in_emergency_mode_reads_take_older_copies_for_good_and_changes_do_not() {
+    let shared = Shared::new(TierState::Up);
+    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_remote(shared.clone(), FeatureSwitch::ON);
+    let (player, at) = (&ids(&["a"])[..], Timestamp::from_millis);
+    tiers.put_local(copy("a"));
+    let found = async |millis| tiers.get(player, at(millis)).await.hits[0].is_some();
+    assert!(found(1_000).await && !found(1_001).await);
+    let on = Emergency { enabled: true, said_at: at(0), until: at(70_000) };
+    *shared.emergency.lock().unwrap() = Some(on);
+    assert!(found(1_001).await && found(60_000).await && !found(60_001).await);
+    assert!(tiers.take(player, at(1_001)).await.hits[0].is_none(), "who decides asks for the newest");
+    assert_eq!(tiers.emergency(at(69_999)), Some(on));
+    assert_eq!(tiers.emergency(at(70_000)), None);
+    tiers.put_local(Held { since: at(69_000), ..copy("a") });
+    assert!(found(70_000).await && !found(70_001).await, "it is over");
+    *shared.emergency.lock().unwrap() = Some(Emergency { enabled: false, ..on });
+    assert_eq!(tiers.emergency(at(1)), None);
 }
 
 #[tokio::test]

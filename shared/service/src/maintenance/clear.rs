@@ -17,7 +17,8 @@ impl Service {
                 if task.is_over() {
                     return Ok(cleared);
                 }
-                let page = task.upkeep.clear_players(players, clear.kind, task.deadline).await?;
+                let page = task.upkeep.clear_players(players, clear.kind, task.deadline).await;
+                let Some(page) = task.unless_cut_short(page, cleared.scanned > 0)? else { return Ok(cleared) };
                 cleared.add(page.scanned, page.cleared, page.failed);
             }
             cleared.done = true;
@@ -29,7 +30,12 @@ impl Service {
                 cleared.cursor = cursor;
                 return Ok(cleared);
             }
-            let page = task.upkeep.clear(clear.kind, cursor.as_ref(), task.deadline).await?;
+            let page = task.upkeep.clear(clear.kind, cursor.as_ref(), task.deadline).await;
+            let Some(page) = task.unless_cut_short(page, cleared.scanned > 0)? else {
+                // From where it began: what is cleared already is left alone.
+                cleared.cursor = cursor;
+                return Ok(cleared);
+            };
             cleared.add(page.scanned, page.cleared, page.failed);
             cursor = page.next;
             if cursor.is_none() {

@@ -26,10 +26,12 @@ impl Service {
         let mut mode = EmergencyMode { enabled, until, extended: 0, done: !enabled };
         let mut cursor = None;
         while !mode.done && !task.is_over() {
-            let page = task.upkeep.players(cursor.as_ref(), task.deadline).await?;
-            if !page.players.is_empty() {
-                mode.extended += task.upkeep.extend(&page.players, task.now, emergency.until, task.deadline).await?;
-            }
+            // The flag is there, whatever becomes of the copies.
+            let page = task.upkeep.players(cursor.as_ref(), task.deadline).await;
+            let Some(page) = task.unless_cut_short(page, true)? else { break };
+            let extended = task.upkeep.extend(&page.players, task.now, emergency.until, task.deadline).await;
+            let Some(extended) = task.unless_cut_short(extended, true)? else { break };
+            mode.extended += extended;
             cursor = page.next;
             mode.done = cursor.is_none();
         }

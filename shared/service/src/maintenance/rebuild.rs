@@ -34,7 +34,11 @@ impl Service {
                 rebuilt.cursor = cursor;
                 return Ok(rebuilt);
             }
-            let PlayersPage { players, next } = task.upkeep.players(cursor.as_ref(), task.deadline).await?;
+            let page = task.upkeep.players(cursor.as_ref(), task.deadline).await;
+            let Some(PlayersPage { players, next }) = task.unless_cut_short(page, rebuilt.players > 0)? else {
+                rebuilt.cursor = cursor;
+                return Ok(rebuilt);
+            };
             if !self.rebuild_players(&players, false, task, &mut rebuilt).await? {
                 // From the beginning of this page: to make a copy anew twice does no harm.
                 rebuilt.cursor = cursor.or(Some(ScanCursor { node: None, position: 0 }));
@@ -58,44 +62,46 @@ impl Service {
     ) -> Result<bool, MaintenanceError> {
         let players: Vec<PlayerId> = players.iter().filter(|player| self.cache.is_shared(player)).cloned().collect();
         for chunk in players.chunks(CHUNK) {
-            if task.is_over() {
+            if task.is_over() || !self.rebuild_chunk(chunk, all, task, rebuilt).await? {
                 return Ok(false);
             }
-            self.rebuild_chunk(chunk, all, task, rebuilt).await?;
         }
         Ok(true)
     }
 
+    /// The same for as many as one call reads from the table.
     async fn rebuild_chunk(
         &self,
         players: &[PlayerId],
         all: bool,
         task: &mut Task<'_>,
         rebuilt: &mut Rebuilt,
-    ) -> Result<(), MaintenanceError> {
+    ) -> Result<bool, MaintenanceError> {
         players.iter().for_each(|player| self.cache.forget_local(player));
-        let seen = task.upkeep.seen(players, task.deadline).await?;
+        let something_done = rebuilt.players > 0;
+        let seen = task.upkeep.seen(players, task.deadline).await;
+        let Some(seen) = task.unless_cut_short(seen, something_done)? else { return Ok(false) };
         let wanted = players.iter().cloned().zip(seen).filter(|(_, seen)| all || seen.kind().is_some());
         let (players, seen): (Vec<PlayerId>, Vec<Seen>) = wanted.unzip();
         if players.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
-        let mut bases = self.load_for_upkeep(&players, task).await?;
+        let Some(mut bases) = self.load_for_upkeep(&players, task).await? else { return Ok(false) };
         self.add_progress(&players, &mut bases, task).await;
-        rebuilt.players += players.len() as u64;
+        let (count, mut failed) = (players.len() as u64, 0);
         let mut replacements = Vec::with_capacity(players.len());
         for ((player, seen), base) in players.iter().zip(seen).zip(bases) {
             match base {
                 Ok(base) => {
                     replacements.push(Replacement { player_id: player.clone(), seen, copy: base.cached });
                 }
-                Err(_) => rebuilt.failed += 1,
+                Err(_) => failed += 1,
             }
         }
-        if replacements.is_empty() {
-            return Ok(());
-        }
-        let outcomes = task.upkeep.replace(&replacements, task.now, task.deadline).await?;
+        let outcomes = task.upkeep.replace(&replacements, task.now, task.deadline).await;
+        let Some(outcomes) = task.unless_cut_short(outcomes, something_done)? else { return Ok(false) };
+        rebuilt.players += count;
+        rebuilt.failed += failed;
         for (replacement, outcome) in replacements.iter().zip(outcomes) {
             match (outcome, &replacement.copy) {
                 (Outcome::Put, Some(_)) => rebuilt.rebuilt += 1,
@@ -104,7 +110,7 @@ impl Service {
                 (Outcome::Refused, _) => rebuilt.failed += 1,
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Adds progress between milestones, where there may be some: a copy that knew it is not to be

@@ -20,12 +20,44 @@ pub(super) struct Task<'a> {
     pub(super) now: Timestamp,
     pub(super) deadline: Instant,
     pub(super) figures: &'a mut Figures,
+    pub(super) pace: Pace,
+}
+
+/// How long the parts of a task take that are done one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    began: Option<Instant>,
+    longest: std::time::Duration,
+}
+
+impl Pace {
+    /// Whether a next part is likely to end in time: the longest so far would. What is cut short by the
+    /// deadline may have been done, and is not counted.
+    fn has_time(&mut self, now: Instant, deadline: Instant) -> bool {
+        if let Some(began) = self.began.replace(now) {
+            self.longest = self.longest.max(now - began);
+        }
+        now + self.longest < deadline
+    }
 }
 
 impl Task<'_> {
-    /// Whether there is no more time to begin something.
-    pub(super) fn is_over(&self) -> bool {
-        Instant::now() >= self.deadline
+    /// Whether there is no time to begin a next part. Asked before each.
+    pub(super) fn is_over(&mut self) -> bool {
+        !self.pace.has_time(Instant::now(), self.deadline)
+    }
+
+    /// The result of a call; none where it was cut short by the deadline, and something was done before,
+    /// so that there is more to answer than an error.
+    pub(super) fn unless_cut_short<T>(
+        &self,
+        result: Result<T, UpkeepError>,
+        something_done: bool,
+    ) -> Result<Option<T>, UpkeepError> {
+        match result {
+            Err(_) if something_done && Instant::now() >= self.deadline => Ok(None),
+            result => result.map(Some),
+        }
     }
 }
 
@@ -50,7 +82,7 @@ impl Service {
         let result = match self.cache.upkeep() {
             Some(upkeep) => {
                 let deadline = self.deadline(invocation);
-                let mut task = Task { upkeep, now, deadline, figures: &mut figures };
+                let mut task = Task { upkeep, now, deadline, figures: &mut figures, pace: Pace::default() };
                 self.fulfil(request, &mut task, &mut maintained).await
             }
             None => {
@@ -145,4 +177,24 @@ struct Done {
 /// Waits for a call to the store, until the deadline at most; none where that has passed.
 pub(super) async fn in_time<T>(deadline: Instant, call: impl Future<Output = T>) -> Option<T> {
     timeout_at(deadline, call).await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_part_is_begun_where_the_longest_so_far_would_end_in_time() {
+        let (mut pace, begin) = (Pace::default(), Instant::now());
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let deadline = at(100);
+        assert!(pace.has_time(at(0), deadline), "nothing is known of the first");
+        assert!(pace.has_time(at(10), deadline));
+        assert!(pace.has_time(at(40), deadline));
+        assert!(pace.has_time(at(69), deadline), "30 s would do");
+        assert!(!pace.has_time(at(70), deadline));
+        assert!(!Pace::default().has_time(at(100), deadline));
+    }
 }

@@ -34,7 +34,6 @@ impl Service {
         if emergency.is_some_and(|emergency| emergency.is_on(task.now)) {
             return Ok(Warmed { skipped: Some(Skipped::EmergencyMode), done: true, ..Warmed::default() });
         }
-        let started = std::time::Instant::now();
         let most = warm.max_players.unwrap_or(self.settings.warm_max_players);
         let players = match warm.player_ids {
             Some(players) => players.into_iter().filter(|player| self.cache.is_shared(player)).take(most).collect(),
@@ -62,13 +61,10 @@ impl Service {
         task.figures.cache.redis += warmed.cached;
         task.figures.cache.misses += missing.len() as u64;
         for chunk in missing.chunks(CHUNK) {
-            if task.is_over() {
-                task.figures.steps.load = started.elapsed();
+            if task.is_over() || !self.fill(chunk, task, &mut warmed).await? {
                 return Ok(warmed);
             }
-            self.fill(chunk, task, &mut warmed).await?;
         }
-        task.figures.steps.load = started.elapsed();
         warmed.done = true;
         Ok(warmed)
     }
@@ -115,37 +111,41 @@ impl Service {
         Ok(due.into_iter().map(|due| due.player_id).collect())
     }
 
-    /// Reads some players' queues from the table, and puts their copies.
+    /// Reads some players' queues from the table, and puts their copies. Whether that was done before the
+    /// deadline.
     async fn fill(
         &self,
         players: &[PlayerId],
         task: &mut Task<'_>,
         warmed: &mut Warmed,
-    ) -> Result<(), MaintenanceError> {
-        let bases = self.load_for_upkeep(players, task).await?;
+    ) -> Result<bool, MaintenanceError> {
+        let Some(bases) = self.load_for_upkeep(players, task).await? else { return Ok(false) };
         let mut copies: Vec<Arc<Cached>> = Vec::with_capacity(bases.len());
+        let (mut unknown, mut failed) = (0, 0);
         for base in bases {
             match base {
                 Ok(Base { cached: Some(copy), .. }) => copies.push(copy),
-                Ok(_) => warmed.unknown += 1,
-                Err(_) => warmed.failed += 1,
+                Ok(_) => unknown += 1,
+                Err(_) => failed += 1,
             }
         }
-        if copies.is_empty() {
-            return Ok(());
-        }
-        for outcome in task.upkeep.fill(&copies, task.now, task.deadline).await? {
+        let outcomes = task.upkeep.fill(&copies, task.now, task.deadline).await;
+        let something_done = warmed.filled + warmed.cached > 0;
+        let Some(outcomes) = task.unless_cut_short(outcomes, something_done)? else { return Ok(false) };
+        warmed.unknown += unknown;
+        warmed.failed += failed;
+        for outcome in outcomes {
             match outcome {
                 Outcome::Put => warmed.filled += 1,
                 Outcome::Outdated => warmed.outdated += 1,
                 Outcome::Refused => warmed.failed += 1,
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Loads players from the table. Their progress between milestones is not asked for: a copy that does
-    /// not claim to know it lives longer, and who wants it reads its row.
+    /// not claim to know it lives longer, and who wants it reads its row. None where time is over.
     ///
     /// # Errors
     /// Where none of them can be read for want of a store: to go on would not help it.
@@ -153,27 +153,26 @@ impl Service {
         &self,
         players: &[PlayerId],
         task: &mut Task<'_>,
-    ) -> Result<Vec<Result<Base, Failure>>, MaintenanceError> {
+    ) -> Result<Option<Vec<Result<Base, Failure>>>, MaintenanceError> {
         let wanted: Vec<Wanted> =
             players.iter().map(|player| Wanted { player_id: player.clone(), progress: false }).collect();
         let (bases, _) = self.load_from_table(&wanted, &[], &[], task.now, task.deadline, task.figures).await;
         let failures: Vec<&Failure> = bases.iter().filter_map(|base| base.as_ref().err()).collect();
-        match failures.first() {
-            Some(first) if failures.len() == bases.len() && is_of_the_store(first) => {
-                Err(MaintenanceError::StoreUnavailable { reason: first.detail.clone().into_owned() })
-            }
-            Some(first) => {
-                tracing::warn!(failed = failures.len(), reason = first.code, detail = %first.detail, "not loaded");
-                Ok(bases)
-            }
-            None => Ok(bases),
+        let Some(first) = failures.first() else { return Ok(Some(bases)) };
+        if failures.iter().any(|failure| failure.code == Failure::deadline().code) {
+            return Ok(None);
         }
+        if failures.len() == bases.len() && is_of_the_store(first) {
+            return Err(MaintenanceError::StoreUnavailable { reason: first.detail.clone().into_owned() });
+        }
+        tracing::warn!(failed = failures.len(), reason = first.code, detail = %first.detail, "not loaded");
+        Ok(Some(bases))
     }
 }
 
-/// Whether a failure is none of a single row's, and none for want of time.
+/// Whether a failure is none of a single row's.
 fn is_of_the_store(failure: &Failure) -> bool {
-    !matches!(failure.code, "row_unreadable" | "row_too_large" | "deadline")
+    !matches!(failure.code, "row_unreadable" | "row_too_large")
 }
 
 /// The players of both lists, one of each in turn, nobody twice.

@@ -1,0 +1,153 @@
+//! Copies taken away, others' keys left alone, and how to go on after a deadline.
+
+use std::time::{Duration, Instant};
+
+use millrace_cache::{RemoteTier, redis::RedisMode};
+use millrace_domain::PlayerId;
+use millrace_servers::{Redis, RedisCluster};
+use millrace_tests::{
+    Invocation,
+    function::Setup,
+    tables::{Database, PREFIX},
+};
+use serde_json::json;
+
+use crate::{calls, copy, grant, invoke, number, plant, players, started, tick, tier};
+
+const FOREIGN: [&str; 5] = ["app:user:1", "queue:p-1", "t2-queue:p-1", "T-queue:p-1", "t-other:p-1"];
+
+fn maintain_cache(database: &Database, url: &str) -> Setup {
+    database
+        .function("maintain-cache")
+        .env("MILLRACE_REDIS_URL", url)
+        .env("MILLRACE_REDIS_RESPONSE_TIMEOUT_MS", "5000")
+        .env("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "5000")
+}
+
+async fn plant_many(url: &str, mode: RedisMode, count: usize) -> Vec<PlayerId> {
+    let players = players("p", count);
+    let tier = tier(url, mode, PREFIX).await;
+    plant(&tier, &players.iter().map(|player| copy(player, 2, 7)).collect::<Vec<_>>()).await;
+    players
+}
+
+async fn plant_foreign(redis: &Redis) {
+    for key in FOREIGN {
+        redis.cli::<()>(&["SET", key, "theirs"]).await;
+    }
+}
+
+#[tokio::test]
+async fn everything_of_fifty_thousand_and_nothing_of_others() {
+    const COUNT: usize = 50_000;
+    let (database, redis) = (Database::new(), Redis::start().await);
+    let players = plant_many(&redis.url(), RedisMode::Standalone, COUNT).await;
+    plant_foreign(&redis).await;
+    let function = started(maintain_cache(&database, &redis.url())).await;
+    redis.cli::<()>(&["CONFIG", "RESETSTAT"]).await;
+    let used: u64 = redis.info("used_memory").await.parse().unwrap();
+
+    let began = Instant::now();
+    let answer = invoke(&function, json!({"action": "clear"})).await;
+    println!("{COUNT} keys cleared in {:?}: {}", began.elapsed(), answer["clear"]);
+    assert_eq!(answer["clear"]["cleared"], COUNT, "{answer:#}");
+    assert_eq!((&answer["clear"]["done"], &answer["clear"]["failed"]), (&json!(true), &json!(0)));
+    assert_eq!(answer["clear"].get("cursor"), None);
+    assert_eq!(
+        (calls(&redis, "keys").await, calls(&redis, "flushall").await, calls(&redis, "flushdb").await),
+        (0, 0, 0)
+    );
+    let scans = calls(&redis, "scan").await;
+    assert!((45..=70).contains(&scans), "about a thousand keys a scan: {scans}");
+    let left: u64 = redis.info("used_memory").await.parse().unwrap();
+    assert!(left < used, "{used} {left}");
+    for key in FOREIGN {
+        assert_eq!(redis.cli::<String>(&["GET", key]).await, "theirs", "{key}");
+    }
+
+    // Nothing is read any more, and no fill that was under way brings an old copy back.
+    let other = tier(&redis.url(), RedisMode::Standalone, PREFIX).await;
+    let some = &players[..1_000];
+    assert_eq!(other.get(some).await.0.iter().flatten().count(), 0);
+    plant(&other, &some.iter().map(|player| copy(player, 1, 7)).collect::<Vec<_>>()).await;
+    assert_eq!(other.get(some).await.0.iter().flatten().count(), 0);
+    plant(&other, &some.iter().map(|player| copy(player, 2, 7)).collect::<Vec<_>>()).await;
+    assert_eq!(other.get(some).await.0.iter().flatten().count(), 1_000);
+}
+
+#[tokio::test]
+async fn out_of_time_it_says_how_to_go_on() {
+    const COUNT: usize = 30_000;
+    let (database, redis) = (Database::new(), Redis::start().await);
+    plant_many(&redis.url(), RedisMode::Standalone, COUNT).await;
+    // Whatever the machine is doing: there is time to answer, and little to work.
+    let setup = maintain_cache(&database, &redis.url()).env("MILLRACE_DEADLINE_MARGIN_MS", "20000");
+    let function = started(setup).await;
+    let (mut cleared, mut calls, mut request) = (0, 0, json!({"action": "clear"}));
+    loop {
+        calls += 1;
+        let invocation = Invocation::from(&request).within(Duration::from_millis(21_000));
+        let answer = invoke(&function, invocation).await;
+        cleared += number(&answer, "/clear/cleared");
+        let cursor = answer["clear"].get("cursor").cloned();
+        assert_eq!(answer["clear"]["done"], cursor.is_none(), "{answer:#}");
+        let Some(cursor) = cursor else { break };
+        assert!(calls < 1_000, "it gets on: {answer:#}");
+        request["cursor"] = cursor;
+    }
+    // What the deadline cuts off may be done, and is not counted.
+    assert!((COUNT as u64 / 2..=COUNT as u64).contains(&cleared), "{cleared}");
+    let answer = invoke(&started(maintain_cache(&database, &redis.url())).await, json!({"action": "clear"})).await;
+    assert_eq!((number(&answer, "/clear/scanned"), number(&answer, "/clear/cleared")), (COUNT as u64, 0));
+    assert!(calls > 1, "it was enough to work for a second");
+    println!("{COUNT} keys in {calls} calls of a second");
+}
+
+#[tokio::test]
+async fn players_and_kinds() {
+    let (database, redis) = (Database::new(), Redis::start().await);
+    let function = started(maintain_cache(&database, &redis.url())).await;
+    let process_tasks = database.process_tasks().env("MILLRACE_REDIS_URL", redis.url());
+    let process_tasks = started(process_tasks.env("MILLRACE_LOCAL_CACHE", "off")).await;
+    let [a, b] = ["a", "b"].map(millrace_tests::stored::player);
+    let both = [a.clone(), b.clone()];
+    grant(&process_tasks, &both).await;
+    let answer = invoke(&function, json!({"action": "clear", "playerIds": ["a"]})).await;
+    assert_eq!((number(&answer, "/clear/scanned"), number(&answer, "/clear/cleared")), (3, 1));
+    let answer = tick(&process_tasks, &both).await;
+    assert_eq!((number(&answer, "/report/cache/redis/hits"), number(&answer, "/report/loads/calls")), (1, 1));
+    assert_eq!(answer["results"], json!([]), "{answer:#}");
+
+    redis.cli::<()>(&["SET", "t-stats:a", "x"]).await;
+    redis.cli::<()>(&["SET", "t-frequent:top", "x"]).await;
+    for (kind, cleared) in [("progress", 0), ("stats", 1), ("frequent", 1), ("queue", 2), ("queue", 0)] {
+        let answer = invoke(&function, json!({"action": "clear", "kind": kind})).await;
+        assert_eq!(number(&answer, "/clear/cleared"), cleared, "{kind}: {answer:#}");
+    }
+    for key in ["t-stats:a", "t-frequent:top"] {
+        assert!(!redis.cli::<bool>(&["EXISTS", key]).await, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn every_primary_of_a_cluster() {
+    const COUNT: usize = 6_000;
+    let (database, cluster) = (Database::new(), RedisCluster::start().await);
+    let players = plant_many(&cluster.url(), RedisMode::Cluster, COUNT).await;
+    for key in FOREIGN {
+        cluster.node_of(key).await.cli::<()>(&["SET", key, "theirs"]).await;
+    }
+    let setup = maintain_cache(&database, &cluster.url()).env("MILLRACE_REDIS_MODE", "cluster");
+    let function = started(setup).await;
+    let answer = invoke(&function, json!({"action": "clear"})).await;
+    assert_eq!((number(&answer, "/clear/cleared"), &answer["clear"]["done"]), (COUNT as u64, &json!(true)));
+    let other = tier(&cluster.url(), RedisMode::Cluster, PREFIX).await;
+    assert_eq!(other.get(&players).await.0.iter().flatten().count(), 0);
+    for key in FOREIGN {
+        assert_eq!(cluster.node_of(key).await.cli::<String>(&["GET", key]).await, "theirs", "{key}");
+    }
+    for node in cluster.nodes() {
+        assert_eq!(calls(node, "keys").await, 0);
+        assert!(calls(node, "scan").await > 0);
+    }
+}
