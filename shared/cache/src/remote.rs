@@ -41,6 +41,14 @@ pub trait RemoteTier: Send + Sync {
         None
     }
 
+    /// Whether it takes a report of this process to the others with its next put. Every few seconds it does.
+    fn wants_report(&self) -> bool {
+        false
+    }
+
+    /// Gives it a report to take along. It may be lost.
+    fn offer_report(&self, _report: String) {}
+
     /// What it can do beside serving; none where it can do no such thing.
     fn upkeep(&self) -> Option<&dyn Upkeep> {
         None

@@ -192,6 +192,18 @@ impl Tiers {
         self.remote.as_ref()?.emergency().filter(|emergency| emergency.is_on(now))
     }
 
+    /// Whether the remote tier takes a report of this process to the others with its next put.
+    pub fn wants_report(&self) -> bool {
+        self.remote.as_ref().is_some_and(|remote| self.remote_switch.enabled && remote.wants_report())
+    }
+
+    /// Gives the remote tier a report to take along. It may be lost.
+    pub fn offer_report(&self, report: String) {
+        if let Some(remote) = &self.remote {
+            remote.offer_report(report);
+        }
+    }
+
     /// Claims players for loading ([`Flights::claim`]).
     pub fn claim(&self, players: impl IntoIterator<Item = PlayerId>) -> Claim {
         self.flights.claim(players)

@@ -218,6 +218,10 @@ pub trait Upkeep: Send + Sync {
     /// 1,000, is dropped.
     async fn keep(&self, figure: &Kept, deadline: Instant) -> Result<(), UpkeepError>;
 
+    /// Reports that processes have sent along in the last hour, the latest of each node first, at most `limit`
+    /// of each: one round trip.
+    async fn reports(&self, limit: usize, deadline: Instant) -> Result<Vec<String>, UpkeepError>;
+
     /// The history, the latest first, at most `limit`: one round trip.
     async fn kept(&self, since: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<Kept>, UpkeepError>;
 }

@@ -108,6 +108,7 @@ fn service_settings(settings: &Settings, seed: u64) -> ServiceSettings {
         memory_threshold: settings.memory_threshold_bytes,
         warm_max_players: settings.warming.max_players,
         warm_due_within: settings.warming.due_within,
+        function: settings.function_name.clone(),
         seed,
         ..ServiceSettings::default()
     }
@@ -142,6 +143,7 @@ mod tests {
             ("MILLRACE_BATCH_CONCURRENCY", "4"),
             ("MILLRACE_BATCHING_ROLLOUT_PERCENT", "30"),
             ("MILLRACE_MEMORY_THRESHOLD_BYTES", "99999999"),
+            ("AWS_LAMBDA_FUNCTION_NAME", "f-1"),
             ("MILLRACE_WARM_MAX_PLAYERS", "77"),
             ("MILLRACE_WARM_DUE_WITHIN_SECONDS", "8"),
         ];
@@ -149,6 +151,7 @@ mod tests {
         let service = service_settings(&settings, 1);
         assert_eq!((service.conflict_retries, service.deadline_margin.as_millis()), (7, 900));
         assert_eq!((service.commit_batch, service.concurrency, service.memory_threshold), (12, 4, 99_999_999));
+        assert_eq!(service.function, "f-1");
         assert_eq!((service.warm_max_players, service.warm_due_within.as_secs()), (77, 8));
         assert_eq!((service.batching.enabled, service.batching.rollout_percent), (true, 30));
         let batcher = batcher_settings(&settings, 2);

@@ -16,6 +16,7 @@ use crate::{
     group::group,
     load::Wanted,
     log::log,
+    maintenance::reports::Reports,
     player::{Fresh, Player, hold_back},
     record::Origin,
     report::Figures,
@@ -59,6 +60,7 @@ pub struct Service {
     pub(crate) apply: ApplyFn,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) resident_bytes: fn() -> Option<u64>,
+    pub(crate) reports: Reports,
     random: Mutex<fastrand::Rng>,
 }
 
@@ -99,6 +101,7 @@ impl Service {
             apply,
             clock: parts.clock,
             resident_bytes: parts.resident_bytes,
+            reports: Reports::default(),
         }
     }
 
@@ -165,6 +168,7 @@ impl Service {
 
         let answer = self.answer(&decoded, &statuses, &refused, players.len(), invocation, started, &figures);
         log(&decoded, &statuses, &refused, &answer);
+        self.share(&answer.report);
         self.finish(decoded.source, answer)
     }
 

@@ -25,7 +25,9 @@ pub struct ServiceSettings {
     pub warm_max_players: usize,
     /// How soon something has to be due for its queue to be warmed, where nothing else is asked for.
     pub warm_due_within: Duration,
-    /// Seeds the jitter.
+    /// The function that this is, for those who read what all processes have done.
+    pub function: String,
+    /// Seeds the jitter, and names the process.
     pub seed: u64,
 }
 
@@ -41,6 +43,7 @@ impl Default for ServiceSettings {
             memory_threshold: 400 << 20,
             warm_max_players: 1_000,
             warm_due_within: Duration::from_secs(300),
+            function: String::new(),
             seed: 0,
         }
     }

@@ -110,3 +110,34 @@ async fn an_event_of_the_scheduler_is_the_upkeep() {
     assert_eq!((&answer["warm"]["done"], number(&answer, "/warm/players")), (&json!(true), 0));
     assert_eq!(redis.cli::<u64>(&["ZCARD", HISTORY]).await, 1);
 }
+
+#[tokio::test]
+async fn what_processes_have_done_is_shared_without_another_round_trip() {
+    let (database, redis) = (Database::new(), Redis::start().await);
+    let mut functions = Vec::new();
+    for _ in 0..2 {
+        functions.push(started(with(database.process_tasks(), &redis).env("MILLRACE_LOCAL_CACHE", "off")).await);
+    }
+    let mine = players("p", 10);
+    for function in &functions {
+        for calls in 1..4 {
+            let answer = grant(function, &mine).await;
+            let redis = |what: &str| number(&answer, &format!("/report/statistics/redis/{what}/roundTrips"));
+            assert_eq!((redis("get"), redis("put"), redis("upkeep")), (calls, calls, 0));
+        }
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = service(folder.path(), &redis).await;
+    let reports = service.recent_reports(10, &invocation()).await.expect("reports");
+    // The first invocation of each, with the put of its second; the others within ten seconds wait.
+    assert_eq!(reports.len(), 2, "{reports:#?}");
+    assert_ne!(reports[0]["process"], reports[1]["process"]);
+    for report in &reports {
+        assert_eq!((&report["function"], &report["invocations"]), (&json!("process-tasks"), &json!(1)));
+        assert_eq!((number(report, "/commands/applied"), number(report, "/committed")), (10, 10), "{report:#}");
+        assert_eq!((number(report, "/lookups"), &report["from"]), (10, &report["to"]));
+        assert!(report["processingTimeMs"].as_f64() > Some(0.0) && number(report, "/coldStarts") == 1);
+    }
+    assert!(reports[0]["to"].as_str() >= reports[1]["to"].as_str(), "the latest first");
+    assert_eq!(service.recent_reports(1, &invocation()).await.expect("reports").len(), 1);
+}

@@ -96,6 +96,14 @@ impl RemoteTier for RedisTier {
         self.shared.client.companions.emergency()
     }
 
+    fn wants_report(&self) -> bool {
+        self.shared.client.companions.wants_report(self.shared.moment())
+    }
+
+    fn offer_report(&self, report: String) {
+        self.shared.client.companions.offer_report(report);
+    }
+
     fn upkeep(&self) -> Option<&dyn Upkeep> {
         Some(self)
     }

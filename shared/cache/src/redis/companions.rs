@@ -4,8 +4,9 @@
 //! - **Emergency mode**: whether it is on is asked with a get or a put, at most every two seconds.
 //! - **Who is active**: the players of a put are put into a list of those that changed lately, which is cut
 //!   to its length once a minute.
+//! - **Reports**: what the process has done in the last seconds, with a put, at most every ten seconds.
 //!
-//! Each node has a flag and a list of its own: a key of a cluster lies on one node, and no call has to wait
+//! Each node has a flag and lists of its own: a key of a cluster lies on one node, and no call has to wait
 //! for a node that it has no other business with. Nothing of this matters to the call that it rides with:
 //! who may not ask is refused, and everything else goes on.
 
@@ -38,6 +39,12 @@ const CUT_INTERVAL: Duration = Duration::from_secs(60);
 const MAX_ACTIVE: usize = 10_000;
 /// How long a player is remembered as active.
 pub(super) const ACTIVE_FOR: Duration = Duration::from_secs(3_600);
+/// How long no other report of this process is taken along.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+/// Most reports of a node's list, some hundred bytes each.
+const MAX_REPORTS: i64 = 1_000;
+/// How long the list of reports is kept after the last one.
+const REPORTS_FOR: Duration = Duration::from_secs(3_600);
 
 /// Something that rides along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +52,7 @@ pub(super) enum Companion {
     Information,
     Emergency,
     Active,
+    Report,
 }
 
 /// What rides along, and what it has brought back.
@@ -53,8 +61,18 @@ pub(super) struct Companions {
     pub(super) information: Information,
     nodes: Mutex<HashMap<Address, Rides, RandomState>>,
     emergency: Mutex<Option<Emergency>>,
-    /// The user may not keep lists.
-    no_lists: AtomicBool,
+    reports: Mutex<Reports>,
+    /// The user may not keep a list of who is active.
+    no_list: AtomicBool,
+    /// The user may not keep reports.
+    no_reports: AtomicBool,
+}
+
+/// The report that waits for a put, and when the last one went.
+#[derive(Default)]
+struct Reports {
+    waiting: Option<String>,
+    sent: Option<Moment>,
 }
 
 /// When something last rode to a node.
@@ -71,7 +89,9 @@ impl Companions {
             information: Information::default(),
             nodes: Mutex::default(),
             emergency: Mutex::default(),
-            no_lists: AtomicBool::new(false),
+            reports: Mutex::default(),
+            no_list: AtomicBool::new(false),
+            no_reports: AtomicBool::new(false),
         }
     }
 
@@ -102,7 +122,7 @@ impl Companions {
         if (gets || !changed.is_empty()) && is_due(&mut rides.emergency, EMERGENCY_INTERVAL, now) {
             riders.push((Companion::Emergency, self.ask_for_emergency(tag)));
         }
-        if !changed.is_empty() && !self.no_lists.load(Ordering::Relaxed) {
+        if !changed.is_empty() && !self.no_list.load(Ordering::Relaxed) {
             let key = self.active_key(tag);
             let at = millis(now.wall);
             let mut add = cmd("ZADD");
@@ -119,7 +139,37 @@ impl Companions {
                 riders.extend([(Companion::Active, cut), (Companion::Active, forget)]);
             }
         }
+        drop(nodes);
+        if !changed.is_empty()
+            && let Some(report) = self.take_report(now)
+        {
+            let key = self.reports_key(tag);
+            let (mut push, mut cut, mut forget) = (cmd("LPUSH"), cmd("LTRIM"), cmd("PEXPIRE"));
+            push.arg(&key).arg(report);
+            cut.arg(&key).arg(0).arg(MAX_REPORTS - 1);
+            forget.arg(&key).arg(millis(REPORTS_FOR));
+            riders.extend([push, cut, forget].map(|command| (Companion::Report, command)));
+        }
         riders
+    }
+
+    /// Whether it is time for another report.
+    pub(super) fn wants_report(&self, now: Moment) -> bool {
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = reports.sent.is_none_or(|sent| now.since(sent) >= REPORT_INTERVAL);
+        due && reports.waiting.is_none() && !self.no_reports.load(Ordering::Relaxed)
+    }
+
+    /// Has a report wait for the next put.
+    pub(super) fn offer_report(&self, report: String) {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner).waiting = Some(report);
+    }
+
+    fn take_report(&self, now: Moment) -> Option<String> {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let report = reports.waiting.take()?;
+        reports.sent = Some(now);
+        Some(report)
     }
 
     /// What a companion has brought back.
@@ -127,12 +177,13 @@ impl Companions {
         match (companion, answer) {
             (Companion::Information, answer) => self.information.answered(address, answer),
             (Companion::Emergency, Value::BulkString(text)) => self.heard(&text),
-            (Companion::Active, Value::ServerError(error)) => {
+            (Companion::Active | Companion::Report, Value::ServerError(error)) => {
+                let refused = if companion == Companion::Active { &self.no_list } else { &self.no_reports };
                 // A command that was renamed is unknown: `ERR`.
                 if error.kind() == Some(ServerErrorKind::NoPerm) || error.code() == "ERR" {
-                    self.no_lists.store(true, Ordering::Relaxed);
+                    refused.store(true, Ordering::Relaxed);
                 }
-                tracing::debug!(node = %address, error = describe(&error), "Redis keeps no list of active players");
+                tracing::debug!(node = %address, error = describe(&error), ?companion, "Redis takes nothing along");
             }
             (Companion::Emergency, Value::ServerError(error)) => {
                 tracing::debug!(node = %address, error = describe(&error), "Redis does not tell of emergency mode");
@@ -155,6 +206,8 @@ impl Companions {
                     }
                 }
             }
+            // It is lost; the next one goes sooner.
+            Companion::Report => self.reports.lock().unwrap_or_else(PoisonError::into_inner).sent = None,
         }
     }
 
@@ -197,6 +250,10 @@ impl Companions {
 
     pub(super) fn active_key(&self, tag: u32) -> String {
         format!("{}upkeep:active:{{{tag}}}", self.prefix)
+    }
+
+    pub(super) fn reports_key(&self, tag: u32) -> String {
+        format!("{}upkeep:reports:{{{tag}}}", self.prefix)
     }
 
     /// Whose queue a key holds.
@@ -284,6 +341,29 @@ mod tests {
         let error = redis::parse_redis_value(b"-NOPERM no\r\n").unwrap();
         companions.answered(Companion::Active, &address(1), error);
         assert!(riders(&companions, &both, 1, moment(61)).is_empty(), "who may not is not asked again");
+    }
+
+    #[test]
+    fn a_report_goes_with_a_put_and_the_next_one_ten_seconds_later() {
+        let companions = Companions::new("t-");
+        assert!(companions.wants_report(moment(0)));
+        companions.offer_report("{}".to_owned());
+        assert!(!companions.wants_report(moment(0)), "one waits");
+        assert_eq!(riders(&companions, &[get("a")], 1, moment(1)).len(), 1, "a get takes none along");
+        let sent = [
+            "LPUSH t-upkeep:reports:{3} {}",
+            "LTRIM t-upkeep:reports:{3} 0 999",
+            "PEXPIRE t-upkeep:reports:{3} 3600000",
+        ];
+        let with_put = riders(&companions, &[put("a")], 1, moment(2));
+        assert_eq!(with_put[with_put.len() - 3..], sent);
+        assert_eq!(riders(&companions, &[put("a")], 1, moment(2)).len(), 1, "who is active, and no more");
+        assert!(!companions.wants_report(moment(11)) && companions.wants_report(moment(12)));
+        companions.cut_off(Companion::Report, &address(1));
+        assert!(companions.wants_report(moment(3)), "it was lost");
+        let refusal = redis::parse_redis_value(b"-NOPERM no\r\n").unwrap();
+        companions.answered(Companion::Report, &address(1), refusal);
+        assert!(!companions.wants_report(moment(100)));
     }
 
     #[test]

@@ -29,9 +29,9 @@
 //! # Commands that the user needs
 //! `GET`, `SET`, `GETRANGE`, `DEL`, `EVALSHA`, `SCRIPT|LOAD`, and in a cluster `CLUSTER|SLOTS` and `ASKING`,
 //! on keys that begin with the prefix. With `INFO` the statistics tell of evictions and memory; with `ZADD`,
-//! `ZREMRANGEBYRANK` and `PEXPIRE` it is remembered who is active, to be warmed. Without them everything else is
-//! the same. The upkeep needs these, and `SCAN`, `UNLINK`, `PTTL`, `DBSIZE`, `PING`, `ZREVRANGE`,
-//! `ZREVRANGEBYSCORE` and `ZREMRANGEBYSCORE`.
+//! `ZREMRANGEBYRANK` and `PEXPIRE` it is remembered who is active, to be warmed; with `LPUSH` and `LTRIM` processes
+//! share their reports. Without them everything else is the same. The upkeep needs these, and `SCAN`, `UNLINK`,
+//! `PTTL`, `DBSIZE`, `PING`, `ZREVRANGE`, `ZREVRANGEBYSCORE`, `ZREMRANGEBYSCORE` and `LRANGE`.
 //!
 //! # Why not the library's own managers
 //! The connections are redis-rs's multiplexed ones; when a new one is made is decided here.

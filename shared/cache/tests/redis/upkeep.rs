@@ -282,6 +282,25 @@ async fn figures_are_kept_for_a_day_and_a_thousand_of_them() {
 }
 
 #[tokio::test]
+async fn reports_ride_along_with_puts_and_are_read_by_others() {
+    let cluster = RedisCluster::start().await;
+    let tier = connect(in_cluster(cluster.url())).await;
+    assert!(tier.wants_report());
+    tier.offer_report("{\"n\":1}".to_owned());
+    for version in 1..4 {
+        put(&tier, &[copy("a", version), copy("b", version), copy("c", version)]).await;
+    }
+    assert!(!tier.wants_report());
+    let other = connect(in_cluster(cluster.url())).await;
+    other.offer_report("{\"n\":2}".to_owned());
+    put(&other, &[copy("a", 9)]).await;
+    let mut reports = other.reports(10, soon()).await.unwrap();
+    reports.sort();
+    assert_eq!(reports, ["{\"n\":1}", "{\"n\":2}"], "each once, on one node");
+    assert_eq!((tier.statistics().put.round_trips, other.statistics().put.round_trips), (3, 1));
+}
+
+#[tokio::test]
 async fn the_servers_are_measured_and_their_keys_sampled() {
     for protocol in ["", "/?protocol=resp3"] {
         let redis = Redis::builder().maxmemory("64mb", "allkeys-lru").start().await;

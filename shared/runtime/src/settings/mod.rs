@@ -66,6 +66,8 @@ pub struct Settings {
     pub retention: Retention,
     /// What is logged.
     pub log: LogSettings,
+    /// The function's name, as Lambda gives it; empty outside Lambda.
+    pub function_name: String,
     /// Variables that look like settings and are none.
     pub unknown: Vec<UnknownSetting>,
 }
@@ -241,6 +243,7 @@ impl Settings {
                 rejections: read.days(&table::REJECTIONS_RETENTION_DAYS)?,
             },
             log: read.text(&table::LOG, LogSettings::parse)?,
+            function_name: lookup("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
             unknown: Vec::new(),
         })
     }

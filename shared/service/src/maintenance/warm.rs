@@ -34,10 +34,14 @@ impl Service {
         if emergency.is_some_and(|emergency| emergency.is_on(task.now)) {
             return Ok(Warmed { skipped: Some(Skipped::EmergencyMode), done: true, ..Warmed::default() });
         }
-        let most = warm.max_players.unwrap_or(self.settings.warm_max_players);
-        let players = match warm.player_ids {
-            Some(players) => players.into_iter().filter(|player| self.cache.is_shared(player)).take(most).collect(),
+        let players: Vec<PlayerId> = match warm.player_ids {
+            Some(players) => {
+                // Whoever names them has bound them.
+                let most = warm.max_players.unwrap_or(players.len());
+                players.into_iter().filter(|player| self.cache.is_shared(player)).take(most).collect()
+            }
             None => {
+                let most = warm.max_players.unwrap_or(self.settings.warm_max_players);
                 let within = warm.due_within.unwrap_or(self.settings.warm_due_within);
                 let due = self.due_soon(task, within, most).await?;
                 let active = task.upkeep.active(most, task.deadline).await?;

@@ -3,10 +3,13 @@
 use redis::{InfoDict, Value, cmd, from_redis_value};
 use tokio::time::Instant;
 
-use super::{Shared, bytes};
+use super::{bytes, walk::scanned};
 use crate::{
     kind::{Kind, PerKind},
-    redis::command::{Command, Operation},
+    redis::{
+        Shared,
+        command::{Command, Operation},
+    },
     statistics::LatencyRecorder,
     upkeep::{KeySample, NodeFigures, Seen, ServerFigures, UpkeepError},
 };
@@ -57,7 +60,7 @@ async fn sample(shared: &Shared, nodes: usize, deadline: Instant) -> Result<KeyS
     let mut queues = Vec::new();
     let spaces = [Kind::Queue, Kind::Stats, Kind::Frequent].map(|kind| (kind, shared.space(kind)));
     for answered in shared.upkeep_ask(None, &[scan], deadline).await? {
-        let (position, keys) = super::scanned(answered.values.into_iter().next())?;
+        let (position, keys) = scanned(answered.values.into_iter().next())?;
         sample.complete &= position == 0;
         sample.keys += keys.len() as u64;
         for key in keys {
