@@ -36,6 +36,9 @@ pub trait RemoteTier: Send + Sync {
     /// Forgets players, so that no older copy under way can come back; returns how many errors there were.
     async fn forget(&self, players: &[PlayerId]) -> u64;
 
+    /// Whether it gives a sign of life.
+    async fn ping(&self) -> bool;
+
     /// What was last heard of emergency mode; none where nothing was.
     fn emergency(&self) -> Option<Emergency> {
         None

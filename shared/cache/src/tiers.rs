@@ -76,8 +76,20 @@ impl Tiers {
     /// all that are left. What the remote tier has is kept inside the process.
     /// In emergency mode older copies inside the process are taken for good.
     pub async fn get(&self, players: &[PlayerId], now: Timestamp) -> Lookup {
-        let local = if self.emergency(now).is_some() { LocalTier::get_in_emergency } else { LocalTier::get };
-        let lookup = self.look(players, now, local).await;
+        self.keep(self.look(players, now, 0, self.reading(now)).await)
+    }
+
+    /// Looks for one player's queue of at least this version: an older copy is passed over, in either tier.
+    pub async fn get_at_least(&self, player: &PlayerId, version: u64, now: Timestamp) -> Lookup {
+        self.keep(self.look(std::slice::from_ref(player), now, version, self.reading(now)).await)
+    }
+
+    /// How those who only read look inside the process.
+    fn reading(&self, now: Timestamp) -> fn(&LocalTier, &PlayerId, Timestamp) -> Option<Held> {
+        if self.emergency(now).is_some() { LocalTier::get_in_emergency } else { LocalTier::get }
+    }
+
+    fn keep(&self, lookup: Lookup) -> Lookup {
         for hit in lookup.hits.iter().flatten().filter(|hit| hit.tier == Tier::Redis) {
             self.put_local(hit.held.clone());
         }
@@ -87,13 +99,14 @@ impl Tiers {
     /// The same to change them: copies inside the process are taken out ([`LocalTier::take`]), and
     /// nothing is kept there before it is put back.
     pub async fn take(&self, players: &[PlayerId], now: Timestamp) -> Lookup {
-        self.look(players, now, LocalTier::take).await
+        self.look(players, now, 0, LocalTier::take).await
     }
 
     async fn look(
         &self,
         players: &[PlayerId],
         now: Timestamp,
+        at_least: u64,
         local: fn(&LocalTier, &PlayerId, Timestamp) -> Option<Held>,
     ) -> Lookup {
         let started = Instant::now();
@@ -101,7 +114,7 @@ impl Tiers {
             .iter()
             .map(|player| {
                 let held = self.local_switch.is_on_for(player).then(|| local(&self.local, player, now))??;
-                Some(Hit { held, tier: Tier::Local })
+                (held.cached.queue.version >= at_least).then_some(Hit { held, tier: Tier::Local })
             })
             .collect();
         self.local.record_lookups(started);
@@ -117,7 +130,8 @@ impl Tiers {
                 for (at, cached) in wanted.into_iter().zip(found) {
                     // What is shared may be older than what was seen here, after a put that failed or a
                     // failover that lost it. Nobody is to see a queue go back: that is a miss.
-                    let cached = cached.filter(|cached| !self.local.knows_newer(cached));
+                    let cached =
+                        cached.filter(|cached| cached.queue.version >= at_least && !self.local.knows_newer(cached));
                     // It is as new as what is committed: whoever commits puts it there before answering.
                     hits[at] = cached.map(|cached| Hit { held: Held { cached, since: now }, tier: Tier::Redis });
                 }
@@ -207,6 +221,18 @@ impl Tiers {
     /// Claims players for loading ([`Flights::claim`]).
     pub fn claim(&self, players: impl IntoIterator<Item = PlayerId>) -> Claim {
         self.flights.claim(players)
+    }
+
+    /// Asks the remote tier for a sign of life, in one round trip. One that is left alone is not waited for.
+    pub async fn ping_remote(&self) -> TierState {
+        match &self.remote {
+            None => TierState::Off,
+            Some(remote) if remote.state() != TierState::Up => remote.state(),
+            Some(remote) => match remote.ping().await {
+                true => TierState::Up,
+                false => TierState::Down,
+            },
+        }
     }
 
     /// Whether the remote tier takes part.

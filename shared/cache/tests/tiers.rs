@@ -39,6 +39,10 @@ impl RemoteTier for Shared {
         held.extend(copies.iter().map(|copy| (copy.queue.player_id.clone(), Arc::clone(copy))));
         0
     }
+    async fn ping(&self) -> bool {
+        self.round_trips.lock().unwrap().push(0);
+        self.state == TierState::Up
+    }
     async fn forget(&self, players: &[PlayerId]) -> u64 {
         self.held.lock().unwrap().retain(|player, _| !players.contains(player));
         0
@@ -171,4 +175,44 @@ async fn a_tier_that_is_switched_off_is_neither_asked_nor_filled() {
     assert!(lookup.hits[0].is_none());
     assert!(shared.round_trips.lock().unwrap().is_empty());
     assert_eq!(tiers.usage().sets, 0);
+}
+
+/// A copy of a version.
+fn version(player: &str, version: u64) -> Held {
+    let held = copy(player);
+    let mut cached = Arc::unwrap_or_clone(held.cached);
+    cached.queue.version = version;
+    Held { cached: Arc::new(cached), since: held.since }
+}
+
+#[tokio::test]
+async fn copies_older_than_asked_for_are_passed_over_in_both_tiers() {
+    let shared = Shared::new(TierState::Up);
+    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_remote(shared.clone(), FeatureSwitch::ON);
+    let now = Timestamp::from_millis(10);
+    let player = &ids(&["a"])[0];
+    tiers.put(&[version("a", 2)], now).await;
+    tiers.put_local(version("a", 1));
+    let found = async |at_least| {
+        let hit = tiers.get_at_least(player, at_least, now).await.hits.remove(0);
+        hit.map(|hit| (hit.tier, hit.held.cached.queue.version))
+    };
+    assert_eq!(found(2).await, Some((Tier::Local, 2)), "an older copy takes no newer one's place");
+    tiers.forget_local(player);
+    tiers.put_local(version("a", 1));
+    assert_eq!(found(1).await, Some((Tier::Local, 1)));
+    assert_eq!(found(2).await, Some((Tier::Redis, 2)));
+    assert_eq!(found(0).await, Some((Tier::Local, 2)), "what the remote tier had is kept");
+    assert_eq!(found(3).await, None);
+}
+
+#[tokio::test]
+async fn a_sign_of_life_is_asked_of_a_tier_that_takes_part() {
+    for (state, round_trips) in [(TierState::Up, 1), (TierState::Down, 0)] {
+        let shared = Shared::new(state);
+        let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_remote(shared.clone(), FeatureSwitch::ON);
+        assert_eq!(tiers.ping_remote().await, state);
+        assert_eq!(shared.round_trips.lock().unwrap().len(), round_trips);
+    }
+    assert_eq!(Tiers::local_only(local(), FeatureSwitch::ON).ping_remote().await, TierState::Off);
 }

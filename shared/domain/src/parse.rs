@@ -74,6 +74,25 @@ pub struct Malformed {
 /// [`Malformed`] where the message as a whole cannot be understood; a single command of a list that
 /// cannot is an `Err` of its own inside [`Message::Commands`].
 pub fn message(body: &str) -> Result<Message, Malformed> {
+    read_message(body, None)
+}
+
+/// Reads a message of commands for the queue of `owner` alone: `playerId` may be left out, and nobody
+/// else can be named. A tick is no command. What is malformed belongs to `owner`, whatever it names.
+///
+/// # Errors
+/// [`Malformed`] likewise.
+pub fn message_to(owner: &PlayerId, body: &str) -> Result<Message, Malformed> {
+    let to_owner = |malformed: Malformed| Malformed { player_id: Some(owner.clone()), ..malformed };
+    match read_message(body, Some(owner)).map_err(to_owner)? {
+        Message::Commands(commands) => {
+            Ok(Message::Commands(commands.into_iter().map(|command| command.map_err(to_owner)).collect()))
+        }
+        tick => Ok(tick),
+    }
+}
+
+fn read_message(body: &str, owner: Option<&PlayerId>) -> Result<Message, Malformed> {
     let raw: Raw<'_> = read(body)?;
     let malformed = |detail: String| describe(body, detail);
     if let Some(commands) = &raw.commands {
@@ -88,14 +107,14 @@ pub fn message(body: &str) -> Result<Message, Malformed> {
         }
         let single = |body: &&RawValue| {
             let body = body.get();
-            read::<Raw<'_>>(body).and_then(|raw| raw.into_request().map_err(|detail| describe(body, detail)))
+            read::<Raw<'_>>(body).and_then(|raw| raw.into_request(owner).map_err(|detail| describe(body, detail)))
         };
         return Ok(Message::Commands(commands.iter().map(single).collect()));
     }
-    if raw.kind.as_deref() == Some("advanceQueues") {
+    if raw.kind.as_deref() == Some("advanceQueues") && owner.is_none() {
         return raw.into_tick().map(Message::Tick).map_err(malformed);
     }
-    match raw.into_request() {
+    match raw.into_request(owner) {
         Ok(request) => Ok(Message::Commands(smallvec![Ok(request)])),
         Err(detail) => Err(malformed(detail)),
     }
@@ -175,7 +194,7 @@ impl Raw<'_> {
         required(self.player_ids, "playerIds")
     }
 
-    fn into_request(self) -> Result<Request, String> {
+    fn into_request(self, owner: Option<&PlayerId>) -> Result<Request, String> {
         const TYPES: &str = "enqueueTasks, reportProgress, failTask, cancelTask, setPriority, moveToFront, \
                              pauseQueue, resumeQueue, clearQueue, grantResources, configureQueue";
         let Some(kind) = self.kind.as_deref() else {
@@ -193,7 +212,12 @@ impl Raw<'_> {
             other => return Err(format!("type: unknown type `{}`; allowed: {TYPES}", clip(other, 64))),
         };
         self.only(fields)?;
-        let player_id = required(self.player_id, "playerId")?;
+        let player_id = match (self.player_id, owner) {
+            (Some(named), Some(owner)) if named != *owner => {
+                return Err(format!("playerId: `{named}` is not allowed here; allowed: `{owner}`, or left out"));
+            }
+            (named, owner) => required(named.or_else(|| owner.cloned()), "playerId")?,
+        };
         let task_id = |id: Option<TaskId>| required(id, "taskId");
         let command = match kind {
             "enqueueTasks" => Command::EnqueueTasks { tasks: required(self.tasks, "tasks")? },

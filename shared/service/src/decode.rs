@@ -113,6 +113,28 @@ pub fn decode(payload: &[u8], request_id: &str, now: Timestamp) -> Decoded {
     }
 }
 
+/// Decodes commands that a caller sends for the queue of `owner` alone. Each is a message of its own, so
+/// that results come in the order of the commands.
+pub fn decode_for(owner: &PlayerId, payload: &[u8], request_id: &str, now: Timestamp) -> Decoded {
+    let text = String::from_utf8_lossy(payload);
+    let mut decoder = Decoder::new(Source::Direct, 1);
+    let name = |index: usize| fallback_id(request_id, Some(index));
+    match parse::message_to(owner, &text) {
+        Ok(Message::Commands(commands)) => {
+            for (index, command) in commands.into_iter().enumerate() {
+                let message = decoder.message(request_id.to_owned(), None);
+                let body = command.map(|request| Message::Commands(smallvec::smallvec![Ok(request)]));
+                decoder.body(message, body, &|_, _| name(index), now, None, None);
+            }
+        }
+        other => {
+            let message = decoder.message(request_id.to_owned(), None);
+            decoder.body(message, other, &|index, _| name(index), now, None, None);
+        }
+    }
+    decoder.decoded
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SqsRecord<'a> {

@@ -15,6 +15,9 @@
 //! | [`answer`] | batch item failures and results |
 //! | [`report`] | what an invocation took, counted by the steps on their way |
 //! | [`service`] | [`Service`]: the steps put together, bounded by the invocation's deadline |
+//! | [`command`] | commands of a caller who waits: all results and the new queue |
+//! | [`read`] | a queue as of now, cache first; pages of what is recorded |
+//! | [`performance`], [`health`] | what the last invocations took; what can be reached |
 //! | [`maintenance`] | upkeep of the shared cache: warm, clear, rebuild, emergency mode, statistics |
 //! | [`fifo`] | in a FIFO batch, everything behind a failed message of its group fails too |
 //! | [`status`] | what became of a command, and why one failed |
@@ -31,14 +34,18 @@
 pub mod answer;
 pub mod apply;
 pub mod clock;
+pub mod command;
 pub mod commit;
 pub mod decode;
 pub mod fifo;
 pub mod group;
+pub mod health;
 pub mod load;
 mod log;
 pub mod maintenance;
+pub mod performance;
 mod player;
+pub mod read;
 pub mod record;
 pub mod refresh;
 pub mod report;
@@ -48,7 +55,9 @@ pub mod status;
 
 pub use answer::Answer;
 pub use clock::Clock;
+pub use command::{CommandsAnswer, ReadCommands};
 pub use player::MAX_PLAYER_ITEMS;
+pub use read::{QueueRead, ReadError, ReadReport};
 pub use report::Report;
 pub use service::{Invocation, Parts, ProcessError, Service};
 pub use settings::ServiceSettings;

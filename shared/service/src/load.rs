@@ -75,7 +75,7 @@ impl Service {
     /// Fills what the caches did not have: this caller's share in one read, the rest from whoever is
     /// loading it already.
     #[expect(clippy::too_many_arguments, reason = "one step of `load`, on its variables")]
-    async fn load_missing(
+    pub(crate) async fn load_missing(
         &self,
         wanted: &[Wanted],
         missing: &[usize],

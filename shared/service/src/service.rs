@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use millrace_cache::Tiers;
+use millrace_cache::{Held, Tiers};
 use millrace_domain::{PlayerId, Reason, Rejection, Timestamp};
 use millrace_store::{Batcher, MAX_ROW_BYTES, Store};
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use crate::{
     load::Wanted,
     log::log,
     maintenance::reports::Reports,
+    performance::Performance,
     player::{Fresh, Player, hold_back},
     record::Origin,
     report::Figures,
@@ -58,6 +59,7 @@ pub struct Service {
     pub(crate) cache: Tiers,
     pub(crate) settings: ServiceSettings,
     pub(crate) apply: ApplyFn,
+    pub(crate) performance: Performance,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) resident_bytes: fn() -> Option<u64>,
     pub(crate) reports: Reports,
@@ -99,6 +101,7 @@ impl Service {
             cache: parts.cache,
             settings: parts.settings,
             apply,
+            performance: Performance::default(),
             clock: parts.clock,
             resident_bytes: parts.resident_bytes,
             reports: Reports::default(),
@@ -139,12 +142,30 @@ impl Service {
     pub async fn process(&self, payload: &[u8], invocation: &Invocation) -> Result<Answer, ProcessError> {
         let started = std::time::Instant::now();
         let now = self.clock.now();
+        let decoded = decode(payload, &invocation.request_id, now);
+        let source = decoded.source;
+        let (answer, _) = self.carry(decoded, None, invocation, started, now).await;
+        self.finish(source, answer)
+    }
+
+    /// The steps behind decode. The queue of `watched` comes back with the answer, with its progress between
+    /// milestones, unless something of its work failed.
+    pub(crate) async fn carry(
+        &self,
+        mut decoded: Decoded,
+        watched: Option<&PlayerId>,
+        invocation: &Invocation,
+        started: std::time::Instant,
+        now: Timestamp,
+    ) -> (Answer, Option<Held>) {
         let deadline = self.deadline(invocation);
         let mut figures = Figures::default();
 
-        let mut decoded = decode(payload, &invocation.request_id, now);
         let mut statuses = vec![Status::Open; decoded.items.len()];
         let mut players: Vec<Player> = group(&decoded.items).into_iter().map(Player::new).collect();
+        if watched.is_some() {
+            players.iter_mut().for_each(|player| player.work.reports = true);
+        }
         players.iter_mut().for_each(|player| player.bound(&decoded, &mut statuses));
         let mut refused = self.refused_statuses(&mut decoded.refused);
         figures.steps.decode = started.elapsed();
@@ -154,8 +175,11 @@ impl Service {
             self.round(&decoded, &mut players, &mut statuses, &mut refused, first, now, deadline, &mut figures).await;
             first = false;
         }
-        let mut changed = Vec::new();
+        let (mut changed, mut seen) = (Vec::new(), None);
         for Fresh { held, everywhere } in players.iter_mut().filter_map(|player| player.fresh.take()) {
+            if watched == Some(&held.cached.queue.player_id) {
+                seen = Some(held.clone());
+            }
             if everywhere {
                 changed.push(held);
             } else {
@@ -169,7 +193,12 @@ impl Service {
         let answer = self.answer(&decoded, &statuses, &refused, players.len(), invocation, started, &figures);
         log(&decoded, &statuses, &refused, &answer);
         self.share(&answer.report);
-        self.finish(decoded.source, answer)
+        (answer, seen)
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Load, apply, commit and record for all players with open items. A player with very many

@@ -49,6 +49,21 @@ impl RemoteTier for RedisTier {
         (found.collect(), errors)
     }
 
+    /// Every node has to take a write, as when the breaker asks.
+    async fn ping(&self) -> bool {
+        let shared = &self.shared;
+        match shared.client.probe(&shared.settings, shared.moment()).await {
+            Ok(()) => {
+                shared.succeeded();
+                true
+            }
+            Err(failure) => {
+                shared.failed(&failure);
+                false
+            }
+        }
+    }
+
     async fn put(&self, copies: &[Arc<Cached>], now: Timestamp) -> u64 {
         let shared = &self.shared;
         if copies.is_empty() {

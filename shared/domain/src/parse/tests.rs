@@ -104,3 +104,30 @@ fn a_malformed_command_of_a_list_spoils_only_itself_and_keeps_its_names() {
     assert_eq!(malformed.command_id.as_ref().unwrap().as_str(), "c");
     assert_eq!(malformed.body, r#"{"type":"nope","playerId":"q","commandId":"c"}"#);
 }
+
+#[test]
+fn commands_for_one_owner_need_not_name_it_and_can_name_nobody_else() {
+    let owner = PlayerId::new("p-1").unwrap();
+    let body = r#"{"commands":[{"type":"pauseQueue"},{"type":"resumeQueue","playerId":"p-1"},
+        {"type":"clearQueue","playerId":"p-2","commandId":"c"},{"type":"fly","playerId":"p-2"}]}"#;
+    let Ok(Message::Commands(commands)) = message_to(&owner, body) else { panic!("not understood") };
+    for command in &commands[..2] {
+        assert_eq!(command.as_ref().unwrap().player_id, owner);
+    }
+    let foreign = commands[2].as_ref().unwrap_err();
+    assert_eq!(foreign.detail, "playerId: `p-2` is not allowed here; allowed: `p-1`, or left out");
+    assert_eq!(foreign.command_id.as_ref().map(CommandId::as_str), Some("c"));
+    for malformed in &commands[2..] {
+        // What it names is no business of somebody else's.
+        assert_eq!(malformed.as_ref().unwrap_err().player_id.as_ref(), Some(&owner));
+    }
+    assert_eq!(message_to(&owner, "nonsense").unwrap_err().player_id, Some(owner.clone()));
+    for tick in [r#"{"type":"advanceQueues","playerIds":["p-1"]}"#, r#"{"commands":[{"type":"advanceQueues"}]}"#] {
+        let detail = match message_to(&owner, tick) {
+            Ok(Message::Commands(mut commands)) => commands.remove(0).unwrap_err().detail,
+            Err(malformed) => malformed.detail,
+            Ok(Message::Tick(_)) => panic!("a tick is no command"),
+        };
+        assert!(detail.starts_with("type: unknown type `advanceQueues`"), "{detail}");
+    }
+}
