@@ -27,7 +27,7 @@ use reader::Reader;
 use reference::table;
 pub use reference::{Setting, markdown};
 pub(crate) use values::SPAN_TARGET;
-pub use values::{Authentication, LogSettings, RedisLimits, RedisSettings, RedisUrl, StoreChoice};
+pub use values::{Authentication, CorsOrigins, LogSettings, RedisLimits, RedisSettings, RedisUrl, StoreChoice};
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -44,6 +44,8 @@ pub struct Settings {
     pub ticks_queue_url: Option<String>,
     /// Who may do what over HTTP.
     pub authentication: Authentication,
+    /// Whose pages may use the API.
+    pub cors_origins: CorsOrigins,
     /// How long cached copies live.
     pub cache_ttl: CacheTtl,
     /// The bounds of the cache inside the process.
@@ -202,6 +204,7 @@ impl Settings {
             redis_limits,
             ticks_queue_url,
             authentication,
+            cors_origins: read.optional(&table::CORS_ORIGINS, CorsOrigins::parse)?.unwrap_or_default(),
             cache_ttl: CacheTtl {
                 active_queue: read.seconds(&table::CACHE_TTL_ACTIVE_QUEUE_SECONDS)?,
                 task_progress: read.seconds(&table::CACHE_TTL_TASK_PROGRESS_SECONDS)?,

@@ -120,6 +120,8 @@ table! {
     AUTH = Spec::text("MILLRACE_AUTH", None,
         "none (refused where the store is DynamoDB and no endpoint override is set), or unset",
         "`none` lets everybody do everything over HTTP, for local use. Unset or empty: the authorizer decides.");
+    CORS_ORIGINS = Spec::text("MILLRACE_CORS_ORIGINS", None, "*, or origins such as https://game.example, separated by commas",
+        "Pages of these origins may use the API from a browser. Unset or empty: of none.");
     CACHE_TTL_ACTIVE_QUEUE_SECONDS = Spec::whole("MILLRACE_CACHE_TTL_ACTIVE_QUEUE_SECONDS", 300, 1, 86_400,
         "How long queues with unfinished tasks live in the shared cache.");
     CACHE_TTL_TASK_PROGRESS_SECONDS = Spec::whole("MILLRACE_CACHE_TTL_TASK_PROGRESS_SECONDS", 60, 1, 86_400,

@@ -385,3 +385,24 @@ fn the_documentation_has_the_same_table() {
     let documented = include_str!("../../../../docs/settings.md");
     assert!(documented.contains(&markdown()), "docs/settings.md is not what examples/settings_reference.rs prints");
 }
+
+#[test]
+fn origins_are_listed_as_a_browser_sends_them() {
+    let origins = |value: &str| {
+        let vars = [("MILLRACE_STORE", "dynamodb"), ("MILLRACE_CORS_ORIGINS", value)];
+        Settings::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).map(|settings| settings.cors_origins)
+    };
+    assert_eq!(origins(""), Ok(CorsOrigins::Listed(Vec::new())));
+    assert_eq!(origins("*"), Ok(CorsOrigins::Any));
+    let listed = ["https://game.example", "http://localhost:5173"].map(str::to_owned).to_vec();
+    assert_eq!(origins("https://game.example, http://localhost:5173"), Ok(CorsOrigins::Listed(listed)));
+    for bad in
+        ["game.example", "https://game.example/", "https://Game.example", "https://a,*", "ftp://a", "https://u@a", "a,"]
+    {
+        let error = origins(bad).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("MILLRACE_CORS_ORIGINS={bad} is not allowed")) || bad.contains('@'),
+            "{error}"
+        );
+    }
+}

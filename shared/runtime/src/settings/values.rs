@@ -114,6 +114,43 @@ pub enum Authentication {
     None,
 }
 
+/// Whose pages may use the API from a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// Everybody's.
+    Any,
+    /// Those of these origins, each as a browser sends it.
+    Listed(Vec<String>),
+}
+
+impl Default for CorsOrigins {
+    fn default() -> Self {
+        Self::Listed(Vec::new())
+    }
+}
+
+impl CorsOrigins {
+    /// Reads `*`, or origins separated by commas.
+    pub(super) fn parse(value: &str) -> Option<Self> {
+        if value == "*" {
+            return Some(Self::Any);
+        }
+        let origins = value.split(',').map(|origin| origin_of(origin.trim()));
+        origins.collect::<Option<Vec<String>>>().map(Self::Listed)
+    }
+}
+
+/// An origin: scheme and host, and a port where it is not the scheme's own; in lower case, without a path.
+fn origin_of(value: &str) -> Option<String> {
+    let uri = Uri::from_str(value).ok()?;
+    let rest = value.split_once("://")?.1;
+    let well_formed = matches!(uri.scheme_str(), Some("http" | "https"))
+        && has_host(&uri)
+        && uri.authority().is_some_and(|authority| authority.as_str() == rest && !rest.contains('@'))
+        && !value.bytes().any(|byte| byte.is_ascii_uppercase());
+    well_formed.then(|| value.to_owned())
+}
+
 /// What is logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {

@@ -1,0 +1,155 @@
+//! An answer: status, headers, a JSON body; compressed where asked for.
+
+use std::time::Duration;
+
+use lambda_http::{
+    Body,
+    aws_lambda_events::apigw::ApiGatewayV2httpResponse,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+};
+use millrace_cache::Tier;
+use serde::Serialize;
+
+use crate::{encoding, problem::Problem, request::Request};
+
+/// Where a read came from.
+pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+/// The version of the queue that an answer shows.
+pub const X_QUEUE_VERSION: HeaderName = HeaderName::from_static("x-queue-version");
+/// What a step took.
+pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// Answers are kept by nobody.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// Answers are asked about again before they are used again.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+/// An answer on its way out.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// Without a body.
+    pub fn empty(status: StatusCode) -> Self {
+        Self { status, headers: HeaderMap::from_iter([(header::CACHE_CONTROL, NO_STORE)]), body: Vec::new() }
+    }
+
+    /// A value as JSON, kept by nobody.
+    pub fn json(status: StatusCode, value: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(value).unwrap_or_else(|error| {
+            // No value of ours refuses to be written.
+            tracing::error!(%error, "an answer cannot be written");
+            Vec::new()
+        });
+        let headers = HeaderMap::from_iter([(header::CACHE_CONTROL, NO_STORE), (header::CONTENT_TYPE, JSON)]);
+        Self { status, headers, body }
+    }
+
+    /// The same, to be asked about again by its tag.
+    #[must_use]
+    pub fn tagged(mut self, etag: HeaderValue) -> Self {
+        self.headers.insert(header::CACHE_CONTROL, REVALIDATE);
+        self.headers.insert(header::ETAG, etag);
+        self
+    }
+
+    /// Nothing but the headers: whoever asks has the body.
+    #[must_use]
+    pub fn not_modified(mut self) -> Self {
+        self.status = StatusCode::NOT_MODIFIED;
+        self.headers.remove(header::CONTENT_TYPE);
+        self.body = Vec::new();
+        self
+    }
+
+    /// With a header, which has to be of ASCII.
+    #[must_use]
+    pub fn with(mut self, name: HeaderName, value: &str) -> Self {
+        match HeaderValue::from_str(value) {
+            Ok(value) => drop(self.headers.insert(name, value)),
+            Err(_) => tracing::error!(%name, value, "no header has such a value"),
+        }
+        self
+    }
+
+    /// With where it came from.
+    #[must_use]
+    pub fn found_in(self, found: Option<Tier>) -> Self {
+        self.with(X_CACHE, cache_name(found))
+    }
+
+    /// With what it took: `total`, and where something was looked up, the tier and the share of hits.
+    #[must_use]
+    pub fn timed(self, total: Duration, cache: Option<&str>, hit_rate: Option<f64>) -> Self {
+        let mut timing = format!("total;dur={:.3}", total.as_secs_f64() * 1000.0);
+        if let Some(cache) = cache {
+            timing.push_str(&format!(", cache;desc=\"{cache}\""));
+        }
+        if let Some(rate) = hit_rate {
+            timing.push_str(&format!(", cache-hit-rate;desc=\"{rate}\""));
+        }
+        self.with(SERVER_TIMING, &timing)
+    }
+
+    /// The answer to `request` in the form of API Gateway.
+    pub fn finish(mut self, request: &Request) -> ApiGatewayV2httpResponse {
+        let mut body = self.body;
+        let mut compressed = false;
+        if body.len() >= encoding::MIN_BYTES {
+            vary(&mut self.headers, "accept-encoding");
+            if encoding::accepts_gzip(&request.headers)
+                && let Some(smaller) = encoding::gzip(&body)
+            {
+                self.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                (body, compressed) = (smaller, true);
+            }
+        }
+        let mut response = ApiGatewayV2httpResponse::default();
+        response.status_code = i64::from(self.status.as_u16());
+        response.headers = self.headers;
+        if request.method == Method::HEAD || body.is_empty() {
+            return response;
+        }
+        response.is_base64_encoded = compressed;
+        response.body = Some(match compressed {
+            true => Body::Binary(body),
+            // JSON is text.
+            false => Body::Text(String::from_utf8(body).unwrap_or_default()),
+        });
+        response
+    }
+}
+
+impl From<Problem> for Answer {
+    fn from(problem: Problem) -> Self {
+        let mut answer = Self::json(problem.status(), &problem);
+        answer.headers.extend(problem.headers().clone());
+        answer.headers.insert(header::CONTENT_TYPE, PROBLEM);
+        answer
+    }
+}
+
+/// Says that the answer depends on a header of the request. In one value: API Gateway's form has no place
+/// for two.
+pub fn vary(headers: &mut HeaderMap, name: &'static str) {
+    let known = headers.get(header::VARY).and_then(|value| value.to_str().ok()).map(|value| format!("{value}, {name}"));
+    let value = known.and_then(|value| HeaderValue::from_str(&value).ok());
+    headers.insert(header::VARY, value.unwrap_or(HeaderValue::from_static(name)));
+}
+
+/// `local`, `redis` or `miss`.
+pub fn cache_name(found: Option<Tier>) -> &'static str {
+    match found {
+        Some(Tier::Local) => "local",
+        Some(Tier::Redis) => "redis",
+        None => "miss",
+    }
+}

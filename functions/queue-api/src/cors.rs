@@ -1,0 +1,63 @@
+//! Cross-origin requests: which pages of other origins may use the API from a browser.
+
+use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use millrace_runtime::settings::CorsOrigins;
+
+use crate::{
+    answer::{self, Answer},
+    request::Request,
+};
+
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
+/// Those of the API, and those that a signature needs.
+const ALLOWED: HeaderValue = HeaderValue::from_static(
+    "authorization, content-type, if-none-match, x-min-queue-version, x-amz-date, x-amz-security-token, \
+     x-amz-content-sha256",
+);
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("etag, retry-after, server-timing, x-cache, x-queue-version, allow, www-authenticate");
+/// Two hours: no browser keeps it for longer.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
+
+/// The origin that the request's page may be told it is, where it is allowed.
+fn allowed(request: &Request, origins: &CorsOrigins) -> Option<HeaderValue> {
+    let origin = request.headers.get(header::ORIGIN)?;
+    match origins {
+        CorsOrigins::Any => Some(HeaderValue::from_static("*")),
+        CorsOrigins::Listed(listed) => {
+            listed.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
+        }
+    }
+}
+
+/// The answer to a browser that asks whether it may send a request: before it sends any credentials. None
+/// where that is not what it asks, or it may not.
+pub fn preflight(request: &Request, origins: &CorsOrigins) -> Option<Answer> {
+    let asks = request.method == Method::OPTIONS && request.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let origin = allowed(request, origins).filter(|_| asks)?;
+    let mut answer = Answer::empty(StatusCode::NO_CONTENT);
+    answer.headers.extend([
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED),
+        (header::ACCESS_CONTROL_MAX_AGE, MAX_AGE),
+    ]);
+    vary_by_origin(&mut answer.headers, origins);
+    Some(answer)
+}
+
+/// Lets the page read the answer.
+pub fn mark(headers: &mut HeaderMap, request: &Request, origins: &CorsOrigins) {
+    vary_by_origin(headers, origins);
+    if let Some(origin) = allowed(request, origins) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+}
+
+/// Where only some origins are allowed, another one gets another answer.
+fn vary_by_origin(headers: &mut HeaderMap, origins: &CorsOrigins) {
+    if matches!(origins, CorsOrigins::Listed(listed) if !listed.is_empty()) {
+        answer::vary(headers, "origin");
+    }
+}

@@ -1,0 +1,71 @@
+//! Cursors: where a page goes on. Opaque, and bound to the list that they came from.
+//!
+//! A checksum over route, player and place finds what was damaged or comes from another list. It is no
+//! secret and need not be: the partition that is read is the path's, whatever a cursor says.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use millrace_domain::PlayerId;
+
+const FORMAT: u8 = 1;
+const CHECKSUM: usize = 8;
+/// Longer than any cursor of ours.
+const MAX_LENGTH: usize = 512;
+
+/// The cursor that goes on behind `key` of a player's list.
+pub fn encode(route: &str, player: &PlayerId, key: &str) -> String {
+    let mut bytes = vec![FORMAT];
+    bytes.extend_from_slice(&checksum(route, player, key));
+    bytes.extend_from_slice(key.as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The key behind which the list goes on; none where the cursor is damaged or of another list.
+pub fn decode(route: &str, player: &PlayerId, cursor: &str) -> Option<String> {
+    if cursor.len() > MAX_LENGTH {
+        return None;
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let (format, rest) = bytes.split_first()?;
+    let (found, key) = rest.split_at_checked(CHECKSUM)?;
+    let key = std::str::from_utf8(key).ok().filter(|key| !key.is_empty())?;
+    (*format == FORMAT && found == checksum(route, player, key)).then(|| key.to_owned())
+}
+
+fn checksum(route: &str, player: &PlayerId, key: &str) -> [u8; CHECKSUM] {
+    // No id has a line break, so no two lists look alike.
+    xxhash_rust::xxh3::xxh3_64(format!("{route}\n{player}\n{key}").as_bytes()).to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "2026-11-20T12:00:00.000Z#task-1";
+
+    #[test]
+    fn a_cursor_leads_back_to_its_key_in_its_own_list_alone() {
+        let [one, other] = ["p-1", "p-2"].map(|id| PlayerId::new(id).unwrap());
+        let cursor = encode("history", &one, KEY);
+        assert!(cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{cursor}");
+        assert_eq!(decode("history", &one, &cursor).as_deref(), Some(KEY));
+        assert_eq!(decode("rejections", &one, &cursor), None);
+        assert_eq!(decode("history", &other, &cursor), None);
+        let longest = "x".repeat(24 + 1 + 128);
+        assert_eq!(decode("history", &one, &encode("history", &one, &longest)), Some(longest));
+    }
+
+    #[test]
+    fn every_damage_is_found() {
+        let player = PlayerId::new("p").unwrap();
+        let cursor = encode("history", &player, KEY);
+        for at in 0..cursor.len() {
+            let mut damaged: Vec<u8> = cursor.bytes().collect();
+            damaged[at] = if damaged[at] == b'A' { b'B' } else { b'A' };
+            assert_eq!(decode("history", &player, std::str::from_utf8(&damaged).unwrap()), None, "character {at}");
+            assert_eq!(decode("history", &player, &cursor[..at]), None, "cut at {at}");
+        }
+        for foreign in ["", "=", "AQ", "!!", &"A".repeat(600), "%00"] {
+            assert_eq!(decode("history", &player, foreign), None, "{foreign}");
+        }
+    }
+}

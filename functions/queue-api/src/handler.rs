@@ -1,0 +1,115 @@
+//! A request's way: who asks, for what, whether that is allowed, and the answer.
+
+use std::time::Instant;
+
+use lambda_http::{
+    aws_lambda_events::apigw::ApiGatewayV2httpResponse,
+    http::{HeaderValue, StatusCode, header},
+};
+use millrace_runtime::{
+    FunctionError, Settings, compose,
+    lambda::Invocation,
+    settings::{Authentication, CorsOrigins},
+};
+use millrace_service::Service;
+
+use crate::{
+    admin,
+    answer::{Answer, SERVER_TIMING},
+    auth::Caller,
+    commands, cors,
+    problem::{ID_ALLOWED, Problem},
+    reads::Reader,
+    request::Request,
+    routes::{NoRoute, Route},
+};
+
+/// The function.
+pub struct Api {
+    service: Service,
+    authentication: Authentication,
+    origins: CorsOrigins,
+}
+
+impl Api {
+    /// On a service, as it is set.
+    pub fn new(service: Service, settings: &Settings) -> Self {
+        Self { service, authentication: settings.authentication, origins: settings.cors_origins.clone() }
+    }
+
+    /// Answers an invocation.
+    ///
+    /// # Errors
+    /// [`FunctionError`] where it brings no request.
+    pub async fn answer(&self, invocation: &Invocation) -> Result<ApiGatewayV2httpResponse, FunctionError> {
+        let started = Instant::now();
+        let request = Request::read(&invocation.payload)?;
+        let route = Route::of(&request.method, &request.segments);
+        let mut answer = match cors::preflight(&request, &self.origins) {
+            Some(answer) => answer,
+            None => {
+                let answer = self.route(&request, &route, invocation, started).await;
+                let mut answer = answer.unwrap_or_else(Answer::from);
+                cors::mark(&mut answer.headers, &request, &self.origins);
+                answer
+            }
+        };
+        if !answer.headers.contains_key(SERVER_TIMING) {
+            answer = answer.timed(started.elapsed(), None, None);
+        }
+        tracing::info!(
+            method = request.method.as_str(),
+            route = route.as_ref().map_or("none", Route::name),
+            player_id = route.as_ref().ok().and_then(Route::player).map(tracing::field::display),
+            status = answer.status.as_u16(),
+            processing_time_ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+            "answered"
+        );
+        Ok(answer.finish(&request))
+    }
+
+    async fn route(
+        &self,
+        request: &Request,
+        route: &Result<Route, NoRoute>,
+        invocation: &Invocation,
+        started: Instant,
+    ) -> Result<Answer, Problem> {
+        if let Ok(Route::Health) = route {
+            return admin::health(&self.service, request).await;
+        }
+        // Before anything else: whoever is not known does not even learn which routes there are.
+        let caller = Caller::of(request.authorizer.as_ref(), self.authentication).ok_or_else(Problem::unauthorized)?;
+        let route = match route {
+            Ok(route) => route,
+            Err(NoRoute::Unknown) => return Err(Problem::unknown_route()),
+            Err(NoRoute::Method(allowed)) => {
+                return Err(Problem::method_not_allowed(request.method.as_str(), allowed));
+            }
+            Err(NoRoute::Options(allowed)) => {
+                let mut answer = Answer::empty(StatusCode::NO_CONTENT);
+                answer.headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
+                return Ok(answer);
+            }
+            Err(NoRoute::Id { field, value }) => return Err(Problem::invalid(field, value, ID_ALLOWED)),
+        };
+        if let Some(player) = route.player() {
+            caller.may_use(player).map_err(|scope| Problem::forbidden(scope, "the queue of another player"))?;
+        } else {
+            caller.may_administer().map_err(|scope| Problem::forbidden(scope, "/admin"))?;
+        }
+        let invocation = compose::invocation(invocation);
+        let reader = |player| Reader { service: &self.service, request, invocation: &invocation, player };
+        match route {
+            Route::Health => admin::health(&self.service, request).await,
+            Route::Queue(player) => reader(player).queue().await,
+            Route::Task(player, task) => reader(player).task(task).await,
+            Route::Stats(player) => reader(player).stats().await,
+            Route::History(player) => reader(player).history().await,
+            Route::Rejections(player) => reader(player).rejections().await,
+            Route::Commands(player) => commands::apply(&self.service, request, &caller, player, &invocation).await,
+            Route::Performance => admin::performance(&self.service, request, &invocation, started).await,
+            Route::Cache(action) => admin::cache(&self.service, request, action, &invocation).await,
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The routes that read.
+
+use lambda_http::http::StatusCode;
+use millrace_domain::{
+    PlayerId, TaskId, Timestamp,
+    view::{QueueView, TaskView},
+};
+use millrace_service::{Invocation, QueueRead, ReadError, ReadReport, Service, read::PageRead};
+use serde::Serialize;
+
+use crate::{
+    answer::{Answer, X_QUEUE_VERSION, cache_name},
+    cursor, etag,
+    parameters::{self, PageAsked},
+    problem::Problem,
+    request::Request,
+    views::{HistoryItem, List, OneTask, RejectionItem, Stats, TaskState},
+};
+
+/// What every read needs.
+pub struct Reader<'a> {
+    /// The service.
+    pub service: &'a Service,
+    /// What is asked.
+    pub request: &'a Request,
+    /// Within what time.
+    pub invocation: &'a Invocation,
+    /// Whose queue.
+    pub player: &'a PlayerId,
+}
+
+impl Reader<'_> {
+    /// The queue as of now.
+    pub async fn queue(&self) -> Result<Answer, Problem> {
+        let read = self.read().await?;
+        let view = QueueView::new(&read.cached.queue, read.now);
+        let mut tagged = view.clone();
+        tagged.as_of = Timestamp::default();
+        tagged.tasks.iter_mut().for_each(|task| *task = timeless(task));
+        Ok(self.tagged(&view, &tagged, view.version, &read.report))
+    }
+
+    /// One task as of now.
+    pub async fn task(&self, id: &TaskId) -> Result<Answer, Problem> {
+        let read = self.read().await?;
+        let view = QueueView::new(&read.cached.queue, read.now);
+        let answer = |as_of, task| OneTask { player_id: self.player, version: view.version, as_of, task };
+        let nothing = Timestamp::default();
+        if let Some(task) = view.tasks.iter().find(|task| task.task_id == *id) {
+            let shown = answer(view.as_of, TaskState::Unfinished(task));
+            let still = timeless(task);
+            let tagged = answer(nothing, TaskState::Unfinished(&still));
+            return Ok(self.tagged(&shown, &tagged, view.version, &read.report));
+        }
+        let Some(finished) = view.recent.iter().find(|finished| finished.task_id == *id) else {
+            return Err(Problem::unknown_task(id.as_str()));
+        };
+        let state = || TaskState::Finished { state: "finished", finished };
+        let (shown, tagged) = (answer(view.as_of, state()), answer(nothing, state()));
+        Ok(self.tagged(&shown, &tagged, view.version, &read.report))
+    }
+
+    /// The totals as of now.
+    pub async fn stats(&self) -> Result<Answer, Problem> {
+        let read = self.read().await?;
+        let mut queue = read.cached.queue.clone();
+        queue.advance(read.now, &mut Vec::new());
+        let (player_id, version) = (self.player, queue.version);
+        let stats = |as_of| Stats { player_id, version, as_of, totals: &queue.totals };
+        Ok(self.tagged(&stats(queue.advanced_to), &stats(Timestamp::default()), version, &read.report))
+    }
+
+    /// Finished tasks, newest first.
+    pub async fn history(&self) -> Result<Answer, Problem> {
+        const ROUTE: &str = "history";
+        let (asked, at_least) = self.page_asked(ROUTE)?;
+        let after = asked.after.as_deref();
+        let read = self.service.read_history(self.player, asked.limit, after, at_least, self.invocation).await;
+        self.list::<_, HistoryItem>(ROUTE, read)
+    }
+
+    /// Refused commands, newest first.
+    pub async fn rejections(&self) -> Result<Answer, Problem> {
+        const ROUTE: &str = "rejections";
+        let (asked, at_least) = self.page_asked(ROUTE)?;
+        let after = asked.after.as_deref();
+        let read = self.service.read_rejections(self.player, asked.limit, after, at_least, self.invocation).await;
+        self.list::<_, RejectionItem>(ROUTE, read)
+    }
+
+    async fn read(&self) -> Result<QueueRead, Problem> {
+        parameters::none(self.request)?;
+        let at_least = parameters::min_version(self.request)?;
+        let read = self.service.read_queue(self.player, at_least, self.invocation).await;
+        read.map_err(|error| self.problem(error))
+    }
+
+    fn page_asked(&self, route: &str) -> Result<(PageAsked, u64), Problem> {
+        let asked = PageAsked::of(self.request, route, self.player)?;
+        Ok((asked, parameters::min_version(self.request)?))
+    }
+
+    /// The answer with `shown`, tagged by `tagged`, which is the same without what passes with time.
+    fn tagged(&self, shown: &impl Serialize, tagged: &impl Serialize, version: u64, report: &ReadReport) -> Answer {
+        let tag = etag::of(version, tagged);
+        let known = etag::matches(&self.request.headers, &tag);
+        let answer = Answer::json(StatusCode::OK, shown)
+            .tagged(tag)
+            .with(X_QUEUE_VERSION, &version.to_string())
+            .found_in(report.found)
+            .timed(report.processing_time, Some(cache_name(report.found)), report.hit_rate());
+        if known { answer.not_modified() } else { answer }
+    }
+
+    fn list<R, T: From<R> + Serialize>(
+        &self,
+        route: &str,
+        read: Result<PageRead<R>, ReadError>,
+    ) -> Result<Answer, Problem> {
+        let PageRead { page, report } = read.map_err(|error| self.problem(error))?;
+        let list = List {
+            player_id: self.player,
+            items: page.items.into_iter().map(T::from).collect(),
+            next_cursor: page.next.map(|key| cursor::encode(route, self.player, &key)),
+        };
+        // Rows are read from the table, whatever the caches have.
+        let cache = Some(cache_name(None));
+        Ok(Answer::json(StatusCode::OK, &list).found_in(None).timed(report.processing_time, cache, report.hit_rate()))
+    }
+
+    fn problem(&self, error: ReadError) -> Problem {
+        match error {
+            ReadError::UnknownPlayer => Problem::unknown_player(self.player.as_str()),
+            ReadError::NotReached { wanted, newest } => parameters::not_reached(wanted, newest),
+            ReadError::Failed(failure) => {
+                tracing::warn!(player_id = %self.player, reason = failure.code, detail = %failure.detail, "a read failed");
+                Problem::of_failure(failure.code)
+            }
+            // The enum may grow.
+            other => {
+                tracing::error!(player_id = %self.player, error = %other, "a read failed");
+                Problem::of_failure("internal_error")
+            }
+        }
+    }
+}
+
+/// A task without what passes with time: the progress of timed work.
+fn timeless(task: &TaskView) -> TaskView {
+    let progress = task.progress.filter(|_| task.units_done.is_some());
+    TaskView { progress, ..task.clone() }
+}

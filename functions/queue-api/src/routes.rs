@@ -1,0 +1,174 @@
+//! Method and path into a route.
+
+use lambda_http::http::Method;
+use millrace_domain::{PlayerId, TaskId};
+
+/// What can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// `GET /health`
+    Health,
+    /// `GET /players/{playerId}/queue`
+    Queue(PlayerId),
+    /// `GET /players/{playerId}/tasks/{taskId}`
+    Task(PlayerId, TaskId),
+    /// `GET /players/{playerId}/stats`
+    Stats(PlayerId),
+    /// `GET /players/{playerId}/history`
+    History(PlayerId),
+    /// `GET /players/{playerId}/rejections`
+    Rejections(PlayerId),
+    /// `POST /players/{playerId}/commands`
+    Commands(PlayerId),
+    /// `GET /admin/performance`
+    Performance,
+    /// `POST /admin/cache/{action}`
+    Cache(&'static str),
+}
+
+/// A request that no route answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoRoute {
+    /// There is nothing under this path.
+    Unknown,
+    /// There is, for these methods.
+    Method(&'static str),
+    /// `OPTIONS` asks for the methods of a path.
+    Options(&'static str),
+    /// An id in the path is not allowed.
+    Id {
+        /// Which.
+        field: &'static str,
+        /// Its value.
+        value: String,
+    },
+}
+
+/// What can be done to the cache.
+const CACHE_ACTIONS: [&str; 4] = ["warm", "clear", "rebuild", "emergency-mode"];
+
+const READ: &str = "GET, HEAD, OPTIONS";
+const WRITE: &str = "POST, OPTIONS";
+
+impl Route {
+    /// The route of a request.
+    ///
+    /// # Errors
+    /// [`NoRoute`] where there is none.
+    pub fn of(method: &Method, segments: &[String]) -> Result<Self, NoRoute> {
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let methods = match segments.as_slice() {
+            ["health"] | ["players", _, "queue" | "stats" | "history" | "rejections"] => READ,
+            ["players", _, "tasks", _] | ["admin", "performance"] => READ,
+            ["players", _, "commands"] => WRITE,
+            ["admin", "cache", action] if CACHE_ACTIONS.contains(action) => WRITE,
+            _ => return Err(NoRoute::Unknown),
+        };
+        match *method {
+            Method::OPTIONS => return Err(NoRoute::Options(methods)),
+            Method::GET | Method::HEAD if methods == READ => {}
+            Method::POST if methods == WRITE => {}
+            _ => return Err(NoRoute::Method(methods)),
+        }
+        match segments.as_slice() {
+            ["health"] => Ok(Self::Health),
+            ["players", id, "queue"] => Ok(Self::Queue(player(id)?)),
+            ["players", id, "tasks", task_id] => Ok(Self::Task(player(id)?, task(task_id)?)),
+            ["players", id, "stats"] => Ok(Self::Stats(player(id)?)),
+            ["players", id, "history"] => Ok(Self::History(player(id)?)),
+            ["players", id, "rejections"] => Ok(Self::Rejections(player(id)?)),
+            ["players", id, "commands"] => Ok(Self::Commands(player(id)?)),
+            ["admin", "performance"] => Ok(Self::Performance),
+            ["admin", "cache", asked] => {
+                let action = CACHE_ACTIONS.into_iter().find(|action| action == asked);
+                action.map(Self::Cache).ok_or(NoRoute::Unknown)
+            }
+            _ => Err(NoRoute::Unknown),
+        }
+    }
+
+    /// Its name, for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Health => "health",
+            Self::Queue(_) => "queue",
+            Self::Task(..) => "task",
+            Self::Stats(_) => "stats",
+            Self::History(_) => "history",
+            Self::Rejections(_) => "rejections",
+            Self::Commands(_) => "commands",
+            Self::Performance => "performance",
+            Self::Cache(action) => action,
+        }
+    }
+
+    /// Whose queue it is about.
+    pub fn player(&self) -> Option<&PlayerId> {
+        match self {
+            Self::Queue(player)
+            | Self::Task(player, _)
+            | Self::Stats(player)
+            | Self::History(player)
+            | Self::Rejections(player)
+            | Self::Commands(player) => Some(player),
+            Self::Health | Self::Performance | Self::Cache(_) => None,
+        }
+    }
+}
+
+fn player(id: &str) -> Result<PlayerId, NoRoute> {
+    PlayerId::new(id).map_err(|_| NoRoute::Id { field: "playerId", value: id.to_owned() })
+}
+
+fn task(id: &str) -> Result<TaskId, NoRoute> {
+    TaskId::new(id).map_err(|_| NoRoute::Id { field: "taskId", value: id.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(method: Method, path: &str) -> Result<Route, NoRoute> {
+        let segments: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
+        Route::of(&method, &segments)
+    }
+
+    #[test]
+    fn every_path_has_its_methods() {
+        for path in ["/health", "/players/p/queue", "/players/p/tasks/t", "/players/p/stats", "/admin/performance"] {
+            assert_eq!(of(Method::GET, path), of(Method::HEAD, path));
+            assert!(of(Method::GET, path).is_ok(), "{path}");
+            for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::TRACE] {
+                assert_eq!(of(method, path), Err(NoRoute::Method("GET, HEAD, OPTIONS")));
+            }
+        }
+        assert!(of(Method::POST, "/players/p/commands").is_ok());
+        for action in CACHE_ACTIONS {
+            let path = format!("/admin/cache/{action}");
+            assert_eq!(of(Method::POST, &path), Ok(Route::Cache(action)));
+            assert_eq!(of(Method::GET, &path), Err(NoRoute::Method("POST, OPTIONS")));
+        }
+        assert_eq!(of(Method::GET, "/players/p/commands"), Err(NoRoute::Method("POST, OPTIONS")));
+        assert_eq!(of(Method::OPTIONS, "/players/p/commands"), Err(NoRoute::Options("POST, OPTIONS")));
+    }
+
+    #[test]
+    fn what_is_no_path_is_unknown_and_a_bad_id_is_named() {
+        for path in [
+            "/",
+            "/players",
+            "/players/p",
+            "/players/p/queue/",
+            "/players/p/wings",
+            "/Health",
+            "//health",
+            "/admin/cache/statistics",
+        ] {
+            assert_eq!(of(Method::GET, path), Err(NoRoute::Unknown), "{path}");
+        }
+        let bad = |field, value: &str| Err(NoRoute::Id { field, value: value.to_owned() });
+        assert_eq!(of(Method::GET, "/players//queue"), bad("playerId", ""));
+        assert_eq!(of(Method::GET, "/players/a b/queue"), bad("playerId", "a b"));
+        assert_eq!(of(Method::GET, "/players/p/tasks/ä"), bad("taskId", "ä"));
+    }
+}

@@ -1,0 +1,156 @@
+//! Rows the way readers see them. What does not apply is left out.
+
+use millrace_domain::{
+    CommandId, Kind, PlayerId, Priority, Resources, TaskId, Timestamp, Work,
+    ids::clip,
+    queue::Totals,
+    record::{HistoryRecord, RejectionRecord},
+    task::{Finished, Outcome},
+    view::TaskView,
+};
+use serde::Serialize;
+
+/// Most characters of a malformed body that a page shows; the table has all of it. With these, the largest
+/// page is well below the 6 MB that a function may answer.
+const MAX_BODY_SHOWN: usize = 4_096;
+
+/// One task of a queue as of now.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OneTask<'a> {
+    /// Whose.
+    pub player_id: &'a PlayerId,
+    /// The queue's version.
+    pub version: u64,
+    /// Now.
+    pub as_of: Timestamp,
+    /// The task.
+    #[serde(flatten)]
+    pub task: TaskState<'a>,
+}
+
+/// Where a task stands.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum TaskState<'a> {
+    /// It is unfinished.
+    Unfinished(&'a TaskView),
+    /// It has ended, and the queue remembers it.
+    Finished {
+        /// `finished`.
+        state: &'static str,
+        /// How it ended.
+        #[serde(flatten)]
+        finished: &'a Finished,
+    },
+}
+
+/// A player's totals as of now.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats<'a> {
+    /// Whose.
+    pub player_id: &'a PlayerId,
+    /// The queue's version.
+    pub version: u64,
+    /// Now.
+    pub as_of: Timestamp,
+    /// The totals.
+    pub totals: &'a Totals,
+}
+
+/// Some rows of a list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct List<'a, T> {
+    /// Whose.
+    pub player_id: &'a PlayerId,
+    /// The rows, newest first.
+    pub items: Vec<T>,
+    /// Where the list goes on; left out at its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// A finished task.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryItem {
+    task_id: TaskId,
+    kind: Kind,
+    priority: Priority,
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    attempts: u8,
+    work: Work,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    units_done: Option<u64>,
+    enqueued_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<Timestamp>,
+    finished_at: Timestamp,
+    time_spent_ms: u64,
+    #[serde(skip_serializing_if = "Resources::is_empty")]
+    costs: Resources,
+    #[serde(skip_serializing_if = "Resources::is_empty")]
+    refunded: Resources,
+    #[serde(skip_serializing_if = "Resources::is_empty")]
+    rewards: Resources,
+    #[serde(skip_serializing_if = "Resources::is_empty")]
+    lost: Resources,
+}
+
+impl From<HistoryRecord> for HistoryItem {
+    fn from(row: HistoryRecord) -> Self {
+        let units_done = matches!(row.work, Work::Units(_)).then_some(row.units_done);
+        Self {
+            task_id: row.task_id,
+            kind: row.kind,
+            priority: row.priority,
+            outcome: row.outcome,
+            reason: row.reason,
+            attempts: row.attempts,
+            work: row.work,
+            units_done,
+            enqueued_at: row.enqueued_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            time_spent_ms: row.time_spent_ms,
+            costs: row.costs,
+            refunded: row.refunded,
+            rewards: row.rewards,
+            lost: row.lost,
+        }
+    }
+}
+
+/// A refused command.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RejectionItem {
+    command_id: CommandId,
+    received_at: Timestamp,
+    reason: &'static str,
+    detail: String,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    command_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_id: Option<TaskId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+}
+
+impl From<RejectionRecord> for RejectionItem {
+    fn from(row: RejectionRecord) -> Self {
+        Self {
+            command_id: row.command_id,
+            received_at: row.received_at,
+            reason: row.reason.as_str(),
+            detail: row.detail,
+            command_type: row.command_type,
+            task_id: row.task_id,
+            body: row.body.map(|body| clip(&body, MAX_BODY_SHOWN)),
+        }
+    }
+}
