@@ -6,6 +6,7 @@ CARGO_LAMBDA ?= .tools/cargo-lambda-$(CARGO_LAMBDA_VERSION)/bin/cargo-lambda
 # What the tests talk to. The crate in tests/servers looks for these versions in .tools.
 MINISTACK_VERSION := 1.5.33
 DYNAMODB_LOCAL_VERSION := 0.6.0
+SCHEMATHESIS_VERSION := 4.32.5
 # Where make dev listens.
 PORT ?= 9000
 # What is built is what Cargo.lock says. While changing dependencies: make test LOCKED=
@@ -15,10 +16,10 @@ LOCKED ?= --locked
 .DEFAULT_GOAL := help
 
 help:
-	@echo 'make run     start process-tasks on a fresh embedded store, send it every event of events/, show the answers'
-	@echo 'make dev     start process-tasks on the store in .data/ and keep it running until Ctrl-C (PORT=9000)'
+	@echo 'make run     start the functions on a fresh embedded store, send every event of events/ and a task over HTTP, show the answers'
+	@echo 'make dev     start the functions on the store in .data/ and keep them running until Ctrl-C (PORT=9000)'
 	@echo 'make test    lint, then all tests, on real servers that make servers installs'
-	@echo 'make servers install what the tests talk to into .tools/: Redis (where there is none), MiniStack, DynamoDB Local'
+	@echo 'make servers install what the tests talk to into .tools/: Redis (where there is none), MiniStack, DynamoDB Local, Schemathesis'
 	@echo 'make lint    formatting, clippy and documentation, warnings refused'
 	@echo 'make bench   the benchmarks of the pipeline, then process-tasks as it is shipped beside a floor, on real servers'
 	@echo 'make clean   remove everything that was built, installed or stored here'
@@ -34,7 +35,8 @@ dev: $(CARGO_LAMBDA)
 test: lint servers
 	cargo test $(LOCKED) --workspace
 
-servers: redis-server .tools/ministack-$(MINISTACK_VERSION)/bin/python .tools/dynamodb-local-$(DYNAMODB_LOCAL_VERSION)/DynamoDBLocal.jar
+servers: redis-server .tools/ministack-$(MINISTACK_VERSION)/bin/python \
+	.tools/dynamodb-local-$(DYNAMODB_LOCAL_VERSION)/DynamoDBLocal.jar .tools/schemathesis-$(SCHEMATHESIS_VERSION)/bin/python
 
 lint:
 	@scripts/require cargo cc rustfmt clippy
@@ -70,6 +72,9 @@ clean:
 
 .tools/dynamodb-local-$(DYNAMODB_LOCAL_VERSION)/DynamoDBLocal.jar:
 	scripts/install-server dynamodb-local $(DYNAMODB_LOCAL_VERSION)
+
+.tools/schemathesis-$(SCHEMATHESIS_VERSION)/bin/python:
+	scripts/install-server schemathesis $(SCHEMATHESIS_VERSION)
 
 # The one on the PATH, or the one that was downloaded, or else it is downloaded.
 redis-server:

@@ -69,6 +69,11 @@ impl BackEnds {
         self.with_both("maintain-cache")
     }
 
+    /// `queue-api` on both, likewise.
+    pub fn queue_api(&self) -> Setup {
+        self.with_both("queue-api")
+    }
+
     /// `process-tasks` on DynamoDB alone.
     pub fn without_redis(&self) -> Setup {
         self.on_dynamodb("process-tasks")

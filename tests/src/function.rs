@@ -152,6 +152,12 @@ impl Setup {
         self
     }
 
+    /// Another function in the same environment.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { program: binary::path(name), ..self }
+    }
+
     /// Whether there is an Extensions API; there is, where this is not called.
     #[must_use]
     pub fn extensions(mut self, extensions: bool) -> Self {

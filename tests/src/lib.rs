@@ -7,6 +7,7 @@
 //! | [`function`] | a function as a process: start, invoke, kill, terminate, read its logs |
 //! | [`sqs`] | events as SQS sends them |
 //! | [`eventbridge`] | events as EventBridge sends them |
+//! | [`http`], [`front`] | requests as API Gateway sends them; a server in front of a function |
 //! | [`answers`] | reads what the function answers |
 //! | [`files`] | the files of `events/` |
 //! | [`load`] | a load of many players, and what it took |
@@ -22,7 +23,9 @@ pub mod backends;
 pub mod binary;
 pub mod eventbridge;
 pub mod files;
+pub mod front;
 pub mod function;
+pub mod http;
 pub mod load;
 pub mod runtime_api;
 pub mod sqs;

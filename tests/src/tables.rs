@@ -61,6 +61,11 @@ impl Database {
             .env("MILLRACE_TABLE_PREFIX", PREFIX)
     }
 
+    /// `queue-api` on this database.
+    pub fn queue_api(&self) -> Setup {
+        self.process_tasks().named("queue-api")
+    }
+
     /// The store, opened beside whoever else has it open.
     pub async fn store(&self) -> SqliteStore {
         let settings = SqliteSettings { prefix: PREFIX.to_owned(), ..SqliteSettings::default() };

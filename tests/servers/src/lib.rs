@@ -30,3 +30,4 @@ pub use self::dynamodb_local::DynamoDbLocal;
 pub use self::ministack::MiniStack;
 pub use self::redis::{Redis, RedisBuilder, RedisCluster};
 pub use self::tcp_proxy::{Cut, TcpProxy};
+pub use self::tools::schemathesis_python;

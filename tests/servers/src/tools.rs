@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// The versions that the Makefile installs.
 const MINISTACK_VERSION: &str = "1.5.33";
 const DYNAMODB_LOCAL_VERSION: &str = "0.6.0";
+const SCHEMATHESIS_VERSION: &str = "4.32.5";
 
 /// `redis-server` of the `PATH`, or the one that `make servers` downloaded.
 pub(crate) fn redis_server() -> PathBuf {
@@ -24,6 +25,15 @@ pub(crate) fn dynamodb_local() -> PathBuf {
     let dir = tools().join(format!("dynamodb-local-{DYNAMODB_LOCAL_VERSION}"));
     installed("DynamoDB Local,", dir.join("DynamoDBLocal.jar"));
     dir
+}
+
+/// The Python of the virtual environment that Schemathesis is installed in.
+///
+/// # Panics
+/// When it is not installed.
+pub fn schemathesis_python() -> PathBuf {
+    let python = tools().join(format!("schemathesis-{SCHEMATHESIS_VERSION}/bin/python"));
+    installed(&format!("Schemathesis {SCHEMATHESIS_VERSION},"), python)
 }
 
 /// `java`, which runs DynamoDB Local.

@@ -1,0 +1,123 @@
+//! Queues, tasks and totals as of now: time that has passed shows, and nothing is written.
+
+use std::time::Duration;
+
+use millrace_tests::http::Request;
+use serde_json::{Value, json};
+
+use crate::{Scene, enqueue, queue_of};
+
+fn task_of(player: &str, task: &str) -> Request {
+    Request::get(&format!("/players/{player}/tasks/{task}")).trusted()
+}
+
+fn time(value: &Value) -> &str {
+    let text = value.as_str().unwrap_or_else(|| panic!("no time: {value}"));
+    assert!(text.len() == 24 && text.ends_with('Z'), "{text}");
+    text
+}
+
+#[tokio::test]
+async fn what_has_ended_meanwhile_shows_and_is_not_written() {
+    let scene = Scene::new().await;
+    let tasks = json!({"type": "enqueueTasks", "tasks": [
+        {"taskId": "quick", "kind": "k", "work": {"durationMs": 1}, "rewards": {"wood": 3}},
+        {"taskId": "long", "kind": "k", "work": {"durationMs": 86_400_000}},
+        {"taskId": "later", "kind": "k", "work": {"units": 4}, "prerequisites": ["long"], "costs": {"gold": 1}},
+    ]});
+    scene.apply("p-1", tasks).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let before = scene.database.dump();
+    let queue = queue_of("p-1").trusted().send(&scene.api).await.expect(200);
+    assert_eq!((&queue["version"], &queue["status"], &queue["slots"]), (&json!(1), &json!("running"), &json!(1)));
+    assert_eq!((&queue["balances"]["wood"], &queue["totals"]["completed"]), (&json!(3), &json!(1)));
+    assert_eq!((&queue["recent"][0]["taskId"], &queue["recent"][0]["outcome"]), (&json!("quick"), &json!("completed")));
+    let [long, later] = [&queue["tasks"][0], &queue["tasks"][1]];
+    assert_eq!((&long["taskId"], &long["state"]), (&json!("long"), &json!("active")));
+    // It began when the one before it ended, not when somebody looked.
+    assert_eq!(time(&long["startedAt"]), time(&queue["recent"][0]["finishedAt"]));
+    assert!(time(&long["finishAt"]) > time(&queue["asOf"]));
+    assert!(long.get("unitsDone").is_none() && later.get("finishAt").is_none(), "what does not apply is left out");
+    assert_eq!(later["blockedBy"], json!(["prerequisites", "costs", "slot"]));
+
+    let stats = Request::get("/players/p-1/stats").trusted().send(&scene.api).await.expect(200);
+    assert_eq!((&stats["playerId"], &stats["version"], &stats["totals"]), (&json!("p-1"), &json!(1), &queue["totals"]));
+    let long = task_of("p-1", "long").send(&scene.api).await.expect(200);
+    assert_eq!((&long["playerId"], &long["taskId"], &long["state"]), (&json!("p-1"), &json!("long"), &json!("active")));
+    let quick = task_of("p-1", "quick").send(&scene.api).await.expect(200);
+    assert_eq!((&quick["state"], &quick["outcome"]), (&json!("finished"), &json!("completed")));
+    assert_eq!(time(&quick["finishedAt"]), time(&queue["recent"][0]["finishedAt"]));
+    assert_eq!(scene.database.dump(), before, "reads write nothing");
+}
+
+#[tokio::test]
+async fn a_paused_queue_stands_still() {
+    let scene = Scene::new().await;
+    scene.apply("p-1", enqueue("t-1", json!({"durationMs": 60_000}))).await;
+    scene.apply("p-1", json!({"type": "pauseQueue"})).await;
+    let first = queue_of("p-1").trusted().send(&scene.api).await.expect(200);
+    tokio::time::sleep(Duration::from_millis(80)).await;
+    let second = queue_of("p-1").trusted().send(&scene.api).await.expect(200);
+    assert_eq!((&second["status"], &second["tasks"]), (&json!("paused"), &first["tasks"]));
+    assert_ne!(second["asOf"], first["asOf"]);
+}
+
+#[tokio::test]
+async fn reads_say_where_they_came_from_and_what_they_took() {
+    let scene = Scene::new().await;
+    scene.apply("p-1", enqueue("t-1", json!({"units": 10}))).await;
+    for read in ["queue", "tasks/t-1", "stats"] {
+        let response = Request::get(&format!("/players/p-1/{read}")).trusted().send(&scene.api).await;
+        assert_eq!((response.header("x-cache"), response.header("x-queue-version")), ("local", "1"), "{read}");
+        let timing = response.header("server-timing");
+        assert!(timing.starts_with("total;dur=") && timing.contains("cache;desc=\"local\""), "{timing}");
+        assert!(timing.ends_with("cache-hit-rate;desc=\"1\""), "{timing}");
+        assert_eq!(response.header("cache-control"), "private, no-cache");
+    }
+    for read in ["history", "rejections"] {
+        let response = Request::get(&format!("/players/p-1/{read}")).trusted().send(&scene.api).await;
+        assert_eq!((response.status, response.header("x-cache")), (200, "miss"), "{read}");
+        assert!(response.header("server-timing").starts_with("total;dur="));
+    }
+}
+
+#[tokio::test]
+async fn performance_sums_up_what_the_process_has_done() {
+    let scene = Scene::new().await;
+    let report = || async { Request::get("/admin/performance").trusted().send(&scene.api).await.expect(200) };
+    let fresh = report().await;
+    assert_eq!(
+        (&fresh["commands"]["ever"], &fresh["reads"]["ever"], &fresh["last"]),
+        (&json!(0), &json!(0), &Value::Null)
+    );
+    let applied = scene.apply("p-1", enqueue("t-1", json!({"units": 10}))).await;
+    for _ in 0..3 {
+        queue_of("p-1").trusted().send(&scene.api).await.expect(200);
+    }
+    queue_of("nobody").trusted().send(&scene.api).await.problem(404, "unknown_player");
+    let report = report().await;
+    let commands = &report["commands"];
+    assert_eq!(
+        (&commands["ever"], &commands["commands"]["applied"], &commands["commits"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
+    assert_eq!(report["last"]["requestId"], applied["report"]["requestId"]);
+    let reads = &report["reads"];
+    assert_eq!((&reads["ever"], &reads["recent"], &reads["loads"]), (&json!(4), &json!(4), &json!(1)));
+    assert_eq!(reads["cache"], json!({"lookups": 4, "hits": 3, "hitRate": 0.75, "local": 3, "redis": 0, "errors": 0}));
+    let times = &reads["processingTimeMs"];
+    let [p50, p99, max] = ["p50", "p99", "max"].map(|name| times[name].as_f64().expect("a time"));
+    assert!(0.0 < p50 && p50 <= p99 && p99 <= max, "{times}");
+    assert_eq!((&report["redis"], &report["memory"]["localCacheEntries"]), (&json!("off"), &json!(1)));
+}
+
+#[tokio::test]
+async fn health_needs_nobody_and_says_what_can_be_reached() {
+    let scene = Scene::new().await;
+    let health = Request::get("/health").send(&scene.api).await.expect(200);
+    assert_eq!(
+        (&health["status"], &health["store"]["state"], &health["cache"]),
+        (&json!("ok"), &json!("up"), &json!({"state": "off"}))
+    );
+    assert!(health["store"]["latencyMs"].as_f64().is_some_and(|latency| latency > 0.0), "{health}");
+}
