@@ -1,12 +1,13 @@
-//! `make dev`: the function on a store that stays, until Ctrl-C.
+//! `make dev`: the functions on a store that stays, until Ctrl-C.
 
 use std::{fs, path::Path};
 
 use crate::{
     DemoError,
     client::uri,
+    http::url,
     run::say,
-    server::{self, FUNCTION, Options, Server},
+    server::{self, API, FUNCTION, Options, Server},
     text::Style,
     workspace,
 };
@@ -18,8 +19,9 @@ pub async fn dev(cargo_lambda: &Path, port: u16) -> Result<(), DemoError> {
     fs::create_dir_all(&folder).map_err(|error| DemoError::File { path: folder.clone(), detail: error.to_string() })?;
     // What the environment says goes before what is set here.
     let store = format!("sqlite:{}", folder.join("millrace.db").display());
-    let environment = [("MILLRACE_STORE".to_owned(), std::env::var("MILLRACE_STORE").unwrap_or(store))];
-    say(&style.heading("Building process-tasks"))?;
+    let set = |name: &str, value: String| (name.to_owned(), std::env::var(name).unwrap_or(value));
+    let environment = [set("MILLRACE_STORE", store), set("MILLRACE_AUTH", "none".to_owned())];
+    say(&style.heading("Building process-tasks and queue-api"))?;
     server::build().await?;
     let options = Options {
         cargo_lambda,
@@ -32,14 +34,17 @@ pub async fn dev(cargo_lambda: &Path, port: u16) -> Result<(), DemoError> {
     let mut server = Server::start(options).await?;
     let event = "events/01-sqs-commands-fifo.json";
     say("")?;
-    say(&style
-        .heading(&format!("{FUNCTION} is running, on {}. Ctrl-C ends it. To send it an event:", environment[0].1)))?;
+    say(&style.heading(&format!(
+        "{FUNCTION} and {API} are running, on {}. Ctrl-C ends them. To use them:",
+        environment[0].1
+    )))?;
     say("")?;
     say(&format!(
         "  {} lambda invoke --invoke-address 127.0.0.1 --invoke-port {port} {FUNCTION} --data-file {event}",
         cargo_lambda.display()
     ))?;
     say(&format!("  curl --data-binary @{event} {}", uri(port, FUNCTION)))?;
+    say(&format!("  curl {}/players/player-1001/queue", url(port, API)))?;
     say("")?;
     Err(server.ended().await.into())
 }

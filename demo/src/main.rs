@@ -1,4 +1,4 @@
-//! `make run` and `make dev`: `process-tasks` on this machine, under `cargo lambda watch`, on the
+//! `make run` and `make dev`: `process-tasks` and `queue-api` on this machine, under `cargo lambda watch`, on the
 //! embedded store.
 //!
 //! | module | what lives in it |
@@ -7,6 +7,7 @@
 //! | [`dev`] | the function on a store that stays, until Ctrl-C |
 //! | [`server`] | builds the function, starts `cargo lambda watch`, ends it |
 //! | [`client`] | sends events to it |
+//! | [`http`] | a timed task from its command to its end, over HTTP |
 //! | [`answer`] | what an answer says, and whether it is what it should be |
 //! | [`stored`] | queues and history as they are stored |
 //! | [`text`] | tables, colours, numbers for people |
@@ -15,6 +16,7 @@
 mod answer;
 mod client;
 mod dev;
+mod http;
 mod run;
 mod server;
 mod stored;
@@ -43,6 +45,8 @@ enum DemoError {
     Usage(String),
     #[error(transparent)]
     Server(#[from] server::ServerError),
+    #[error("over HTTP: {0}")]
+    Http(client::ClientError),
     #[error("{event}: {source}")]
     Event { event: String, source: client::ClientError },
     #[error("{path}: {detail}")]

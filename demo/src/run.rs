@@ -13,6 +13,7 @@ use crate::{
     DemoError,
     answer::{Answer, Counts},
     client::Client,
+    http::Api,
     server::{self, Options, Server},
     stored::Stored,
     text::{Style, table},
@@ -38,12 +39,14 @@ pub async fn run(cargo_lambda: &Path, port: Option<u16>) -> Result<(), DemoError
     let folder = tempfile::Builder::new().prefix("millrace-").tempdir()?;
     let database = folder.path().join("millrace.db");
 
-    say(&style.heading("Building process-tasks"))?;
+    say(&style.heading("Building process-tasks and queue-api"))?;
     server::build().await?;
-    say(&style.heading("Starting process-tasks under cargo lambda watch, on a fresh embedded store"))?;
+    say(&style.heading("Starting process-tasks and queue-api under cargo lambda watch, on a fresh embedded store"))?;
     let environment = [
         ("MILLRACE_STORE".to_owned(), format!("sqlite:{}", database.display())),
         ("MILLRACE_TABLE_PREFIX".to_owned(), PREFIX.to_owned()),
+        // Nobody but this machine can reach it, and nobody vouches for anybody here.
+        ("MILLRACE_AUTH".to_owned(), "none".to_owned()),
     ];
     let mut server = Server::start(Options {
         cargo_lambda,
@@ -54,14 +57,18 @@ pub async fn run(cargo_lambda: &Path, port: Option<u16>) -> Result<(), DemoError
         isolated: true,
     })
     .await?;
-    let client = server.client();
+    let (client, api) = (server.client(), server.api());
+    let work = async {
+        let wrong = deliver(&client, &events, style).await?;
+        Ok(wrong + over_http(&api, style).await?)
+    };
     let problems = tokio::select! {
-        problems = deliver(&client, &events, style) => problems,
+        problems = work => problems,
         ended = server.ended() => Err(ended.into()),
     };
     let problems = match problems {
-        Err(error @ DemoError::Event { .. }) => {
-            say(&style.bad(&format!("the log of process-tasks{}", server.tail())))?;
+        Err(error @ (DemoError::Event { .. } | DemoError::Http(_))) => {
+            say(&style.bad(&format!("the log of the functions{}", server.tail())))?;
             return Err(error);
         }
         other => other?,
@@ -116,6 +123,19 @@ fn report(problems: &[String], style: Style) -> io::Result<bool> {
         say(&format!("  {}", style.bad(problem)))?;
     }
     Ok(!problems.is_empty())
+}
+
+/// A task from its command to its end. Returns whether something is not as it should be.
+async fn over_http(api: &Api, style: Style) -> Result<usize, DemoError> {
+    say(&format!(
+        "\n{}",
+        style.heading("Over HTTP: a task of a second and a half; status, X-Cache, and what is answered")
+    ))?;
+    let (lines, problems) = api.story().await.map_err(DemoError::Http)?;
+    for line in lines {
+        say(&line)?;
+    }
+    Ok(usize::from(report(&problems, style)?))
 }
 
 async fn show_stored(database: &Path, style: Style) -> Result<(), DemoError> {

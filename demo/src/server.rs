@@ -1,4 +1,4 @@
-//! Builds the function, starts `cargo lambda watch` with it, and ends what it started.
+//! Builds the functions, starts `cargo lambda watch` with it, and ends what it started.
 
 use std::{
     fs::{self, File},
@@ -14,11 +14,16 @@ use rustix::process::{Pid, Signal};
 
 use crate::{
     client::{Client, ClientError},
+    http::Api,
     workspace,
 };
 
-/// The function that is started.
+/// The function that takes events.
 pub const FUNCTION: &str = "process-tasks";
+/// The function that takes HTTP requests.
+pub const API: &str = "queue-api";
+/// All functions that are started.
+const FUNCTIONS: [&str; 2] = [FUNCTION, API];
 /// How long a built function may take to answer its first event.
 const START_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long `cargo lambda watch` may take to end before it is killed.
@@ -31,7 +36,7 @@ const TAIL_LINES: usize = 30;
 pub enum ServerError {
     #[error("`{program}` cannot be started: {source}")]
     Spawn { program: String, source: io::Error },
-    #[error("{FUNCTION} does not build; cargo says why above")]
+    #[error("the functions do not build; cargo says why above")]
     Build,
     #[error("no free port on 127.0.0.1: {0}")]
     NoPort(io::Error),
@@ -85,12 +90,14 @@ pub struct Server {
     log: Option<PathBuf>,
 }
 
-/// Builds the function, with cargo's own progress on the terminal: `cargo lambda watch` would keep
+/// Builds the functions, with cargo's own progress on the terminal: `cargo lambda watch` would keep
 /// whoever waits for it in the dark.
 pub async fn build() -> Result<(), ServerError> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = tokio::process::Command::new(&cargo)
-        .args(["build", "--package", FUNCTION, "--bin", FUNCTION])
+        // By binary alone, as `cargo lambda watch` runs them: so it finds them built.
+        .arg("build")
+        .args(FUNCTIONS.iter().flat_map(|name| ["--bin", name]))
         .current_dir(workspace())
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -124,7 +131,7 @@ impl Server {
         let mut command = Command::new(&cargo_lambda);
         command
             .args(["lambda", "watch", "--ignore-changes", "--wait", "--invoke-address", "127.0.0.1"])
-            .args(["--package", FUNCTION, "--bin", FUNCTION, "--invoke-port", &port.to_string(), "--env-file"])
+            .args(["--invoke-port", &port.to_string(), "--env-file"])
             .arg(&environment)
             .current_dir(workspace())
             .stdin(Stdio::null());
@@ -152,6 +159,11 @@ impl Server {
     /// Where events are sent to.
     pub fn client(&self) -> Client {
         Client::new(self.port, FUNCTION)
+    }
+
+    /// Where HTTP requests are sent to.
+    pub fn api(&self) -> Api {
+        Api::new(self.port, API)
     }
 
     /// Waits until the function answers a batch without messages.
@@ -187,7 +199,7 @@ impl Server {
             return Err(ServerError::Ended { what: format!("cargo lambda watch ({status})"), log: self.tail() });
         }
         if self.log_text().is_some_and(|log| log.contains("command exited")) {
-            return Err(ServerError::Ended { what: FUNCTION.to_owned(), log: self.tail() });
+            return Err(ServerError::Ended { what: "a function".to_owned(), log: self.tail() });
         }
         Ok(())
     }
