@@ -7,7 +7,7 @@ use std::{
 };
 
 use millrace_domain::{
-    Change, Event, PlayerId, Queue, Record, Timestamp, Verdict, codec::Cached, record::RejectionRecord,
+    Change, Event, PlayerId, Queue, Record, Rules, Timestamp, Verdict, codec::Cached, record::RejectionRecord,
 };
 
 use smallvec::SmallVec;
@@ -36,6 +36,8 @@ pub struct Input<'a> {
     pub batch: &'a [usize],
     /// The server's time.
     pub now: Timestamp,
+    /// What holds for every queue.
+    pub rules: Rules,
 }
 
 /// What applying led to.
@@ -79,7 +81,7 @@ pub fn apply(input: Input<'_>) -> Applied {
         let (status, change) = match &input.items[*at].task {
             Task::Tick(_) => {
                 let change = match &mut cached {
-                    Some(cached) => Arc::make_mut(cached).queue.tick(input.now, &mut events),
+                    Some(cached) => Arc::make_mut(cached).queue.tick(input.now, input.rules, &mut events),
                     None => Change::Nothing,
                 };
                 (Status::Applied, change)
@@ -89,7 +91,8 @@ pub fn apply(input: Input<'_>) -> Applied {
                     let queue = Queue::new(input.player_id.clone(), delivery.sent_at.min(input.now));
                     Arc::new(Cached { queue, progress_known: true })
                 });
-                let (verdict, change) = Arc::make_mut(cached).queue.deliver(delivery, input.now, &mut events);
+                let queue = &mut Arc::make_mut(cached).queue;
+                let (verdict, change) = queue.deliver(delivery, input.now, input.rules, &mut events);
                 let status = match verdict {
                     Verdict::Applied => Status::Applied,
                     Verdict::Duplicate(reason) => Status::Duplicate(reason),

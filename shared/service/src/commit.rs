@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 use millrace_domain::{
-    Change, Timestamp,
+    Change, Rules, Timestamp,
     codec::{self, Outbox},
 };
 use millrace_store::{CommitError, QueueWrite};
@@ -121,6 +121,7 @@ impl Service {
                         open: pending.open,
                         batch: pending.batch,
                         now,
+                        rules: self.settings.rules,
                     },
                 )
             });
@@ -164,13 +165,14 @@ impl Service {
             places.push(Some((call, calls[call].len())));
             calls[call].push(&mut pending.applied);
         }
-        let store = &self.store;
+        let (store, rules) = (&self.store, self.settings.rules);
         let calls = calls.into_iter().enumerate().map(|(call, applied)| {
             let store = Arc::clone(store);
             async move {
                 // Made when it is their turn: the bytes of all queues at once would be a great part
                 // of what an invocation holds.
-                let writes: Vec<QueueWrite> = applied.into_iter().filter_map(queue_write).collect();
+                let writes: Vec<QueueWrite> =
+                    applied.into_iter().filter_map(|applied| queue_write(applied, rules)).collect();
                 (call, timeout_at(deadline, store.commit(&writes)).await)
             }
         });
@@ -207,7 +209,7 @@ enum WriteError {
 }
 
 /// The conditional write of what was applied.
-fn queue_write(applied: &mut Applied) -> Option<QueueWrite> {
+fn queue_write(applied: &mut Applied, rules: Rules) -> Option<QueueWrite> {
     let queue = &applied.cached.as_ref()?.queue;
     let outbox = Outbox(std::mem::take(&mut applied.records));
     let bytes = (!outbox.0.is_empty()).then(|| codec::encode(&outbox));
@@ -218,6 +220,6 @@ fn queue_write(applied: &mut Applied) -> Option<QueueWrite> {
         version: queue.version,
         queue: codec::encode(queue),
         outbox: bytes,
-        due_at: queue.due_at(),
+        due_at: queue.due_at(rules),
     })
 }

@@ -300,6 +300,7 @@ impl Service {
                         open: &player.work.items[player.done..],
                         batch: &player.work.items,
                         now,
+                        rules: self.settings.rules,
                     },
                 );
                 match result {

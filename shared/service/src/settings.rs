@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millrace_domain::FeatureSwitch;
+use millrace_domain::{FeatureSwitch, Rules};
 
 /// Settings of the pipeline.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct ServiceSettings {
     pub batching: FeatureSwitch,
     /// Resident memory above which the local cache shrinks, in bytes.
     pub memory_threshold: u64,
+    /// What holds for every queue.
+    pub rules: Rules,
     /// Seeds the jitter.
     pub seed: u64,
 }
@@ -35,6 +37,7 @@ impl Default for ServiceSettings {
             concurrency: 5,
             batching: FeatureSwitch::ON,
             memory_threshold: 400 << 20,
+            rules: Rules::default(),
             seed: 0,
         }
     }
