@@ -77,34 +77,43 @@ impl Service {
             .map(|(message, _)| BatchItemFailure { item_identifier: message.id.clone() })
             .collect();
 
+        Answer {
+            batch_item_failures,
+            results: results(decoded, statuses, refused),
+            report: self.report(invocation, started, figures, count(decoded, statuses, refused), players as u64),
+        }
+    }
+
+    /// The report of an invocation; where memory is short, the local cache shrinks.
+    pub(crate) fn report(
+        &self,
+        invocation: &Invocation,
+        started: std::time::Instant,
+        figures: &Figures,
+        commands: CommandCounts,
+        players: u64,
+    ) -> Report {
         let resident_bytes = (self.resident_bytes)();
         if resident_bytes.is_some_and(|bytes| bytes > self.settings.memory_threshold) {
             let dropped = self.cache.shrink();
             tracing::warn!(resident_bytes, dropped, "memory is above its threshold: the local cache was halved");
         }
         let usage = self.cache.usage();
-        Answer {
-            batch_item_failures,
-            results: results(decoded, statuses, refused),
-            report: Report {
-                request_id: invocation.request_id.clone(),
-                cold_start: invocation.cold_start,
-                processing_time_ms: thousandths(started.elapsed().as_secs_f64() * 1000.0),
-                commands: count(decoded, statuses, refused),
-                players: players as u64,
-                cache: figures.cache_report(self.cache.remote_state()),
-                loads: LoadReport { calls: figures.loads },
-                commits: figures.commit_report(),
-                writes: figures.write_report(),
-                connections: self.store.connections().map(Into::into),
-                steps_ms: figures.step_report(),
-                memory: MemoryReport {
-                    resident_bytes,
-                    local_cache_entries: usage.entries,
-                    local_cache_bytes: usage.bytes,
-                },
-                statistics: self.cache.statistics(),
-            },
+        Report {
+            request_id: invocation.request_id.clone(),
+            cold_start: invocation.cold_start,
+            processing_time_ms: thousandths(started.elapsed().as_secs_f64() * 1000.0),
+            commands,
+            players,
+            lateness: figures.lateness.report(),
+            cache: figures.cache_report(self.cache.remote_state()),
+            loads: LoadReport { calls: figures.loads },
+            commits: figures.commit_report(),
+            writes: figures.write_report(),
+            connections: self.store.connections().map(Into::into),
+            steps_ms: figures.step_report(),
+            memory: MemoryReport { resident_bytes, local_cache_entries: usage.entries, local_cache_bytes: usage.bytes },
+            statistics: self.cache.statistics(),
         }
     }
 }

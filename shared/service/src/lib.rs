@@ -15,6 +15,8 @@
 //! | [`answer`] | batch item failures and results |
 //! | [`report`] | what an invocation took, counted by the steps on their way |
 //! | [`service`] | [`Service`]: the steps put together, bounded by the invocation's deadline |
+//! | [`advance`] | finds the queues with something due, and has them advanced |
+//! | [`lateness`] | how late timed completions were seen |
 //! | [`fifo`] | in a FIFO batch, everything behind a failed message of its group fails too |
 //! | [`status`] | what became of a command, and why one failed |
 //! | `player`, `log` | a player's work under way; what an invocation logs |
@@ -27,6 +29,7 @@
 //! are found remembered, and their records are put again under the same keys.
 #![deny(missing_docs)]
 
+pub mod advance;
 pub mod answer;
 pub mod apply;
 pub mod clock;
@@ -34,6 +37,7 @@ pub mod commit;
 pub mod decode;
 pub mod fifo;
 pub mod group;
+pub mod lateness;
 pub mod load;
 mod log;
 mod player;
@@ -44,6 +48,7 @@ pub mod service;
 pub mod settings;
 pub mod status;
 
+pub use advance::{AdvanceError, Advanced, TickError, TickMessage, TicksQueue};
 pub use answer::Answer;
 pub use clock::Clock;
 pub use player::MAX_PLAYER_ITEMS;

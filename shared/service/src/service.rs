@@ -57,7 +57,7 @@ pub struct Service {
     pub(crate) cache: Tiers,
     pub(crate) settings: ServiceSettings,
     pub(crate) apply: ApplyFn,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) resident_bytes: fn() -> Option<u64>,
     random: Mutex<fastrand::Rng>,
 }
@@ -119,6 +119,11 @@ impl Service {
         !self.settings.batching.is_on_for(player)
     }
 
+    /// When an invocation stops taking up work.
+    pub(crate) fn deadline(&self, invocation: &Invocation) -> Instant {
+        invocation.times_out_at.checked_sub(self.settings.deadline_margin).unwrap_or(invocation.times_out_at)
+    }
+
     /// A number from 0 to 1.
     pub(crate) fn random(&self) -> f64 {
         self.random.lock().unwrap_or_else(PoisonError::into_inner).f64()
@@ -131,8 +136,7 @@ impl Service {
     pub async fn process(&self, payload: &[u8], invocation: &Invocation) -> Result<Answer, ProcessError> {
         let started = std::time::Instant::now();
         let now = self.clock.now();
-        let deadline =
-            invocation.times_out_at.checked_sub(self.settings.deadline_margin).unwrap_or(invocation.times_out_at);
+        let deadline = self.deadline(invocation);
         let mut figures = Figures::default();
 
         let mut decoded = decode(payload, &invocation.request_id, now);
@@ -167,7 +171,7 @@ impl Service {
     /// Load, apply, commit and record for all players with open items. A player with very many
     /// commands takes several rounds; all others are done after the first.
     #[expect(clippy::too_many_arguments, reason = "one step of `process`, on its variables")]
-    async fn round(
+    pub(crate) async fn round(
         &self,
         decoded: &Decoded,
         players: &mut [Player],

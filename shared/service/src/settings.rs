@@ -21,6 +21,12 @@ pub struct ServiceSettings {
     pub batching: FeatureSwitch,
     /// Resident memory above which the local cache shrinks, in bytes.
     pub memory_threshold: u64,
+    /// Whether whoever invokes this process delivers again what is cut short, as SQS does. Where nobody
+    /// does, a queue stays in the index of what is due until its records are written, and is then taken
+    /// out of it by a second write.
+    pub delivered_again: bool,
+    /// How far ahead ticks are sent: past the next run.
+    pub look_ahead: Duration,
     /// What holds for every queue.
     pub rules: Rules,
     /// Seeds the jitter.
@@ -37,6 +43,8 @@ impl Default for ServiceSettings {
             concurrency: 5,
             batching: FeatureSwitch::ON,
             memory_threshold: 400 << 20,
+            delivered_again: true,
+            look_ahead: Duration::from_secs(65),
             rules: Rules::default(),
             seed: 0,
         }
