@@ -67,7 +67,12 @@ impl BackEnds {
 
     /// `process-tasks` on DynamoDB alone.
     pub fn without_redis(&self) -> Setup {
-        let setup = Function::named("process-tasks")
+        self.function("process-tasks")
+    }
+
+    /// A function on DynamoDB alone.
+    pub fn function(&self, name: &str) -> Setup {
+        let setup = Function::named(name)
             .env("MILLRACE_STORE", "dynamodb")
             .env("MILLRACE_TABLE_PREFIX", &self.prefix)
             // Many tests share two processors; a test of time-outs sets its own.

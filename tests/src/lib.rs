@@ -8,6 +8,7 @@
 //! | [`sqs`] | events as SQS sends them |
 //! | [`eventbridge`] | events as EventBridge sends them |
 //! | [`answers`] | reads what the function answers |
+//! | [`due`] | queues with timed work, put into a store, and a clock to move |
 //! | [`files`] | the files of `events/` |
 //! | [`load`] | a load of many players, and what it took |
 //! | [`backends`] | DynamoDB and Redis behind proxies, and the function on them |
@@ -20,6 +21,7 @@
 pub mod answers;
 pub mod backends;
 pub mod binary;
+pub mod due;
 pub mod eventbridge;
 pub mod files;
 pub mod function;

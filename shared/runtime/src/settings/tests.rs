@@ -97,7 +97,8 @@ fn defaults() {
     for feature in [settings.features.local_cache, settings.features.redis_cache, settings.features.batching] {
         assert_eq!(feature, FeatureSwitch::ON);
     }
-    let expected = [500, 200, 3, 1_000, 60, 5, 30, 300, 60, 600, 1_800, 10_000, 32 << 20, 1_000, 400 << 20, 20, 3_000, 60];
+    let expected =
+        [500, 200, 3, 1_000, 60, 5, 30, 300, 60, 600, 1_800, 10_000, 32 << 20, 1_000, 400 << 20, 20, 3_000, 60];
     let expected = expected.into_iter().chain([5_000, 25, 0, 5, 5, 500, 100, 100, 100, 90, 30]);
     let found = numbers(&settings);
     assert_eq!(
