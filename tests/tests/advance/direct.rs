@@ -53,7 +53,7 @@ async fn ten_thousand_queues_complete_once_however_often_the_function_dies_or_ru
     assert!(is_done(&last), "{last:#}");
     assert!(kills >= 2, "it has to be killed in the middle, and was {kills} times");
     assert!(seen <= PLAYERS as u64, "nothing completes twice: {seen}");
-    assert_completed_once(&store, &due).await;
+    assert_completed_once(&store, &due, 1).await;
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_deadline_cuts_a_run_short_and_the_next_one_goes_on_with_the_oldest() 
 
     let mut runs = 0;
     loop {
-        let answer = run_within(&function, Duration::from_millis(900)).await;
+        let answer = run_within(&function, Duration::from_millis(1_400)).await;
         runs += 1;
         let up_to = Timestamp::parse(answer["advance"]["upTo"].as_str().expect("a time")).expect("a time");
         let completed = completed(&store, COUNT).await;
@@ -78,14 +78,13 @@ async fn a_deadline_cuts_a_run_short_and_the_next_one_goes_on_with_the_oldest() 
             break;
         }
         let done = completed.iter().filter(|completed| **completed).count();
-        assert!(done < COUNT, "{answer:#}");
-        // A run ends within a group of 500: whoever is done beyond it is of that group, whatever the shard.
+        // A run ends within a group of at most 500: whoever is done beyond it is of that group, whatever the shard.
         let last = completed.iter().rposition(|completed| *completed).map_or(0, |last| last + 1);
         assert!(last - done <= 500, "{done} are done, up to the {last}th");
         assert!(runs < 100, "it does not come to an end");
     }
     assert!(runs > 1, "a run has to be cut short");
-    assert_completed_once(&store, &due).await;
+    assert_completed_once(&store, &due, 1).await;
 }
 
 #[tokio::test]

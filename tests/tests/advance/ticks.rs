@@ -95,5 +95,8 @@ async fn ten_thousand_queues_complete_within_a_second_of_their_moment() {
     }
     // One process was killed while it waited for an answer, at most: its messages may have been taken or not.
     assert!(queue.messages().await.abs_diff(sent_messages) <= 50, "what was sent lies in the queue");
-    assert_completed_once(back_ends.store(), &due).await;
+    for table in ["history", "stats"] {
+        assert_eq!(back_ends.rows(table).await, PLAYERS, "a row of {table} for each");
+    }
+    assert_completed_once(back_ends.store(), &due, 20).await;
 }

@@ -23,8 +23,11 @@ use crate::{
     status::Status,
 };
 
-/// Queues advanced at once: what bounds the memory of a run.
-const AT_ONCE: usize = 500;
+/// Queues advanced at once, at most: what bounds the memory of a run.
+const MOST_AT_ONCE: usize = 500;
+/// Queues advanced at once in the beginning, doubled each time: however slow the store and short the time,
+/// a run finishes some.
+const FEWEST_AT_ONCE: usize = 50;
 
 impl Service {
     /// Advances all that `due` holds, oldest first; also how many players that were.
@@ -36,9 +39,10 @@ impl Service {
         figures: &mut Figures,
     ) -> (AdvanceReport, u64) {
         let mut report = AdvanceReport::new(Mode::Direct, due.until());
-        let mut players = 0;
+        let (mut players, mut at_once) = (0, FEWEST_AT_ONCE);
         while Instant::now() < deadline {
-            let found = due.take(AT_ONCE).await;
+            let found = due.take(at_once).await;
+            at_once = (2 * at_once).min(MOST_AT_ONCE);
             let (Some(first), Some(last)) = (found.first(), found.last()) else { break };
             let begun = first.due_at;
             report.due += found.len() as u64;
