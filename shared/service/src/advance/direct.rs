@@ -1,7 +1,7 @@
 //! Advances what is due through the pipeline, where there is no queue for ticks.
 //!
 //! Nobody delivers again what a crash cuts short here, so a commit leaves its queue in the index of what is
-//! due until its records are written; then a second write takes it out ([`Service::settle`]).
+//! due until its records are written; then a second write takes it out (`settle`).
 
 use std::sync::Arc;
 
