@@ -68,11 +68,11 @@ fn what_is_due_at_the_moment_itself_still_happens() {
     assert_eq!(s.story(), ["2400 a completed", "2400 c started", "2400 paused"]);
     s.apply(9_000, Command::ResumeQueue);
     s.advance(9_005);
-    let last = s.queue.recent.iter().map(|task| (task.task_id.as_str(), task.finished_at, task.outcome));
+    let last = s.queue.recent.iter().map(|task| (task.task_id.to_string(), task.finished_at, task.outcome));
     let completed = Outcome::Completed;
     assert_eq!(
         last.collect::<Vec<_>>(),
-        [("a", at(2_400), completed), ("b", at(9_001), completed), ("c", at(9_005), completed)]
+        [("a", at(2_400)), ("b", at(9_001)), ("c", at(9_005))].map(|(id, at)| (id.to_owned(), at, completed))
     );
 }
 
