@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use millrace_domain::{
-    PlayerId, Queue, Resources, Timestamp, Work, codec,
+    PlayerId, Queue, Resources, Rules, Timestamp, Work, codec,
     record::HistoryRecord,
     view::{QueueView, Status, TaskView},
 };
@@ -56,7 +56,7 @@ impl Stored {
         style: Style,
     ) -> Result<Vec<String>, StoredError> {
         let queue = self.queue(player).await?;
-        Ok(view_lines(&QueueView::new(&queue, now), style))
+        Ok(view_lines(&QueueView::new(&queue, now, Rules::default()), style))
     }
 
     /// A player's finished tasks, newest first.
@@ -175,9 +175,10 @@ mod tests {
         queue.deliver(
             &Delivery { player_id, command_id, sent_at: start, position: None, command },
             start,
+            Rules::default(),
             &mut Vec::new(),
         );
-        let lines = view_lines(&QueueView::new(&queue, start + 15_000), Style::plain());
+        let lines = view_lines(&QueueView::new(&queue, start + 15_000, Rules::default()), Style::plain());
         assert_eq!(
             lines,
             [

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use aws_sdk_dynamodb::{
     Client, Config,
     config::{BehaviorVersion, Credentials, Region},
+    types::Select,
 };
 use millrace_domain::{PlayerId, Queue, record::HistoryRecord};
 use millrace_servers::{ACCESS_KEY_ID, DynamoProxy, MiniStack, REGION, Redis, SECRET_ACCESS_KEY, TcpProxy};
@@ -25,6 +26,7 @@ pub struct BackEnds {
     /// Before Redis: delays, cuts, refuses, swallows.
     pub wire: TcpProxy,
     prefix: String,
+    client: Client,
     store: DynamoDbStore,
 }
 
@@ -45,13 +47,14 @@ impl BackEnds {
             .credentials_provider(Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "test"))
             .endpoint_url(&endpoint)
             .build();
-        create_tables(&Client::from_conf(config.clone()), &prefix).await.expect("the tables can be made");
+        let client = Client::from_conf(config.clone());
+        create_tables(&client, &prefix).await.expect("the tables can be made");
         // Past the proxy: what the tests look at is neither counted nor failed.
         let settings = DynamoDbSettings { prefix: prefix.clone(), ..DynamoDbSettings::default() };
         let store = DynamoDbStore::new(config.to_builder(), settings);
         let dynamodb = DynamoProxy::start(&endpoint).await;
         let wire = TcpProxy::start(redis.address()).await;
-        Self { dynamodb, redis, wire, prefix, store }
+        Self { dynamodb, redis, wire, prefix, client, store }
     }
 
     /// What tables and keys are named with.
@@ -76,15 +79,16 @@ impl BackEnds {
 
     /// `process-tasks` on DynamoDB alone.
     pub fn without_redis(&self) -> Setup {
-        self.on_dynamodb("process-tasks")
+        self.function("process-tasks")
     }
 
     fn with_both(&self, function: &str) -> Setup {
-        self.on_dynamodb(function).env("MILLRACE_REDIS_URL", format!("redis://{}", self.wire.address()))
+        self.function(function).env("MILLRACE_REDIS_URL", format!("redis://{}", self.wire.address()))
     }
 
-    fn on_dynamodb(&self, function: &str) -> Setup {
-        let setup = Function::named(function)
+    /// A function on DynamoDB alone.
+    pub fn function(&self, name: &str) -> Setup {
+        let setup = Function::named(name)
             .env("MILLRACE_STORE", "dynamodb")
             .env("MILLRACE_TABLE_PREFIX", &self.prefix)
             // Many tests share two processors; a test of time-outs sets its own.
@@ -96,6 +100,24 @@ impl BackEnds {
     /// The store, past the proxy.
     pub fn store(&self) -> &DynamoDbStore {
         &self.store
+    }
+
+    /// How many rows a table has, by its name without the prefix.
+    ///
+    /// # Panics
+    /// Where it cannot be read.
+    pub async fn rows(&self, table: &str) -> usize {
+        let (mut rows, mut start) = (0, None);
+        loop {
+            let name = format!("{}{table}", self.prefix);
+            let scan = self.client.scan().table_name(name).select(Select::Count).set_exclusive_start_key(start);
+            let answer = scan.send().await.expect("the table can be read");
+            rows += usize::try_from(answer.count).expect("a count");
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return rows;
+            }
+        }
     }
 
     /// A player's queue as stored, with its progress between milestones.

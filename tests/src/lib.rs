@@ -9,6 +9,7 @@
 //! | [`eventbridge`] | events as EventBridge sends them |
 //! | [`http`], [`front`] | requests as API Gateway sends them; a server in front of a function |
 //! | [`answers`] | reads what the function answers |
+//! | [`due`] | queues with timed work, put into a store, and a clock to move |
 //! | [`files`] | the files of `events/` |
 //! | [`load`] | a load of many players, and what it took |
 //! | [`backends`] | DynamoDB and Redis behind proxies, and the function on them |
@@ -21,6 +22,7 @@
 pub mod answers;
 pub mod backends;
 pub mod binary;
+pub mod due;
 pub mod eventbridge;
 pub mod files;
 pub mod front;

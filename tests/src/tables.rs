@@ -54,7 +54,7 @@ impl Database {
         self.function("process-tasks")
     }
 
-    /// Another function on this database.
+    /// A function on this database.
     pub fn function(&self, name: &str) -> Setup {
         Function::named(name)
             .env("MILLRACE_STORE", format!("sqlite:{}", self.path().display()))
@@ -134,6 +134,19 @@ impl Database {
         let changed = self.connection().execute(&sql, params![id, row]).expect("the row can be written");
         assert_eq!(changed, 1);
         row
+    }
+
+    /// Puts so many queues into the table that nothing is due in, past everybody.
+    pub fn plant_idle(&self, count: usize) {
+        let mut connection = self.connection();
+        let transaction = connection.transaction().expect("a transaction can be begun");
+        let sql = format!("INSERT INTO \"{PREFIX}queues\" (playerId, version, queue) VALUES (?1, 1, zeroblob(200))");
+        let mut insert = transaction.prepare(&sql).expect("the table is there");
+        for at in 0..count {
+            insert.execute([format!("idle-{at}")]).expect("the row can be written");
+        }
+        drop(insert);
+        transaction.commit().expect("the rows can be written");
     }
 
     fn connection(&self) -> Connection {

@@ -1,10 +1,7 @@
 //! The routes that read.
 
 use lambda_http::http::StatusCode;
-use millrace_domain::{
-    PlayerId, TaskId, Timestamp,
-    view::{QueueView, TaskView},
-};
+use millrace_domain::{PlayerId, TaskId, Timestamp, view::TaskView};
 use millrace_service::{Invocation, QueueRead, ReadError, ReadReport, Service, read::PageRead};
 use serde::Serialize;
 
@@ -33,7 +30,7 @@ impl Reader<'_> {
     /// The queue as of now.
     pub async fn queue(&self) -> Result<Answer, Problem> {
         let read = self.read().await?;
-        let view = QueueView::new(&read.cached.queue, read.now);
+        let view = read.view();
         let mut tagged = view.clone();
         tagged.as_of = Timestamp::default();
         tagged.tasks.iter_mut().for_each(|task| *task = timeless(task));
@@ -43,7 +40,7 @@ impl Reader<'_> {
     /// One task as of now.
     pub async fn task(&self, id: &TaskId) -> Result<Answer, Problem> {
         let read = self.read().await?;
-        let view = QueueView::new(&read.cached.queue, read.now);
+        let view = read.view();
         let answer = |as_of, task| OneTask { player_id: self.player, version: view.version, as_of, task };
         let nothing = Timestamp::default();
         if let Some(task) = view.tasks.iter().find(|task| task.task_id == *id) {
@@ -63,8 +60,7 @@ impl Reader<'_> {
     /// The totals as of now.
     pub async fn stats(&self) -> Result<Answer, Problem> {
         let read = self.read().await?;
-        let mut queue = read.cached.queue.clone();
-        queue.advance(read.now, &mut Vec::new());
+        let queue = read.advanced();
         let (player_id, version) = (self.player, queue.version);
         let stats = |as_of| Stats { player_id, version, as_of, totals: &queue.totals };
         Ok(self.tagged(&stats(queue.advanced_to), &stats(Timestamp::default()), version, &read.report))

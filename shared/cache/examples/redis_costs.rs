@@ -18,7 +18,7 @@ use millrace_cache::{
     redis::{RedisTier, RedisTierSettings, value},
 };
 use millrace_domain::{
-    Command, CommandId, Delivery, PlayerId, Queue, TaskSpec, Timestamp,
+    Command, CommandId, Delivery, PlayerId, Queue, Rules, TaskSpec, Timestamp,
     codec::{self, Cached},
 };
 use millrace_servers::Redis;
@@ -44,7 +44,7 @@ fn queue(player: &str, finished: usize, tasks: usize) -> Cached {
         let at = Timestamp::from_millis(BEGIN + 1_000 * n as u64);
         let command_id = CommandId::new(&format!("{:032x}:0", random.u128(..))).expect("an id");
         let delivery = Delivery { player_id: id.clone(), command_id, sent_at: at, position: None, command };
-        let (verdict, _) = queue.deliver(&delivery, at, &mut events);
+        let (verdict, _) = queue.deliver(&delivery, at, Rules::default(), &mut events);
         assert!(matches!(verdict, millrace_domain::Verdict::Applied), "{verdict:?}");
     };
     deliver(&mut queue, 0, Command::ConfigureQueue { slots: Some(1), max_tasks: Some(200) });

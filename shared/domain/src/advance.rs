@@ -8,28 +8,59 @@
 use crate::{
     event::Event,
     queue::Queue,
+    rules::Rules,
     task::{Priority, State, Task},
     time::Timestamp,
 };
+
+/// What happens at a due moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// Tasks complete, and others start.
+    Work,
+    /// The queue is paused.
+    Inactive,
+}
 
 impl Queue {
     /// Lets time pass until `to`. A time at or before `advanced_to` changes nothing.
     ///
     /// Advancing in one step or in many gives the same queue.
-    pub fn advance(&mut self, to: Timestamp, events: &mut Vec<Event>) {
-        while let Some(due) = self.due_at().filter(|due| *due <= to) {
+    pub fn advance(&mut self, to: Timestamp, rules: Rules, events: &mut Vec<Event>) {
+        while let Some((due, moment)) = self.next_moment(rules).filter(|(due, _)| *due <= to) {
             // A due moment lies after advanced_to, unless a row was made by other rules: never go back.
             let now = due.max(self.advanced_to);
             self.advanced_to = now;
-            self.complete_due(now, events);
-            self.fill(now, events);
+            match moment {
+                Moment::Work => {
+                    self.complete_due(now, events);
+                    self.fill(now, events);
+                }
+                Moment::Inactive => self.pause(now, events),
+            }
         }
         self.advanced_to = self.advanced_to.max(to);
     }
 
-    /// The next moment at which something happens by time alone: an active timed task completes, or
-    /// a pending task that only waits for its `notBefore` takes a free slot. None while paused.
-    pub fn due_at(&self) -> Option<Timestamp> {
+    /// The next moment at which something happens by time alone: an active timed task completes, a
+    /// pending task that only waits for its `notBefore` takes a free slot, or the queue is paused since
+    /// its player has been inactive. None while paused.
+    pub fn due_at(&self, rules: Rules) -> Option<Timestamp> {
+        self.next_moment(rules).map(|(due, _)| due)
+    }
+
+    /// The next due moment, and what happens then. Inactivity is one only before others: a queue in which
+    /// nothing is due any more needs no pause, and never has to be looked for.
+    fn next_moment(&self, rules: Rules) -> Option<(Timestamp, Moment)> {
+        let work = self.work_due_at()?;
+        match rules.inactive_from(self.active_at) {
+            Some(inactive) if inactive < work => Some((inactive, Moment::Inactive)),
+            _ => Some((work, Moment::Work)),
+        }
+    }
+
+    /// The next moment at which a task starts or completes by time alone.
+    fn work_due_at(&self) -> Option<Timestamp> {
         if self.is_paused() {
             return None;
         }

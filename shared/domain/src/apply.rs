@@ -12,6 +12,7 @@ use crate::{
     queue::{MAX_BALANCES, MAX_QUEUE_BYTES, MAX_QUEUED_MS, Queue, duration_ms},
     rejection::{Reason, Rejection},
     resources::Resources,
+    rules::Rules,
     task::{Outcome, Priority, State, Task, TaskSpec, Work},
     time::Timestamp,
 };
@@ -40,32 +41,46 @@ pub enum Change {
 
 impl Queue {
     /// Delivers a command at the server's time `now`; what happens is appended to `events`.
-    pub fn deliver(&mut self, delivery: &Delivery, now: Timestamp, events: &mut Vec<Event>) -> (Verdict, Change) {
+    pub fn deliver(
+        &mut self,
+        delivery: &Delivery,
+        now: Timestamp,
+        rules: Rules,
+        events: &mut Vec<Event>,
+    ) -> (Verdict, Change) {
         if let Recall::Known(reason) = self.memory.recall(delivery) {
             return (Verdict::Duplicate(reason), Change::Nothing);
         }
         let happened = events.len();
         let at = delivery.sent_at.min(now).max(self.advanced_to);
-        self.advance(at, events);
-        self.active_at = at;
+        self.advance(at, rules, events);
         let result = self.execute(&delivery.command, delivery.sent_at, at, events);
         self.memory.remember(delivery, result.as_ref().err().map(|rejection| rejection.reason));
         match result {
             Ok(change) => {
                 self.fill(at, events);
-                let change = if events.len() > happened { Change::Decided } else { change };
+                // A report between milestones is not written for its own sake, and copies of the queue must
+                // not differ in what they say of its activity: such a report moves it only now and then.
+                let active = change == Change::Decided || rules.renews_activity(self.active_at, at);
+                if active {
+                    self.active_at = at;
+                }
+                let change = if active || events.len() > happened { Change::Decided } else { change };
                 (Verdict::Applied, change)
             }
-            Err(rejection) => (Verdict::Rejected(rejection), Change::Decided),
+            Err(rejection) => {
+                self.active_at = at;
+                (Verdict::Rejected(rejection), Change::Decided)
+            }
         }
     }
 
     /// Advances the queue to `now`; where nothing is due, nothing has to be written.
-    pub fn tick(&mut self, now: Timestamp, events: &mut Vec<Event>) -> Change {
-        if self.due_at().is_none_or(|due| due > now) {
+    pub fn tick(&mut self, now: Timestamp, rules: Rules, events: &mut Vec<Event>) -> Change {
+        if self.due_at(rules).is_none_or(|due| due > now) {
             return Change::Nothing;
         }
-        self.advance(now, events);
+        self.advance(now, rules, events);
         Change::Decided
     }
 
@@ -254,7 +269,7 @@ impl Queue {
         Ok(())
     }
 
-    fn pause(&mut self, at: Timestamp, events: &mut Vec<Event>) {
+    pub(crate) fn pause(&mut self, at: Timestamp, events: &mut Vec<Event>) {
         if self.paused_at.is_none() {
             self.paused_at = Some(at);
             events.push(Event::QueuePaused { at });

@@ -17,6 +17,7 @@
 //! | [`rejection`] | why a command was refused |
 //! | [`memory`] | what a queue remembers of the commands it has seen |
 //! | [`recent`] | the finished tasks that it remembers |
+//! | [`rules`] | what a deployment decides for all its queues: when inactive ones are paused |
 //! | [`rollout`] | feature switches, rolled out by player |
 //! | [`codec`] | compact, versioned bytes of a queue, checked for damage |
 //! | `wire` | writes and reads postcard's wire format, in which these bytes are |
@@ -41,6 +42,7 @@ pub mod record;
 pub mod rejection;
 pub mod resources;
 pub mod rollout;
+pub mod rules;
 pub mod task;
 pub mod time;
 pub mod view;
@@ -58,5 +60,6 @@ pub use record::Record;
 pub use rejection::{Reason, Rejection};
 pub use resources::{MAX_AMOUNT, Resources};
 pub use rollout::FeatureSwitch;
+pub use rules::Rules;
 pub use task::{Priority, Task, TaskSpec, Work};
 pub use time::Timestamp;

@@ -49,7 +49,8 @@ pub struct Queue {
     pub version: u64,
     /// The time up to which everything due has happened.
     pub advanced_to: Timestamp,
-    /// The effective time of the last command.
+    /// The effective time of the last command, but for reports between milestones: those move it on only
+    /// now and then, for they are not written each time.
     pub active_at: Timestamp,
     /// Since when the queue is paused, if it is.
     pub paused_at: Option<Timestamp>,
@@ -190,7 +191,7 @@ pub(crate) fn duration_ms(work: Work) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Command, scenario::*, task::TaskSpec};
+    use crate::{Command, Rules, scenario::*, task::TaskSpec};
 
     /// What a progress row says of one task, as of the queue's own state but for `units_done`.
     fn row(s: &Scenario, task_id: &str, units_done: u64) -> ProgressRecord {
@@ -286,7 +287,7 @@ mod tests {
         let queue = Queue::new(PlayerId::new("p-1").unwrap(), at(5));
         assert_eq!((queue.advanced_to, queue.active_at, queue.version), (at(5), at(5), 0));
         assert_eq!((queue.slots, queue.max_tasks, queue.is_paused()), (1, 50, false));
-        assert!(queue.tasks.is_empty() && queue.balances.is_empty() && queue.due_at().is_none());
+        assert!(queue.tasks.is_empty() && queue.balances.is_empty() && queue.due_at(Rules::default()).is_none());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::{
     record::HistoryRecord,
     rejection::Reason,
     resources::Resources,
+    rules::Rules,
     task::{Priority, Task, TaskSpec, Work},
 };
 
@@ -103,6 +104,7 @@ pub(crate) fn delivery(command_id: &str, sent_ms: u64, command: Command) -> Deli
 
 pub(crate) struct Scenario {
     pub(crate) queue: Queue,
+    pub(crate) rules: Rules,
     events: Vec<Event>,
     sent: u32,
 }
@@ -110,7 +112,13 @@ pub(crate) struct Scenario {
 impl Scenario {
     /// A new queue, begun at 0.
     pub(crate) fn new() -> Self {
-        Self { queue: Queue::new(PlayerId::new("p-1").unwrap(), at(0)), events: Vec::new(), sent: 0 }
+        let queue = Queue::new(PlayerId::new("p-1").unwrap(), at(0));
+        Self { queue, rules: Rules::default(), events: Vec::new(), sent: 0 }
+    }
+
+    /// The same, where inactive players' queues are paused.
+    pub(crate) fn pausing_after(millis: u64) -> Self {
+        Self { rules: Rules::default().pause_after_millis(millis), ..Self::new() }
     }
 
     /// A command, sent and delivered at the same moment under a name of its own.
@@ -121,7 +129,7 @@ impl Scenario {
     }
 
     pub(crate) fn deliver(&mut self, now_ms: u64, delivery: &Delivery) -> (Verdict, Change) {
-        self.queue.deliver(delivery, at(now_ms), &mut self.events)
+        self.queue.deliver(delivery, at(now_ms), self.rules, &mut self.events)
     }
 
     /// A command that must be applied.
@@ -152,7 +160,15 @@ impl Scenario {
     }
 
     pub(crate) fn advance(&mut self, ms: u64) {
-        self.queue.advance(at(ms), &mut self.events);
+        self.queue.advance(at(ms), self.rules, &mut self.events);
+    }
+
+    pub(crate) fn tick(&mut self, ms: u64) -> Change {
+        self.queue.tick(at(ms), self.rules, &mut self.events)
+    }
+
+    pub(crate) fn due_at(&self) -> Option<Timestamp> {
+        self.queue.due_at(self.rules)
     }
 
     /// What has happened since the last call.

@@ -9,6 +9,7 @@ use crate::{
     ids::{Kind, PlayerId, TaskId},
     queue::{Queue, Totals},
     resources::Resources,
+    rules::Rules,
     task::{Finished, Priority, Task, Work},
     time::Timestamp,
 };
@@ -129,11 +130,11 @@ impl Serialize for Fraction {
 
 impl QueueView {
     /// The queue as of `now`, which may be later than the last commit.
-    pub fn new(queue: &Queue, now: Timestamp) -> Self {
+    pub fn new(queue: &Queue, now: Timestamp, rules: Rules) -> Self {
         let mut queue = queue.clone();
-        queue.advance(now, &mut Vec::new());
-        let forecast = Forecast::of(&queue);
-        let order = forecast.starts_when_resumed(&queue);
+        queue.advance(now, rules, &mut Vec::new());
+        let forecast = Forecast::of(&queue, rules);
+        let order = forecast.starts_when_resumed(&queue, rules);
         let mut tasks: Vec<&Task> = queue.tasks.iter().collect();
         // Stable: active tasks stand in queue order.
         tasks.sort_by_key(|task| match task.is_active() {
@@ -204,9 +205,9 @@ struct Forecast {
 }
 
 impl Forecast {
-    fn of(queue: &Queue) -> Self {
+    fn of(queue: &Queue, rules: Rules) -> Self {
         let mut events = Vec::new();
-        queue.clone().advance(Timestamp::from_millis(u64::MAX), &mut events);
+        queue.clone().advance(Timestamp::from_millis(u64::MAX), rules, &mut events);
         let mut forecast = Self { starts: Vec::new(), finishes: Vec::new() };
         for event in events {
             match event {
@@ -219,14 +220,15 @@ impl Forecast {
     }
 
     /// The order of starts; of a paused queue, were it resumed now.
-    fn starts_when_resumed(&self, queue: &Queue) -> Vec<TaskId> {
+    fn starts_when_resumed(&self, queue: &Queue, rules: Rules) -> Vec<TaskId> {
         if !queue.is_paused() {
             return self.starts.clone();
         }
         let (mut resumed, mut events) = (queue.clone(), Vec::new());
+        resumed.active_at = queue.advanced_to;
         resumed.resume(queue.advanced_to, &mut events);
         resumed.fill(queue.advanced_to, &mut events);
-        resumed.advance(Timestamp::from_millis(u64::MAX), &mut events);
+        resumed.advance(Timestamp::from_millis(u64::MAX), rules, &mut events);
         let started = events.into_iter().filter_map(|event| match event {
             Event::TaskStarted { task_id, .. } => Some(task_id),
             _ => None,

@@ -15,7 +15,6 @@ use tokio::time::Instant;
 
 use crate::{
     clock,
-    clock::SystemClock,
     lambda::Invocation,
     memory,
     settings::{CacheTtl, RedisSettings, Settings},
@@ -24,13 +23,23 @@ use crate::{
 /// The service that the settings describe, on `store` and `cache`. `seed` sets the jitter of waits: processes
 /// that were started together must not wait together.
 pub fn service(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, seed: u64) -> Service {
+    with(settings, store, cache, service_settings(settings, seed))
+}
+
+/// The same for a function that is invoked by the clock: nobody delivers again what it does not finish.
+pub fn scheduled_service(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, seed: u64) -> Service {
+    let own = ServiceSettings { delivered_again: false, ..service_settings(settings, seed) };
+    with(settings, store, cache, own)
+}
+
+fn with(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, own: ServiceSettings) -> Service {
     Service::new(Parts {
-        batcher: Batcher::new(Arc::clone(&store) as Arc<dyn RecordStore>, batcher_settings(settings, seed)),
+        batcher: Batcher::new(Arc::clone(&store) as Arc<dyn RecordStore>, batcher_settings(settings, own.seed)),
         store,
         cache,
-        clock: Arc::new(SystemClock),
+        clock: clock::of(settings),
         resident_bytes: memory::resident_bytes,
-        settings: service_settings(settings, seed),
+        settings: own,
     })
 }
 
@@ -109,6 +118,8 @@ fn service_settings(settings: &Settings, seed: u64) -> ServiceSettings {
         warm_max_players: settings.warming.max_players,
         warm_due_within: settings.warming.due_within,
         function: settings.function_name.clone(),
+        look_ahead: settings.advance.period + settings.advance.slack,
+        rules: settings.rules,
         seed,
         ..ServiceSettings::default()
     }
@@ -127,7 +138,7 @@ pub fn invocation(invocation: &Invocation) -> millrace_service::Invocation {
 #[cfg(test)]
 mod tests {
     use millrace_cache::redis::RedisMode;
-    use millrace_domain::Timestamp;
+    use millrace_domain::{Rules, Timestamp};
     use millrace_store::dynamodb::CommitMode;
 
     use super::*;
@@ -146,6 +157,9 @@ mod tests {
             ("AWS_LAMBDA_FUNCTION_NAME", "f-1"),
             ("MILLRACE_WARM_MAX_PLAYERS", "77"),
             ("MILLRACE_WARM_DUE_WITHIN_SECONDS", "8"),
+            ("MILLRACE_ADVANCE_PERIOD_SECONDS", "30"),
+            ("MILLRACE_ADVANCE_SLACK_SECONDS", "7"),
+            ("MILLRACE_INACTIVE_PAUSE_DAYS", "4"),
         ];
         let settings = Settings::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap();
         let service = service_settings(&settings, 1);
@@ -154,6 +168,8 @@ mod tests {
         assert_eq!(service.function, "f-1");
         assert_eq!((service.warm_max_players, service.warm_due_within.as_secs()), (77, 8));
         assert_eq!((service.batching.enabled, service.batching.rollout_percent), (true, 30));
+        assert_eq!((service.look_ahead.as_secs(), service.delivered_again), (37, true));
+        assert_eq!(service.rules, Rules::default().pause_after_days(4));
         let batcher = batcher_settings(&settings, 2);
         assert_eq!((batcher.max_items, batcher.linger.as_millis(), batcher.concurrency), (12, 3, 4));
         assert_eq!((service.seed, batcher.seed), (1, 2));

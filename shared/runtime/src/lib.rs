@@ -8,7 +8,8 @@
 //! | [`elasticache`] | IAM tokens for ElastiCache |
 //! | [`logs`] | JSON logs, one event a line, panics among them |
 //! | [`memory`] | the resident size of the process |
-//! | [`clock`] | the system's clock |
+//! | [`clock`] | the time: the system's clock, or one that a file moves |
+//! | [`ticks`] | the queue that ticks go to: SQS |
 //! | [`lambda`] | invocations as raw bytes, answers, graceful shutdown |
 //!
 //! A function's `main` goes through them in this order: read the settings, start the logs, open the
@@ -23,6 +24,7 @@ pub mod logs;
 pub mod memory;
 pub mod settings;
 pub mod start;
+pub mod ticks;
 
 pub use clock::SystemClock;
 pub use lambda::{FunctionError, Invocation};

@@ -97,8 +97,10 @@ where
                 }
             }
         }
-        event.record(&mut Fields(&mut fields));
         let metadata = event.metadata();
+        // A field without a value is null, so that a query can tell it from one that nobody writes.
+        fields.extend(metadata.fields().iter().map(|field| (free_name(field.name()), Value::Null)));
+        event.record(&mut Fields(&mut fields));
         let line =
             Line { timestamp: clock::now(), level: metadata.level().as_str(), target: metadata.target(), fields };
         writeln!(writer, "{}", serde_json::to_string(&line).map_err(|_| fmt::Error)?)
@@ -222,6 +224,13 @@ mod tests {
         assert_eq!(lines[0]["level"], "WARN");
         assert_eq!(lines[0]["field.level"], "low");
         assert_eq!(lines[0]["field.timestamp"], 1);
+    }
+
+    #[test]
+    fn numbers_are_numbers_and_a_field_without_a_value_is_null() {
+        let lines =
+            logged("info", || tracing::info!(hit_rate = Some(0.857), lateness_p99_ms = None::<u64>, "processed"));
+        assert_eq!((&lines[0]["hit_rate"], &lines[0]["lateness_p99_ms"]), (&Value::from(0.857), &Value::Null));
     }
 
     #[test]

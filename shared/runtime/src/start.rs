@@ -18,10 +18,12 @@ use millrace_store::{
 };
 
 use crate::{
+    clock::{ClockFileError, FileClock},
     compose,
     elasticache::{TokenError, TokenSigner},
     lambda::RunError,
     settings::{Settings, SettingsError, StoreChoice},
+    ticks::SqsTicks,
 };
 
 /// Why a function does not start. Displays as one line.
@@ -40,8 +42,17 @@ pub enum StartError {
         #[source]
         error: OpenError,
     },
+    /// The file that moves the clock says no time.
+    #[error("MILLRACE_CLOCK_FILE={path} cannot be used: {error}")]
+    Clock {
+        /// The file.
+        path: String,
+        /// Why not.
+        #[source]
+        error: ClockFileError,
+    },
     /// DynamoDB needs a region.
-    #[error("AWS_REGION is not set; allowed: the region of the tables")]
+    #[error("AWS_REGION is not set; allowed: the region of the tables and queues")]
     NoRegion,
     /// The shared cache tier cannot be used as it is set.
     #[error("MILLRACE_REDIS_URL={url}: {error}")]
@@ -86,6 +97,7 @@ pub struct BackEnds {
 /// # Errors
 /// [`StartError`] where they can never be used as they are set.
 pub async fn open(settings: &Settings) -> Result<BackEnds, StartError> {
+    check_clock(settings)?;
     let tokens = settings.redis.as_ref().is_some_and(|redis| redis.iam_cache_name.is_some());
     let sdk = match settings.store == StoreChoice::DynamoDb || tokens {
         true => Some(aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await),
@@ -93,6 +105,27 @@ pub async fn open(settings: &Settings) -> Result<BackEnds, StartError> {
     };
     let (store, cache) = futures::join!(open_store(settings, sdk.as_ref()), open_cache(settings, sdk.as_ref()));
     Ok(BackEnds { store: store?, cache: cache? })
+}
+
+/// The queue that ticks go to, where the settings name one.
+///
+/// # Errors
+/// [`StartError::NoRegion`].
+pub async fn open_ticks(settings: &Settings) -> Result<Option<SqsTicks>, StartError> {
+    let Some(url) = &settings.ticks_queue_url else { return Ok(None) };
+    let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await;
+    if sdk.region().is_none() {
+        return Err(StartError::NoRegion);
+    }
+    Ok(Some(SqsTicks::new(&sdk, url)))
+}
+
+/// Looks whether the file that moves the clock says what time it is.
+fn check_clock(settings: &Settings) -> Result<(), StartError> {
+    let Some(path) = &settings.clock_file else { return Ok(()) };
+    FileClock::open(path).map_err(|error| StartError::Clock { path: path.display().to_string(), error })?;
+    tracing::warn!(path = %path.display(), "the clock is moved by a file: for tests and local use only");
+    Ok(())
 }
 
 async fn open_store(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Arc<dyn Store>, StartError> {
@@ -197,6 +230,19 @@ mod tests {
         let error = error(&no_file).await;
         assert!(error.starts_with("MILLRACE_REDIS_URL=rediss://***@127.0.0.1:1: "), "{error}");
         assert!(error.contains("/no/such/file.pem") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_says_no_time_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, clock) = (folder.path().join("queues.db"), folder.path().join("clock"));
+        std::fs::write(&clock, "noon").unwrap();
+        let (store, clock) = (format!("sqlite:{}", store.display()), clock.display().to_string());
+        let error = error(&[("MILLRACE_STORE", &store), ("MILLRACE_CLOCK_FILE", &clock)]).await;
+        assert!(
+            error.starts_with(&format!("MILLRACE_CLOCK_FILE={clock} cannot be used: the file holds `noon`")),
+            "{error}"
+        );
     }
 
     #[tokio::test]

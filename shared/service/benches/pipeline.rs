@@ -22,7 +22,7 @@ use criterion::{
 };
 use millrace_cache::{LocalSettings, LocalTier, Tiers};
 use millrace_domain::{
-    CommandId, Delivery, FeatureSwitch, PlayerId, Queue, Timestamp,
+    CommandId, Delivery, FeatureSwitch, PlayerId, Queue, Rules, Timestamp,
     codec::{decode, encode},
     parse::{Message, message},
 };
@@ -76,7 +76,7 @@ fn deliver(queue: &mut Queue, id: &str, body: &Value) {
         position: None,
         command: request.command,
     };
-    let (verdict, _) = queue.deliver(&delivery, Timestamp::from_millis(BEGIN), &mut Vec::new());
+    let (verdict, _) = queue.deliver(&delivery, Timestamp::from_millis(BEGIN), Rules::default(), &mut Vec::new());
     assert_eq!(verdict, millrace_domain::Verdict::Applied, "{body}");
 }
 
@@ -291,7 +291,7 @@ fn domain(criterion: &mut Criterion<CpuTime>) {
         let mut events = Vec::new();
         // Always to the same moment: the way is the same, and the day of the timed task never ends.
         let now = queue.advanced_to + 1;
-        bencher.iter(|| black_box(&mut queue).advance(black_box(now), &mut events));
+        bencher.iter(|| black_box(&mut queue).advance(black_box(now), Rules::default(), &mut events));
         assert!(events.is_empty(), "nothing was due");
     });
     group.bench_function("catch-up-200", |bencher| {
@@ -300,7 +300,7 @@ fn domain(criterion: &mut Criterion<CpuTime>) {
             || full.clone(),
             |mut queue| {
                 let mut events = Vec::new();
-                queue.advance(queue.advanced_to + 30 * 86_400_000, &mut events);
+                queue.advance(queue.advanced_to + 30 * 86_400_000, Rules::default(), &mut events);
                 assert_eq!(queue.totals.completed, 200);
                 (queue, events)
             },

@@ -106,6 +106,7 @@ impl Service {
             processing_time_ms: thousandths(started.elapsed().as_secs_f64() * 1000.0),
             commands,
             players,
+            lateness: figures.lateness.report(),
             cache: figures.cache_report(self.cache.remote_state(), emergency),
             loads: LoadReport { calls: figures.loads },
             commits: figures.commit_report(),

@@ -7,7 +7,8 @@ use std::{
 };
 
 use millrace_domain::{
-    Change, Event, PlayerId, Queue, Record, Timestamp, Verdict, codec::Cached, record::RejectionRecord,
+    Change, Event, PlayerId, Queue, Record, Rules, Timestamp, Verdict, Work, codec::Cached, record::RejectionRecord,
+    task::Outcome,
 };
 
 use smallvec::SmallVec;
@@ -36,6 +37,8 @@ pub struct Input<'a> {
     pub batch: &'a [usize],
     /// The server's time.
     pub now: Timestamp,
+    /// What holds for every queue.
+    pub rules: Rules,
 }
 
 /// What applying led to.
@@ -53,6 +56,10 @@ pub struct Applied {
     pub records: Vec<Record>,
     /// Whether the totals changed.
     pub totals_changed: bool,
+    /// When the timed work was due that completed.
+    pub completed_at: SmallVec<[Timestamp; 1]>,
+    /// Whether the queue was left in the index of what is due until its records are written.
+    pub kept_due: bool,
 }
 
 /// Applies a player's items; [`apply`] in the shipped pipeline, another in tests of what surrounds it.
@@ -69,6 +76,8 @@ pub fn apply(input: Input<'_>) -> Applied {
         statuses: SmallVec::with_capacity(input.open.len()),
         records: Vec::new(),
         totals_changed: false,
+        completed_at: SmallVec::new(),
+        kept_due: false,
     };
     let mut events = Vec::new();
     let mut bytes = 0;
@@ -79,7 +88,7 @@ pub fn apply(input: Input<'_>) -> Applied {
         let (status, change) = match &input.items[*at].task {
             Task::Tick(_) => {
                 let change = match &mut cached {
-                    Some(cached) => Arc::make_mut(cached).queue.tick(input.now, &mut events),
+                    Some(cached) => Arc::make_mut(cached).queue.tick(input.now, input.rules, &mut events),
                     None => Change::Nothing,
                 };
                 (Status::Applied, change)
@@ -89,7 +98,8 @@ pub fn apply(input: Input<'_>) -> Applied {
                     let queue = Queue::new(input.player_id.clone(), delivery.sent_at.min(input.now));
                     Arc::new(Cached { queue, progress_known: true })
                 });
-                let (verdict, change) = Arc::make_mut(cached).queue.deliver(delivery, input.now, &mut events);
+                let queue = &mut Arc::make_mut(cached).queue;
+                let (verdict, change) = queue.deliver(delivery, input.now, input.rules, &mut events);
                 let status = match verdict {
                     Verdict::Applied => Status::Applied,
                     Verdict::Duplicate(reason) => Status::Duplicate(reason),
@@ -115,6 +125,9 @@ pub fn apply(input: Input<'_>) -> Applied {
             tracing::debug!(player_id = input.player_id.as_str(), ?event, "event");
             if let Event::TaskFinished(record) = event {
                 applied.totals_changed = true;
+                if record.outcome == Outcome::Completed && matches!(record.work, Work::DurationMs(_)) {
+                    applied.completed_at.push(record.finished_at);
+                }
                 applied.push(Record::History(record), &mut bytes);
             }
         }

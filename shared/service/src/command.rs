@@ -60,7 +60,7 @@ impl Service {
         let ReadCommands { player_id, decoded, started, now } = commands;
         let (answer, held) = self.carry(decoded, Some(&player_id), invocation, started, now).await;
         self.performance.commands(&answer.report);
-        let queue = held.map(|held| QueueView::new(&held.cached.queue, now));
+        let queue = held.map(|held| QueueView::new(&held.cached.queue, now, self.settings.rules));
         CommandsAnswer { results: answer.results, queue, report: answer.report }
     }
 }

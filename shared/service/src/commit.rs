@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 use millrace_domain::{
-    Change, Timestamp,
+    Change, Rules, Timestamp,
     codec::{self, Outbox},
 };
 use millrace_store::{CommitError, QueueWrite};
@@ -53,11 +53,12 @@ impl Service {
         let mut tries = 0;
         while !open.is_empty() {
             let outcomes = self.write_queues(&mut open, deadline, figures).await;
-            let mut conflicts = Vec::new();
+            let (mut conflicts, seen) = (Vec::new(), self.clock.now());
             for ((at, pending), outcome) in open.into_iter().zip(outcomes) {
                 match outcome {
                     Ok(()) => {
                         figures.committed += 1;
+                        figures.lateness.see(&pending.applied.completed_at, seen);
                         results[at] = Some(Ok(pending.applied));
                     }
                     Err(WriteError::Conflict) => conflicts.push((at, pending)),
@@ -121,6 +122,7 @@ impl Service {
                         open: pending.open,
                         batch: pending.batch,
                         now,
+                        rules: self.settings.rules,
                     },
                 )
             });
@@ -164,13 +166,14 @@ impl Service {
             places.push(Some((call, calls[call].len())));
             calls[call].push(&mut pending.applied);
         }
-        let store = &self.store;
+        let (store, rules, delivered_again) = (&self.store, self.settings.rules, self.settings.delivered_again);
         let calls = calls.into_iter().enumerate().map(|(call, applied)| {
             let store = Arc::clone(store);
             async move {
                 // Made when it is their turn: the bytes of all queues at once would be a great part
                 // of what an invocation holds.
-                let writes: Vec<QueueWrite> = applied.into_iter().filter_map(queue_write).collect();
+                let writes: Vec<QueueWrite> =
+                    applied.into_iter().filter_map(|applied| queue_write(applied, rules, delivered_again)).collect();
                 (call, timeout_at(deadline, store.commit(&writes)).await)
             }
         });
@@ -207,17 +210,24 @@ enum WriteError {
 }
 
 /// The conditional write of what was applied.
-fn queue_write(applied: &mut Applied) -> Option<QueueWrite> {
+fn queue_write(applied: &mut Applied, rules: Rules, delivered_again: bool) -> Option<QueueWrite> {
     let queue = &applied.cached.as_ref()?.queue;
     let outbox = Outbox(std::mem::take(&mut applied.records));
     let bytes = (!outbox.0.is_empty()).then(|| codec::encode(&outbox));
     applied.records = outbox.0;
+    let mut due_at = queue.due_at(rules);
+    applied.kept_due = bytes.is_some() && !delivered_again;
+    if applied.kept_due {
+        // Should this process die before the records are written, nobody comes back to the queue for them
+        // but the next run that finds it due.
+        due_at = Some(due_at.map_or(queue.advanced_to, |due| due.min(queue.advanced_to)));
+    }
     Some(QueueWrite {
         player_id: queue.player_id.clone(),
         expected: applied.base_version,
         version: queue.version,
         queue: codec::encode(queue),
         outbox: bytes,
-        due_at: queue.due_at(),
+        due_at,
     })
 }

@@ -19,6 +19,8 @@
 //! | [`read`] | a queue as of now, cache first; pages of what is recorded |
 //! | [`performance`], [`health`] | what the last invocations took; what can be reached |
 //! | [`maintenance`] | upkeep of the shared cache: warm, clear, rebuild, emergency mode, statistics |
+//! | [`advance`] | finds the queues with something due, and has them advanced |
+//! | [`lateness`] | how late timed completions were seen |
 //! | [`fifo`] | in a FIFO batch, everything behind a failed message of its group fails too |
 //! | [`status`] | what became of a command, and why one failed |
 //! | `player`, `log` | a player's work under way; what an invocation logs |
@@ -31,6 +33,7 @@
 //! are found remembered, and their records are put again under the same keys.
 #![deny(missing_docs)]
 
+pub mod advance;
 pub mod answer;
 pub mod apply;
 pub mod clock;
@@ -40,6 +43,7 @@ pub mod decode;
 pub mod fifo;
 pub mod group;
 pub mod health;
+pub mod lateness;
 pub mod load;
 mod log;
 pub mod maintenance;
@@ -53,6 +57,7 @@ pub mod service;
 pub mod settings;
 pub mod status;
 
+pub use advance::{AdvanceError, Advanced, TickError, TickMessage, TicksQueue};
 pub use answer::Answer;
 pub use clock::Clock;
 pub use command::{CommandsAnswer, ReadCommands};

@@ -32,6 +32,8 @@ pub(crate) fn log(decoded: &Decoded, statuses: &[Status], refused: &[Status], an
         players = report.players,
         processing_time_ms = report.processing_time_ms,
         hit_rate = report.cache.hit_rate,
+        completions = report.lateness.count,
+        lateness_p99_ms = report.lateness.p99_ms,
         commits = report.commits.committed,
         conflicts = report.commits.conflicts,
         writes = report.writes.items,

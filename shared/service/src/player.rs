@@ -31,6 +31,8 @@ pub(crate) struct Player {
     /// The newest queue whose records are written, to be cached.
     pub(crate) fresh: Option<Fresh>,
     pub(crate) failed: bool,
+    /// Whether the index of what is due may still say that something is.
+    pub(crate) unsettled: bool,
 }
 
 /// A queue on its way back into the caches.
@@ -43,7 +45,16 @@ pub(crate) struct Fresh {
 impl Player {
     /// Nothing is done yet.
     pub(crate) fn new(work: PlayerWork) -> Self {
-        Self { work, done: 0, base: None, since: Timestamp::default(), everywhere: false, fresh: None, failed: false }
+        Self {
+            work,
+            done: 0,
+            base: None,
+            since: Timestamp::default(),
+            everywhere: false,
+            fresh: None,
+            failed: false,
+            unsettled: false,
+        }
     }
 
     /// Leaves to the next delivery what is beyond [`MAX_PLAYER_ITEMS`], by whole messages: a message is
@@ -96,7 +107,8 @@ impl Player {
             statuses[*at] = status;
         }
         self.done += count;
-        let Applied { cached, change, .. } = applied;
+        let Applied { cached, change, kept_due, .. } = applied;
+        self.unsettled = kept_due || change == Change::Nothing;
         if change == Change::Decided {
             // Between milestones nothing proves that no other process has committed meanwhile.
             self.since = now;

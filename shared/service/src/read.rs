@@ -14,9 +14,11 @@ use std::{
 
 use millrace_cache::{Held, Tier};
 use millrace_domain::{
-    PlayerId, Timestamp,
+    PlayerId, Queue, Timestamp,
     codec::Cached,
     record::{HistoryRecord, RejectionRecord},
+    rules::Rules,
+    view::QueueView,
 };
 use millrace_store::{Page, StoreError};
 use tokio::time::timeout_at;
@@ -83,8 +85,24 @@ pub struct QueueRead {
     pub cached: Arc<Cached>,
     /// The time to which it is to be advanced for whoever asks.
     pub now: Timestamp,
+    /// What holds on the way there.
+    pub rules: Rules,
     /// What it took.
     pub report: ReadReport,
+}
+
+impl QueueRead {
+    /// The queue as of now, the way readers see it.
+    pub fn view(&self) -> QueueView {
+        QueueView::new(&self.cached.queue, self.now, self.rules)
+    }
+
+    /// The queue as of now.
+    pub fn advanced(&self) -> Queue {
+        let mut queue = self.cached.queue.clone();
+        queue.advance(self.now, self.rules, &mut Vec::new());
+        queue
+    }
 }
 
 /// Rows that were read.
@@ -110,7 +128,7 @@ impl Service {
         let (read, report) = self.look_up(player_id, at_least, invocation).await;
         self.performance.read(&report);
         let (cached, now) = read?;
-        Ok(QueueRead { cached, now, report })
+        Ok(QueueRead { cached, now, rules: self.settings.rules, report })
     }
 
     async fn look_up(

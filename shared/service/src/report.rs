@@ -7,6 +7,8 @@ use millrace_domain::{Priority, record::Table};
 use millrace_store::{Connections, WriteStatistics, batcher::Count};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
+use crate::lateness::{Lateness, LatenessReport};
+
 /// What an invocation took.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,6 +23,8 @@ pub struct Report {
     pub commands: CommandCounts,
     /// Different players.
     pub players: u64,
+    /// How late timed completions were seen.
+    pub lateness: LatenessReport,
     /// Cache lookups, one a player.
     pub cache: CacheReport,
     /// Queues and progress read from the table.
@@ -199,6 +203,8 @@ pub struct Figures {
     pub committed: u64,
     /// Conflicts.
     pub conflicts: u64,
+    /// How late timed completions were seen.
+    pub lateness: Lateness,
     /// Round trips to commit.
     pub commit_calls: u64,
     /// Batched records.

@@ -204,7 +204,7 @@ impl Service {
     /// Load, apply, commit and record for all players with open items. A player with very many
     /// commands takes several rounds; all others are done after the first.
     #[expect(clippy::too_many_arguments, reason = "one step of `process`, on its variables")]
-    async fn round(
+    pub(crate) async fn round(
         &self,
         decoded: &Decoded,
         players: &mut [Player],
@@ -337,6 +337,7 @@ impl Service {
                         open: &player.work.items[player.done..],
                         batch: &player.work.items,
                         now,
+                        rules: self.settings.rules,
                     },
                 );
                 match result {

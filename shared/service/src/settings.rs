@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millrace_domain::FeatureSwitch;
+use millrace_domain::{FeatureSwitch, Rules};
 
 /// Settings of the pipeline.
 #[derive(Debug, Clone)]
@@ -27,6 +27,14 @@ pub struct ServiceSettings {
     pub warm_due_within: Duration,
     /// The function that this is, for those who read what all processes have done.
     pub function: String,
+    /// Whether whoever invokes this process delivers again what is cut short, as SQS does. Where nobody
+    /// does, a queue stays in the index of what is due until its records are written, and is then taken
+    /// out of it by a second write.
+    pub delivered_again: bool,
+    /// How far ahead ticks are sent: past the next run.
+    pub look_ahead: Duration,
+    /// What holds for every queue.
+    pub rules: Rules,
     /// Seeds the jitter, and names the process.
     pub seed: u64,
 }
@@ -44,6 +52,9 @@ impl Default for ServiceSettings {
             warm_max_players: 1_000,
             warm_due_within: Duration::from_secs(300),
             function: String::new(),
+            delivered_again: true,
+            look_ahead: Duration::from_secs(65),
+            rules: Rules::default(),
             seed: 0,
         }
     }

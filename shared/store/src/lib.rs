@@ -30,6 +30,6 @@ pub mod sqlite;
 pub use batcher::{Batcher, BatcherSettings, Row, WriteStatistics, Written};
 pub use error::{CommitError, StoreError};
 pub use port::{
-    Committed, Connections, DUE_SHARDS, Due, Loaded, MAX_BATCH_ITEMS, MAX_ROW_BYTES, Page, QueueStore, QueueWrite,
-    RecordStore, Store, StoredQueue, due_shard,
+    Committed, Connections, DUE_SHARDS, Due, DuePage, Loaded, MAX_BATCH_ITEMS, MAX_ROW_BYTES, Page, QueueStore,
+    QueueWrite, RecordStore, Store, StoredQueue, due_shard,
 };

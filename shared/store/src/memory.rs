@@ -27,7 +27,7 @@ use millrace_domain::{
 use crate::{
     error::{CommitError, StoreError},
     port::{
-        Committed, DUE_SHARDS, Due, Loaded, MAX_BATCH_ITEMS, Page, QueueStore, QueueWrite, RecordStore, Store,
+        Committed, DUE_SHARDS, Due, DuePage, Loaded, MAX_BATCH_ITEMS, Page, QueueStore, QueueWrite, RecordStore, Store,
         StoredQueue, due_shard,
     },
     rules::{self, MAX_LOAD_KEYS},
@@ -317,14 +317,22 @@ impl QueueStore for MemoryStore {
         Committed { outcomes, calls: writes.len().div_ceil(MAX_BATCH_ITEMS) as u64 }
     }
 
-    async fn due(&self, shard: u8, until: Timestamp, limit: usize) -> Result<Vec<Due>, StoreError> {
+    async fn due(&self, shard: u8, until: Timestamp, after: Option<&Due>, limit: usize) -> DuePage {
         let fault = self.fault(Operation::Due { shard }).await;
-        with_fault(fault, || {
+        let mut more = false;
+        let queues = with_fault(fault, || {
             let rows = self.rows();
-            let due = rows.due.get(usize::from(shard)).into_iter().flatten();
-            let due = due.take_while(|(at, _)| *at <= until).take(limit);
-            Ok(due.map(|(at, player)| Due { player_id: player.clone(), due_at: *at }).collect())
-        })
+            let after = after.map_or(Bound::Unbounded, |due| Bound::Excluded((due.due_at, due.player_id.clone())));
+            let shard = rows.due.get(usize::from(shard)).into_iter();
+            let mut due = shard
+                .flat_map(|shard| shard.range((after.clone(), Bound::Unbounded)))
+                .take_while(|(at, _)| *at <= until);
+            let found = due.by_ref().take(limit).map(|(at, player)| Due { player_id: player.clone(), due_at: *at });
+            let found = found.collect();
+            more = limit > 0 && due.next().is_some();
+            Ok(found)
+        });
+        DuePage { more: more && queues.is_ok(), queues, calls: 1 }
     }
 }
 

@@ -84,6 +84,17 @@ pub struct Due {
     pub due_at: Timestamp,
 }
 
+/// The answer to [`QueueStore::due`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DuePage {
+    /// The queues, earliest first.
+    pub queues: Result<Vec<Due>, StoreError>,
+    /// Whether some may follow, after the last of these.
+    pub more: bool,
+    /// Round trips made.
+    pub calls: u64,
+}
+
 /// Some rows, newest first, and where the next ones begin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<T> {
@@ -115,11 +126,9 @@ pub trait QueueStore: Send + Sync {
     /// harms no other. No two of them are of one player.
     async fn commit(&self, writes: &[QueueWrite]) -> Committed;
 
-    /// Queues of one shard with something due at or before `until`, earliest first, at most `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError`] where the index cannot be read.
-    async fn due(&self, shard: u8, until: Timestamp, limit: usize) -> Result<Vec<Due>, StoreError>;
+    /// Queues of one shard with something due at or before `until`, earliest first, at most `limit`, after
+    /// the row `after` of an earlier page. That row may have moved or left the index since.
+    async fn due(&self, shard: u8, until: Timestamp, after: Option<&Due>, limit: usize) -> DuePage;
 }
 
 /// Records: put in batches, read by partition.

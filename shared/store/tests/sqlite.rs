@@ -228,9 +228,15 @@ async fn the_index_serves_what_is_due() {
     assert_eq!(shard, due_shard(&player));
     assert!(at > 1_700_000_000_000, "milliseconds since 1970");
     let plan = r#"EXPLAIN QUERY PLAN SELECT "playerId", "dueAt" FROM queues
-        WHERE "dueShard" = 1 AND "dueAt" IS NOT NULL AND "dueAt" <= 5 ORDER BY "dueAt" LIMIT 10"#;
-    let plan: String = connection.query_row(plan, [], |row| row.get(3)).unwrap();
-    assert!(plan.contains("USING INDEX queues.due (dueShard=? AND dueAt>? AND dueAt<?)"), "{plan}");
+        WHERE "dueShard" = 1 AND "dueAt" IS NOT NULL AND "dueAt" <= 5
+        AND ("dueAt", "playerId") > (3, 'p-1') ORDER BY "dueAt", "playerId""#;
+    let mut statement = connection.prepare(plan).unwrap();
+    let steps: Vec<String> = statement.query_map([], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+    // From the row after the last page on, and nothing has to be sorted.
+    assert_eq!(
+        steps,
+        ["SEARCH queues USING COVERING INDEX queues.due (dueShard=? AND (dueAt,playerId)>(?,?) AND dueAt<?)"]
+    );
 }
 
 #[tokio::test]

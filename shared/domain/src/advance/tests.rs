@@ -21,13 +21,13 @@ fn the_next_task_starts_when_the_one_before_it_ended_not_when_somebody_looked() 
 fn a_task_completes_at_its_finish_and_not_a_millisecond_before() {
     let mut s = Scenario::new();
     s.enqueue(0, [timed("a", 10)]);
-    assert_eq!(s.queue.due_at(), Some(at(10)));
+    assert_eq!(s.due_at(), Some(at(10)));
     s.turn_the_page();
     s.advance(9);
     assert_eq!(s.story(), [""; 0]);
     s.advance(10);
     assert_eq!(s.story(), ["10 a completed"]);
-    assert_eq!(s.queue.due_at(), None);
+    assert_eq!(s.due_at(), None);
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_not_before_that_has_passed_holds_nobody() {
 fn a_not_before_that_passes_while_no_slot_is_free_is_not_due() {
     let mut s = Scenario::new();
     s.enqueue(0, [timed("long", 20), TaskSpec { not_before: Some(at(7)), ..timed("later", 5) }]);
-    assert_eq!(s.queue.due_at(), Some(at(20)));
+    assert_eq!(s.due_at(), Some(at(20)));
     s.turn_the_page();
     s.advance(30);
     assert_eq!(s.story(), ["20 long completed", "20 later started", "25 later completed"]);
@@ -142,9 +142,9 @@ fn a_not_before_of_a_task_that_waits_for_something_else_is_not_due() {
             TaskSpec { not_before: Some(at(8)), costs: gold(1), ..timed("poor", 1) },
         ],
     );
-    assert_eq!(s.queue.due_at(), None);
+    assert_eq!(s.due_at(), None);
     s.apply(3, grant(gold(1)));
-    assert_eq!(s.queue.due_at(), Some(at(8)));
+    assert_eq!(s.due_at(), Some(at(8)));
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn a_prerequisite_that_completed_and_was_forgotten_still_counts_as_completed() {
 fn nothing_is_due_while_only_reported_work_is_active() {
     let mut s = Scenario::new();
     s.enqueue(0, [reported("open", 10), timed("behind", 5)]);
-    assert_eq!(s.queue.due_at(), None);
+    assert_eq!(s.due_at(), None);
     s.turn_the_page();
     s.advance(1_000_000);
     assert_eq!(s.story(), [""; 0]);
@@ -224,7 +224,7 @@ fn nothing_is_due_while_paused_and_the_time_moves_on() {
     let mut s = Scenario::new();
     s.enqueue(0, [timed("a", 10)]);
     s.apply(4, Command::PauseQueue);
-    assert_eq!(s.queue.due_at(), None);
+    assert_eq!(s.due_at(), None);
     s.turn_the_page();
     s.advance(500);
     assert_eq!((s.story(), s.queue.advanced_to), (Vec::new(), at(500)));

@@ -1,6 +1,7 @@
 //! Commands: when they take effect, what they do, and why they are refused.
 
 mod enqueue;
+mod inactivity;
 mod pause;
 mod reports;
 
@@ -227,10 +228,10 @@ fn a_tick_does_what_is_due_and_writes_nothing_where_nothing_is() {
     let mut s = Scenario::new();
     s.enqueue(0, [timed("a", 10)]);
     let before = s.queue.clone();
-    let mut events = Vec::new();
-    assert_eq!(s.queue.tick(at(9), &mut events), Change::Nothing);
-    assert_eq!((&s.queue, events.len()), (&before, 0));
-    assert_eq!(s.queue.tick(at(25), &mut events), Change::Decided);
-    assert_eq!((s.queue.advanced_to, events.len()), (at(25), 1));
+    s.turn_the_page();
+    assert_eq!(s.tick(9), Change::Nothing);
+    assert_eq!((s.story().len(), &s.queue), (0, &before));
+    assert_eq!(s.tick(25), Change::Decided);
+    assert_eq!((s.queue.advanced_to, s.story().len()), (at(25), 1));
     assert_eq!(s.queue.active_at, at(0), "a tick is no sign of the player");
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 fn view(s: &Scenario, ms: u64) -> QueueView {
-    QueueView::new(&s.queue, at(ms))
+    QueueView::new(&s.queue, at(ms), s.rules)
 }
 
 fn names(view: &QueueView) -> Vec<&str> {

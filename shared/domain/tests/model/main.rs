@@ -5,10 +5,10 @@ mod reference;
 #[path = "../support/mod.rs"]
 mod support;
 
-use millrace_domain::{Change, Event, MAX_AMOUNT, Queue, Verdict, task::Outcome};
-use proptest::prelude::*;
+use millrace_domain::{Change, Event, MAX_AMOUNT, Queue, Rules, Verdict, task::Outcome};
+use proptest::{option, prelude::*};
 use reference::{Model, ModelEnd, ModelTask, ModelVerdict, Moment, held};
-use support::{BEGINNING, RESOURCES, Scale, Step, config, new_queue, steps, take, time};
+use support::{BEGINNING, RESOURCES, Scale, Step, config, new_queue, steps, take_by, time};
 
 fn moment(at: millrace_domain::Timestamp) -> Moment {
     at.as_millis() - BEGINNING
@@ -108,14 +108,19 @@ proptest! {
     #![proptest_config(config(1_500))]
 
     #[test]
-    fn the_queue_does_what_the_model_does(steps in steps(Scale { small: true }, 45)) {
-        let (mut queue, mut events, mut model) = (new_queue(), Vec::new(), Model::new());
+    fn the_queue_does_what_the_model_does(
+        steps in steps(Scale { small: true }, 45),
+        // Below 48 every report of a later millisecond shows that the player is active.
+        pause_after in option::of(5..48_u64),
+    ) {
+        let rules = Rules::default().pause_after_millis(pause_after.unwrap_or_default());
+        let (mut queue, mut events, mut model) = (new_queue(), Vec::new(), Model::new(pause_after));
         for step in &steps {
-            let outcome = take(&mut queue, step);
+            let outcome = take_by(rules, &mut queue, step);
             if let Step::Tick { now } = step {
                 // A tick with nothing due leaves the time alone; the model always lives on.
                 let mut more = Vec::new();
-                queue.advance(*now, &mut more);
+                queue.advance(*now, rules, &mut more);
                 prop_assert_eq!(more, Vec::new());
             }
             prop_assert!(outcome.events.is_empty() || outcome.change == Change::Decided);
@@ -125,7 +130,7 @@ proptest! {
             compare(&queue, &events, &model)?;
         }
         let end = model.now + 200;
-        queue.advance(time(end), &mut events);
+        queue.advance(time(end), rules, &mut events);
         model.live_until(end);
         compare(&queue, &events, &model)?;
     }

@@ -62,12 +62,15 @@ pub struct Model {
     pub starts: Vec<(TaskId, Moment)>,
     pub time_spent: u64,
     pub rewards: Amounts,
+    /// After how long without a command the queue is paused, if something is still due.
+    pause_after: Option<Moment>,
+    active_at: Moment,
     decided: BTreeMap<String, Option<Reason>>,
     last_place: Option<(u128, u16)>,
 }
 
 impl Model {
-    pub fn new() -> Self {
+    pub fn new(pause_after: Option<Moment>) -> Self {
         Self {
             now: 0,
             paused: false,
@@ -79,6 +82,8 @@ impl Model {
             starts: Vec::new(),
             time_spent: 0,
             rewards: Amounts::new(),
+            pause_after,
+            active_at: 0,
             decided: BTreeMap::new(),
             last_place: None,
         }
@@ -110,7 +115,18 @@ impl Model {
             }
             self.complete_all(|task| task.spec.work == Work::DurationMs(task.worked));
             self.start_tasks();
+            let inactive = self.pause_after.is_some_and(|pause_after| self.now >= self.active_at + pause_after);
+            self.paused = inactive && self.something_is_due();
         }
+    }
+
+    /// Whether something will still happen by time alone.
+    fn something_is_due(&self) -> bool {
+        let active = self.tasks.iter().filter(|task| task.started_at.is_some()).count();
+        self.tasks.iter().any(|task| match task.started_at {
+            Some(_) => matches!(task.spec.work, Work::DurationMs(_)),
+            None => active < self.slots && self.may_start(&ModelTask { wait_until: 0, ..task.clone() }),
+        })
     }
 
     fn deliver(&mut self, delivery: &Delivery, now: Moment) -> ModelVerdict {
@@ -126,6 +142,7 @@ impl Model {
         }
         let sent = delivery.sent_at.as_millis() - BEGINNING;
         self.live_until(sent.min(now));
+        self.active_at = self.now;
         let refused = self.execute(&delivery.command, sent).err();
         self.start_tasks();
         self.decided.insert(name, refused);

@@ -1,7 +1,7 @@
 //! Commands that change nothing, and progress that is not worth a write.
 
 use millrace_domain::{
-    Change, Command, Verdict, Work,
+    Change, Command, Rules, Verdict, Work,
     codec::encode,
     record::{ProgressRecord, TaskProgress},
 };
@@ -51,7 +51,7 @@ proptest! {
             let outcome = take(&mut queue, step);
             if let Some(Verdict::Rejected(_)) = outcome.verdict {
                 let mut events = Vec::new();
-                expected.advance(effective(&expected, step), &mut events);
+                expected.advance(effective(&expected, step), Rules::default(), &mut events);
                 prop_assert_eq!(expected.memory.len() + 1, queue.memory.len());
                 expected.memory = queue.memory.clone();
                 expected.active_at = queue.active_at;

@@ -18,7 +18,7 @@ mod support;
 mod tasks;
 mod time;
 
-use millrace_domain::{Command, Event, Queue, TaskSpec, Timestamp, Verdict, memory::Recall};
+use millrace_domain::{Command, Event, Queue, Rules, TaskSpec, Timestamp, Verdict, memory::Recall};
 use mirror::Mirror;
 use proptest::prelude::*;
 use support::{Outcome, Scale, Step, new_queue, steps, take};
@@ -60,7 +60,7 @@ fn watch(
         }
     }
     let mut events = Vec::new();
-    queue.advance(queue.advanced_to + CENTURY, &mut events);
+    queue.advance(queue.advanced_to + CENTURY, Rules::default(), &mut events);
     for event in &events {
         check(&mirror, event)?;
         mirror.observe(event);
@@ -76,6 +76,12 @@ fn effective(queue: &Queue, step: &Step) -> Timestamp {
         other => other.now(),
     };
     if wanted < queue.advanced_to { queue.advanced_to } else { wanted }
+}
+
+/// Inactive players' queues are never paused, or after some milliseconds up to some days.
+fn any_rules() -> impl Strategy<Value = Rules> {
+    let pause_after = prop_oneof![Just(0_u64), 1..2_000_u64, 1_000..600_000_000_u64];
+    pause_after.prop_map(|millis| Rules::default().pause_after_millis(millis))
 }
 
 fn is_new(queue: &Queue, step: &Step) -> bool {

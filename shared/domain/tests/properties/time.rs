@@ -1,7 +1,7 @@
 //! How time passes, and what that costs.
 
 use millrace_domain::{
-    Event,
+    Command, Event, Verdict,
     codec::encode,
     task::Outcome,
     view::{QueueView, StateView},
@@ -9,9 +9,9 @@ use millrace_domain::{
 use proptest::{collection::vec, prelude::*};
 
 use crate::{
-    CENTURY, any_steps, effective, is_new,
+    CENTURY, any_rules, any_steps, effective, is_new,
     mirror::moment,
-    support::{Step, config, new_queue, take, time},
+    support::{Step, config, new_queue, take, take_by, time},
 };
 
 proptest! {
@@ -20,6 +20,7 @@ proptest! {
     #[test]
     fn advancing_in_one_step_or_in_many_gives_the_same_queue(
         steps in any_steps(),
+        rules in any_rules(),
         cuts in vec(vec(0..=1_000_u64, 0..4), 1..20),
     ) {
         let (mut once, mut often) = (new_queue(), new_queue());
@@ -28,35 +29,35 @@ proptest! {
             if is_new(&often, step) && matches!(step, Step::Deliver { .. }) {
                 let (from, to) = (often.advanced_to, effective(&often, step));
                 for cut in cuts {
-                    often.advance(from + to.millis_since(from) * cut / 1_000, &mut events);
+                    often.advance(from + to.millis_since(from) * cut / 1_000, rules, &mut events);
                 }
             }
-            let expected = take(&mut once, step);
-            let outcome = take(&mut often, step);
+            let expected = take_by(rules, &mut once, step);
+            let outcome = take_by(rules, &mut often, step);
             events.extend(outcome.events);
             prop_assert_eq!(encode(&once), encode(&often));
             prop_assert_eq!(expected.events, events);
             prop_assert_eq!(expected.verdict, outcome.verdict);
         }
         let (mut one_step, mut events) = (once.clone(), Vec::new());
-        one_step.advance(once.advanced_to + CENTURY, &mut events);
+        one_step.advance(once.advanced_to + CENTURY, rules, &mut events);
         let (mut many, mut others) = (once.clone(), Vec::new());
         for gap in cuts.iter().flatten() {
             let next = many.advanced_to + gap * gap;
-            many.advance(next, &mut others);
+            many.advance(next, rules, &mut others);
         }
-        many.advance(once.advanced_to + CENTURY, &mut others);
+        many.advance(once.advanced_to + CENTURY, rules, &mut others);
         prop_assert_eq!(encode(&one_step), encode(&many));
         prop_assert_eq!(events, others);
     }
 
     #[test]
-    fn times_never_go_backwards(steps in any_steps()) {
+    fn times_never_go_backwards(steps in any_steps(), rules in any_rules()) {
         let mut queue = new_queue();
         let mut last = time(0);
         for step in &steps {
             let before = queue.advanced_to;
-            let outcome = take(&mut queue, step);
+            let outcome = take_by(rules, &mut queue, step);
             prop_assert!(queue.advanced_to >= before);
             for at in outcome.events.iter().filter_map(moment) {
                 prop_assert!(at >= last && at <= queue.advanced_to, "{} after {}", at, last);
@@ -64,7 +65,7 @@ proptest! {
             }
             let ends: Vec<_> = queue.recent.iter().map(|finished| finished.finished_at).collect();
             prop_assert!(ends.is_sorted());
-            prop_assert!(queue.due_at().is_none_or(|due| due > queue.advanced_to), "what was due has happened");
+            prop_assert!(queue.due_at(rules).is_none_or(|due| due > queue.advanced_to), "what was due has happened");
         }
     }
 
@@ -80,7 +81,11 @@ proptest! {
                 prop_assert_eq!(&before, &queue);
                 continue;
             }
-            prop_assert_eq!((queue.advanced_to, queue.active_at), (at, at));
+            let milestone = outcome.events.iter().any(|event| matches!(event, Event::MilestoneReached { .. }));
+            let applied = outcome.verdict == Some(Verdict::Applied);
+            let mere_report = applied && !milestone && matches!(delivery.command, Command::ReportProgress { .. });
+            let active_at = if mere_report { before.active_at } else { at };
+            prop_assert_eq!((queue.advanced_to, queue.active_at), (at, active_at));
             for event in &outcome.events {
                 let by_the_command = match event {
                     Event::TaskQueued { .. } | Event::QueuePaused { .. } | Event::QueueResumed { .. } => true,
@@ -94,36 +99,39 @@ proptest! {
     }
 
     #[test]
-    fn the_cost_of_advancing_grows_with_what_is_due_and_not_with_the_time(steps in any_steps()) {
+    fn the_cost_of_advancing_grows_with_what_is_due_and_not_with_the_time(
+        steps in any_steps(),
+        rules in any_rules(),
+    ) {
         let mut queue = new_queue();
         for step in &steps {
-            take(&mut queue, step);
+            take_by(rules, &mut queue, step);
             let (mut near, mut far) = (queue.clone(), queue.clone());
             let (mut moments, mut events, mut far_events) = (0, Vec::new(), Vec::new());
-            while let Some(due) = near.due_at() {
-                near.advance(due, &mut events);
+            while let Some(due) = near.due_at(rules) {
+                near.advance(due, rules, &mut events);
                 moments += 1;
                 prop_assert!(moments <= events.len(), "each due moment is one at which something happens");
             }
-            far.advance(near.advanced_to + CENTURY, &mut far_events);
+            far.advance(near.advanced_to + CENTURY, rules, &mut far_events);
             prop_assert_eq!(&events, &far_events);
-            prop_assert!(events.len() <= 2 * queue.tasks.len(), "each task starts and ends at most once");
+            prop_assert!(events.len() <= 2 * queue.tasks.len() + 1, "each task starts and ends at most once, and one pause");
             near.advanced_to = far.advanced_to;
             prop_assert_eq!(near, far);
         }
     }
 
     #[test]
-    fn a_view_foretells_what_happens_if_no_command_comes(steps in any_steps()) {
+    fn a_view_foretells_what_happens_if_no_command_comes(steps in any_steps(), rules in any_rules()) {
         let mut queue = new_queue();
         for step in &steps {
-            take(&mut queue, step);
+            take_by(rules, &mut queue, step);
         }
         let before = encode(&queue);
-        let view = QueueView::new(&queue, queue.advanced_to);
+        let view = QueueView::new(&queue, queue.advanced_to, rules);
         prop_assert_eq!(encode(&queue), before, "a view changes nothing");
         let mut events = Vec::new();
-        queue.advance(queue.advanced_to + CENTURY, &mut events);
+        queue.advance(queue.advanced_to + CENTURY, rules, &mut events);
         let starts: Vec<_> = events.iter().filter_map(|event| match event {
             Event::TaskStarted { task_id, .. } => Some(task_id),
             _ => None,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use millrace_domain::{
     Change, Command, CommandId, Delivery, Event, FifoPosition, Kind, MAX_AMOUNT, PlayerId, Priority, Queue,
-    ResourceName, Resources, Task, TaskId, TaskSpec, Timestamp, Verdict, Work,
+    ResourceName, Resources, Rules, Task, TaskId, TaskSpec, Timestamp, Verdict, Work,
     task::{Finished, Outcome as Ended},
 };
 use proptest::{collection::vec, option, prelude::*};
@@ -62,15 +62,20 @@ pub struct Outcome {
     pub events: Vec<Event>,
 }
 
-/// Takes one step.
+/// Takes one step, where inactive players' queues are never paused.
 pub fn take(queue: &mut Queue, step: &Step) -> Outcome {
+    take_by(Rules::default(), queue, step)
+}
+
+/// Takes one step by these rules.
+pub fn take_by(rules: Rules, queue: &mut Queue, step: &Step) -> Outcome {
     let mut events = Vec::new();
     let (verdict, change) = match step {
         Step::Deliver { delivery, now } => {
-            let (verdict, change) = queue.deliver(delivery, *now, &mut events);
+            let (verdict, change) = queue.deliver(delivery, *now, rules, &mut events);
             (Some(verdict), change)
         }
-        Step::Tick { now } => (None, queue.tick(*now, &mut events)),
+        Step::Tick { now } => (None, queue.tick(*now, rules, &mut events)),
     };
     Outcome { verdict, change, events }
 }

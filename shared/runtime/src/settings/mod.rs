@@ -16,10 +16,10 @@ mod reader;
 pub mod reference;
 pub mod values;
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use millrace_cache::LocalSettings;
-use millrace_domain::FeatureSwitch;
+use millrace_domain::{FeatureSwitch, Rules};
 use millrace_store::dynamodb::CommitMode;
 
 pub use error::{SettingsError, UnknownSetting};
@@ -42,6 +42,12 @@ pub struct Settings {
     pub redis_limits: RedisLimits,
     /// Where `advance-queues` sends ticks; none: it advances queues itself.
     pub ticks_queue_url: Option<String>,
+    /// When `advance-queues` runs.
+    pub advance: AdvanceSettings,
+    /// What holds for every queue.
+    pub rules: Rules,
+    /// The file that moves the clock; none: the system's clock.
+    pub clock_file: Option<PathBuf>,
     /// Who may do what over HTTP.
     pub authentication: Authentication,
     /// Whose pages may use the API.
@@ -72,6 +78,15 @@ pub struct Settings {
     pub function_name: String,
     /// Variables that look like settings and are none.
     pub unknown: Vec<UnknownSetting>,
+}
+
+/// When `advance-queues` runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdvanceSettings {
+    /// From one run to the next.
+    pub period: Duration,
+    /// How late the next run may be.
+    pub slack: Duration,
 }
 
 /// How long cached copies live in the shared tier.
@@ -196,6 +211,12 @@ impl Settings {
             breaker_cool_down: read.millis(&table::REDIS_BREAKER_COOL_DOWN_MS)?,
         };
         let ticks_queue_url = read.optional(&table::TICKS_QUEUE_URL, values::queue_url)?;
+        let advance = AdvanceSettings {
+            period: read.seconds(&table::ADVANCE_PERIOD_SECONDS)?,
+            slack: read.seconds(&table::ADVANCE_SLACK_SECONDS)?,
+        };
+        let rules = Rules::default().pause_after_days(read.whole(&table::INACTIVE_PAUSE_DAYS)?);
+        let clock_file = read.clock_file(&store)?;
         let authentication = read.authentication(&store)?;
         Ok(Self {
             store,
@@ -203,6 +224,9 @@ impl Settings {
             redis,
             redis_limits,
             ticks_queue_url,
+            advance,
+            rules,
+            clock_file,
             authentication,
             cors_origins: read.optional(&table::CORS_ORIGINS, CorsOrigins::parse)?.unwrap_or_default(),
             cache_ttl: CacheTtl {

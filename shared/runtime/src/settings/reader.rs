@@ -1,6 +1,6 @@
 //! One variable into one value.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use millrace_domain::FeatureSwitch;
 
@@ -16,6 +16,10 @@ const FUNCTION_MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 const ENDPOINT_OVERRIDES: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
 /// Makes AWS SDKs ignore the above.
 const IGNORE_ENDPOINTS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+
+/// What makes allowed what must not be in production.
+const OUT_OF_AWS: &str =
+    "with AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL set, or with MILLRACE_STORE=sqlite:<path of a file>";
 
 /// Reads settings by the rows of the table.
 pub(super) struct Reader<'a> {
@@ -114,11 +118,27 @@ impl<'a> Reader<'a> {
     pub(super) fn authentication(&self, store: &StoreChoice) -> Result<Authentication, SettingsError> {
         let spec = &table::AUTH;
         let chosen = self.optional(spec, |value| (value == "none").then_some(Authentication::None))?;
-        if chosen == Some(Authentication::None) && *store == StoreChoice::DynamoDb && !self.endpoint_overridden() {
-            let allowed = "unset, or none with AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL set, or with MILLRACE_STORE=sqlite:<path of a file>";
-            return Err(SettingsError::not_allowed(spec, "none", allowed));
+        if chosen == Some(Authentication::None) && self.is_in_aws(store) {
+            return Err(SettingsError::not_allowed(spec, "none", format!("unset, or none {OUT_OF_AWS}")));
         }
         Ok(chosen.unwrap_or_default())
+    }
+
+    /// A moved clock would complete everything in production at once, so it needs a store that is not in AWS.
+    pub(super) fn clock_file(&self, store: &StoreChoice) -> Result<Option<PathBuf>, SettingsError> {
+        let spec = &table::CLOCK_FILE;
+        let chosen = self.optional(spec, values::path)?;
+        match &chosen {
+            Some(path) if self.is_in_aws(store) => {
+                let allowed = format!("unset, or the path of a file {OUT_OF_AWS}");
+                Err(SettingsError::not_allowed(spec, &path.to_string_lossy(), allowed))
+            }
+            _ => Ok(chosen),
+        }
+    }
+
+    fn is_in_aws(&self, store: &StoreChoice) -> bool {
+        *store == StoreChoice::DynamoDb && !self.endpoint_overridden()
     }
 
     fn endpoint_overridden(&self) -> bool {

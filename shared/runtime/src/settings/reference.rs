@@ -117,6 +117,15 @@ table! {
         "For how long it is left alone before it is tried again; longer after each failed try, up to 30 s.");
     TICKS_QUEUE_URL = Spec::text("MILLRACE_TICKS_QUEUE_URL", None, "the http:// or https:// URL of an SQS queue",
         "Where `advance-queues` sends ticks. Unset or empty: it advances queues itself.");
+    ADVANCE_PERIOD_SECONDS = Spec::whole("MILLRACE_ADVANCE_PERIOD_SECONDS", 60, 1, 600,
+        "How often `advance-queues` is invoked: so far ahead it sends ticks.");
+    ADVANCE_SLACK_SECONDS = Spec::whole("MILLRACE_ADVANCE_SLACK_SECONDS", 5, 0, 300,
+        "How late its next run may be: so much farther ahead it sends ticks.");
+    INACTIVE_PAUSE_DAYS = Spec::whole("MILLRACE_INACTIVE_PAUSE_DAYS", 30, 0, 3_650,
+        "After how many days without a command a queue with something due is paused; 0: never.");
+    CLOCK_FILE = Spec::text("MILLRACE_CLOCK_FILE", None,
+        "the path of a file (refused where the store is DynamoDB and no endpoint override is set), or unset",
+        "A file that moves the clock, for tests: milliseconds to add, or an RFC 3339 time. Unset or empty: the system's clock.");
     AUTH = Spec::text("MILLRACE_AUTH", None,
         "none (refused where the store is DynamoDB and no endpoint override is set), or unset",
         "`none` lets everybody do everything over HTTP, for local use. Unset or empty: the authorizer decides.");

@@ -33,6 +33,9 @@ fn numbers(settings: &Settings) -> Vec<(&'static str, u64)> {
         ("MILLRACE_REDIS_RESPONSE_TIMEOUT_MS", millis(settings.redis_limits.response_timeout)),
         ("MILLRACE_REDIS_BREAKER_FAILURES", u64::from(settings.redis_limits.breaker_failures)),
         ("MILLRACE_REDIS_BREAKER_COOL_DOWN_MS", millis(settings.redis_limits.breaker_cool_down)),
+        ("MILLRACE_ADVANCE_PERIOD_SECONDS", seconds(settings.advance.period)),
+        ("MILLRACE_ADVANCE_SLACK_SECONDS", seconds(settings.advance.slack)),
+        ("MILLRACE_INACTIVE_PAUSE_DAYS", pause_days(settings)),
         ("MILLRACE_CACHE_TTL_ACTIVE_QUEUE_SECONDS", seconds(settings.cache_ttl.active_queue)),
         ("MILLRACE_CACHE_TTL_TASK_PROGRESS_SECONDS", seconds(settings.cache_ttl.task_progress)),
         ("MILLRACE_CACHE_TTL_PLAYER_STATS_SECONDS", seconds(settings.cache_ttl.player_stats)),
@@ -61,6 +64,12 @@ fn numbers(settings: &Settings) -> Vec<(&'static str, u64)> {
     ]
 }
 
+/// After how many days an inactive queue is paused.
+fn pause_days(settings: &Settings) -> u64 {
+    let days = (0..=3_650).find(|days| settings.rules == Rules::default().pause_after_days(*days));
+    days.expect("a number that is allowed")
+}
+
 fn number(settings: &Settings, name: &str) -> u64 {
     numbers(settings).into_iter().find(|(other, _)| *other == name).unwrap_or_else(|| panic!("{name} is not covered")).1
 }
@@ -85,14 +94,16 @@ fn defaults() {
     assert_eq!(settings.store, StoreChoice::Sqlite(PathBuf::from("x.db")));
     assert_eq!(settings.table_prefix, "millrace-");
     assert_eq!(settings.redis, None);
-    assert_eq!(settings.ticks_queue_url, None);
+    assert_eq!((&settings.ticks_queue_url, &settings.clock_file), (&None, &None));
     assert_eq!(settings.authentication, Authentication::Authorizer);
     assert_eq!(settings.log, LogSettings::parse("info").unwrap());
     for feature in [settings.features.local_cache, settings.features.redis_cache, settings.features.batching] {
         assert_eq!(feature, FeatureSwitch::ON);
     }
-    let expected = [500, 200, 3, 1_000, 300, 60, 600, 1_800, 10_000, 32 << 20, 1_000, 60_000, 400 << 20, 20, 3_000, 60];
-    let expected = expected.into_iter().chain([5_000, 25, 0, 5, 5, 500, 1_000, 300, 100, 100, 100, 90, 30]);
+    let limits = [500, 200, 3, 1_000, 60, 5, 30];
+    let caches = [300, 60, 600, 1_800, 10_000, 32 << 20, 1_000, 60_000, 400 << 20];
+    let store = [20, 3_000, 60, 5_000, 25, 0, 5, 5, 500, 1_000, 300, 100, 100, 100, 90, 30];
+    let expected = limits.into_iter().chain(caches).chain(store);
     let found = numbers(&settings);
     assert_eq!(
         found.iter().map(|(_, number)| *number).collect::<Vec<_>>(),
@@ -304,6 +315,21 @@ fn no_authentication_only_away_from_aws() {
         assert!(
             error("MILLRACE_AUTH", value).starts_with(&format!("MILLRACE_AUTH={value} is not allowed; allowed: none"))
         );
+    }
+}
+
+#[test]
+fn a_moved_clock_only_away_from_aws() {
+    let file = ("MILLRACE_CLOCK_FILE", "/tmp/clock");
+    let dynamodb = ("MILLRACE_STORE", "dynamodb");
+    let read_path = |vars: &[(&str, &str)]| read(vars).unwrap().clock_file;
+    assert_eq!(read_path(&[file]), Some(PathBuf::from("/tmp/clock")));
+    assert_eq!(read_path(&[file, dynamodb, ("AWS_ENDPOINT_URL", "http://l")]), Some(PathBuf::from("/tmp/clock")));
+    assert_eq!(read_path(&[dynamodb, ("MILLRACE_CLOCK_FILE", "")]), None);
+    for vars in [vec![file, dynamodb], vec![file, dynamodb, ("AWS_ENDPOINT_URL_SQS", "http://l")]] {
+        let error = read(&vars).unwrap_err().to_string();
+        let expected = "MILLRACE_CLOCK_FILE=/tmp/clock is not allowed; allowed: unset, or the path of a file with AWS_";
+        assert!(error.starts_with(expected), "{error}");
     }
 }
 

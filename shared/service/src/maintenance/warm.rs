@@ -7,7 +7,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use futures::{StreamExt, stream};
 use millrace_domain::{PlayerId, codec::Cached};
-use millrace_store::{DUE_SHARDS, Due, StoreError};
+use millrace_store::{DUE_SHARDS, DuePage};
 
 use millrace_cache::upkeep::Outcome;
 
@@ -86,17 +86,17 @@ impl Service {
         let deadline = task.deadline;
         let calls = (0..DUE_SHARDS).map(|shard| {
             let store = Arc::clone(&self.store);
-            async move { in_time(deadline, store.due(shard, until, limit)).await }
+            async move { in_time(deadline, store.due(shard, until, None, limit)).await }
         });
         let calls: Vec<_> = calls.collect();
-        let answers: Vec<Option<Result<Vec<Due>, StoreError>>> =
+        let answers: Vec<Option<DuePage>> =
             stream::iter(calls).buffer_unordered(self.settings.concurrency).collect().await;
         task.figures.loads += u64::from(DUE_SHARDS);
         let (mut due, mut failed, mut reason) = (Vec::new(), 0, None);
         for answer in answers {
             match answer {
-                Some(Ok(found)) => due.extend(found),
-                Some(Err(error)) => {
+                Some(DuePage { queues: Ok(found), .. }) => due.extend(found),
+                Some(DuePage { queues: Err(error), .. }) => {
                     failed += 1;
                     reason.get_or_insert_with(|| error.to_string());
                 }

@@ -11,6 +11,8 @@ use crate::port::{DUE_SHARDS, Due, QueueWrite, due_shard};
 /// More queues than any case leaves behind.
 const MANY: usize = 1000;
 
+const READABLE: &str = "the index is readable";
+
 /// A time before all times of service, so that few rows of others are due by then.
 fn early() -> u64 {
     fastrand::u64(1_000_000..2_000_000_000)
@@ -24,7 +26,7 @@ async fn set_due(store: &SharedStore, player: &PlayerId, expected: u64, due_at: 
 
 /// The players of `mine` that are due, in the order of the answer, with their times.
 async fn due(store: &SharedStore, shard: u8, until: u64, mine: &[PlayerId]) -> Vec<(PlayerId, u64)> {
-    let found = store.due(shard, Timestamp::from_millis(until), MANY).await.expect("the index is readable");
+    let found = store.due(shard, Timestamp::from_millis(until), None, MANY).await.queues.expect(READABLE);
     let found = found.into_iter().filter(|due| mine.contains(&due.player_id));
     found.map(|Due { player_id, due_at }| (player_id, due_at.as_millis())).collect()
 }
@@ -47,7 +49,9 @@ pub async fn what_is_due_comes_earliest_first(store: SharedStore) {
     sorted.sort_by_key(|(_, at)| *at);
     expect(&store, shard, start + 10, &players, &sorted).await;
 
-    let limited = store.due(shard, Timestamp::from_millis(start + 10), 2).await.expect("the index is readable");
+    let page = store.due(shard, Timestamp::from_millis(start + 10), None, 2).await;
+    assert!(page.more && page.calls > 0, "{page:?}");
+    let limited = page.queues.expect(READABLE);
     assert_eq!(limited.len(), 2);
     assert!(limited[0].due_at <= limited[1].due_at, "{limited:?}");
     assert!(limited[1].due_at <= Timestamp::from_millis(start + 1), "not the earliest ones: {limited:?}");
@@ -99,4 +103,68 @@ pub async fn a_queue_is_due_in_its_own_shard_only(store: SharedStore) {
         assert_eq!(due(&store, shard, at, mine).await, vec![], "shard {shard}");
     }
     set_due(&store, &player, 1, None).await;
+}
+
+/// All of `mine` that are due, read page by page. Nobody comes twice, and every page but the last is full.
+async fn pages(store: &SharedStore, shard: u8, until: u64, limit: usize, mine: &[PlayerId]) -> Vec<PlayerId> {
+    let (mut found, mut after): (Vec<Due>, Option<Due>) = (Vec::new(), None);
+    loop {
+        let page = store.due(shard, Timestamp::from_millis(until), after.as_ref(), limit).await;
+        let queues = page.queues.expect(READABLE);
+        assert!(queues.len() == limit || !page.more, "a short page that is not the last");
+        after = queues.last().cloned();
+        found.extend(queues);
+        if !page.more {
+            break;
+        }
+    }
+    assert!(found.windows(2).all(|two| two[0].due_at <= two[1].due_at), "not the earliest first: {found:?}");
+    found.into_iter().map(|due| due.player_id).filter(|player| mine.contains(player)).collect()
+}
+
+/// Pages of any size hold every queue once, those that are due at the same moment among them.
+pub async fn pages_follow_each_other_to_the_end(store: SharedStore) {
+    let (shard, players) = sample::players_of_one_shard(7);
+    let start = early();
+    for (player, place) in players.iter().zip([0, 1, 1, 1, 1, 2, 3]) {
+        set_due(&store, player, 0, Some(start + place)).await;
+    }
+    let until = start + 10;
+    eventually(|| due(&store, shard, until, &players), |found| found.len() == 7).await;
+    let mut wanted = players.clone();
+    wanted.sort();
+    for limit in [1, 2, 3, 7, 8] {
+        let mut found = pages(&store, shard, until, limit, &players).await;
+        found.sort();
+        assert_eq!(found, wanted, "pages of {limit}");
+    }
+    for player in &players {
+        set_due(&store, player, 1, None).await;
+    }
+}
+
+/// The next page begins where the last one ended, whatever has become of its rows meanwhile.
+pub async fn a_page_goes_on_after_a_row_that_has_moved(store: SharedStore) {
+    let (shard, players) = sample::players_of_one_shard(5);
+    let start = early();
+    for (player, place) in players.iter().zip([0, 1, 1, 2, 3]) {
+        set_due(&store, player, 0, Some(start + place)).await;
+    }
+    let until = Timestamp::from_millis(start + 10);
+    let all: Vec<_> = eventually(|| due(&store, shard, start + 10, &players), |found| found.len() == 5).await;
+    // The first leaves the index, the second moves behind all others. Who came third when the second's time
+    // is theirs too is the store's to say: the order of one moment is nobody's promise.
+    let (first, second) = (&all[0], &all[1]);
+    let after = Due { player_id: second.0.clone(), due_at: Timestamp::from_millis(second.1) };
+    set_due(&store, &first.0, 1, None).await;
+    set_due(&store, &second.0, 1, Some(start + 5)).await;
+    let wanted: Vec<_> = all[2..].iter().map(|(player, _)| player.clone()).chain([second.0.clone()]).collect();
+    let rest = async || {
+        let page = store.due(shard, until, Some(&after), MANY).await.queues.expect(READABLE);
+        page.into_iter().map(|due| due.player_id).filter(|player| players.contains(player)).collect::<Vec<_>>()
+    };
+    assert_eq!(eventually(rest, |found| *found == wanted).await, wanted);
+    for (player, version) in all.iter().map(|(player, _)| player).zip([2, 2, 1, 1, 1]) {
+        set_due(&store, player, version, None).await;
+    }
 }

@@ -81,6 +81,8 @@ macro_rules! conformance_tests {
             due::a_queue_with_nothing_due_is_not_in_the_index,
             due::until_is_inclusive,
             due::a_queue_is_due_in_its_own_shard_only,
+            due::pages_follow_each_other_to_the_end,
+            due::a_page_goes_on_after_a_row_that_has_moved,
             records::a_record_put_twice_is_one_row,
             records::a_full_batch_is_put,
             records::a_batch_of_26_is_refused,

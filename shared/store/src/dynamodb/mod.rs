@@ -60,7 +60,7 @@ pub use self::{
 };
 use crate::{
     error::StoreError,
-    port::{Committed, Connections, Due, Loaded, Page, QueueStore, QueueWrite, RecordStore, Store},
+    port::{Committed, Connections, Due, DuePage, Loaded, Page, QueueStore, QueueWrite, RecordStore, Store},
 };
 
 /// Most calls at once that a store allows.
@@ -190,8 +190,8 @@ impl QueueStore for DynamoDbStore {
         self.commit_rows(writes).await
     }
 
-    async fn due(&self, shard: u8, until: Timestamp, limit: usize) -> Result<Vec<Due>, StoreError> {
-        self.read_due(shard, until, limit).await
+    async fn due(&self, shard: u8, until: Timestamp, after: Option<&Due>, limit: usize) -> DuePage {
+        self.read_due(shard, until, after, limit).await
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::StoreError,
-    port::{Due, Page},
+    port::{Due, DuePage, Page},
     rules,
 };
 
@@ -151,7 +151,7 @@ impl DynamoDbStore {
     }
 
     /// Reads a shard of the `due` index; a row that cannot be read is left out, so that it holds nobody up.
-    pub(super) async fn read_due(&self, shard: u8, until: Timestamp, limit: usize) -> Result<Vec<Due>, StoreError> {
+    pub(super) async fn read_due(&self, shard: u8, until: Timestamp, after: Option<&Due>, limit: usize) -> DuePage {
         let name = self.name(Table::Queues);
         let query = self
             .client
@@ -163,13 +163,18 @@ impl DynamoDbStore {
             .expression_attribute_names("#at", attribute::DUE_AT)
             .expression_attribute_values(":shard", rows::number(shard))
             .expression_attribute_values(":until", rows::number(until.as_millis()));
-        let (mut due, mut start) = (Vec::new(), None);
+        let (mut due, mut start, calls) = (Vec::new(), after.map(rows::due_key), AtomicU64::new(0));
+        let mut more = false;
         while due.len() < limit {
             let rows_of_call = (limit - due.len()).min(MAX_PAGE_ROWS);
             let call = query.clone().limit(rows_of_call as i32).set_exclusive_start_key(start);
             let about = About { table: name, bytes: 0 };
-            let sent = self.calls.send_patiently(about, &AtomicU64::new(0), || call.clone().send()).await;
-            let answer = sent.map_err(|failure| failure.error)?;
+            let answer = match self.calls.send_patiently(about, &calls, || call.clone().send()).await {
+                Ok(answer) => answer,
+                Err(failure) => {
+                    return DuePage { queues: Err(failure.error), more: false, calls: calls.into_inner() };
+                }
+            };
             for item in answer.items.unwrap_or_default() {
                 match rows::read_due(&item) {
                     Ok(found) => due.push(found),
@@ -177,10 +182,11 @@ impl DynamoDbStore {
                 }
             }
             start = answer.last_evaluated_key.filter(|key| !key.is_empty());
-            if start.is_none() {
+            more = start.is_some();
+            if !more {
                 break;
             }
         }
-        Ok(due)
+        DuePage { queues: Ok(due), more, calls: calls.into_inner() }
     }
 }

@@ -107,6 +107,15 @@ pub(super) fn read_due(item: &Item) -> Result<Due, String> {
     Ok(Due { player_id, due_at: Timestamp::from_millis(whole(item, attribute::DUE_AT)?) })
 }
 
+/// The key of a row of the `due` index, to go on after it.
+pub(super) fn due_key(due: &Due) -> Item {
+    Item::from([
+        (attribute::PLAYER_ID.to_owned(), string(due.player_id.as_str())),
+        (attribute::DUE_SHARD.to_owned(), number(due_shard(&due.player_id))),
+        (attribute::DUE_AT.to_owned(), number(due.due_at.as_millis())),
+    ])
+}
+
 /// A record's row; `expires_at` where it has an end.
 pub(super) fn record(
     record: &Record,

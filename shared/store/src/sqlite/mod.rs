@@ -57,7 +57,7 @@ use self::{
 };
 use crate::{
     error::{CommitError, StoreError},
-    port::{Committed, Due, Loaded, MAX_BATCH_ITEMS, Page, QueueStore, QueueWrite, RecordStore, Store},
+    port::{Committed, Due, DuePage, Loaded, MAX_BATCH_ITEMS, Page, QueueStore, QueueWrite, RecordStore, Store},
     rules::MAX_LOAD_KEYS,
 };
 
@@ -334,8 +334,13 @@ impl QueueStore for SqliteStore {
         committed
     }
 
-    async fn due(&self, shard: u8, until: Timestamp, limit: usize) -> Result<Vec<Due>, StoreError> {
-        self.run(Table::Queues, move |connection, sql| rows::due(connection, sql, shard, until, limit)).await
+    async fn due(&self, shard: u8, until: Timestamp, after: Option<&Due>, limit: usize) -> DuePage {
+        let after = after.cloned();
+        let read = move |connection: &mut _, sql: &_| rows::due(connection, sql, shard, until, after.as_ref(), limit);
+        match self.run(Table::Queues, read).await {
+            Ok((queues, more)) => DuePage { queues: Ok(queues), more, calls: 1 },
+            Err(error) => DuePage { queues: Err(error), more: false, calls: 1 },
+        }
     }
 }
 

@@ -167,18 +167,31 @@ fn integer(value: u64) -> rusqlite::Result<i64> {
     i64::try_from(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
-/// Reads a shard of the `due` index; a row that cannot be read is left out, so that it holds nobody up.
+/// Reads a shard of the `due` index, and whether more follows. A row that cannot be read is left out, so
+/// that it holds nobody up.
 pub(super) fn due(
     connection: &Connection,
     sql: &Statements,
     shard: u8,
     until: Timestamp,
+    after: Option<&Due>,
     limit: usize,
-) -> rusqlite::Result<Vec<Due>> {
-    let mut statement = connection.prepare_cached(&sql.due)?;
-    let mut rows = statement.query(params![shard, integer(until.as_millis())?, rows_limit(limit)])?;
+) -> rusqlite::Result<(Vec<Due>, bool)> {
     let mut due = Vec::new();
+    if limit == 0 {
+        return Ok((due, false));
+    }
+    let mut statement = connection.prepare_cached(&sql.due)?;
+    let (after_at, after_player) = match after {
+        Some(after) => (integer(after.due_at.as_millis())?, after.player_id.as_str()),
+        None => (-1, ""),
+    };
+    // Rows are read as they are asked for: what lies beyond the limit is not.
+    let mut rows = statement.query(params![shard, integer(until.as_millis())?, after_at, after_player])?;
     while let Some(row) = rows.next()? {
+        if due.len() == limit {
+            return Ok((due, true));
+        }
         match read_due(row) {
             Ok(Some(found)) => due.push(found),
             Ok(None) => tracing::warn!(shard, "a queue with something due has no valid player id or time"),
@@ -186,7 +199,7 @@ pub(super) fn due(
             Err(error) => return Err(error),
         }
     }
-    Ok(due)
+    Ok((due, false))
 }
 
 fn read_due(row: &Row<'_>) -> rusqlite::Result<Option<Due>> {

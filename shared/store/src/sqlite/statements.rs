@@ -65,7 +65,8 @@ impl Statements {
             ),
             due: format!(
                 r#"SELECT "playerId", "dueAt" FROM "{queues}"
-                   WHERE "dueShard" = ?1 AND "dueAt" IS NOT NULL AND "dueAt" <= ?2 ORDER BY "dueAt" LIMIT ?3"#
+                   WHERE "dueShard" = ?1 AND "dueAt" IS NOT NULL AND "dueAt" <= ?2
+                   AND ("dueAt", "playerId") > (?3, ?4) ORDER BY "dueAt", "playerId""#
             ),
             load_stats: format!(r#"SELECT "document" FROM "{stats}" WHERE "playerId" = ?1"#),
             put_progress: put_document(&progress),
@@ -146,7 +147,7 @@ fn create(prefix: &str) -> String {
             "dueAt" INTEGER,
             "queue" BLOB NOT NULL,
             "outbox" BLOB);
-        CREATE INDEX IF NOT EXISTS "{prefix}queues.due" ON "{prefix}queues" ("dueShard", "dueAt")
+        CREATE INDEX IF NOT EXISTS "{prefix}queues.due" ON "{prefix}queues" ("dueShard", "dueAt", "playerId")
             WHERE "dueAt" IS NOT NULL;"#
     );
     for table in [Table::Progress, Table::Stats].map(Table::as_str) {

@@ -9,7 +9,7 @@ use millrace_domain::{
     record::{HistoryRecord, RejectionRecord, StatsRecord, Table},
 };
 use millrace_store::{
-    Committed, Due, Loaded, Page, QueueStore, QueueWrite, RecordStore, Store, StoreError,
+    Committed, Due, DuePage, Loaded, Page, QueueStore, QueueWrite, RecordStore, Store, StoreError,
     sqlite::{SqliteSettings, SqliteStore},
 };
 use rusqlite::Connection;
@@ -59,8 +59,8 @@ impl<S: Store> QueueStore for InTurns<S> {
         self.next().commit(writes).await
     }
 
-    async fn due(&self, shard: u8, until: Timestamp, limit: usize) -> Result<Vec<Due>, StoreError> {
-        self.next().due(shard, until, limit).await
+    async fn due(&self, shard: u8, until: Timestamp, after: Option<&Due>, limit: usize) -> DuePage {
+        self.next().due(shard, until, after, limit).await
     }
 }
 

@@ -139,6 +139,12 @@ impl Fault {
         Self::statement_errors(code, move |entry| (entry.index + 1).is_multiple_of(n))
     }
 
+    /// Of a `SendMessageBatch` of SQS, every `n`th message is not sent and is answered with an error of the
+    /// server's; 1 is all.
+    pub fn messages_failed_every(n: usize) -> Self {
+        Self::statement_errors("InternalError", move |entry| (entry.index + 1).is_multiple_of(n))
+    }
+
     /// The statements that are chosen are answered with an error of this code, such as
     /// `ThrottlingError`, `ProvisionedThroughputExceeded`, `InternalServerError` or
     /// `ConditionalCheckFailed`. Items and keys that are chosen come back unprocessed.

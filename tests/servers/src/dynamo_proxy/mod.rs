@@ -1,5 +1,7 @@
 //! A proxy for a DynamoDB, which counts requests and answers some as DynamoDB does under load.
 //!
+//! It passes on whatever speaks the same protocol: calls of SQS, for one, to an emulator of both.
+//!
 //! A rule sees every [`Call`] before it is forwarded and names its [`Fault`]. Ready-made ones are in
 //! [`rules`].
 

@@ -12,6 +12,8 @@ pub(super) enum Withheld {
     /// Of `BatchExecuteStatement`: the answers to the statements that were taken out, in the places of
     /// all statements.
     Statements(Vec<Option<Value>>),
+    /// Of `SendMessageBatch` of SQS: what answers the messages that were taken out.
+    Messages(Vec<Value>),
 }
 
 /// Takes the chosen parts out of a batch. Gives what is left to forward, if anything is, and what was
@@ -20,6 +22,7 @@ pub(super) fn split(call: &Call, withhold: &Withhold) -> (Option<Value>, Option<
     match call.operation.as_str() {
         "BatchWriteItem" | "BatchGetItem" => split_items(call, withhold),
         "BatchExecuteStatement" => split_statements(call, withhold),
+        "SendMessageBatch" => split_messages(call, withhold),
         _ => (None, None),
     }
 }
@@ -94,6 +97,27 @@ fn split_statements(call: &Call, withhold: &Withhold) -> (Option<Value>, Option<
     (forwarded, Some(Withheld::Statements(errors)))
 }
 
+fn split_messages(call: &Call, withhold: &Withhold) -> (Option<Value>, Option<Withheld>) {
+    let (mut kept, mut failed) = (Vec::new(), Vec::new());
+    for (index, value) in call.body["Entries"].as_array().into_iter().flatten().enumerate() {
+        if (withhold.chosen)(&Entry { index, table: "", value }) {
+            let message = "Answered by a test";
+            failed.push(json!({ "Id": value["Id"], "Code": withhold.code, "Message": message, "SenderFault": false }));
+        } else {
+            kept.push(value.clone());
+        }
+    }
+    if failed.is_empty() {
+        return (None, None);
+    }
+    let forwarded = (!kept.is_empty()).then(|| {
+        let mut body = call.body.clone();
+        body["Entries"] = kept.into();
+        body
+    });
+    (forwarded, Some(Withheld::Messages(failed)))
+}
+
 /// Puts what was taken out into the answer to the rest.
 pub(super) fn merge(mut answer: Value, call: &Call, withheld: Withheld) -> Value {
     match withheld {
@@ -117,6 +141,15 @@ pub(super) fn merge(mut answer: Value, call: &Call, withheld: Withheld) -> Value
                 }
             }
             answer[name] = unprocessed.into();
+        }
+        Withheld::Messages(ours) => {
+            if answer.get("Successful").is_none() {
+                answer["Successful"] = json!([]);
+            }
+            match &mut answer["Failed"] {
+                Value::Array(theirs) => theirs.extend(ours),
+                none => *none = ours.into(),
+            }
         }
         Withheld::Statements(errors) => {
             let theirs = match answer["Responses"].take() {
