@@ -128,7 +128,10 @@ async fn in_emergency_mode_reads_take_older_copies_for_good_and_changes_do_not()
     assert!(found(1_000).await && !found(1_001).await);
     let on = Emergency { enabled: true, said_at: at(0), until: at(70_000) };
     *shared.emergency.lock().unwrap() = Some(on);
+    // What was found too old is dropped.
+    tiers.put_local(copy("a"));
     assert!(found(1_001).await && found(60_000).await && !found(60_001).await);
+    tiers.put_local(copy("a"));
     assert!(tiers.take(player, at(1_001)).await.hits[0].is_none(), "who decides asks for the newest");
     assert_eq!(tiers.emergency(at(69_999)), Some(on));
     assert_eq!(tiers.emergency(at(70_000)), None);
