@@ -1,0 +1,28 @@
+// The CDK app and its checks; what is the same for deployments, tests and the emulator.
+
+import { App, Validations } from 'aws-cdk-lib';
+import { AwsSolutionsChecks } from 'cdk-nag';
+
+/** Behaviours of the CDK that are newer than its defaults. */
+const FLAGS = {
+  '@aws-cdk/aws-codedeploy:removeAlarmsFromDeploymentGroup': true,
+  '@aws-cdk/aws-events:eventsTargetQueueSameAccount': true,
+  '@aws-cdk/aws-iam:minimizePolicies': true,
+  '@aws-cdk/core:checkSecretUsage': true,
+  '@aws-cdk/core:enablePartitionLiterals': true,
+};
+
+export interface AppOptions {
+  /** Where to put what is synthesized. */
+  outdir?: string;
+  /** Refuses the app where cdk-nag finds something that nobody has explained. */
+  checked?: boolean;
+}
+
+export function createApp({ outdir, checked = true }: AppOptions = {}): App {
+  const app = new App({ analyticsReporting: false, builtinCloudFormationValidation: checked, postCliContext: FLAGS, ...(outdir !== undefined && { outdir }) });
+  if (checked) {
+    Validations.of(app).addPlugins(new AwsSolutionsChecks(app, { verbose: true }));
+  }
+  return app;
+}

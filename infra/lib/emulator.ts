@@ -1,0 +1,56 @@
+// For tests only: MiniStack lacks some types. What is listed here is left out of a stack that is deployed there, and
+// nothing else; a test counts what is left out.
+
+import { type CfnResource, CfnResource as Resource, type IAspect } from 'aws-cdk-lib';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import type { IConstruct } from 'constructs';
+
+/** Types that MiniStack 1.5 refuses. */
+export const MISSING_TYPES = [
+  'AWS::CloudWatch::CompositeAlarm',
+  'AWS::CodeDeploy::Application',
+  'AWS::CodeDeploy::DeploymentGroup',
+  'AWS::EC2::FlowLog',
+  'AWS::EC2::SecurityGroupEgress',
+  'AWS::EC2::SecurityGroupIngress',
+];
+
+/** Puts a resource without meaning in the place of each that MiniStack lacks, so that references to it hold; leaves an
+ *  alarm over several metrics the first of them; and has aliases move without CodeDeploy. */
+export class WithoutMissingTypes implements IAspect {
+  visit(node: IConstruct): void {
+    if (!Resource.isCfnResource(node)) {
+      return;
+    }
+    const resource: CfnResource = node;
+    if (MISSING_TYPES.includes(resource.cfnResourceType)) {
+      replace(resource);
+    } else if (resource instanceof cloudwatch.CfnAlarm && Array.isArray(resource.metrics)) {
+      firstMetricOnly(resource);
+    } else if (resource.cfnOptions.updatePolicy?.codeDeployLambdaAliasUpdate !== undefined) {
+      resource.cfnOptions.updatePolicy = undefined;
+    }
+  }
+}
+
+function replace(resource: CfnResource): void {
+  resource.addOverride('Type', 'AWS::CloudFormation::WaitConditionHandle');
+  resource.addOverride('Properties', undefined);
+}
+
+function firstMetricOnly(alarm: cloudwatch.CfnAlarm): void {
+  const metrics = alarm.metrics as cloudwatch.CfnAlarm.MetricDataQueryProperty[];
+  const stat = metrics.map((query) => query.metricStat).find((stat) => stat !== undefined) as
+    | cloudwatch.CfnAlarm.MetricStatProperty
+    | undefined;
+  if (stat === undefined) {
+    throw new Error(`${alarm.node.path} has no plain metric`);
+  }
+  const metric = stat.metric as cloudwatch.CfnAlarm.MetricProperty;
+  alarm.metrics = undefined;
+  alarm.namespace = metric.namespace;
+  alarm.metricName = metric.metricName;
+  alarm.dimensions = metric.dimensions;
+  alarm.period = stat.period;
+  alarm.statistic = stat.stat;
+}
