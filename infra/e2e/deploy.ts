@@ -2,9 +2,8 @@
 
 import { chmodSync, copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Aspects } from 'aws-cdk-lib';
 import { createApp } from '../lib/app.ts';
-import { WithoutMissingTypes } from '../lib/emulator.ts';
+import { adaptToMiniStack } from '../lib/emulator.ts';
 import { FUNCTION_NAMES, type Settings, stages } from '../lib/settings.ts';
 import { MillraceStack } from '../lib/stack.ts';
 import { run } from './processes.ts';
@@ -23,11 +22,11 @@ export function settings(issuer: string): Settings {
     stage: STAGE,
     tags: { ...production.tags, stage: STAGE },
     keepData: false,
-    // Visibility is six times this, and two deliveries must be over while somebody waits.
+    // Visibility is six times this, and three deliveries must be over while somebody waits.
     functions: { ...production.functions, 'process-tasks': { memoryMiB: 512, timeoutSeconds: 4 } },
     queues: {
       ...production.queues,
-      commands: { maxConcurrency: 4, maxReceiveCount: 2 },
+      commands: { maxConcurrency: 4, maxReceiveCount: 3 },
       progress: { ...production.queues.progress, maxConcurrency: 2 },
     },
     api: { ...production.api, authorization: { kind: 'jwt', issuer, audience: [AUDIENCE] } },
@@ -51,8 +50,7 @@ export async function layOut(found: Requirements, directory: string): Promise<st
 export function synthesize(directory: string, codeDirectory: string, settings: Settings): string {
   // The checks of cdk-nag are those of `make infra-test`.
   const app = createApp({ outdir: directory, checked: false });
-  const stack = new MillraceStack(app, { settings, codeDirectory });
-  Aspects.of(stack).add(new WithoutMissingTypes());
+  adaptToMiniStack(new MillraceStack(app, { settings, codeDirectory }));
   app.synth();
   return directory;
 }
@@ -101,6 +99,7 @@ export class Cdk {
       AWS_ACCESS_KEY_ID: 'test',
       AWS_SECRET_ACCESS_KEY: 'test',
       AWS_EC2_METADATA_DISABLED: 'true',
+      NODE_NO_WARNINGS: '1',
       NODE_EXTRA_CA_CERTS: this.authority,
       CDK_DISABLE_CLI_TELEMETRY: 'true',
     });

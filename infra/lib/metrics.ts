@@ -21,7 +21,7 @@ interface LogMetric {
 /** The line of the pipeline (shared/service/src/log.rs). */
 const PROCESSED = 'processed';
 
-const METRICS = {
+export const METRICS = {
   hitRate: {
     name: 'CacheHitRate', message: PROCESSED, field: 'hit_rate',
     from: ['process-tasks'], unit: cloudwatch.Unit.NONE,
