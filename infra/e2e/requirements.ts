@@ -20,7 +20,7 @@ export interface Requirements {
 }
 
 export function requirements(): Requirements {
-  const binaries = process.env['FUNCTION_BINARIES'] ?? join(ROOT, 'target/debug');
+  const binaries = process.env['MILLRACE_BIN_DIR'] ?? join(ROOT, 'target/debug');
   const missing: string[] = [];
   const found = (what: string, how: string, file: string | undefined): string => {
     if (file === undefined || !existsSync(file)) {
@@ -37,7 +37,7 @@ export function requirements(): Requirements {
     binaries,
   };
   for (const name of FUNCTION_NAMES) {
-    found(join(binaries, name), 'cargo build, or name the directory that has it: FUNCTION_BINARIES=...', join(binaries, name));
+    found(join(binaries, name), 'cargo build, or name the directory that has it: MILLRACE_BIN_DIR=...', join(binaries, name));
   }
   if (process.platform !== 'linux') {
     missing.push(`Lambda runs on Linux, and so do its functions; this is ${process.platform}. Run this in a Linux machine`);

@@ -14,6 +14,7 @@ import type { Cache } from './cache.ts';
 import type { DeployedFunction, Functions } from './functions.ts';
 import type { LogMetrics } from './metrics.ts';
 import type { Queues } from './queues.ts';
+import { ADVANCE_EVERY, UPKEEP_EVERY } from './schedules.ts';
 import type { FunctionName, Settings } from './settings.ts';
 import type { Tables } from './tables.ts';
 
@@ -41,9 +42,19 @@ interface AlarmSpec {
   comparison?: cloudwatch.ComparisonOperator;
   /** In how many of the last so many periods. */
   datapoints?: [number, number];
+  /** What it means where there is no figure. As a rule: where nothing happens, nothing is wrong. */
+  missing?: cloudwatch.TreatMissingData;
   meaning: string;
   runbook: string;
 }
+
+/** How often a function is called, and so what is more than a mishap: so many in a period, in how many of how many. */
+const RHYTHM: Record<FunctionName, { period: Duration; least: number; datapoints: [number, number] }> = {
+  'process-tasks': { period: Duration.minutes(1), least: 3, datapoints: [2, 3] },
+  'queue-api': { period: Duration.minutes(1), least: 3, datapoints: [2, 3] },
+  'advance-queues': { period: ADVANCE_EVERY, least: 1, datapoints: [3, 5] },
+  'maintain-cache': { period: UPKEEP_EVERY, least: 1, datapoints: [2, 2] },
+};
 
 /** A metric of one cache node. */
 export function cacheMetric(node: string, metricName: string, statistic: string): cloudwatch.Metric {
@@ -122,8 +133,7 @@ export class Alarms extends Construct {
       comparisonOperator: spec.comparison ?? GREATER_THAN_THRESHOLD,
       datapointsToAlarm: datapoints,
       evaluationPeriods: periods,
-      // Where nothing happens, nothing is wrong.
-      treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
+      treatMissingData: spec.missing ?? cloudwatch.TreatMissingData.NOT_BREACHING,
     });
     alarm.addAlarmAction(new actions.SnsAction(this.topic));
     alarm.addOkAction(new actions.SnsAction(this.topic));
@@ -190,26 +200,26 @@ export class Alarms extends Construct {
     const severe: cloudwatch.Alarm[] = [];
     for (const [name, deployed] of this.props.functions.all) {
       const { live } = deployed;
-      const period = Duration.minutes(1);
+      const { period, least, datapoints } = RHYTHM[name];
       const errors = this.alarm(`${name}-errors`, {
         metric: live.metricErrors({ statistic: cloudwatch.Stats.SUM, period }),
-        threshold: 3,
+        threshold: least,
         comparison: GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-        datapoints: [2, 3],
+        datapoints,
         meaning: `Invocations of ${name} fail as a whole: it does not start, runs out of time, or refuses its event.`,
         runbook: 'function-errors',
       });
       const throttles = this.alarm(`${name}-throttles`, {
         metric: live.metricThrottles({ statistic: cloudwatch.Stats.SUM, period }),
         threshold: 0,
-        datapoints: [5, 5],
+        datapoints,
         meaning: `Lambda turns invocations of ${name} away: the account has no more concurrency.`,
         runbook: 'function-throttles',
       });
       const slow = this.alarm(`${name}-duration`, {
-        metric: live.metricDuration({ statistic: cloudwatch.Stats.p(95), period: Duration.minutes(5) }),
+        metric: live.metricDuration({ statistic: cloudwatch.Stats.p(95), period }),
         threshold: slowMs(deployed),
-        datapoints: [2, 3],
+        datapoints,
         meaning: `One in twenty invocations of ${name} takes more than 80 % of its time-out: soon some will not end.`,
         runbook: 'function-duration',
       });
@@ -219,7 +229,19 @@ export class Alarms extends Construct {
         severe.push(errors, throttles);
       }
     }
-    return severe;
+    // Who is never called fails at nothing.
+    const silent = this.alarm('advance-queues-silent', {
+      metric: this.props.functions.byName['advance-queues'].live.metricInvocations({
+        statistic: cloudwatch.Stats.SUM,
+        period: Duration.minutes(5),
+      }),
+      threshold: 1,
+      comparison: LESS_THAN_THRESHOLD,
+      missing: cloudwatch.TreatMissingData.BREACHING,
+      meaning: 'The schedule has not called advance-queues for five minutes: queues that nobody touches stand still.',
+      runbook: 'schedule-silent',
+    });
+    return [...severe, silent];
   }
 
   private queueAlarms(): cloudwatch.Alarm[] {

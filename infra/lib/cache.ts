@@ -151,6 +151,12 @@ export class Cache extends Construct {
       id: 'AwsSolutions-AEC6',
       reason: 'Users log in with IAM tokens that last 15 minutes; a user group takes the place of the one token of all.',
     });
+    if (!replicated) {
+      Validations.of(this.group).acknowledge({
+        id: 'AwsSolutions-AEC4',
+        reason: 'One node, as this stage wants it: without a cache queues are read from the tables, and nobody waits for this stage.',
+      });
+    }
   }
 
   /** Where functions find it, as one of its users. */

@@ -5,7 +5,10 @@ import * as codedeploy from 'aws-cdk-lib/aws-codedeploy';
 import { Construct } from 'constructs';
 import type { Alarms } from './alarms.ts';
 import type { Functions } from './functions.ts';
-import type { Settings } from './settings.ts';
+import type { FunctionName, Settings } from './settings.ts';
+
+/** Functions with traffic enough to judge a version by. */
+const BUSY: FunctionName[] = ['process-tasks', 'queue-api'];
 
 export interface DeploymentProps {
   prefix: string;
@@ -26,8 +29,9 @@ export class Deployment extends Construct {
         application,
         alias: live,
         deploymentGroupName: `${props.prefix}${name}`,
+        // The others are called once a minute or less: a tenth of that for five minutes shows nothing.
         deploymentConfig:
-          props.deployment === 'canary'
+          props.deployment === 'canary' && BUSY.includes(name)
             ? codedeploy.LambdaDeploymentConfig.CANARY_10PERCENT_5MINUTES
             : codedeploy.LambdaDeploymentConfig.ALL_AT_ONCE,
         alarms: props.alarms.rollbackOf(name),
