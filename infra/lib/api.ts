@@ -5,7 +5,6 @@ import * as apigateway from 'aws-cdk-lib/aws-apigateway';
 import * as api from 'aws-cdk-lib/aws-apigatewayv2';
 import * as authorizers from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import * as integrations from 'aws-cdk-lib/aws-apigatewayv2-integrations';
-import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
@@ -47,11 +46,12 @@ export class Api extends Construct {
       apiName: `${props.prefix}api`,
       createDefaultStage: false,
       ...(settings.corsOrigins.length > 0 && {
+        // API Gateway answers preflights, and puts its own headers in the place of the function's.
         corsPreflight: {
           allowOrigins: settings.corsOrigins,
           allowMethods: [api.CorsHttpMethod.GET, api.CorsHttpMethod.POST],
-          allowHeaders: ['authorization', 'content-type'],
-          exposeHeaders: ['x-cache', 'server-timing'],
+          allowHeaders: ['authorization', 'content-type', 'if-none-match', 'x-min-queue-version'],
+          exposeHeaders: ['etag', 'retry-after', 'server-timing', 'x-cache', 'x-queue-version'],
         },
       }),
     });
@@ -105,15 +105,6 @@ export class Api extends Construct {
         }
       }
     }
-  }
-
-  /** Lets a role call the API with signed requests. */
-  grantInvoke(grantee: iam.IGrantable): iam.Grant {
-    return iam.Grant.addToPrincipal({
-      grantee,
-      actions: ['execute-api:Invoke'],
-      resourceArns: [this.api.arnForExecuteApi('*', '/*', '$default')],
-    });
   }
 }
 

@@ -16,9 +16,11 @@ export const CACHE_PORT = 6380;
 /** What the functions send (shared/cache/src/redis). Logging in is allowed to everybody. */
 const COMMANDS = [
   'get', 'set', 'getrange', 'del', 'evalsha', 'eval', 'script|load', 'info', 'ping', 'cluster|slots', 'asking',
+  // Who is active, to be warmed.
+  'zadd', 'zremrangebyrank', 'pexpire',
 ];
 /** What looking after the whole cache takes in addition. */
-const UPKEEP_COMMANDS = ['scan', 'unlink', 'dbsize'];
+const UPKEEP_COMMANDS = ['scan', 'unlink', 'pttl', 'dbsize', 'zrevrange', 'zrevrangebyscore', 'zremrangebyscore'];
 
 /** Who logs in. `tasks` reads and writes copies of queues; `upkeep` also walks over all of them. */
 export type CacheUser = 'tasks' | 'upkeep';

@@ -13,6 +13,7 @@ import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { Cache, CacheUser } from './cache.ts';
 import type { Network } from './network.ts';
+import { ADVANCE_EVERY } from './schedules.ts';
 import { FUNCTION_NAMES, type FunctionName, type Settings } from './settings.ts';
 import { DUE_INDEX, TABLE_NAMES, type TableName, type Tables } from './tables.ts';
 
@@ -88,8 +89,9 @@ export class Functions extends Construct {
       'queue-api': this.deploy('queue-api', 'Answers over HTTP'),
       'maintain-cache': this.deploy('maintain-cache', 'Looks after the cache'),
     };
+    const sender = this.byName['advance-queues'].function;
+    sender.addEnvironment('MILLRACE_ADVANCE_PERIOD_SECONDS', String(ADVANCE_EVERY.toSeconds()));
     if (props.ticksQueue !== undefined) {
-      const sender = this.byName['advance-queues'].function;
       sender.addEnvironment('MILLRACE_TICKS_QUEUE_URL', props.ticksQueue.queueUrl);
       sender.addToRolePolicy(
         new iam.PolicyStatement({ actions: ['sqs:SendMessage'], resources: [props.ticksQueue.queueArn] }),

@@ -7,49 +7,34 @@ import { Construct } from 'constructs';
 import type { Functions } from './functions.ts';
 import type { FunctionName } from './settings.ts';
 
-/** What is read out of the one line that each invocation ends with. */
+/** What is read out of the one line that each invocation ends with (shared/service/src/log.rs and advance/answer.rs). */
 interface LogMetric {
   /** As CloudWatch names it. */
   name: string;
-  /** The message of the line, and the field of it. */
-  message: string;
   field: string;
-  from: FunctionName[];
+  from: readonly Source[];
   unit: cloudwatch.Unit;
 }
 
-/** The line of the pipeline (shared/service/src/log.rs). */
-const PROCESSED = 'processed';
+/** Whose lines, and by which message they are told from others. */
+interface Source {
+  function: FunctionName;
+  message: string;
+}
+
+const PROCESSED: Source = { function: 'process-tasks', message: 'processed' };
+const ADVANCED: Source = { function: 'advance-queues', message: 'advanced' };
+const { COUNT, MILLISECONDS, NONE } = cloudwatch.Unit;
 
 export const METRICS = {
-  hitRate: {
-    name: 'CacheHitRate', message: PROCESSED, field: 'hit_rate',
-    from: ['process-tasks'], unit: cloudwatch.Unit.NONE,
-  },
-  applied: {
-    name: 'CommandsApplied', message: PROCESSED, field: 'applied',
-    from: ['process-tasks'], unit: cloudwatch.Unit.COUNT,
-  },
-  rejected: {
-    name: 'CommandsRejected', message: PROCESSED, field: 'rejected',
-    from: ['process-tasks'], unit: cloudwatch.Unit.COUNT,
-  },
-  malformed: {
-    name: 'CommandsMalformed', message: PROCESSED, field: 'malformed',
-    from: ['process-tasks'], unit: cloudwatch.Unit.COUNT,
-  },
-  failed: {
-    name: 'CommandsFailed', message: PROCESSED, field: 'failed',
-    from: ['process-tasks'], unit: cloudwatch.Unit.COUNT,
-  },
-  conflicts: {
-    name: 'Conflicts', message: PROCESSED, field: 'conflicts',
-    from: ['process-tasks'], unit: cloudwatch.Unit.COUNT,
-  },
-  lateness: {
-    name: 'Lateness', message: 'advanced', field: 'lateness_ms',
-    from: ['advance-queues'], unit: cloudwatch.Unit.MILLISECONDS,
-  },
+  hitRate: { name: 'CacheHitRate', field: 'hit_rate', from: [PROCESSED], unit: NONE },
+  applied: { name: 'CommandsApplied', field: 'applied', from: [PROCESSED], unit: COUNT },
+  rejected: { name: 'CommandsRejected', field: 'rejected', from: [PROCESSED], unit: COUNT },
+  malformed: { name: 'CommandsMalformed', field: 'malformed', from: [PROCESSED], unit: COUNT },
+  failed: { name: 'CommandsFailed', field: 'failed', from: [PROCESSED], unit: COUNT },
+  conflicts: { name: 'Conflicts', field: 'conflicts', from: [PROCESSED], unit: COUNT },
+  // Whoever advances a queue sees how long after the end of a task that was.
+  lateness: { name: 'Lateness', field: 'lateness_p99_ms', from: [PROCESSED, ADVANCED], unit: MILLISECONDS },
 } satisfies Record<string, LogMetric>;
 
 export type MetricName = keyof typeof METRICS;
@@ -65,14 +50,14 @@ export class LogMetrics extends Construct {
   constructor(scope: Construct, id: string, props: LogMetricsProps) {
     super(scope, id);
     this.namespace = `Millrace/${props.stage}`;
-    for (const [id, { name, message, field, from, unit }] of Object.entries(METRICS)) {
+    for (const [id, { name, field, from, unit }] of Object.entries(METRICS)) {
       for (const source of from) {
-        new logs.MetricFilter(this, `${id}-${source}`, {
-          logGroup: props.functions.byName[source].logGroup,
-          // A line without the field, such as a rate where nothing was looked up, is no zero.
+        new logs.MetricFilter(this, `${id}-${source.function}`, {
+          logGroup: props.functions.byName[source.function].logGroup,
+          // A rate of nothing is null and no zero.
           filterPattern: logs.FilterPattern.all(
-            logs.FilterPattern.stringValue('$.message', '=', message),
-            logs.FilterPattern.exists(`$.${field}`),
+            logs.FilterPattern.stringValue('$.message', '=', source.message),
+            logs.FilterPattern.numberValue(`$.${field}`, '>=', 0),
           ),
           metricNamespace: this.namespace,
           metricName: name,
