@@ -21,7 +21,8 @@ import { Traffic } from './traffic.ts';
 
 const table = (name: string) => `${PREFIX}${name}`;
 const started = Date.now();
-let problems: (() => string) | undefined;
+/** Keeps what tells why something failed. */
+let keepLogs: (directory: string) => Promise<void> = async () => {};
 
 async function step<T>(what: string, take: () => Promise<T>): Promise<T> {
   const from = Date.now();
@@ -46,9 +47,15 @@ async function main(directory: string): Promise<void> {
   const ministack = await step('servers started', () =>
     MiniStack.start(found.python, join(directory, 'ministack'), certificates, redis),
   );
-  problems = () => ministack.log;
   const cdk = new Cdk(ministack.endpoint, certificates.authority, directory);
   const aws = new Aws(ministack.endpoint, ca);
+  keepLogs = async (directory) => {
+    writeFileSync(join(directory, 'ministack.log'), ministack.log);
+    for (const name of FUNCTION_NAMES) {
+      const lines = await aws.logLines(`${PREFIX}${name}`).catch((error: unknown) => [{ error: String(error) }]);
+      writeFileSync(join(directory, `${name}.log`), lines.map((line) => JSON.stringify(line)).join('\n'));
+    }
+  };
   await step('account bootstrapped', () => cdk.bootstrap(first));
   await step('stack deployed', () => cdk.deploy(first));
 
@@ -246,9 +253,7 @@ try {
   process.exit(0);
 } catch (error) {
   console.error(error);
-  if (problems !== undefined) {
-    writeFileSync(join(directory, 'ministack.log'), problems());
-  }
-  console.error(`What was made is in ${directory}, with the logs of all functions in ministack.log`);
+  await keepLogs(directory);
+  console.error(`What was made is in ${directory}, with the logs of MiniStack and of each function`);
   process.exit(1);
 }

@@ -5,6 +5,7 @@ import { Aspects, type CfnResource, CfnResource as Resource, type IAspect } from
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type { IConstruct } from 'constructs';
+import type { FunctionName } from './settings.ts';
 import type { MillraceStack } from './stack.ts';
 
 /** Types that MiniStack 1.5 refuses. */
@@ -17,15 +18,20 @@ export const MISSING_TYPES = [
   'AWS::EC2::SecurityGroupIngress',
 ];
 
+/** Batches are checked by AWS as what they are made of: `dynamodb:PartiQLUpdate` and its like, `sqs:SendMessage`. MiniStack
+ *  looks for the name of the call, which is no action of IAM. */
+export const CALLS_TAKEN_FOR_ACTIONS: Partial<Record<FunctionName, string[]>> = {
+  'process-tasks': ['dynamodb:BatchExecuteStatement'],
+  'advance-queues': ['dynamodb:BatchExecuteStatement', 'sqs:SendMessageBatch'],
+  'queue-api': ['dynamodb:BatchExecuteStatement'],
+};
+
 /** Makes a stack one that MiniStack takes. */
 export function adaptToMiniStack(stack: MillraceStack): void {
   Aspects.of(stack).add(new WithoutMissingTypes());
-  for (const [name, { function: fn }] of stack.functions.all) {
-    if (name !== 'maintain-cache') {
-      // AWS looks for `dynamodb:PartiQLUpdate` and its like, table by table; MiniStack for the name of the call, which
-      // is no action of IAM.
-      fn.addToRolePolicy(new iam.PolicyStatement({ actions: ['dynamodb:BatchExecuteStatement'], resources: ['*'] }));
-    }
+  for (const [name, actions] of Object.entries(CALLS_TAKEN_FOR_ACTIONS)) {
+    const { function: fn } = stack.functions.byName[name as FunctionName];
+    fn.addToRolePolicy(new iam.PolicyStatement({ actions, resources: ['*'] }));
   }
 }
 
