@@ -1,7 +1,7 @@
 // What a month costs: what is there anyway, and what each command, report and read takes.
 
-import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import { createApp } from '../lib/app.ts';
 import { METRICS } from '../lib/metrics.ts';
 import { ADVANCE_EVERY, UPKEEP_EVERY } from '../lib/schedules.ts';
 import type { Settings } from '../lib/settings.ts';
@@ -50,6 +50,25 @@ export const assumed = {
   traced: 0.05,
 };
 
+const counted = new Map<Settings, number>();
+
+/** How many metrics the alarms of a stack look at. */
+function alarmMetricsOf(settings: Settings, codeDirectory: string): number {
+  const known = counted.get(settings);
+  if (known !== undefined) {
+    return known;
+  }
+  const template = Template.fromStack(new MillraceStack(createApp({ checked: false }), { settings, codeDirectory }));
+  const alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm')) as {
+    Properties: { Metrics?: { MetricStat?: object }[] };
+  }[];
+  const metrics = alarms
+    .map(({ Properties }) => Properties.Metrics?.filter(({ MetricStat }) => MetricStat !== undefined).length ?? 1)
+    .reduce((sum, count) => sum + count, 0);
+  counted.set(settings, metrics);
+  return metrics;
+}
+
 export type Bill = Record<string, number>;
 
 export function bill(settings: Settings, codeDirectory: string, load: Load): Bill {
@@ -60,17 +79,6 @@ export function bill(settings: Settings, codeDirectory: string, load: Load): Bil
   }
   const factor = cache.engine === 'valkey' ? prices.valkeyFactor : 1;
   const nodes = cache.shards * (cache.replicas + 1);
-  const resources = Object.values(
-    Template.fromStack(new MillraceStack(new App(), { settings, codeDirectory })).toJSON()['Resources'] as Record<
-      string,
-      { Type: string; Properties: { Metrics?: { MetricStat?: object }[] } }
-    >,
-  );
-  const alarmMetrics = resources
-    .filter(({ Type }) => Type === 'AWS::CloudWatch::Alarm')
-    .map(({ Properties }) => Properties.Metrics?.filter(({ MetricStat }) => MetricStat !== undefined).length ?? 1)
-    .reduce((sum, metrics) => sum + metrics, 0);
-
   const scheduled = (HOURS * 60) / ADVANCE_EVERY.toMinutes() + (HOURS * 60) / UPKEEP_EVERY.toMinutes();
   const invocations = {
     commands: load.commands / assumed.commandsPerInvocation,
@@ -106,7 +114,7 @@ export function bill(settings: Settings, codeDirectory: string, load: Load): Bil
     'HTTP API': load.reads * prices.httpRequest,
     'Schedules': scheduled * prices.scheduledInvocation,
     'Alarms, metrics, dashboard':
-      alarmMetrics * prices.alarmMetric +
+      alarmMetricsOf(settings, codeDirectory) * prices.alarmMetric +
       prices.compositeAlarm +
       Object.keys(METRICS).length * prices.customMetric +
       prices.dashboard,
