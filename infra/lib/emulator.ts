@@ -22,7 +22,7 @@ export const MISSING_TYPES = [
  *  looks for the name of the call, which is no action of IAM. */
 export const CALLS_TAKEN_FOR_ACTIONS: Partial<Record<FunctionName, string[]>> = {
   'process-tasks': ['dynamodb:BatchExecuteStatement'],
-  'advance-queues': ['dynamodb:BatchExecuteStatement', 'sqs:SendMessageBatch'],
+  'advance-queues': ['sqs:SendMessageBatch'],
   'queue-api': ['dynamodb:BatchExecuteStatement'],
 };
 

@@ -32,7 +32,8 @@ const ADVANCE: Access = {
 /** What each function calls (shared/store/src/dynamodb/mod.rs). */
 const ACCESS: Record<FunctionName, Access> = {
   'process-tasks': ADVANCE,
-  'advance-queues': { ...ADVANCE, due: ['Query'] },
+  // Where it hands ticks to process-tasks, that is all: it looks whether the table answers, and what is due.
+  'advance-queues': { queues: ['GetItem'], due: ['Query'] },
   'queue-api': {
     ...ADVANCE,
     stats: ['GetItem', 'BatchWriteItem'],
@@ -146,7 +147,8 @@ export class Functions extends Construct {
       },
     });
     cache.grantConnect(role, CACHE_USER[name]);
-    this.grantTables(role, ACCESS[name]);
+    const advancesItself = name === 'advance-queues' && settings.ticks === 'direct';
+    this.grantTables(role, { ...ACCESS[name], ...(advancesItself && ADVANCE) });
     const live = new lambda.Alias(this, `${name}-live`, { aliasName: 'live', version: fn.currentVersion });
     return { function: fn, live, logGroup, timeout };
   }

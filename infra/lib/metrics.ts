@@ -27,6 +27,7 @@ const ADVANCED: Source = { function: 'advance-queues', message: 'advanced' };
 const { COUNT, MILLISECONDS, NONE } = cloudwatch.Unit;
 
 export const METRICS = {
+  // Of each invocation: its average weighs small batches as much as large ones.
   hitRate: { name: 'CacheHitRate', field: 'hit_rate', from: [PROCESSED], unit: NONE },
   applied: { name: 'CommandsApplied', field: 'applied', from: [PROCESSED], unit: COUNT },
   rejected: { name: 'CommandsRejected', field: 'rejected', from: [PROCESSED], unit: COUNT },

@@ -78,7 +78,7 @@ export interface Settings {
 /** What all stages have in common. */
 const common = {
   keepData: false,
-  // A frozen function holds its place until its time-out: the margin (500 ms) is taken off this, not added.
+  // A function answers half a second before its time-out (MILLRACE_DEADLINE_MARGIN_MS), with what it has done by then.
   functions: {
     'process-tasks': { memoryMiB: 512, timeoutSeconds: 30 },
     'advance-queues': { memoryMiB: 256, timeoutSeconds: 50 },

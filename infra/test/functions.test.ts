@@ -13,13 +13,13 @@ interface Statement {
 }
 
 const list = <T>(value: T | T[]): T[] => (Array.isArray(value) ? value : [value]);
-const fn = (name: FunctionName) =>
-  one(production, 'AWS::Lambda::Function', 'FunctionName', `millrace-production-${name}`).Properties;
+const fn = (name: FunctionName, stage = production) =>
+  one(stage, 'AWS::Lambda::Function', 'FunctionName', `millrace-${stage === production ? 'production' : 'dev'}-${name}`).Properties;
 
 /** What a function's role allows: `action on resource`, sorted. */
-function allowed(name: FunctionName): string[] {
-  const role = fn(name).Role['Fn::GetAtt'][0];
-  const policies = all(production, 'AWS::IAM::Policy').filter(({ Properties }) =>
+function allowed(name: FunctionName, stage = production): string[] {
+  const role = fn(name, stage).Role['Fn::GetAtt'][0];
+  const policies = all(stage, 'AWS::IAM::Policy').filter(({ Properties }) =>
     JSON.stringify(Properties.Roles).includes(role),
   );
   const statements = policies.flatMap(({ Properties }) => Properties.PolicyDocument.Statement as Statement[]);
@@ -27,7 +27,7 @@ function allowed(name: FunctionName): string[] {
     .filter(({ Effect }) => Effect === 'Allow')
     .flatMap(({ Action, Resource }) =>
       list(Action).flatMap((action) =>
-        list(Resource).map((resource) => `${action} on ${target(production, resource).replaceAll('millrace-production-', '')}`),
+        list(Resource).map((resource) => `${action} on ${target(stage, resource).replaceAll(/millrace-(production|dev)-/g, '')}`),
       ),
     )
     .filter((line) => !line.startsWith('ec2:') && !line.startsWith('kms:'))
@@ -56,7 +56,7 @@ function without(lines: string[], pattern: RegExp): string[] {
 
 const expected: Record<FunctionName, string[]> = {
   'process-tasks': [...QUEUES, ...RECORDS, ...consume('commands.fifo'), ...consume('progress'), ...consume('ticks')],
-  'advance-queues': [...QUEUES, ...RECORDS, ...dynamo('queues/index/due', 'Query'), ...on('ticks', 'sqs:SendMessage')],
+  'advance-queues': [...dynamo('queues', 'GetItem'), ...dynamo('queues/index/due', 'Query'), ...on('ticks', 'sqs:SendMessage')],
   'queue-api': [
     ...QUEUES,
     ...RECORDS,
@@ -199,6 +199,9 @@ test('a stage without ticks needs neither the endpoint nor the right to send the
   assert.equal(all(production, 'AWS::EC2::VPCEndpoint').length, 2);
   assert.equal(all(dev, 'AWS::EC2::VPCEndpoint').length, 1);
   assert.equal(JSON.stringify(resources(dev)).includes('MILLRACE_TICKS_QUEUE_URL'), false);
+  // It advances queues itself there.
+  const lines = without(allowed('advance-queues', dev), /^elasticache:Connect/);
+  assert.deepEqual(lines, [...QUEUES, ...RECORDS, ...dynamo('queues/index/due', 'Query'), ...everybody('advance-queues')].sort());
 });
 
 test('a function that was not built is asked for by name', async () => {
