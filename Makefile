@@ -22,7 +22,7 @@ LOCKED ?= --locked
 help:
 	@echo 'make run     start process-tasks on a fresh embedded store, send it every event of events/, show the answers'
 	@echo 'make dev     start process-tasks on the store in .data/ and keep it running until Ctrl-C (PORT=9000)'
-	@echo 'make test    lint, then all tests, on real servers that make servers installs'
+	@echo 'make test    lint, infra-test, all tests on real servers that make servers installs, then e2e'
 	@echo 'make servers install what the tests talk to into .tools/: Redis (where there is none), MiniStack, DynamoDB Local'
 	@echo 'make lint    formatting, clippy and documentation, warnings refused'
 	@echo 'make functions  build the functions as they are shipped, for arm64, into target/functions'
@@ -67,7 +67,7 @@ bench: $(CARGO_LAMBDA) servers
 # What is shipped. zig is found as a module of Python.
 functions: $(CARGO_LAMBDA) .tools/ziglang-$(ZIGLANG_VERSION)/ziglang/__main__.py
 	@scripts/require cargo cc python3
-	PYTHONPATH=.tools/ziglang-$(ZIGLANG_VERSION) $(CARGO_LAMBDA) lambda build $(LOCKED) --release --arm64 \
+	PYTHONPATH=$(CURDIR)/.tools/ziglang-$(ZIGLANG_VERSION) $(CARGO_LAMBDA) lambda build $(LOCKED) --release --arm64 \
 		--lambda-dir target/functions $(FUNCTIONS:%=--package %)
 
 arm64: functions infra/node_modules/.package-lock.json
