@@ -7,20 +7,30 @@ CARGO_LAMBDA ?= .tools/cargo-lambda-$(CARGO_LAMBDA_VERSION)/bin/cargo-lambda
 MINISTACK_VERSION := 1.5.33
 DYNAMODB_LOCAL_VERSION := 0.6.0
 SCHEMATHESIS_VERSION := 4.32.5
+CFN_LINT_VERSION := 1.58.0
+# Compiles and links for Lambda's processors; 430 MB.
+ZIGLANG_VERSION := 0.17.1
+# What infra/ deploys: packages and binaries have the functions' names.
+FUNCTIONS := process-tasks advance-queues queue-api maintain-cache
 # Where make dev listens.
 PORT ?= 9000
 # What is built is what Cargo.lock says. While changing dependencies: make test LOCKED=
 LOCKED ?= --locked
 
-.PHONY: help run dev test servers redis-server bench lint clean
+.PHONY: help run dev test servers redis-server bench lint clean functions arm64 infra-test e2e costs
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run     start the functions on a fresh embedded store, send every event of events/ and a task over HTTP, show the answers'
 	@echo 'make dev     start the functions on the store in .data/ and keep them running until Ctrl-C (PORT=9000)'
-	@echo 'make test    lint, then all tests, on real servers that make servers installs'
+	@echo 'make test    lint, infra-test, all tests on real servers that make servers installs, then e2e'
 	@echo 'make servers install what the tests talk to into .tools/: Redis (where there is none), MiniStack, DynamoDB Local, Schemathesis'
 	@echo 'make lint    formatting, clippy and documentation, warnings refused'
+	@echo 'make functions  build the functions as they are shipped, for arm64, into target/functions'
+	@echo 'make infra-test types, unit tests, cdk-nag, synthesis and cfn-lint of what infra/ deploys'
+	@echo 'make e2e     deploy all of it onto an emulator of AWS, use it, update it, destroy it'
+	@echo 'make arm64   make functions, then run each once, under qemu where this is no arm64'
+	@echo 'make costs   what an idle and a busy month cost'
 	@echo 'make bench   the benchmarks of the pipeline, then process-tasks as it is shipped beside a floor, on real servers'
 	@echo 'make clean   remove everything that was built, installed or stored here'
 
@@ -32,8 +42,9 @@ dev: $(CARGO_LAMBDA)
 	@scripts/require cargo cc
 	cargo run $(LOCKED) -p millrace-demo -- dev --cargo-lambda $(CARGO_LAMBDA) --port $(PORT)
 
-test: lint servers
+test: lint servers infra-test
 	cargo test $(LOCKED) --workspace
+	@$(MAKE) --no-print-directory e2e
 
 servers: redis-server .tools/ministack-$(MINISTACK_VERSION)/bin/python \
 	.tools/dynamodb-local-$(DYNAMODB_LOCAL_VERSION)/DynamoDBLocal.jar .tools/schemathesis-$(SCHEMATHESIS_VERSION)/bin/python
@@ -55,10 +66,50 @@ bench: $(CARGO_LAMBDA) servers
 	done
 	cargo run $(LOCKED) --package millrace-bench -- $(SHIPPED)
 
+# What is shipped. zig is found as a module of Python.
+functions: $(CARGO_LAMBDA) .tools/ziglang-$(ZIGLANG_VERSION)/ziglang/__main__.py
+	@scripts/require cargo cc python3
+	PYTHONPATH=$(CURDIR)/.tools/ziglang-$(ZIGLANG_VERSION) $(CARGO_LAMBDA) lambda build $(LOCKED) --release --arm64 \
+		--lambda-dir target/functions $(FUNCTIONS:%=--package %)
+
+arm64: functions infra/node_modules/.package-lock.json
+	@[ "$$(uname -m)" = aarch64 ] || scripts/require qemu-aarch64
+	cd infra && npx --no tsx arm64/run.ts
+
+# Synthesis needs no function to be built, and nobody to be asked: neither AWS nor the network.
+INFRA := target/infra
+infra-test: infra/node_modules/.package-lock.json .tools/cfn-lint-$(CFN_LINT_VERSION)/bin/python
+	@scripts/require node npm
+	cd infra && npm run --silent check
+	cd infra && NODE_NO_WARNINGS=1 npm run --silent test
+	rm -rf $(INFRA) && for name in $(FUNCTIONS); do mkdir -p $(INFRA)/functions/$$name && : >$(INFRA)/functions/$$name/bootstrap || exit; done
+	for stage in dev production; do \
+		(cd infra && NODE_NO_WARNINGS=1 node_modules/.bin/cdk synth --quiet --no-notices --lookups=false --output ../$(INFRA)/$$stage \
+			-c stage=$$stage -c functions=../$(INFRA)/functions) || exit; \
+	done
+	.tools/cfn-lint-$(CFN_LINT_VERSION)/bin/python .tools/cfn-lint-$(CFN_LINT_VERSION)/bin/cfn-lint --non-zero-exit-code error \
+		--ignore-checks W3005 -- $(INFRA)/*/millrace-*.template.json
+
+# With the binaries that the tests have built, or those of a directory: make e2e MILLRACE_BIN_DIR=target/debug
+e2e: servers infra/node_modules/.package-lock.json
+	@scripts/require node npm openssl cc
+ifndef MILLRACE_BIN_DIR
+	@scripts/require cargo
+	cargo build $(LOCKED) --workspace $(FUNCTIONS:%=--bin %)
+endif
+	cd infra && NODE_NO_WARNINGS=1 $(if $(MILLRACE_BIN_DIR),MILLRACE_BIN_DIR=$(abspath $(MILLRACE_BIN_DIR))) npm run --silent e2e
+
+costs: infra/node_modules/.package-lock.json
+	cd infra && npm run --silent costs
+
+infra/node_modules/.package-lock.json: infra/package-lock.json
+	@scripts/require node npm
+	cd infra && npm ci --no-fund --no-audit --loglevel=error
+
 clean:
 	@scripts/require cargo
 	cargo clean
-	rm -rf .tools .data
+	rm -rf .tools .data infra/node_modules infra/cdk.out
 
 # Without its dependency ziglang (430 MB), which only cross-builds need. pip installs into a
 # directory of its own and moves it here when it is whole.
@@ -75,6 +126,13 @@ clean:
 
 .tools/schemathesis-$(SCHEMATHESIS_VERSION)/bin/python:
 	scripts/install-server schemathesis $(SCHEMATHESIS_VERSION)
+
+# A file of each that is only there when all of it is.
+.tools/cfn-lint-$(CFN_LINT_VERSION)/bin/python:
+	scripts/install-server cfn-lint $(CFN_LINT_VERSION)
+
+.tools/ziglang-$(ZIGLANG_VERSION)/ziglang/__main__.py:
+	scripts/install-server ziglang $(ZIGLANG_VERSION)
 
 # The one on the PATH, or the one that was downloaded, or else it is downloaded.
 redis-server:

@@ -1,0 +1,40 @@
+// List prices of AWS in us-east-1, in dollars, without free tiers and discounts. These are assumptions: they were
+// written down by hand at the date below, not read from AWS. Compare them with the pages named beside them; `make costs`
+// computes everything anew.
+
+export const PRICES_OF = 'November 2026, us-east-1';
+
+export const HOURS = 730;
+
+export const prices = {
+  // https://aws.amazon.com/elasticache/pricing/ : an hour of a node, Redis OSS; Valkey is 20 % less
+  cacheNodeHour: { 'cache.t4g.micro': 0.016, 'cache.m7g.large': 0.158 } as Record<string, number>,
+  valkeyFactor: 0.8,
+  // https://aws.amazon.com/privatelink/pricing/ : an hour of an interface endpoint in one zone
+  endpointHour: 0.01,
+  // https://aws.amazon.com/lambda/pricing/ : arm64
+  lambdaRequest: 0.2e-6,
+  lambdaGbSecond: 0.0000133334,
+  // https://aws.amazon.com/dynamodb/pricing/on-demand/
+  writeUnit: 0.625e-6,
+  readUnit: 0.125e-6,
+  tableGbMonth: 0.25,
+  recoveryGbMonth: 0.2,
+  // https://aws.amazon.com/sqs/pricing/ : a request of up to 64 KB
+  fifoRequest: 0.5e-6,
+  standardRequest: 0.4e-6,
+  // https://aws.amazon.com/api-gateway/pricing/ : HTTP APIs
+  httpRequest: 1e-6,
+  // https://aws.amazon.com/eventbridge/pricing/
+  scheduledInvocation: 1e-6,
+  // https://aws.amazon.com/cloudwatch/pricing/ : alarms are paid for each metric that they look at
+  alarmMetric: 0.1,
+  compositeAlarm: 0.5,
+  customMetric: 0.3,
+  dashboard: 3,
+  logGb: 0.5,
+  // https://aws.amazon.com/xray/pricing/
+  trace: 5e-6,
+  // https://aws.amazon.com/kms/pricing/
+  key: 1,
+};

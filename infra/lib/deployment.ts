@@ -1,0 +1,46 @@
+// How a new version of a function takes over from the one before.
+
+import { Validations } from 'aws-cdk-lib';
+import * as codedeploy from 'aws-cdk-lib/aws-codedeploy';
+import { Construct } from 'constructs';
+import type { Alarms } from './alarms.ts';
+import type { Functions } from './functions.ts';
+import type { FunctionName, Settings } from './settings.ts';
+
+/** Functions with traffic enough to judge a version by. */
+const BUSY: FunctionName[] = ['process-tasks', 'queue-api'];
+
+export interface DeploymentProps {
+  prefix: string;
+  functions: Functions;
+  alarms: Alarms;
+  deployment: Settings['deployment'];
+}
+
+/** CodeDeploy moves the aliases. It goes back by itself when an alarm of the function rings meanwhile. */
+export class Deployment extends Construct {
+  constructor(scope: Construct, id: string, props: DeploymentProps) {
+    super(scope, id);
+    const application = new codedeploy.LambdaApplication(this, 'Application', {
+      applicationName: `${props.prefix}functions`,
+    });
+    for (const [name, { live }] of props.functions.all) {
+      const group = new codedeploy.LambdaDeploymentGroup(this, name, {
+        application,
+        alias: live,
+        deploymentGroupName: `${props.prefix}${name}`,
+        // The others are called once a minute or less: a tenth of that for five minutes shows nothing.
+        deploymentConfig:
+          props.deployment === 'canary' && BUSY.includes(name)
+            ? codedeploy.LambdaDeploymentConfig.CANARY_10PERCENT_5MINUTES
+            : codedeploy.LambdaDeploymentConfig.ALL_AT_ONCE,
+        alarms: props.alarms.rollbackOf(name),
+        autoRollback: { failedDeployment: true, stoppedDeployment: true, deploymentInAlarm: true },
+      });
+      Validations.of(group).acknowledge({
+        id: 'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSCodeDeployRoleForLambdaLimited]',
+        reason: 'What CodeDeploy calls is up to CodeDeploy; this policy of AWS says it, and no more.',
+      });
+    }
+  }
+}
