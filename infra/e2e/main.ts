@@ -243,6 +243,19 @@ async function http(aws: Aws, api: string, issuer: Issuer): Promise<void> {
   assert.equal((history.body['items'] as unknown[] | undefined)?.length, 1, JSON.stringify(history.body));
   assert.equal(await status('GET', '/admin/performance', player), 403);
   assert.equal(await status('GET', '/admin/performance', server), 200);
+
+  const upkeep = (action: string, body: object) => ask('POST', `/admin/cache/${action}`, server, body);
+  assert.equal(await status('POST', '/admin/cache/clear', player, {}), 403);
+  for (const [action, body] of [
+    ['warm', { playerIds: ['reader'] }],
+    ['clear', { playerIds: ['reader'] }],
+    ['rebuild', { playerIds: ['reader'] }],
+    ['emergency-mode', { enabled: true, durationSeconds: 60 }],
+    ['emergency-mode', { enabled: false }],
+  ] as const) {
+    const answer = await upkeep(action, body);
+    assert.equal(answer.status, 200, `${action}: ${JSON.stringify(answer.body)}`);
+  }
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'millrace-e2e-'));

@@ -18,9 +18,11 @@ const COMMANDS = [
   'get', 'set', 'getrange', 'del', 'evalsha', 'eval', 'script|load', 'info', 'ping', 'cluster|slots', 'asking',
   // Who is active, to be warmed.
   'zadd', 'zremrangebyrank', 'pexpire',
+  // What the process has done, for those who ask how all are doing.
+  'lpush', 'ltrim',
 ];
 /** What looking after the whole cache takes in addition. */
-const UPKEEP_COMMANDS = ['scan', 'unlink', 'pttl', 'dbsize', 'zrevrange', 'zrevrangebyscore', 'zremrangebyscore'];
+const UPKEEP_COMMANDS = ['scan', 'unlink', 'pttl', 'dbsize', 'zrevrange', 'zrevrangebyscore', 'zremrangebyscore', 'lrange'];
 
 /** Who logs in. `tasks` reads and writes copies of queues; `upkeep` also walks over all of them. */
 export type CacheUser = 'tasks' | 'upkeep';
