@@ -46,8 +46,9 @@ async fn ten_thousand_queues_complete_once_however_often_the_function_dies_or_ru
             answer
         };
         seen += figure(&answer, "/report/lateness/count");
-        let late = figure(&answer, "/report/lateness/maxMs");
-        assert!(late < 15_000 * step, "{answer:#}");
+        // Of two runs at once, one may have found nothing left to complete.
+        let late = answer["report"]["lateness"]["maxMs"].as_u64();
+        assert!(late.is_none_or(|late| late < 15_000 * step), "{answer:#}");
     }
     let last = run(&second).await;
     assert!(is_done(&last), "{last:#}");
