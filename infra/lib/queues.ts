@@ -8,6 +8,8 @@ import type { Settings } from './settings.ts';
 
 /** How long messages wait at most, and how long dead ones are kept: as long as SQS keeps any. */
 const RETENTION = Duration.days(14);
+/** What is due is found again every minute: ticks of an outage would come twice and more often. */
+const TICKS_RETENTION = Duration.hours(1);
 
 export interface QueuesProps {
   prefix: string;
@@ -56,6 +58,7 @@ export class Queues extends Construct {
       const queue = new sqs.Queue(this, name, {
         ...common,
         ...kind,
+        ...(name === 'ticks' && { retentionPeriod: TICKS_RETENTION }),
         queueName: `${props.prefix}${name}${suffix}`,
         visibilityTimeout,
         deadLetterQueue: { queue: deadLetters, maxReceiveCount: props.settings[name].maxReceiveCount },
