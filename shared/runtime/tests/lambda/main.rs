@@ -134,7 +134,7 @@ async fn a_failing_start_is_one_line_and_exit_code_1() {
                 ("AWS_EC2_METADATA_DISABLED", "true"),
                 ("AWS_CONFIG_FILE", "/dev/null"),
             ],
-            "AWS_REGION is not set; allowed: the region of the tables",
+            "AWS_REGION is not set; allowed: the region of the tables and queues",
         ),
         (
             vec![("MILLRACE_STORE", store.as_str())],
