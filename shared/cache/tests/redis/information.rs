@@ -46,7 +46,8 @@ async fn evictions_of_a_server_that_is_full_are_seen() {
     let server = tier.statistics().server.unwrap();
     let after = evicted(std::slice::from_ref(&redis)).await;
     assert!(before > 1_000 && (before..=after).contains(&server.evictions), "{before} {server:?} {after}");
-    assert!(server.used_bytes > 3 << 20, "{server:?}");
+    // Not all four: what is on its way to clients counts too, and a long list may have been what had to go.
+    assert!(server.used_bytes > 2 << 20, "{server:?}");
     let statistics = tier.statistics();
     assert_eq!((statistics.put.calls, statistics.put.round_trips, statistics.put.failures), (32, 32, 0));
 }
