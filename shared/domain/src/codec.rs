@@ -10,12 +10,12 @@
 //! Whoever reads bytes of a newer format, or damaged ones, gets an error and writes nothing: an old
 //! process must not destroy what a new one has written.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
 use crate::{
     queue::Queue,
     record::Record,
-    wire::{Reader, Writer},
+    wire::{Reader, Wire, Writer, fields},
 };
 
 /// The format that this build writes, and the newest that it reads.
@@ -60,7 +60,7 @@ pub enum CodecError {
 }
 
 /// A value that [`encode`] writes and [`decode`] reads.
-pub trait Coded: Serialize + DeserializeOwned {
+pub trait Coded: Wire {
     /// The first byte of the value's bytes.
     const KIND: u8;
     /// Room for the bytes of most values, so that writing one seldom has to make more.
@@ -74,7 +74,7 @@ impl Coded for Queue {
 }
 
 /// The records of a queue's last commit, kept in its row until the next one.
-#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Outbox(pub Vec<Record>);
 
 impl Coded for Outbox {
@@ -83,7 +83,7 @@ impl Coded for Outbox {
 }
 
 /// A queue as the cache keeps it.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cached {
     /// The queue, progress between milestones included as far as it is known.
     pub queue: Queue,
@@ -96,17 +96,34 @@ impl Coded for Cached {
     const CAPACITY: usize = Queue::CAPACITY;
 }
 
+impl Wire for Outbox {
+    fn write(&self, writer: &mut Writer) {
+        self.0.write(writer);
+    }
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self(Wire::read(reader))
+    }
+}
+
+fields! {
+    Cached { queue, progress_known }
+}
+
 /// The bytes of `value`.
 pub fn encode<T: Coded>(value: &T) -> Vec<u8> {
-    let mut writer = Writer::new(T::CAPACITY);
+    encode_behind(&[], value)
+}
+
+/// Some other bytes, and behind them those of `value`.
+pub fn encode_behind<T: Coded>(head: &[u8], value: &T) -> Vec<u8> {
+    let mut writer = Writer::new(head.len() + T::CAPACITY);
+    writer.raw(head);
     writer.raw(&[T::KIND, FORMAT_VERSION, 0, 0, 0, 0]);
-    let Ok(()) = value.serialize(&mut writer) else {
-        // No value of ours has a sequence of unknown length, or refuses to be written.
-        unreachable!("every value of this crate can be written");
-    };
+    value.write(&mut writer);
     let mut bytes = writer.finish();
-    let checksum = checksum(&bytes);
-    bytes[2..HEADER].copy_from_slice(&checksum.to_le_bytes());
+    let own = &mut bytes[head.len()..];
+    let checksum = checksum(own);
+    own[2..HEADER].copy_from_slice(&checksum.to_le_bytes());
     bytes
 }
 
@@ -130,10 +147,11 @@ pub fn decode<T: Coded>(bytes: &[u8]) -> Result<T, CodecError> {
         return Err(CodecError::Checksum { found, wanted });
     }
     let mut reader = Reader::new(&bytes[HEADER..]);
-    match (T::deserialize(&mut reader), reader.rest()) {
-        (Ok(value), []) => Ok(value),
-        (Ok(_), rest) => Err(CodecError::Body(format!("{} bytes too many", rest.len()))),
-        (Err(error), _) => Err(CodecError::Body(error.to_string())),
+    let value = T::read(&mut reader);
+    match (reader.failed(), reader.rest()) {
+        (None, []) => Ok(value),
+        (None, rest) => Err(CodecError::Body(format!("{} bytes too many", rest.len()))),
+        (Some(why), _) => Err(CodecError::Body(why.to_string())),
     }
 }
 

@@ -110,6 +110,10 @@ pub struct FifoPosition {
     pub index: u16,
 }
 
+crate::wire::fields! {
+    FifoPosition { sequence, index }
+}
+
 /// A command on its way to a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {

@@ -11,6 +11,8 @@ use std::{
 use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::wire::{Reader, Wire, Writer};
+
 /// Longest identifier (player, task, command), in characters.
 pub const MAX_ID_LENGTH: usize = 128;
 /// Longest kind or resource name, in characters.
@@ -56,12 +58,12 @@ const ALLOWED: [bool; 256] = {
     allowed
 };
 
-fn is_allowed(value: &str, max: usize) -> bool {
-    (1..=max).contains(&value.len()) && value.bytes().all(|byte| ALLOWED[usize::from(byte)])
+fn is_allowed(value: &[u8]) -> bool {
+    value.iter().all(|byte| ALLOWED[usize::from(*byte)])
 }
 
 macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $max:expr, $what:literal) => {
+    ($(#[$doc:meta])* $name:ident, $max:expr, $what:literal, $read:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(transparent)]
@@ -73,7 +75,7 @@ macro_rules! identifier {
             /// # Errors
             /// [`InvalidId`] where `value` is empty, too long or has a character that is not allowed.
             pub fn new(value: &str) -> Result<Self, InvalidId> {
-                if is_allowed(value, $max) {
+                if (1..=$max).contains(&value.len()) && is_allowed(value.as_bytes()) {
                     Ok(Self(CompactString::from(value)))
                 } else {
                     Err(InvalidId::new(value, $max))
@@ -120,28 +122,39 @@ macro_rules! identifier {
                 deserializer.deserialize_str(Visitor)
             }
         }
+
+        impl Wire for $name {
+            #[inline]
+            fn write(&self, writer: &mut Writer) {
+                writer.text(self.0.as_bytes());
+            }
+            #[inline]
+            fn read(reader: &mut Reader<'_>) -> Self {
+                Self(reader.$read($max, is_allowed))
+            }
+        }
     };
 }
 
 identifier!(
     /// The owner of one queue: a game player, a tenant, a user.
-    PlayerId, MAX_ID_LENGTH, "a player id"
+    PlayerId, MAX_ID_LENGTH, "a player id", identifier
 );
 identifier!(
     /// Names a task within its player's queue.
-    TaskId, MAX_ID_LENGTH, "a task id"
+    TaskId, MAX_ID_LENGTH, "a task id", identifier
 );
 identifier!(
     /// Names a command for good: a second delivery under the same id changes nothing.
-    CommandId, MAX_ID_LENGTH, "a command id"
+    CommandId, MAX_ID_LENGTH, "a command id", identifier
 );
 identifier!(
     /// What sort of work a task is, such as `harvest.wood`.
-    Kind, MAX_NAME_LENGTH, "a kind"
+    Kind, MAX_NAME_LENGTH, "a kind", name
 );
 identifier!(
     /// The name of something a player holds an amount of, such as `gold`.
-    ResourceName, MAX_NAME_LENGTH, "a resource name"
+    ResourceName, MAX_NAME_LENGTH, "a resource name", name
 );
 
 impl CommandId {
@@ -155,7 +168,11 @@ impl CommandId {
         name.push_str(id);
         // Writing into a string cannot fail.
         let _ = write!(name, ":{index}");
-        if is_allowed(&name, MAX_ID_LENGTH) { Ok(Self(name)) } else { Err(InvalidId::new(&name, MAX_ID_LENGTH)) }
+        if (1..=MAX_ID_LENGTH).contains(&name.len()) && is_allowed(name.as_bytes()) {
+            Ok(Self(name))
+        } else {
+            Err(InvalidId::new(&name, MAX_ID_LENGTH))
+        }
     }
 }
 

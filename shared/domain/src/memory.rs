@@ -3,13 +3,14 @@
 //! Ids are kept as 128-bit hashes: 16 bytes instead of the 38 of a message id and its index. Two
 //! different ids among the few that are remembered share a hash with a probability below 10^-35.
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
 
 use crate::{
     command::{Delivery, FifoPosition},
     ids::CommandId,
     rejection::Reason,
+    wire::{Reader, Unreadable, Wire, Writer},
 };
 
 /// How many command ids a queue remembers at least.
@@ -34,11 +35,11 @@ fn remembered([hash @ .., reason]: &Remembered) -> (&CommandHash, Option<Reason>
 }
 
 /// The commands that a queue remembers.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Memory {
     /// Oldest first. There are many, and every commit writes them all: they lie in memory as they go
     /// out, as one string of bytes.
-    #[serde(with = "flat")]
+    #[serde(serialize_with = "flat")]
     commands: Vec<Remembered>,
     /// The last place seen of the player's FIFO group.
     position: Option<FifoPosition>,
@@ -121,37 +122,23 @@ impl Memory {
     }
 }
 
-/// The remembered commands as one string of bytes, just as they lie in memory.
-mod flat {
-    use std::fmt;
-
-    use serde::{Deserializer, Serializer, de};
-
-    use super::Remembered;
-
-    const SIZE: usize = size_of::<Remembered>();
-
-    pub fn serialize<S: Serializer>(commands: &[Remembered], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(commands.as_flattened())
+impl Wire for Memory {
+    fn write(&self, writer: &mut Writer) {
+        writer.text(self.commands.as_flattened());
+        self.position.write(writer);
     }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Remembered>, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
-            type Value = Vec<Remembered>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{SIZE} bytes for each command")
-            }
-            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<Remembered>, E> {
-                let (commands, rest) = bytes.as_chunks::<SIZE>();
-                if !rest.is_empty() {
-                    return Err(E::invalid_length(bytes.len(), &self));
-                }
-                Ok(commands.to_vec())
-            }
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let (commands, rest) = reader.bytes().as_chunks();
+        if !rest.is_empty() {
+            reader.fail(Unreadable::Memory);
         }
-        deserializer.deserialize_bytes(Visitor)
+        Self { commands: commands.to_vec(), position: Wire::read(reader) }
     }
+}
+
+/// The remembered commands as one string of bytes, just as they lie in memory.
+fn flat<S: Serializer>(commands: &[Remembered], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(commands.as_flattened())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::{
     resources::Resources,
     task::{Finished, Task, Work},
     time::Timestamp,
+    wire::fields,
 };
 
 /// How many tasks may be active at once in a new queue.
@@ -41,7 +42,7 @@ pub struct Totals {
 }
 
 /// One player's queue. Whole and alone: one conditional write of it decides everything at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Queue {
     /// The owner.
     pub player_id: PlayerId,
@@ -68,6 +69,14 @@ pub struct Queue {
     pub recent: Recent,
     /// The last commands.
     pub memory: Memory,
+}
+
+fields! {
+    Totals { completed, failed, cancelled, time_spent_ms, rewards }
+    Queue {
+        player_id, version, advanced_to, active_at, paused_at, slots, max_tasks, balances, totals, tasks, recent,
+        memory,
+    }
 }
 
 impl Queue {

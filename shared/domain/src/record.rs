@@ -12,6 +12,7 @@ use crate::{
     resources::Resources,
     task::{Outcome, Priority, Work},
     time::Timestamp,
+    wire::{Reader, Unreadable, Wire, Writer, fields},
 };
 
 /// The tables, by the names that follow the prefix.
@@ -56,7 +57,7 @@ impl Table {
 }
 
 /// A row to be recorded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Record {
     /// A finished task; boxed, for it is by far the largest.
     History(Box<HistoryRecord>),
@@ -66,6 +67,53 @@ pub enum Record {
     Stats(StatsRecord),
     /// Units done between milestones.
     Progress(ProgressRecord),
+}
+
+fields! {
+    HistoryRecord {
+        player_id, task_id, kind, priority, outcome, reason, attempts, work, units_done, enqueued_at, started_at,
+        finished_at, time_spent_ms, costs, refunded, rewards, lost,
+    }
+    RejectionRecord { partition, received_at, command_id, reason, detail, command_type, task_id, body }
+    StatsRecord { player_id, version, as_of, totals }
+    ProgressRecord { player_id, version, tasks }
+    TaskProgress { task_id, started_at, attempts, units_done }
+}
+
+impl Wire for Record {
+    fn write(&self, writer: &mut Writer) {
+        match self {
+            Self::History(row) => {
+                writer.byte(0);
+                row.write(writer);
+            }
+            Self::Rejection(row) => {
+                writer.byte(1);
+                row.write(writer);
+            }
+            Self::Stats(row) => {
+                writer.byte(2);
+                row.write(writer);
+            }
+            Self::Progress(row) => {
+                writer.byte(3);
+                row.write(writer);
+            }
+        }
+    }
+    fn read(reader: &mut Reader<'_>) -> Self {
+        match reader.varint() {
+            0 => Self::History(Wire::read(reader)),
+            1 => Self::Rejection(Wire::read(reader)),
+            2 => Self::Stats(Wire::read(reader)),
+            choice => {
+                if choice != 3 {
+                    reader.fail(Unreadable::Choice);
+                }
+                Self::Progress(Wire::read(reader))
+            }
+        }
+    }
 }
 
 /// Where a record's row stands; two records of one key are the same row.

@@ -37,6 +37,24 @@ pub enum Reason {
     TooManyResources,
 }
 
+crate::wire::positions! {
+    Reason {
+        DuplicateTask,
+        QueueFull,
+        UnknownTask,
+        UnknownPlayer,
+        TaskNotActive,
+        TaskNotPending,
+        NotReportedWork,
+        StaleReport,
+        UnknownPrerequisite,
+        PrerequisiteFailed,
+        QueueTooLong,
+        Malformed,
+        TooManyResources,
+    }
+}
+
 impl Reason {
     /// All reasons, in the order in which rows number them, from 1.
     const ALL: [Self; 13] = [

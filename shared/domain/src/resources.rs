@@ -5,7 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 use smallvec::SmallVec;
 
-use crate::ids::ResourceName;
+use crate::{
+    ids::ResourceName,
+    wire::{Reader, Wire, Writer},
+};
 
 /// The largest amount, 2^53-1: the largest whole number that every JSON reader keeps exactly.
 pub const MAX_AMOUNT: u64 = (1 << 53) - 1;
@@ -128,6 +131,15 @@ impl<'de> Deserialize<'de> for Amount {
     }
 }
 
+impl Wire for Resources {
+    fn write(&self, writer: &mut Writer) {
+        self.0.write(writer);
+    }
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self(Wire::read(reader))
+    }
+}
+
 impl Serialize for Resources {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if !serializer.is_human_readable() {
@@ -162,11 +174,7 @@ impl<'de> Deserialize<'de> for Resources {
                 Ok(resources)
             }
         }
-        if deserializer.is_human_readable() {
-            deserializer.deserialize_map(Visitor)
-        } else {
-            SmallVec::deserialize(deserializer).map(Resources)
-        }
+        deserializer.deserialize_map(Visitor)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     parse::{Object, bounded},
     resources::Resources,
     time::Timestamp,
+    wire::{Reader, Unreadable, Wire, Writer, fields, positions},
 };
 
 /// Longest timed work, in milliseconds: one day.
@@ -154,7 +155,7 @@ pub(crate) fn at_most<E: de::Error>(found: usize, max: usize, what: &str) -> Res
 }
 
 /// Where an unfinished task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum State {
     /// Waits for its start.
     Pending,
@@ -168,7 +169,7 @@ pub enum State {
 }
 
 /// An unfinished task of a queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Task {
     /// Names the task within its queue.
     pub id: TaskId,
@@ -201,6 +202,64 @@ pub struct Task {
     pub enqueued_at: Timestamp,
     /// Where it stands.
     pub state: State,
+}
+
+fields! {
+    Task {
+        id, kind, priority, work, units_done, not_before, waiting_for, costs, rewards, max_retries, retry_delay_ms,
+        attempts, paid, enqueued_at, state,
+    }
+}
+
+positions! {
+    Priority { Low, Normal, High, Critical }
+    Outcome { Completed, Failed, Cancelled }
+}
+
+impl Wire for Work {
+    fn write(&self, writer: &mut Writer) {
+        let (choice, number) = match self {
+            Self::DurationMs(ms) => (0, ms),
+            Self::Units(units) => (1, units),
+        };
+        writer.byte(choice);
+        writer.varint(*number);
+    }
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let choice = reader.varint();
+        let number = reader.varint();
+        match choice {
+            0 => Self::DurationMs(number),
+            1 => Self::Units(number),
+            _ => {
+                reader.fail(Unreadable::Choice);
+                Self::Units(number)
+            }
+        }
+    }
+}
+
+impl Wire for State {
+    fn write(&self, writer: &mut Writer) {
+        match self {
+            Self::Pending => writer.byte(0),
+            Self::Active { started_at, paused_ms } => {
+                writer.byte(1);
+                started_at.write(writer);
+                writer.varint(*paused_ms);
+            }
+        }
+    }
+    fn read(reader: &mut Reader<'_>) -> Self {
+        match reader.varint() {
+            0 => Self::Pending,
+            1 => Self::Active { started_at: Timestamp::read(reader), paused_ms: reader.varint() },
+            _ => {
+                reader.fail(Unreadable::Choice);
+                Self::Pending
+            }
+        }
+    }
 }
 
 impl Task {

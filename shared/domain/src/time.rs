@@ -4,7 +4,10 @@ use std::{fmt, ops::Add, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::ids::clip;
+use crate::{
+    ids::clip,
+    wire::{Reader, Wire, Writer},
+};
 
 /// The latest instant that the time library can write, which leaves room for every zone before the
 /// end of the year 9999: 9999-12-30T22:00:00.999Z.
@@ -111,6 +114,17 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let day = day - (153 * month + 2) / 5 + 1;
     let month = if month < 10 { month + 3 } else { month - 9 };
     (400 * era + year + u64::from(month <= 2), month, day)
+}
+
+impl Wire for Timestamp {
+    #[inline]
+    fn write(&self, writer: &mut Writer) {
+        writer.varint(self.0);
+    }
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self::from_millis(reader.varint())
+    }
 }
 
 impl Serialize for Timestamp {
