@@ -15,7 +15,7 @@ export const CACHE_PORT = 6380;
 
 /** What the functions send (shared/cache/src/redis). Logging in is allowed to everybody. */
 const COMMANDS = [
-  'get', 'set', 'getrange', 'del', 'evalsha', 'eval', 'script|load', 'info', 'ping', 'cluster|slots', 'asking',
+  'get', 'mget', 'set', 'getrange', 'del', 'evalsha', 'eval', 'script|load', 'info', 'ping', 'cluster|slots', 'asking',
   // Who is active, to be warmed.
   'zadd', 'zremrangebyrank', 'pexpire',
   // What the process has done, for those who ask how all are doing.

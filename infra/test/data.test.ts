@@ -119,7 +119,7 @@ test('a user of the cache does its work, on its keys, and nothing else', () => {
     all(production, 'AWS::ElastiCache::User').map(({ Properties }) => [Properties.UserName, Properties]),
   );
   const tasks =
-    'on ~millrace-production-* resetchannels -@all +get +set +getrange +del +evalsha +eval +script|load +info +ping +cluster|slots +asking +zadd +zremrangebyrank +pexpire +lpush +ltrim';
+    'on ~millrace-production-* resetchannels -@all +get +mget +set +getrange +del +evalsha +eval +script|load +info +ping +cluster|slots +asking +zadd +zremrangebyrank +pexpire +lpush +ltrim';
   assert.equal(users['millrace-production-tasks'].AccessString, tasks);
   assert.equal(users['millrace-production-upkeep'].AccessString, `${tasks} +scan +unlink +pttl +dbsize +zrevrange +zrevrangebyscore +zremrangebyscore +lrange`);
   assert.match(users['default'].AccessString, /^off .*-@all$/);

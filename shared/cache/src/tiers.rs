@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use millrace_domain::{FeatureSwitch, PlayerId, Timestamp};
+use millrace_domain::{FeatureSwitch, PlayerId, Timestamp, codec::Cached};
 use serde::Serialize;
 
 use crate::{
@@ -130,8 +130,10 @@ impl Tiers {
                 for (at, cached) in wanted.into_iter().zip(found) {
                     // What is shared may be older than what was seen here, after a put that failed or a
                     // failover that lost it. Nobody is to see a queue go back: that is a miss.
-                    let cached =
-                        cached.filter(|cached| cached.queue.version >= at_least && !self.local.knows_newer(cached));
+                    let newer = |cached: &Arc<Cached>| {
+                        self.local_switch.is_on_for(&cached.queue.player_id) && self.local.knows_newer(cached)
+                    };
+                    let cached = cached.filter(|cached| cached.queue.version >= at_least && !newer(cached));
                     // It is as new as what is committed: whoever commits puts it there before answering.
                     hits[at] = cached.map(|cached| Hit { held: Held { cached, since: now }, tier: Tier::Redis });
                 }

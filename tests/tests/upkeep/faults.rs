@@ -89,7 +89,7 @@ async fn a_wrong_password_is_named_and_not_shown() {
 
 #[tokio::test]
 async fn a_user_who_may_not_look_through_the_keys_is_told_so() {
-    let rules = "on >secret ~t-* -@all +get +set +getrange +del +evalsha +script|load";
+    let rules = "on >secret ~t-* -@all +get +mget +set +getrange +del +evalsha +script|load";
     let (database, redis) = (Database::new(), Redis::builder().user("app", rules).start().await);
     let setup = database.function("maintain-cache").env("MILLRACE_REDIS_URL", redis.url_as("app", "secret"));
     let function = started(setup.env("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "2000")).await;

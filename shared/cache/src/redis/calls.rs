@@ -11,8 +11,8 @@ use redis::Value;
 use tokio::time::Instant;
 
 use super::{
-    OperationCounters, RedisTier, Shared,
-    command::{Command, Operation},
+    OperationCounters, RedisMode, RedisTier, Shared,
+    command::Command,
     value,
     verdict::{Failure, Reply, describe},
 };
@@ -25,6 +25,9 @@ use crate::{
     upkeep::Upkeep,
 };
 
+/// Most keys that one command reads: what others ask of Redis waits no longer than for that.
+const KEYS_AT_ONCE: usize = 100;
+
 #[async_trait]
 impl RemoteTier for RedisTier {
     fn state(&self) -> TierState {
@@ -36,10 +39,13 @@ impl RemoteTier for RedisTier {
         if players.is_empty() || shared.state_and_probe() != TierState::Up {
             return (vec![None; players.len()], 0);
         }
-        let reads = players.iter().map(|player| Command { key: shared.key(player), operation: Operation::Get });
+        // A cluster takes several keys in one command only where all have the same slot.
+        let at_once = if shared.settings.mode == RedisMode::Cluster { 1 } else { KEYS_AT_ONCE };
+        let reads = players.chunks(at_once).map(|some| Command::get(some.iter().map(|player| shared.key(player))));
         let (replies, failed) = shared.call(&shared.get, reads.collect(), players, Vec::new()).await;
         let mut errors = u64::from(failed);
-        let found = players.iter().zip(replies).map(|(player, reply)| match shared.read(player, reply) {
+        let each = players.chunks(at_once).zip(replies).flat_map(|(some, reply)| reply.of_each(some.len()));
+        let found = players.iter().zip(each).map(|(player, reply)| match shared.read(player, reply) {
             Ok(copy) => copy.map(Arc::new),
             Err(Unreadable) => {
                 errors += 1;
@@ -76,10 +82,7 @@ impl RemoteTier for RedisTier {
         }
         let kinds: Vec<Kind> = copies.iter().map(|copy| Kind::of(copy)).collect();
         let writes = copies.iter().zip(&kinds).map(|(copy, kind)| {
-            let value = value::encode(copy);
-            shared.kinds[*kind].bytes_written.add(value.len() as u64);
-            let ttl = shared.ttl(*kind, now);
-            Command { key: shared.key(&copy.queue.player_id), operation: Operation::Put { value, ttl } }
+            Command::put(shared.key(&copy.queue.player_id), &shared.value(copy), shared.ttl(*kind, now))
         });
         let debts: Vec<_> = debts.collect();
         shared.owed.settle(&debts);
@@ -159,6 +162,13 @@ impl Shared {
         key
     }
 
+    /// What is held of a copy in Redis, counted.
+    pub(super) fn value(&self, copy: &Cached) -> Vec<u8> {
+        let value = value::encode(copy);
+        self.kinds[Kind::of(copy)].bytes_written.add(value.len() as u64);
+        value
+    }
+
     /// How long a copy is to live that is put now: in emergency mode, until that is over and then as ever.
     pub(super) fn ttl(&self, kind: Kind, now: Timestamp) -> Duration {
         let ttl = self.jittered(self.settings.ttls[kind]);
@@ -174,8 +184,7 @@ impl Shared {
     }
 
     fn tombstone(&self, player: &PlayerId, stamp: Stamp, older: bool) -> Command {
-        let operation = Operation::Forget { stamp, ttl: self.settings.tombstone_ttl, older };
-        Command { key: self.key(player), operation }
+        Command::forget(self.key(player), stamp, self.settings.tombstone_ttl, older)
     }
 
     /// Sends commands in one exchange, with word of who is owed before them. Returns the reply to each, and
@@ -193,13 +202,16 @@ impl Shared {
         let started = Instant::now();
         let mut owed = self.owed.take(reads);
         let told = owed.len();
-        let mut all: Vec<Command> = owed.iter().map(|(player, stamp)| self.tombstone(player, *stamp, true)).collect();
-        all.extend(commands);
+        let mut all = commands;
+        if told > 0 {
+            all.splice(0..0, owed.iter().map(|(player, stamp)| self.tombstone(player, *stamp, true)));
+        }
         owed.extend(debts);
-        let mut attempt = Attempt { shared: self, commands: &all, owed, over: false };
+        let time = self.settings.time_of(all.len() + reads.len());
+        let mut attempt = Attempt { shared: self, commands: all, owed, over: false };
         counters.calls.add(1);
 
-        let exchange = self.client.exchange(&all, self.settings.time_of(all.len()), self.moment()).await;
+        let exchange = self.client.exchange(&mut attempt.commands, time, self.moment()).await;
 
         attempt.over = true;
         let owed = std::mem::take(&mut attempt.owed);
@@ -214,7 +226,8 @@ impl Shared {
         } else {
             self.succeeded();
         }
-        (replies.split_off(told), exchange.failure.is_some())
+        replies.drain(..told);
+        (replies, exchange.failure.is_some())
     }
 
     /// The copy of a reply, counted.
@@ -263,7 +276,7 @@ impl Shared {
 /// A call under way. One that is dropped was given up: it has failed, and what it was to put is owed.
 struct Attempt<'a> {
     shared: &'a Shared,
-    commands: &'a [Command],
+    commands: Vec<Command>,
     owed: Vec<(PlayerId, Stamp)>,
     over: bool,
 }
@@ -273,7 +286,7 @@ impl Drop for Attempt<'_> {
         if self.over {
             return;
         }
-        self.shared.client.given_up(self.commands);
+        self.shared.client.given_up(&self.commands);
         self.shared.owed.add(std::mem::take(&mut self.owed));
         self.shared.failed(&Failure::given_up());
     }

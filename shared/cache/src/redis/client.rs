@@ -17,7 +17,7 @@ use redis::{ErrorKind, Pipeline, RedisError, cmd};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    command::{Command, Operation, load_scripts},
+    command::{Command, load_scripts},
     companions::{Companion, Companions},
     connector::{ConnectError, Connector},
     settings::RedisTierSettings,
@@ -165,7 +165,8 @@ impl Client {
     }
 
     /// Sends commands and waits for what becomes of them, for so long at most.
-    pub(super) async fn exchange(&self, commands: &[Command], time: Duration, now: Moment) -> Exchange {
+    /// The commands are under way afterwards, or spent.
+    pub(super) async fn exchange(&self, commands: &mut [Command], time: Duration, now: Moment) -> Exchange {
         let deadline = Instant::now() + time;
         let mut exchange = Exchange {
             replies: std::iter::repeat_with(|| Reply::None).take(commands.len()).collect(),
@@ -199,13 +200,19 @@ impl Client {
                 let mut connection = batch.node.connection.clone();
                 let answers = connection.send_packed_commands(&batch.pipeline, 0, batch.pipeline.len());
                 let result = timeout_at(deadline, answers).await;
-                (batch.node, batch.answers, result)
+                (batch, result)
             });
-            for (node, sent, result) in join_all(sent).await {
+            for (Batch { node, pipeline, answers: sent }, result) in join_all(sent).await {
+                // What is sent once more is taken from the pipeline that it was sent with.
+                let mut once_more = |place: usize, sent: &Pending| {
+                    if let Some(cmd) = pipeline.cmd_iter().nth(place) {
+                        commands[sent.at].cmd = cmd.clone();
+                    }
+                };
                 match result {
                     Ok(Ok(values)) if values.len() == sent.len() => {
                         node.answered();
-                        for (sent, value) in sent.into_iter().zip(values) {
+                        for (place, (sent, value)) in sent.into_iter().zip(values).enumerate() {
                             let sent = match sent {
                                 Sent::Command(pending) => pending,
                                 Sent::Preparation => continue,
@@ -220,10 +227,12 @@ impl Client {
                                     if !redirect.asking {
                                         topology.outdate();
                                     }
+                                    once_more(place, &sent);
                                     pending.push(Pending { at: sent.at, redirect: Some(redirect) });
                                 }
                                 Verdict::ScriptUnknown => {
                                     load = true;
+                                    once_more(place, &sent);
                                     pending.push(sent);
                                 }
                                 Verdict::Failed { failure, reconnect } => {
@@ -252,7 +261,12 @@ impl Client {
                         }
                         if error.is_io_error() && !reconnected {
                             // A redirection leads to the same place through the new connections.
-                            pending.extend(sent.into_iter().filter_map(Sent::command));
+                            for (place, sent) in sent.into_iter().enumerate() {
+                                if let Sent::Command(sent) = sent {
+                                    once_more(place, &sent);
+                                    pending.push(sent);
+                                }
+                            }
                         } else {
                             exchange.failed(Failure::new(format!("{}: {error}", node.address)));
                         }
@@ -276,12 +290,9 @@ impl Client {
     pub(super) async fn probe(&self, settings: &RedisTierSettings, now: Moment) -> Result<(), Failure> {
         let topology = self.topology(&[], Instant::now() + settings.time_to_connect()).await?;
         let key_prefix = &settings.key_prefix;
-        let commands: Vec<Command> = topology
-            .one_key_each(|n| format!("{key_prefix}probe:{n}"))
-            .into_iter()
-            .map(|key| Command { key, operation: Operation::Probe })
-            .collect();
-        match self.exchange(&commands, settings.response_timeout, now).await.failure {
+        let mut commands: Vec<Command> =
+            topology.one_key_each(|n| format!("{key_prefix}probe:{n}")).into_iter().map(Command::probe).collect();
+        match self.exchange(&mut commands, settings.response_timeout, now).await.failure {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
@@ -301,14 +312,15 @@ impl Exchange {
 /// One pipeline for each node. Where a script is unknown, it is loaded before it is used.
 fn batches<'a>(
     topology: &'a Topology,
-    commands: &[Command],
+    commands: &mut [Command],
     pending: Vec<Pending>,
     load: bool,
     exchange: &mut Exchange,
 ) -> Vec<Batch<'a>> {
     let mut batches: Vec<Batch<'a>> = Vec::new();
     for pending in pending {
-        let command = &commands[pending.at];
+        let count = commands.len();
+        let command = &mut commands[pending.at];
         let node = match &pending.redirect {
             Some(redirect) => topology.node_at(&redirect.to),
             None => topology.node_of(&command.key),
@@ -318,7 +330,8 @@ fn batches<'a>(
             continue;
         };
         let at = batches.iter().position(|batch| Arc::ptr_eq(batch.node, node)).unwrap_or_else(|| {
-            let mut batch = Batch { node, pipeline: Pipeline::with_capacity(commands.len()), answers: Vec::new() };
+            let mut batch =
+                Batch { node, pipeline: Pipeline::with_capacity(count + 1), answers: Vec::with_capacity(count + 1) };
             if load {
                 load_scripts().into_iter().for_each(|load| batch.prepare(load));
             }
@@ -329,7 +342,7 @@ fn batches<'a>(
         if pending.redirect.as_ref().is_some_and(|redirect| redirect.asking) {
             batch.prepare(cmd("ASKING"));
         }
-        batch.pipeline.add_command(command.cmd());
+        batch.pipeline.add_command(std::mem::take(&mut command.cmd));
         batch.answers.push(Sent::Command(pending));
     }
     batches
@@ -347,15 +360,6 @@ impl Batch<'_> {
             Sent::Command(pending) => Some(&commands[pending.at]),
             Sent::Preparation | Sent::Companion(_) => None,
         })
-    }
-}
-
-impl Sent {
-    fn command(self) -> Option<Pending> {
-        match self {
-            Self::Command(pending) => Some(pending),
-            Self::Preparation | Self::Companion(_) => None,
-        }
     }
 }
 

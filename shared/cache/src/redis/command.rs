@@ -106,82 +106,111 @@ pub(super) fn load_scripts() -> [Cmd; 5] {
     })
 }
 
-/// One command.
-#[derive(Debug)]
+/// One command, as it is sent.
+#[derive(Debug, Default)]
 pub(super) struct Command {
     pub(super) key: String,
-    pub(super) operation: Operation,
+    pub(super) role: Role,
+    /// Empty while it is under way.
+    pub(super) cmd: Cmd,
 }
 
-/// What a command does with its key.
-#[derive(Debug)]
-pub(super) enum Operation {
-    /// Reads the value.
+/// What a command is to those who ride along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Role {
+    /// Reads a copy.
     Get,
-    /// Sets the value unless a newer one is held.
-    Put { value: Vec<u8>, ttl: Duration },
-    /// Leaves a tombstone; of `older` copies alone, or whatever is held.
-    Forget { stamp: Stamp, ttl: Duration, older: bool },
-    /// Shows that the node takes writes.
-    Probe,
-    /// Reads the first bytes of the value: its stamp and layout.
-    Look,
-    /// As a put, by the upkeep: nobody has changed anything.
-    Fill { value: Vec<u8>, ttl: Duration },
-    /// Puts the value, or nothing, in the place of what was seen.
-    Replace { seen: Vec<u8>, value: Vec<u8>, ttl: Duration },
-    /// Leaves a tombstone in the place of a copy, of one kind or any.
-    Clear { kind: Option<Kind>, ttl: Duration },
-    /// Drops the value.
-    Unlink,
-    /// Has the value live for so long at least.
-    Extend { ttl: Duration },
-    /// Any other command with this key.
-    Other(Cmd),
+    /// Sets a copy that somebody has changed.
+    Put,
+    /// Anything else.
+    #[default]
+    Other,
 }
 
 impl Command {
-    /// The command as it is sent.
-    pub(super) fn cmd(&self) -> Cmd {
-        let (mut cmd, key) = (Cmd::new(), self.key.as_str());
-        match &self.operation {
-            Operation::Get => cmd.arg("GET").arg(key),
-            Operation::Put { value, ttl } | Operation::Fill { value, ttl } => {
-                cmd.arg("EVALSHA").arg(PUT_SCRIPT.get_hash()).arg(1).arg(key).arg(value.as_slice()).arg(millis(*ttl))
-            }
-            Operation::Forget { stamp, ttl, older } => cmd
-                .arg("EVALSHA")
-                .arg(FORGET_SCRIPT.get_hash())
-                .arg(1)
-                .arg(key)
-                .arg(stamp.digits().as_slice())
-                .arg(millis(*ttl))
-                .arg(if *older { "older" } else { "all" }),
-            Operation::Probe => cmd.arg("SET").arg(key).arg("").arg("PX").arg(1_000),
-            Operation::Look => cmd.arg("GETRANGE").arg(key).arg(0).arg(Stamp::LENGTH),
-            Operation::Replace { seen, value, ttl } => cmd
-                .arg("EVALSHA")
-                .arg(REPLACE_SCRIPT.get_hash())
-                .arg(1)
-                .arg(key)
-                .arg(seen.as_slice())
-                .arg(value.as_slice())
-                .arg(millis(*ttl)),
-            Operation::Clear { kind, ttl } => {
-                let kind = match kind {
-                    Some(Kind::Queue) => "queue",
-                    Some(Kind::Progress) => "progress",
-                    _ => "all",
-                };
-                cmd.arg("EVALSHA").arg(CLEAR_SCRIPT.get_hash()).arg(1).arg(key).arg(kind).arg(millis(*ttl))
-            }
-            Operation::Unlink => cmd.arg("UNLINK").arg(key),
-            Operation::Extend { ttl } => {
-                cmd.arg("EVALSHA").arg(EXTEND_SCRIPT.get_hash()).arg(1).arg(key).arg(millis(*ttl))
-            }
-            Operation::Other(other) => return other.clone(),
+    /// Reads the values of some keys, at least one. In a cluster they have to have one slot, as a single one has.
+    pub(super) fn get(keys: impl ExactSizeIterator<Item = String>) -> Self {
+        let (mut cmd, mut first) = (Cmd::with_capacity(1 + keys.len(), 48 * keys.len()), None);
+        cmd.arg("MGET");
+        for key in keys {
+            cmd.arg(key.as_str());
+            first.get_or_insert(key);
+        }
+        Self { key: first.unwrap_or_default(), role: Role::Get, cmd }
+    }
+
+    /// Sets the value unless a newer one is held.
+    pub(super) fn put(key: String, value: &[u8], ttl: Duration) -> Self {
+        Self { role: Role::Put, ..Self::fill(key, value, ttl) }
+    }
+
+    /// As a put, by the upkeep: nobody has changed anything.
+    pub(super) fn fill(key: String, value: &[u8], ttl: Duration) -> Self {
+        Self::evaluated(&PUT_SCRIPT, key, &[value], ttl, None)
+    }
+
+    /// Leaves a tombstone; of `older` copies alone, or whatever is held.
+    pub(super) fn forget(key: String, stamp: Stamp, ttl: Duration, older: bool) -> Self {
+        Self::evaluated(&FORGET_SCRIPT, key, &[&stamp.digits()], ttl, Some(if older { "older" } else { "all" }))
+    }
+
+    /// Shows that the node takes writes.
+    pub(super) fn probe(key: String) -> Self {
+        let mut set = cmd("SET");
+        set.arg(&key).arg("").arg("PX").arg(1_000);
+        Self::other(key, set)
+    }
+
+    /// Reads the first bytes of the value: its stamp and layout.
+    pub(super) fn look(key: String) -> Self {
+        let mut range = cmd("GETRANGE");
+        range.arg(&key).arg(0).arg(Stamp::LENGTH);
+        Self::other(key, range)
+    }
+
+    /// Puts the value, or nothing, in the place of what was seen.
+    pub(super) fn replace(key: String, seen: &[u8], value: &[u8], ttl: Duration) -> Self {
+        Self::evaluated(&REPLACE_SCRIPT, key, &[seen, value], ttl, None)
+    }
+
+    /// Leaves a tombstone in the place of a copy, of one kind or any.
+    pub(super) fn clear(key: String, kind: Option<Kind>, ttl: Duration) -> Self {
+        let kind = match kind {
+            Some(Kind::Queue) => "queue",
+            Some(Kind::Progress) => "progress",
+            _ => "all",
         };
-        cmd
+        Self::evaluated(&CLEAR_SCRIPT, key, &[kind.as_bytes()], ttl, None)
+    }
+
+    /// Drops the value.
+    pub(super) fn unlink(key: String) -> Self {
+        let mut unlink = cmd("UNLINK");
+        unlink.arg(&key);
+        Self::other(key, unlink)
+    }
+
+    /// Has the value live for so long at least.
+    pub(super) fn extend(key: String, ttl: Duration) -> Self {
+        Self::evaluated(&EXTEND_SCRIPT, key, &[], ttl, None)
+    }
+
+    /// Any other command with this key.
+    pub(super) fn other(key: String, cmd: Cmd) -> Self {
+        Self { key, role: Role::Other, cmd }
+    }
+
+    /// A script with its arguments, a time to live, and what may follow that.
+    fn evaluated(script: &Script, key: String, arguments: &[&[u8]], ttl: Duration, last: Option<&str>) -> Self {
+        // Room for all of it at once: a value is some kilobytes, and there may be a thousand of them.
+        let bytes = key.len() + arguments.iter().map(|argument| argument.len()).sum::<usize>();
+        let mut cmd = Cmd::with_capacity(arguments.len() + 6, bytes + 80);
+        cmd.arg("EVALSHA").arg(script.get_hash()).arg(1).arg(key.as_str());
+        arguments.iter().for_each(|argument| {
+            cmd.arg(*argument);
+        });
+        cmd.arg(millis(ttl)).arg(last);
+        Self::other(key, cmd)
     }
 }
 
@@ -206,8 +235,8 @@ mod tests {
 
     #[test]
     fn a_time_to_live_is_at_least_a_millisecond() {
-        let put = |ttl| Command { key: "k".to_owned(), operation: Operation::Put { value: b"v".to_vec(), ttl } };
-        let last = |command: Command| String::from_utf8(command.cmd().get_packed_command()).unwrap();
+        let put = |ttl| Command::put("k".to_owned(), b"v", ttl);
+        let last = |command: Command| String::from_utf8(command.cmd.get_packed_command()).unwrap();
         assert!(last(put(Duration::ZERO)).ends_with("\r\n1\r\n"));
         assert!(last(put(Duration::from_secs(300))).ends_with("\r\n300000\r\n"));
     }

@@ -24,7 +24,7 @@ use millrace_domain::Timestamp;
 use redis::{Cmd, ServerErrorKind, Value, cmd};
 
 use super::{
-    command::{Command, Operation},
+    command::{Command, Role},
     information::{Information, question},
     topology::Address,
     verdict::describe,
@@ -106,10 +106,10 @@ impl Companions {
         let mut gets = false;
         let mut changed: Vec<&str> = Vec::new();
         for command in commands {
-            match command.operation {
-                Operation::Get => gets = true,
-                Operation::Put { .. } => changed.extend(self.player_of(&command.key)),
-                _ => {}
+            match command.role {
+                Role::Get => gets = true,
+                Role::Put => changed.extend(self.player_of(&command.key)),
+                Role::Other => {}
             }
         }
         let mut riders = Vec::new();
@@ -118,7 +118,11 @@ impl Companions {
         }
         let Some(tag) = tag else { return riders };
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        let rides = nodes.entry(address.clone()).or_default();
+        // The name of a node is put there once, and looked up with every call.
+        if !nodes.contains_key(address) {
+            nodes.insert(address.clone(), Rides::default());
+        }
+        let Some(rides) = nodes.get_mut(address) else { return riders };
         if (gets || !changed.is_empty()) && is_due(&mut rides.emergency, EMERGENCY_INTERVAL, now) {
             riders.push((Companion::Emergency, self.ask_for_emergency(tag)));
         }
@@ -292,12 +296,11 @@ mod tests {
     }
 
     fn get(player: &str) -> Command {
-        Command { key: format!("t-queue:{player}"), operation: Operation::Get }
+        Command::get([format!("t-queue:{player}")].into_iter())
     }
 
     fn put(player: &str) -> Command {
-        let operation = Operation::Put { value: Vec::new(), ttl: Duration::from_secs(1) };
-        Command { key: format!("t-queue:{player}"), operation }
+        Command::put(format!("t-queue:{player}"), &[], Duration::from_secs(1))
     }
 
     fn riders(companions: &Companions, commands: &[Command], port: u16, now: Moment) -> Vec<String> {
@@ -323,7 +326,7 @@ mod tests {
         assert_eq!(riders(&companions, &[get("a")], 1, moment(2)), asked);
         companions.cut_off(Companion::Emergency, &address(1));
         assert_eq!(riders(&companions, &[get("a")], 1, moment(2)), asked);
-        let probe = Command { key: "t-probe:1".to_owned(), operation: Operation::Probe };
+        let probe = Command::probe("t-probe:1".to_owned());
         assert!(riders(&companions, &[probe], 1, moment(100)).is_empty());
     }
 

@@ -27,7 +27,7 @@
 //! - **Nobody else is harmed** by a value that is damaged or of a newer version: that is a miss and an error.
 //!
 //! # Commands that the user needs
-//! `GET`, `SET`, `GETRANGE`, `DEL`, `EVALSHA`, `SCRIPT|LOAD`, and in a cluster `CLUSTER|SLOTS` and `ASKING`,
+//! `MGET`, `GET`, `SET`, `GETRANGE`, `DEL`, `EVALSHA`, `SCRIPT|LOAD`, and in a cluster `CLUSTER|SLOTS` and `ASKING`,
 //! on keys that begin with the prefix. With `INFO` the statistics tell of evictions and memory; with `ZADD`,
 //! `ZREMRANGEBYRANK` and `PEXPIRE` it is remembered who is active, to be warmed; with `LPUSH` and `LTRIM` processes
 //! share their reports. Without them everything else is the same. The upkeep needs these, and `SCAN`, `UNLINK`,

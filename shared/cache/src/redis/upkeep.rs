@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     RedisTier,
-    command::{Command, Operation},
+    command::Command,
     companions::ACTIVE_FOR,
     verdict::{Reply, describe},
 };
@@ -36,7 +36,7 @@ const MAX_KEPT: i64 = 1_000;
 impl Upkeep for RedisTier {
     async fn seen(&self, players: &[PlayerId], deadline: Instant) -> Result<Vec<Seen>, UpkeepError> {
         let shared = &self.shared;
-        let look = |player| Command { key: shared.key(player), operation: Operation::Look };
+        let look = |player| Command::look(shared.key(player));
         let replies = shared.upkeep_call(players.iter().map(look).collect(), deadline).await?;
         // What has another type is not ours; it is seen as if there were nothing.
         Ok(replies.into_iter().map(|reply| Seen(bytes(reply).unwrap_or_default())).collect())
@@ -50,8 +50,7 @@ impl Upkeep for RedisTier {
     ) -> Result<Vec<Outcome>, UpkeepError> {
         let shared = &self.shared;
         let fill = |copy: &Arc<Cached>| {
-            let operation = Operation::Fill { value: shared.value(copy), ttl: shared.ttl(Kind::of(copy), now) };
-            Command { key: shared.key(&copy.queue.player_id), operation }
+            Command::fill(shared.key(&copy.queue.player_id), &shared.value(copy), shared.ttl(Kind::of(copy), now))
         };
         let replies = shared.upkeep_call(copies.iter().map(fill).collect(), deadline).await?;
         Ok(replies.iter().map(outcome).collect())
@@ -69,7 +68,7 @@ impl Upkeep for RedisTier {
                 Some(copy) => (shared.value(copy), shared.ttl(Kind::of(copy), now)),
                 None => (Vec::new(), Duration::ZERO),
             };
-            Command { key: shared.key(player_id), operation: Operation::Replace { seen: seen.0.clone(), value, ttl } }
+            Command::replace(shared.key(player_id), &seen.0, &value, ttl)
         };
         let replies = shared.upkeep_call(replacements.iter().map(replace).collect(), deadline).await?;
         Ok(replies.iter().map(outcome).collect())
@@ -145,7 +144,7 @@ impl Upkeep for RedisTier {
         let extend = |player| {
             // Not all at once, just when the table has recovered.
             let ttl = left + shared.jittered(shared.settings.ttls[Kind::Queue]);
-            Command { key: shared.key(player), operation: Operation::Extend { ttl } }
+            Command::extend(shared.key(player), ttl)
         };
         let replies = shared.upkeep_call(players.iter().map(extend).collect(), deadline).await?;
         Ok(replies.iter().filter(|reply| matches!(reply, Reply::Value(Value::Int(1)))).count() as u64)
@@ -159,7 +158,7 @@ impl Upkeep for RedisTier {
             let key = shared.client.companions.active_key(tag);
             let mut range = cmd("ZREVRANGE");
             range.arg(&key).arg(0).arg(limit.saturating_sub(1)).arg("WITHSCORES");
-            Command { key, operation: Operation::Other(range) }
+            Command::other(key, range)
         });
         let mut active: Vec<(String, f64)> = Vec::new();
         for reply in shared.upkeep_call(commands.collect(), deadline).await? {
@@ -182,7 +181,7 @@ impl Upkeep for RedisTier {
             let key = shared.client.companions.emergency_key(tag);
             let mut set = cmd("SET");
             set.arg(&key).arg(emergency.to_string()).arg("PX").arg(ttl);
-            Command { key, operation: Operation::Other(set) }
+            Command::other(key, set)
         });
         for reply in shared.upkeep_call(commands.collect(), deadline).await? {
             answered(reply)?;
@@ -196,10 +195,9 @@ impl Upkeep for RedisTier {
         let companions = &shared.client.companions;
         let tags =
             shared.client.tags(shared.upkeep_deadline(0, deadline)).await.map_err(|f| shared.failed_upkeep(f))?;
-        let commands = tags.into_iter().map(|tag| Command {
-            key: companions.emergency_key(tag),
-            operation: Operation::Other(companions.ask_for_emergency(tag)),
-        });
+        let commands = tags
+            .into_iter()
+            .map(|tag| Command::other(companions.emergency_key(tag), companions.ask_for_emergency(tag)));
         for reply in shared.upkeep_call(commands.collect(), deadline).await? {
             if let Some(text) = bytes(reply) {
                 companions.heard(&text);
@@ -238,7 +236,7 @@ impl Upkeep for RedisTier {
             let key = shared.client.companions.reports_key(tag);
             let mut range = cmd("LRANGE");
             range.arg(&key).arg(0).arg(limit.saturating_sub(1));
-            Command { key, operation: Operation::Other(range) }
+            Command::other(key, range)
         });
         let mut reports = Vec::new();
         for reply in shared.upkeep_call(commands.collect(), deadline).await? {

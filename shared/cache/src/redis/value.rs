@@ -54,18 +54,15 @@ pub fn encode(cached: &Cached) -> Vec<u8> {
 /// The same, compressed from another size on.
 #[doc(hidden)]
 pub fn encode_from(cached: &Cached, compress_from: usize) -> Vec<u8> {
-    let body = codec::encode(cached);
+    let mut head = [PLAIN; HEADER];
     let stamp = Stamp::of(cached).digits();
-    if body.len() >= compress_from
-        && let Some(value) = compressed(&stamp, &body)
-    {
+    head[..Stamp::LENGTH].copy_from_slice(&stamp);
+    let value = codec::encode_behind(&head, cached);
+    let body = &value[HEADER..];
+    if body.len() < compress_from {
         return value;
     }
-    let mut value = Vec::with_capacity(HEADER + body.len());
-    value.extend_from_slice(&stamp);
-    value.push(PLAIN);
-    value.extend_from_slice(&body);
-    value
+    compressed(&stamp, body).unwrap_or(value)
 }
 
 /// The value with its body compressed, where that makes it smaller.

@@ -14,6 +14,19 @@ pub(super) enum Reply {
     None,
 }
 
+impl Reply {
+    /// The reply to a command about several keys, as if there had been one about each.
+    pub(super) fn of_each(self, keys: usize) -> Vec<Self> {
+        let mut replies: Vec<Self> = match self {
+            Self::Value(Value::Array(values)) => values.into_iter().map(Self::Value).collect(),
+            Self::Refused(error) => (0..keys).map(|_| Self::Refused(error.clone())).collect(),
+            Self::Value(_) | Self::None => Vec::new(),
+        };
+        replies.resize_with(keys, || Self::None);
+        replies
+    }
+}
+
 /// Redis cannot do its work.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{reason}")]
@@ -70,7 +83,7 @@ pub(super) fn judge(value: Value, node: &Node, cluster: bool) -> Verdict {
                 None => failed(true, false),
             }
         }
-        Some(ServerErrorKind::Moved | ServerErrorKind::Ask) => Verdict::Failed {
+        Some(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::CrossSlot) => Verdict::Failed {
             failure: Failure::new(format!("{} is part of a cluster, and the mode is standalone", node.address)),
             reconnect: false,
         },

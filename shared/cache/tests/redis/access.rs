@@ -16,15 +16,15 @@ use crate::support::*;
 
 #[tokio::test]
 async fn a_user_needs_no_more_commands_than_documented() {
-    let rules = "on >secret ~millrace:* -@all +get +set +getrange +del +evalsha +script|load";
+    let rules = "on >secret ~millrace:* -@all +get +mget +set +getrange +del +evalsha +script|load";
     let redis = Redis::builder().user("app", rules).start().await;
     let tier = connect(settings(redis.url_as("app", "secret"))).await;
     put(&tier, &[copy("a", 1), copy("b", 1)]).await;
     assert_eq!(tier.forget(&[player("b")]).await, 0);
     assert_eq!(versions(&tier, &["a", "b"]).await, [Some(1), None]);
-    redis.cli::<()>(&["ACL", "SETUSER", "app", "-get"]).await;
+    redis.cli::<()>(&["ACL", "SETUSER", "app", "-mget"]).await;
     fail_until_down(&tier).await;
-    redis.cli::<()>(&["ACL", "SETUSER", "app", "+get"]).await;
+    redis.cli::<()>(&["ACL", "SETUSER", "app", "+mget"]).await;
     until_up(&tier).await;
     assert_eq!(versions(&tier, &["a"]).await, [Some(1)]);
 }

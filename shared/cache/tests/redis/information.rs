@@ -124,7 +124,7 @@ async fn the_newer_protocol_tells_the_same() {
 
 #[tokio::test]
 async fn a_user_who_may_not_ask_asks_once_and_nothing_counts_as_an_error() {
-    let rules = "on >secret ~millrace:* -@all +get +set +getrange +del +evalsha +script|load";
+    let rules = "on >secret ~millrace:* -@all +get +mget +set +getrange +del +evalsha +script|load";
     let redis = Redis::builder().user("app", rules).start().await;
     let tier = connect(settings(redis.url_as("app", "secret"))).await;
     for version in 1..5 {

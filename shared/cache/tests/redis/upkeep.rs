@@ -374,7 +374,7 @@ async fn in_a_cluster_every_node_is_looked_through() {
 
 #[tokio::test]
 async fn who_may_not_is_told_so() {
-    let rules = "on >secret ~millrace:* -@all +get +set +getrange +del +evalsha +script|load +ping";
+    let rules = "on >secret ~millrace:* -@all +get +mget +set +getrange +del +evalsha +script|load +ping";
     let redis = Redis::builder().user("app", rules).start().await;
     let tier = connect(settings(redis.url_as("app", "secret"))).await;
     put(&tier, &[copy("a", 1)]).await;

@@ -6,10 +6,7 @@ use tokio::time::Instant;
 use super::{bytes, walk::scanned};
 use crate::{
     kind::{Kind, PerKind},
-    redis::{
-        Shared,
-        command::{Command, Operation},
-    },
+    redis::{Shared, command::Command},
     statistics::LatencyRecorder,
     upkeep::{KeySample, NodeFigures, Seen, ServerFigures, UpkeepError},
 };
@@ -66,7 +63,7 @@ async fn sample(shared: &Shared, nodes: usize, deadline: Instant) -> Result<KeyS
         for key in keys {
             match spaces.iter().find(|(_, space)| key.starts_with(space.as_bytes())) {
                 Some((Kind::Queue, _)) => match String::from_utf8(key) {
-                    Ok(key) => queues.push(Command { key, operation: Operation::Look }),
+                    Ok(key) => queues.push(Command::look(key)),
                     Err(_) => sample.foreign += 1,
                 },
                 Some((kind, _)) => sample.copies[*kind] += 1,

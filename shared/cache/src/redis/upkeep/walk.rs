@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use millrace_domain::codec::Cached;
 use redis::{Cmd, Value, cmd, from_redis_value};
 use tokio::time::Instant;
 
@@ -11,9 +10,8 @@ use crate::{
     redis::{
         Shared,
         ask::Answered,
-        command::{Command, Operation},
+        command::Command,
         topology::Address,
-        value,
         verdict::{Failure, Reply, describe},
     },
     upkeep::{ScanCursor, UpkeepError},
@@ -46,23 +44,15 @@ impl Shared {
     }
 
     pub(super) fn of_history(&self, command: Cmd) -> Command {
-        Command { key: self.history_key(), operation: Operation::Other(command) }
-    }
-
-    /// What is held of a copy in Redis, counted.
-    pub(super) fn value(&self, copy: &Cached) -> Vec<u8> {
-        let value = value::encode(copy);
-        self.kinds[Kind::of(copy)].bytes_written.add(value.len() as u64);
-        value
+        Command::other(self.history_key(), command)
     }
 
     /// The command that clears a key that lies in `space`, where only copies of `kind` are to go.
     pub(super) fn clearing(&self, key: String, space: Kind, kind: Option<Kind>) -> Command {
-        let operation = match space {
-            Kind::Queue | Kind::Progress => Operation::Clear { kind, ttl: self.settings.tombstone_ttl },
-            Kind::Stats | Kind::Frequent => Operation::Unlink,
-        };
-        Command { key, operation }
+        match space {
+            Kind::Queue | Kind::Progress => Command::clear(key, kind, self.settings.tombstone_ttl),
+            Kind::Stats | Kind::Frequent => Command::unlink(key),
+        }
     }
 
     /// Until when a call of so many commands may take.
@@ -79,7 +69,7 @@ impl Shared {
     /// Sends commands in one exchange: a reply to each, or why there is not one to each.
     pub(super) async fn upkeep_call(
         &self,
-        commands: Vec<Command>,
+        mut commands: Vec<Command>,
         deadline: Instant,
     ) -> Result<Vec<Reply>, UpkeepError> {
         if commands.is_empty() {
@@ -87,7 +77,7 @@ impl Shared {
         }
         let started = Instant::now();
         let time = self.upkeep_deadline(commands.len(), deadline).saturating_duration_since(started);
-        let exchange = self.client.exchange(&commands, time, self.moment()).await;
+        let exchange = self.client.exchange(&mut commands, time, self.moment()).await;
         self.upkeep.calls.add(1);
         self.upkeep.round_trips.add(exchange.round_trips);
         self.upkeep.latency.record(started.elapsed());
