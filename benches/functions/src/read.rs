@@ -1,7 +1,7 @@
 //! Warm read: the queues of a batch of 10 players, all of them from Redis.
 
-use millrace_tests::load;
-use serde_json::json;
+use millrace_tests::{Function, load, sqs};
+use serde_json::Value;
 
 use crate::{
     game::Game,
@@ -19,18 +19,25 @@ const BATCHES: usize = 1_000;
 /// How many times as long as the floor it may take.
 const LIMIT: f64 = 1.3;
 
-/// Has the function process a batch and the floor read the same keys, in turns. The local cache is off.
+/// Has the function process a batch, and the floor read the same keys, in turns. The local cache is off.
 pub async fn measure(stage: &Stage) -> Table {
     let servers = Servers::start().await;
     let function = started(&stage.function(&servers).env("MILLRACE_LOCAL_CACHE", "off")).await;
     let floor = started(&stage.floor(&servers)).await;
     let mut game = Game::new("read", PLAYERS);
-    let event = json!({ "keys": servers.keys(game.players()) });
+    let keys = servers.keys(game.players());
     let mut taken = [Vec::new(), Vec::new()];
     for batch in 0..WARM_UP + BATCHES {
-        // First what Redis holds now, which is what the function is about to read.
-        let read = floor.invoke(&event).await.unwrap_or_else(|error| panic!("{error}"));
-        let answers = load::send(&function, &game.batch(now())).await;
+        // Both get the same bytes and read the same values: what Redis holds now.
+        let messages = game.batch(now());
+        let mut event = sqs::standard(&messages);
+        event["keys"] = keys.clone().into();
+        // What ran just before decides how soon Redis answers: after the function, which leaves the whole machine
+        // awake, the floor reads in two thirds of the time that it needs after itself. So both run after the floor.
+        let _ = of_floor(&floor, &event).await;
+        let read = of_floor(&floor, &event).await;
+        let _ = of_floor(&floor, &event).await;
+        let answers = load::send(&function, &messages).await;
         if batch < WARM_UP {
             continue;
         }
@@ -53,6 +60,10 @@ pub async fn measure(stage: &Stage) -> Table {
     table.row("lower quartile", &[us(floor.lower), us(function.lower), String::new()]);
     table.row("upper quartile", &[us(floor.upper), us(function.upper), String::new()]);
     table
+}
+
+async fn of_floor(floor: &Function, event: &Value) -> Value {
+    floor.invoke(event).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn us(value: f64) -> String {
