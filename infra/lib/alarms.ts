@@ -97,8 +97,7 @@ export class Alarms extends Construct {
     affected.addAlarmAction(new actions.SnsAction(this.topic));
     affected.addOkAction(new actions.SnsAction(this.topic));
     // By its name, so that the dashboard does not wait for it.
-    const arn = Stack.of(this).formatArn({ service: 'cloudwatch', resource: 'alarm', resourceName: name, arnFormat: ArnFormat.COLON_RESOURCE_NAME });
-    this.playersAffected = cloudwatch.Alarm.fromAlarmArn(this, 'PlayersAffectedByName', arn);
+    this.playersAffected = cloudwatch.Alarm.fromAlarmArn(this, 'PlayersAffectedByName', alarmArn(Stack.of(this), name));
   }
 
   /** What a new version of a function is taken back for. */
@@ -108,13 +107,26 @@ export class Alarms extends Construct {
 
   private topicOf({ prefix, settings, key }: AlarmsProps): sns.Topic {
     const topic = new sns.Topic(this, 'Topic', { topicName: `${prefix}alarms`, masterKey: key, enforceSSL: true });
+    const stack = Stack.of(this);
+    const cloudWatch = new iam.ServicePrincipal('cloudwatch.amazonaws.com');
+    const ofThisAccount = { StringEquals: { 'aws:SourceAccount': stack.account } };
+    // `enforceSSL` gives the topic a policy, which takes the place of the one that every topic has and that lets alarms in.
+    topic.addToResourcePolicy(
+      new iam.PolicyStatement({
+        sid: 'AlarmsMayPublish',
+        principals: [cloudWatch],
+        actions: ['sns:Publish'],
+        resources: [topic.topicArn],
+        conditions: { ...ofThisAccount, ArnLike: { 'aws:SourceArn': alarmArn(stack, `${prefix}*`) } },
+      }),
+    );
     key.addToResourcePolicy(
       new iam.PolicyStatement({
         sid: 'AlarmsToTopic',
-        principals: [new iam.ServicePrincipal('cloudwatch.amazonaws.com')],
+        principals: [cloudWatch],
         actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
         resources: ['*'],
-        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+        conditions: ofThisAccount,
       }),
     );
     if (settings.alarms.email !== undefined) {
@@ -354,6 +366,10 @@ export function folded(fold: 'MAX' | 'SUM', metrics: cloudwatch.Metric[], label:
     label,
     period: Duration.minutes(1),
   });
+}
+
+function alarmArn(stack: Stack, name: string): string {
+  return stack.formatArn({ service: 'cloudwatch', resource: 'alarm', resourceName: name, arnFormat: ArnFormat.COLON_RESOURCE_NAME });
 }
 
 function describe(meaning: string, runbook: string): string {

@@ -129,6 +129,20 @@ test('alarms reach a topic that is encrypted with a key that CloudWatch may use'
   assert.deepEqual(statement.Principal, { Service: 'cloudwatch.amazonaws.com' });
 });
 
+test('alarms may be published to the topic: a policy takes the place of the one that allows it by itself', () => {
+  const [policy] = all(production, 'AWS::SNS::TopicPolicy');
+  const allowed = policy?.Properties.PolicyDocument.Statement.filter((s: { Effect: string }) => s.Effect === 'Allow');
+  assert.equal(allowed?.length, 1, 'nobody else may');
+  const [{ Principal, Action, Resource, Condition }] = allowed;
+  assert.deepEqual([Principal, Action], [{ Service: 'cloudwatch.amazonaws.com' }, 'sns:Publish']);
+  assert.match(JSON.stringify(Resource), /AlarmsTopic/);
+  assert.deepEqual(Condition.StringEquals, { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } });
+  // Composite alarms too: all that begin with the prefix.
+  const arn = JSON.stringify(Condition.ArnLike['aws:SourceArn']);
+  assert.match(arn, /:cloudwatch:/);
+  assert.match(arn, /:alarm:millrace-production-\*"/);
+});
+
 test('the dashboard is read from top to bottom', () => {
   const [dashboard] = all(production, 'AWS::CloudWatch::Dashboard');
   const body = JSON.stringify(dashboard?.Properties.DashboardBody);
