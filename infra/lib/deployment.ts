@@ -15,6 +15,8 @@ export interface DeploymentProps {
   functions: Functions;
   alarms: Alarms;
   deployment: Settings['deployment'];
+  /** CodeDeploy neither waits for alarms to be over, nor goes back for one. */
+  ignoreAlarms: boolean;
 }
 
 /** CodeDeploy moves the aliases. It goes back by itself when an alarm of the function rings meanwhile. */
@@ -35,6 +37,8 @@ export class Deployment extends Construct {
             ? codedeploy.LambdaDeploymentConfig.CANARY_10PERCENT_5MINUTES
             : codedeploy.LambdaDeploymentConfig.ALL_AT_ONCE,
         alarms: props.alarms.rollbackOf(name),
+        // While one of them rings no deployment starts: not even the one that mends what it rings for.
+        ignoreAlarmConfiguration: props.ignoreAlarms,
         autoRollback: { failedDeployment: true, stoppedDeployment: true, deploymentInAlarm: true },
       });
       Validations.of(group).acknowledge({

@@ -183,6 +183,10 @@ export function check(settings: Settings): Settings {
     // Visibility is six times the time-out, and ends at twelve hours. The HTTP API waits for 30 s.
     whole(`functions.${name}.timeoutSeconds`, timeoutSeconds, 2, name === 'queue-api' ? 29 : 900);
   }
+  const { email } = settings.alarms;
+  if (email !== undefined && !/^[^@\s]+@[^@\s]+$/.test(email)) {
+    throw new SettingsError(`alarms.email=${email} is not allowed; allowed: an address, such as you@example.com`);
+  }
   whole('alarms.hitRatePercent', settings.alarms.hitRatePercent, 1, 100);
   for (const name of Object.keys(settings.environment)) {
     if (!/^MILLRACE_[A-Z_]+$/.test(name)) {

@@ -22,6 +22,8 @@ export interface MillraceStackProps extends StackProps {
   settings: Settings;
   /** Holds `<function>/bootstrap` for each function. */
   codeDirectory: string;
+  /** Deploys new versions though an alarm rings (lib/options.ts). */
+  ignoreAlarms?: boolean;
 }
 
 export class MillraceStack extends Stack {
@@ -93,7 +95,7 @@ export class MillraceStack extends Stack {
     });
     const metrics = new LogMetrics(this, 'Metrics', { stage: settings.stage, functions });
     const alarms = new Alarms(this, 'Alarms', { prefix, settings, cache, tables, queues, functions, api, metrics, key });
-    new Deployment(this, 'Deployment', { prefix, functions, alarms, deployment: settings.deployment });
+    new Deployment(this, 'Deployment', { prefix, functions, alarms, deployment: settings.deployment, ignoreAlarms: props.ignoreAlarms ?? false });
     const dashboard = new Dashboard(this, 'Dashboard', {
       prefix,
       settings,

@@ -115,6 +115,7 @@ test('bad settings are refused with their name, value and what is allowed', () =
       { functions: { ...production.functions, 'queue-api': { memoryMiB: 256, timeoutSeconds: 30 } } },
       /functions.queue-api.timeoutSeconds=30 is not allowed; allowed: a whole number from 2 to 29/,
     ],
+    [{ alarms: { ...production.alarms, email: 'you' } }, /alarms.email=you is not allowed; allowed: an address/],
     [{ environment: { PATH: '/bin' } }, /environment.PATH is not allowed/],
     [{ api: jwt('http://id.example', ['a']) }, /issuer=http:\/\/id.example is not allowed; allowed: the https:/],
     [{ api: jwt('https://id.example', []) }, /audience is empty/],

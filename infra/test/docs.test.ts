@@ -1,0 +1,22 @@
+// Commands in the documentation, as far as a reader would be harmed by following them to the letter.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { stages } from '../lib/settings.ts';
+
+const page = (name: string) => readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8');
+/** Each place where a command is written, up to the end of its line, or of its quotation, or the next command. */
+const commands = (text: string, begin: string): string[] =>
+  [...text.replaceAll('\\\n', '').matchAll(new RegExp(`${begin}[^\\n\`;&]*`, 'g'))].map(([command]) => command);
+
+test('whoever deploys or destroys says which stage', () => {
+  const found = ['deploying.md', 'operations.md'].flatMap((name) => commands(page(name), 'npx cdk (deploy|destroy|diff)'));
+  assert.ok(found.length >= 5, `only ${found.length} commands were found`);
+  for (const command of found) {
+    const stage = command.match(/-c stage=(\w+|\$stage)/)?.[1];
+    assert.ok(stage === '$stage' || (stage !== undefined && stage in stages), command);
+  }
+  assert.ok(found.includes('npx cdk destroy -c stage=production'), 'how to remove production');
+});
