@@ -14,7 +14,7 @@ import { Construct } from 'constructs';
 import type { Cache, CacheUser } from './cache.ts';
 import type { Network } from './network.ts';
 import { ADVANCE_EVERY } from './schedules.ts';
-import { FUNCTION_NAMES, type FunctionName, type Settings } from './settings.ts';
+import { FUNCTION_NAMES, type FunctionName, removalPolicyOf, type Settings } from './settings.ts';
 import { DUE_INDEX, TABLE_NAMES, type TableName, type Tables } from './tables.ts';
 
 /** Calls of DynamoDB by table; those of its index have their own line. */
@@ -142,8 +142,9 @@ export class Functions extends Construct {
         ...settings.environment,
       },
       currentVersionOptions: {
-        // Kept, an earlier version can be gone back to without building anything.
-        removalPolicy: settings.keepData ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+        // Kept, an earlier version can be gone back to without building anything. Not so one whose deployment was rolled back:
+        // Lambda makes no second version of the same code, and the stack could not be given the one that is there.
+        removalPolicy: removalPolicyOf(settings),
       },
     });
     cache.grantConnect(role, CACHE_USER[name]);

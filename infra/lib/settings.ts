@@ -1,5 +1,7 @@
 // What can be set about a deployment, and what it is set to: everything in which stages differ stands here.
 
+import { RemovalPolicy } from 'aws-cdk-lib';
+
 /** Who may call the HTTP API. A player may read and arrange its own queue; the scopes `millrace/commands`
  *  and `millrace/admin` allow more. */
 export type ApiAuthorization =
@@ -137,6 +139,12 @@ export const stages = {
 } satisfies Record<string, Settings>;
 
 export type StageName = keyof typeof stages;
+
+/** What happens to what holds data, once it leaves the stack. Kept data is not kept where the very deployment that made it
+ *  fails: nothing is in it yet, and its name would be in the way of the next attempt. */
+export function removalPolicyOf({ keepData }: Pick<Settings, 'keepData'>): RemovalPolicy {
+  return keepData ? RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE : RemovalPolicy.DESTROY;
+}
 
 /** What names begin with. */
 export function prefixOf(settings: Settings): string {

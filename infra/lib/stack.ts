@@ -1,6 +1,6 @@
 // The whole of it, put together.
 
-import { CfnOutput, RemovalPolicy, Stack, type StackProps, Tags, Fn } from 'aws-cdk-lib';
+import { CfnOutput, Stack, type StackProps, Tags, Fn } from 'aws-cdk-lib';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
@@ -14,7 +14,7 @@ import { LogMetrics } from './metrics.ts';
 import { Network } from './network.ts';
 import { Queues } from './queues.ts';
 import { Schedules } from './schedules.ts';
-import { check, prefixOf, type Settings } from './settings.ts';
+import { check, prefixOf, removalPolicyOf, type Settings } from './settings.ts';
 import { Sources } from './sources.ts';
 import { Tables } from './tables.ts';
 
@@ -49,7 +49,7 @@ export class MillraceStack extends Stack {
       alias: `${prefix}data`,
       description: `Data of ${prefix}*`,
       enableKeyRotation: true,
-      removalPolicy: settings.keepData ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+      removalPolicy: removalPolicyOf(settings),
     });
     this.tables = new Tables(this, 'Tables', { prefix, key, keepData: settings.keepData });
     this.queues = new Queues(this, 'Queues', {

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { stages } from '../lib/settings.ts';
+import { TABLE_NAMES } from '../lib/tables.ts';
 
 const page = (name: string) => readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8');
 /** Each place where a command is written, up to the end of its line, or of its quotation, or the next command. */
@@ -19,4 +20,12 @@ test('whoever deploys or destroys says which stage', () => {
     assert.ok(stage === '$stage' || (stage !== undefined && stage in stages), command);
   }
   assert.ok(found.includes('npx cdk destroy -c stage=production'), 'how to remove production');
+});
+
+test('after a failed first deployment all tables are taken away, which are protected', () => {
+  const text = page('deploying.md');
+  const loop = text.match(/for table in (.*); do\n((?:  .*\n)+)done\n/);
+  assert.equal(loop?.[1], TABLE_NAMES.join(' '));
+  assert.deepEqual([...(loop?.[2] ?? '').matchAll(/aws dynamodb (\S+)/g)].map(([, call]) => call), ['update-table', 'wait', 'delete-table']);
+  assert.match(text, /update-termination-protection --no-enable-termination-protection/);
 });

@@ -14,6 +14,7 @@ export interface Resource {
   // What a template holds is looked at piece by piece, and a piece that is not there fails the test.
   Properties: any;
   DeletionPolicy?: string;
+  UpdateReplacePolicy?: string;
   UpdatePolicy?: object;
 }
 export type Resources = Record<string, Resource>;
