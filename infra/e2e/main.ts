@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FUNCTION_NAMES } from '../lib/settings.ts';
 import { METRICS } from '../lib/metrics.ts';
-import { Aws } from './aws.ts';
+import { Aws, type Row } from './aws.ts';
 import { makeCertificates } from './certificates.ts';
 import { Cdk, cacheUsers, layOut, PREFIX, STACK, settings, synthesize } from './deploy.ts';
 import { until } from './processes.ts';
@@ -123,6 +123,13 @@ async function main(directory: string): Promise<void> {
       const { failed, answer } = await aws.invoke(`${PREFIX}maintain-cache`, { action });
       assert.equal(failed, false, `${action}: ${JSON.stringify(answer)}`);
     }
+    // The last commit of this player finished a task: whoever loads its row writes that down again, or does not get it.
+    for (const action of ['warm', 'rebuild']) {
+      const { answer } = await aws.invoke(`${PREFIX}maintain-cache`, { action, playerIds: ['worker'] });
+      const done = answer[action] as Row | undefined;
+      assert.deepEqual([done?.['players'], done?.['failed']], [1, 0], `${action}: ${JSON.stringify(answer)}`);
+      assert.equal(writesOf(answer, 'history'), 1, `${action}: ${JSON.stringify(answer)}`);
+    }
   });
 
   await step('Redis is killed and comes back', async () => {
@@ -206,6 +213,12 @@ async function main(directory: string): Promise<void> {
   issuer.stop();
   await ministack.stop();
   await redis.kill();
+}
+
+/** How many rows of a table an invocation has written, as its report has it. */
+function writesOf(answer: Row, table: string): unknown {
+  const { report } = answer as { report?: { writes?: { byTable?: Record<string, { items?: number }> } } };
+  return report?.writes?.byTable?.[table]?.items;
 }
 
 function enqueue(playerId: string, taskId: string, work: object, rewards: object = {}): object {

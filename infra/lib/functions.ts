@@ -41,7 +41,15 @@ const ACCESS: Record<FunctionName, Access> = {
     rejections: ['Query', 'BatchWriteItem'],
     due: ['Query'],
   },
-  'maintain-cache': { queues: ['GetItem', 'BatchGetItem'], progress: ['BatchGetItem'], stats: ['GetItem'], due: ['Query'] },
+  'maintain-cache': {
+    queues: ['GetItem', 'BatchGetItem'],
+    progress: ['BatchGetItem'],
+    // Whoever loads a row writes down again what its last commit led to, before it uses it (shared/service/src/load.rs).
+    stats: ['GetItem', 'BatchWriteItem'],
+    history: ['BatchWriteItem'],
+    rejections: ['BatchWriteItem'],
+    due: ['Query'],
+  },
 };
 
 /** Which user of the cache each function is. */

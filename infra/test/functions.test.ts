@@ -68,6 +68,8 @@ const expected: Record<FunctionName, string[]> = {
   'maintain-cache': [
     ...dynamo('queues', 'BatchGetItem', 'GetItem'),
     ...dynamo('progress', 'BatchGetItem'),
+    // Whoever loads a row writes down again what its last commit led to.
+    ...['history', 'rejections', 'stats'].flatMap((table) => dynamo(table, 'BatchWriteItem')),
     ...dynamo('stats', 'GetItem'),
     ...dynamo('queues/index/due', 'Query'),
   ],
