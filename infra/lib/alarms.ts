@@ -16,7 +16,7 @@ import type { LogMetrics } from './metrics.ts';
 import type { Queues } from './queues.ts';
 import { ADVANCE_EVERY, UPKEEP_EVERY } from './schedules.ts';
 import type { FunctionName, Settings } from './settings.ts';
-import type { Tables } from './tables.ts';
+import { DUE_INDEX, type TableName, type Tables } from './tables.ts';
 
 /** Where the runbooks are. A test looks whether each has its place there. */
 export const RUNBOOK = 'docs/operations.md';
@@ -290,21 +290,27 @@ export class Alarms extends Construct {
         dynamodb.Operation.BATCH_GET_ITEM,
         dynamodb.Operation.PUT_ITEM,
         dynamodb.Operation.BATCH_WRITE_ITEM,
+        // Most commits (MILLRACE_DB_COMMITS).
+        dynamodb.Operation.BATCH_EXECUTE_STATEMENT,
         dynamodb.Operation.QUERY,
       ];
       const period = Duration.minutes(1);
-      const throttles = ['ReadThrottleEvents', 'WriteThrottleEvents'].map((metricName) =>
-        table.metric(metricName, { statistic: cloudwatch.Stats.SUM, period }),
+      const errors = operations.map((operation) =>
+        table.metric('SystemErrors', {
+          statistic: cloudwatch.Stats.SUM,
+          period,
+          dimensionsMap: { TableName: table.tableName, Operation: operation },
+        }),
       );
       this.alarm(`${name}-table-throttles`, {
-        metric: folded('SUM', throttles, 'throttled'),
+        metric: folded('SUM', throttleMetrics(name, table, period), 'throttled'),
         threshold: 10,
         datapoints: [3, 5],
         meaning: `DynamoDB turns calls on the ${name} table away: the load grew faster than the table, or meets one key.`,
         runbook: 'table-throttles',
       });
       this.alarm(`${name}-table-errors`, {
-        metric: table.metricSystemErrorsForOperations({ operations, period }),
+        metric: folded('SUM', errors, 'system errors'),
         threshold: 5,
         datapoints: [3, 5],
         meaning: `DynamoDB itself fails calls on the ${name} table.`,
@@ -352,7 +358,23 @@ export function slowMs(deployed: DeployedFunction): number {
   return deployed.timeout.toMilliseconds() * 0.8;
 }
 
-/** Several metrics as one; one stays itself. */
+/** Calls that DynamoDB turned away: of a table, and, for those of the table do not include them, of its index. */
+export function throttleMetrics(name: TableName, table: dynamodb.Table, period: Duration): cloudwatch.Metric[] {
+  const indexes = name === 'queues' ? [undefined, DUE_INDEX] : [undefined];
+  return indexes.flatMap((index) =>
+    ['ReadThrottleEvents', 'WriteThrottleEvents'].map((metricName) =>
+      table.metric(metricName, {
+        statistic: cloudwatch.Stats.SUM,
+        period,
+        label: `${index === undefined ? name : `${name}/${index}`} ${metricName}`,
+        dimensionsMap: { TableName: table.tableName, ...(index !== undefined && { GlobalSecondaryIndexName: index }) },
+      }),
+    ),
+  );
+}
+
+/** Several metrics as one; one stays itself. Where a metric has no figure it counts for nothing: DynamoDB sends none that
+ *  is zero, and a sum by `+` would be there only where all of them are. */
 export function folded(fold: 'MAX' | 'SUM', metrics: cloudwatch.Metric[], label: string): cloudwatch.IMetric {
   const [first, ...rest] = metrics;
   if (first !== undefined && rest.length === 0) {
@@ -361,7 +383,7 @@ export function folded(fold: 'MAX' | 'SUM', metrics: cloudwatch.Metric[], label:
   const usingMetrics = Object.fromEntries(metrics.map((metric, index) => [`m${index + 1}`, metric]));
   const names = Object.keys(usingMetrics);
   return new cloudwatch.MathExpression({
-    expression: fold === 'MAX' ? `MAX([${names.join(', ')}])` : names.join(' + '),
+    expression: fold === 'MAX' ? `MAX([${names.join(', ')}])` : `SUM([${names.map((name) => `FILL(${name}, 0)`).join(', ')}])`,
     usingMetrics,
     label,
     period: Duration.minutes(1),

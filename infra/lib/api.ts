@@ -65,7 +65,6 @@ export class Api extends Construct {
       httpApi: this.api,
       stageName: '$default',
       autoDeploy: true,
-      detailedMetricsEnabled: true,
       throttle: { rateLimit: settings.requestsPerSecond, burstLimit: settings.burst },
       accessLogSettings: {
         destination: new api.LogGroupLogDestination(accessLog),

@@ -3,7 +3,7 @@
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import { type Alarms, cacheMetric } from './alarms.ts';
+import { type Alarms, cacheMetric, throttleMetrics } from './alarms.ts';
 import type { Api } from './api.ts';
 import type { Cache } from './cache.ts';
 import type { Functions } from './functions.ts';
@@ -138,11 +138,7 @@ function failing({ functions, queues, api, tables, metrics }: DashboardProps): c
     ]),
     graph(
       'DynamoDB: throttled',
-      tables.all.flatMap(([name, table]) =>
-        ['ReadThrottleEvents', 'WriteThrottleEvents'].map((metricName) =>
-          table.metric(metricName, { statistic: SUM, period: PERIOD, label: `${name} ${metricName}` }),
-        ),
-      ),
+      tables.all.flatMap(([name, table]) => throttleMetrics(name, table, PERIOD)),
     ),
     graph('Not understood', [metrics.metric('malformed', SUM).with({ label: 'malformed' })]),
     new cloudwatch.LogQueryWidget({

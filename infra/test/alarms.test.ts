@@ -151,3 +151,44 @@ test('the dashboard is read from top to bottom', () => {
   assert.ok(places.every((place) => place >= 0));
   assert.deepEqual(places, [...places].sort((a, b) => a - b));
 });
+
+interface MetricQuery {
+  Expression?: string;
+  MetricStat?: { Metric: { MetricName: string; Dimensions: { Name: string; Value: unknown }[] }; Period: number };
+}
+/** The metrics of an alarm over several. */
+const metricsOf = (name: string) =>
+  (alarms[name].Metrics as MetricQuery[]).flatMap(({ MetricStat }) => (MetricStat === undefined ? [] : [MetricStat.Metric]));
+const dimension = (name: string, { Dimensions }: { Dimensions: { Name: string; Value: unknown }[] }) =>
+  Dimensions.find(({ Name }) => Name === name)?.Value;
+
+test('a table that turns calls away is noticed, and so is its index, which has figures of its own', () => {
+  for (const table of ['queues', 'progress', 'history', 'stats', 'rejections']) {
+    const watched = metricsOf(`${table}-table-throttles`).map((metric) => [
+      metric.MetricName,
+      dimension('GlobalSecondaryIndexName', metric),
+    ]);
+    const own = [['ReadThrottleEvents', undefined], ['WriteThrottleEvents', undefined]];
+    const index = [['ReadThrottleEvents', 'due'], ['WriteThrottleEvents', 'due']];
+    assert.deepEqual(watched, table === 'queues' ? [...own, ...index] : own);
+  }
+});
+
+test('errors of DynamoDB are counted for every call that functions make', () => {
+  const functions = Object.entries(alarms).filter(([name]) => name.endsWith('-table-errors'));
+  assert.equal(functions.length, 5);
+  for (const [name] of functions) {
+    const operations = metricsOf(name).map((metric) => dimension('Operation', metric));
+    for (const operation of ['BatchExecuteStatement', 'PutItem', 'GetItem', 'BatchGetItem', 'BatchWriteItem', 'Query']) {
+      assert.ok(operations.includes(operation), `${name}: ${operation}`);
+    }
+  }
+});
+
+test('a sum is there where only one of its figures is', () => {
+  for (const [name, { Metrics }] of Object.entries(alarms)) {
+    for (const { Expression } of (Metrics ?? []) as MetricQuery[]) {
+      assert.doesNotMatch(Expression ?? '', / [+] /, `${name}: by + it would be missing where one of its figures is`);
+    }
+  }
+});

@@ -64,7 +64,6 @@ test('every route but one asks who calls', () => {
 test('requests are limited and written down', () => {
   const [stage] = all(production, 'AWS::ApiGatewayV2::Stage');
   assert.deepEqual(stage?.Properties.DefaultRouteSettings, {
-    DetailedMetricsEnabled: true,
     ThrottlingBurstLimit: 2000,
     ThrottlingRateLimit: 1000,
   });
