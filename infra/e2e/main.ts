@@ -238,7 +238,15 @@ async function http(aws: Aws, api: string, issuer: Issuer): Promise<void> {
   assert.equal(await status('GET', queue, issuer.forged({ sub: 'reader' })), 401, 'with a forged one');
   assert.equal(await status('GET', queue, issuer.token({ sub: 'reader', aud: 'others' })), 401, 'with one for others');
   assert.equal(await status('GET', queue, issuer.token({ sub: 'reader', exp: 1 })), 401, 'with an old one');
-  assert.equal(await status('GET', '/nowhere', player), 404);
+  // API Gateway lets the function answer what it has no route for, whoever may ask.
+  const nowhere = await ask('GET', '/nowhere', player);
+  assert.deepEqual([nowhere.status, nowhere.body['errorType']], [404, 'unknown_route']);
+  assert.equal(await status('GET', '/nowhere'), 401);
+  const wrong = await ask('DELETE', queue, player);
+  assert.deepEqual([wrong.status, wrong.headers['allow']], [405, 'GET, HEAD, OPTIONS']);
+  assert.equal(await status('HEAD', '/health'), 200);
+  assert.equal(await status('HEAD', queue, player), 404, 'there is no such player yet');
+  assert.equal(await status('HEAD', queue), 401);
 
   const task = enqueue('reader', 'book', { units: 10 });
   const commands = '/players/reader/commands';

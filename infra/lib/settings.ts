@@ -196,7 +196,17 @@ export function check(settings: Settings): Settings {
     throw new SettingsError(`alarms.email=${email} is not allowed; allowed: an address, such as you@example.com`);
   }
   whole('alarms.hitRatePercent', settings.alarms.hitRatePercent, 1, 100);
+  const origins = /^https?:\/\/[a-z0-9.-]+(:\d+)?$/;
+  const badOrigin = api.corsOrigins.find((origin) => !origins.test(origin) && !(origin === '*' && api.corsOrigins.length === 1));
+  if (badOrigin !== undefined) {
+    throw new SettingsError(
+      `api.corsOrigins=${badOrigin} is not allowed; allowed: * alone, or origins in lower case and without a path, such as https://game.example`,
+    );
+  }
   for (const name of Object.keys(settings.environment)) {
+    if (name === 'MILLRACE_CORS_ORIGINS') {
+      throw new SettingsError('environment.MILLRACE_CORS_ORIGINS is not allowed; allowed: api.corsOrigins, which API Gateway needs too');
+    }
     if (!/^MILLRACE_[A-Z_]+$/.test(name)) {
       throw new SettingsError(`environment.${name} is not allowed; allowed: the settings of docs/settings.md`);
     }

@@ -87,6 +87,10 @@ export class MillraceStack extends Stack {
     const { functions, queues, tables } = this;
     new Sources(this, 'Sources', { settings: settings.queues, queues, functions });
     new Schedules(this, 'Schedules', { prefix, functions, queues });
+    if (settings.api.corsOrigins.length > 0) {
+      // Both say the same, whichever of them answers.
+      functions.byName['queue-api'].function.addEnvironment('MILLRACE_CORS_ORIGINS', settings.api.corsOrigins.join(','));
+    }
     const api = new Api(this, 'Api', {
       prefix,
       settings: settings.api,
