@@ -56,6 +56,9 @@ const RHYTHM: Record<FunctionName, { period: Duration; least: number; datapoints
   'maintain-cache': { period: UPKEEP_EVERY, least: 1, datapoints: [2, 2] },
 };
 
+/** Fewer lookups in five minutes tell nothing about the cache. */
+const LOOKUPS_TO_JUDGE = 100;
+
 /** A metric of one cache node. */
 export function cacheMetric(node: string, metricName: string, statistic: string): cloudwatch.Metric {
   return new cloudwatch.Metric({
@@ -199,7 +202,7 @@ export class Alarms extends Construct {
       }
     }
     this.alarm('cache-hit-rate', {
-      metric: this.props.metrics.metric('hitRate', cloudwatch.Stats.AVERAGE),
+      metric: this.props.metrics.hitRate(LOOKUPS_TO_JUDGE),
       threshold: this.props.settings.alarms.hitRatePercent / 100,
       comparison: LESS_THAN_THRESHOLD,
       datapoints: [3, 3],

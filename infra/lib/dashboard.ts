@@ -98,7 +98,7 @@ function where({ cache, metrics, tables, settings }: DashboardProps): cloudwatch
   const each = (metricName: string, statistic: string) =>
     cache.nodes.flat().map((node) => cacheMetric(node, metricName, statistic).with({ label: node, period: PERIOD }));
   return [
-    graph('Found in the cache (of 1)', [metrics.metric('hitRate', AVERAGE).with({ label: 'hit rate' })], {
+    graph('Found in the cache (of 1)', [metrics.hitRate(1)], {
       leftYAxis: { min: 0, max: 1 },
       leftAnnotations: [{ value: settings.alarms.hitRatePercent / 100, label: 'alarm' }],
     }),

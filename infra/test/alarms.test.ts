@@ -114,9 +114,9 @@ test('metrics are read out of the lines that functions log', () => {
   const filters = Object.fromEntries(
     all(production, 'AWS::Logs::MetricFilter').map(({ Properties }) => [Properties.MetricTransformations[0].MetricName, Properties]),
   );
-  const { FilterPattern, MetricTransformations } = filters['CacheHitRate'];
-  assert.equal(FilterPattern, '{ ($.message = "processed") && ($.hit_rate >= 0) }');
-  assert.equal(MetricTransformations[0].MetricValue, '$.hit_rate');
+  const { FilterPattern, MetricTransformations } = filters['CacheHits'];
+  assert.equal(FilterPattern, '{ ($.message = "processed") && ($.cache_hits >= 0) }');
+  assert.equal(MetricTransformations[0].MetricValue, '$.cache_hits');
   assert.equal(MetricTransformations[0].MetricNamespace, 'Millrace/production');
   assert.equal(Object.keys(filters).length, Object.keys(METRICS).length);
 });
@@ -191,4 +191,11 @@ test('a sum is there where only one of its figures is', () => {
       assert.doesNotMatch(Expression ?? '', / [+] /, `${name}: by + it would be missing where one of its figures is`);
     }
   }
+});
+
+test('the hit rate is that of all lookups, where there are enough of them', () => {
+  const queries = alarms['cache-hit-rate'].Metrics as (MetricQuery & { Id: string; MetricStat?: { Stat: string } })[];
+  const named = Object.fromEntries(queries.flatMap(({ Id, MetricStat }) => (MetricStat ? [[Id, [MetricStat.Metric.MetricName, MetricStat.Stat]]] : [])));
+  assert.deepEqual(named, { hits: ['CacheHits', 'Sum'], lookups: ['CacheLookups', 'Sum'] });
+  assert.ok(queries.some(({ Expression }) => Expression === 'IF(lookups >= 100, hits / lookups, 1)'), JSON.stringify(queries));
 });

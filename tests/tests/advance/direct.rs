@@ -99,6 +99,8 @@ async fn the_log_line_of_a_run_has_its_figures_as_numbers() {
     let lines: Vec<_> = function.log().into_iter().filter(|line| line["message"] == "advanced").collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert_eq!((lines[0]["lateness_p99_ms"].as_u64(), lines[0]["hit_rate"].as_f64()), (Some(250), Some(0.0)));
+    let lookups = |line: usize| [lines[line]["cache_lookups"].as_u64(), lines[line]["cache_hits"].as_u64()];
+    assert_eq!([lookups(0), lookups(1)], [[Some(1), Some(0)], [Some(0), Some(0)]]);
     for field in ["lateness_p99_ms", "hit_rate"] {
         assert!(lines[1].as_object().expect("an object").contains_key(field), "{field} in {}", lines[1]);
         assert!(lines[1][field].is_null(), "{field} in {}", lines[1]);

@@ -139,6 +139,8 @@ impl Advanced {
             shard_errors = advance.errors.len(),
             players = report.players,
             processing_time_ms = report.processing_time_ms,
+            cache_lookups = report.cache.lookups,
+            cache_hits = report.cache.hits,
             hit_rate = report.cache.hit_rate,
             completions = report.lateness.count,
             lateness_p99_ms = report.lateness.p99_ms,
