@@ -14,6 +14,7 @@ import type { Cache } from './cache.ts';
 import type { DeployedFunction, Functions } from './functions.ts';
 import type { LogMetrics } from './metrics.ts';
 import type { Queues } from './queues.ts';
+import { RollbackAlarms } from './rollback.ts';
 import { ADVANCE_EVERY, UPKEEP_EVERY } from './schedules.ts';
 import type { FunctionName, Settings } from './settings.ts';
 import { DUE_INDEX, type TableName, type Tables } from './tables.ts';
@@ -74,7 +75,8 @@ export class Alarms extends Construct {
   readonly topic: sns.Topic;
   readonly all: cloudwatch.Alarm[] = [];
   readonly playersAffected: cloudwatch.IAlarm;
-  private readonly rollback: Record<string, cloudwatch.Alarm[]> = {};
+  private readonly ofFunctions: Partial<Record<FunctionName, cloudwatch.Alarm[]>> = {};
+  private readonly rollback: RollbackAlarms;
 
   constructor(
     scope: Construct,
@@ -90,8 +92,12 @@ export class Alarms extends Construct {
     const api = this.apiAlarms();
     const lateness = this.pipelineAlarms();
 
+    const { prefix, settings, metrics } = props;
+    const { deployment } = settings;
+    this.rollback = new RollbackAlarms(this, 'Rollback', { prefix, deployment, functions: props.functions, api: props.api, metrics, describe });
+
     // One call for the one question. The others say where to look.
-    const name = `${props.prefix}players-are-affected`;
+    const name = `${prefix}players-are-affected`;
     const affected = new cloudwatch.CompositeAlarm(this, 'PlayersAffected', {
       compositeAlarmName: name,
       alarmDescription: describe('Players wait, or are refused, or work of theirs is lying about.', 'players-are-affected'),
@@ -105,7 +111,7 @@ export class Alarms extends Construct {
 
   /** What a new version of a function is taken back for. */
   rollbackOf(name: FunctionName): cloudwatch.Alarm[] {
-    return this.rollback[name] ?? [];
+    return [...(this.ofFunctions[name] ?? []), ...this.rollback.of(name)];
   }
 
   private topicOf({ prefix, settings, key }: AlarmsProps): sns.Topic {
@@ -238,7 +244,7 @@ export class Alarms extends Construct {
         meaning: `One in twenty invocations of ${name} takes more than 80 % of its time-out: soon some will not end.`,
         runbook: 'function-duration',
       });
-      this.rollback[name] = [errors, slow];
+      this.ofFunctions[name] = [errors, slow];
       // Upkeep can wait.
       if (name !== 'maintain-cache') {
         severe.push(errors, throttles);

@@ -30,6 +30,7 @@ export const METRICS = {
   // A rate is made of these: an average of the rates of invocations would weigh small batches as much as large ones.
   cacheLookups: { name: 'CacheLookups', field: 'cache_lookups', from: [PROCESSED], unit: COUNT },
   cacheHits: { name: 'CacheHits', field: 'cache_hits', from: [PROCESSED], unit: COUNT },
+  received: { name: 'CommandsReceived', field: 'received', from: [PROCESSED], unit: COUNT },
   applied: { name: 'CommandsApplied', field: 'applied', from: [PROCESSED], unit: COUNT },
   rejected: { name: 'CommandsRejected', field: 'rejected', from: [PROCESSED], unit: COUNT },
   malformed: { name: 'CommandsMalformed', field: 'malformed', from: [PROCESSED], unit: COUNT },

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { RUNBOOK } from '../lib/alarms.ts';
 import { METRICS } from '../lib/metrics.ts';
-import { all, production } from './support.ts';
+import { all, dev, one, production, resources } from './support.ts';
 
 const alarms = Object.fromEntries(
   all(production, 'AWS::CloudWatch::Alarm').map(({ Properties }) => [
@@ -17,6 +17,10 @@ const alarms = Object.fromEntries(
 
 /** Comparison, threshold, and in how many periods of how many. */
 const THRESHOLDS: Record<string, [string, number, number, number]> = {
+  'process-tasks-new-version-errors': ['>', 0, 1, 1],
+  'process-tasks-new-version-failures': ['>', 2, 1, 1],
+  'queue-api-new-version-errors': ['>', 0, 1, 1],
+  'queue-api-new-version-failures': ['>', 2, 1, 1],
   'cache-cpu': ['>', 75, 4, 5],
   'cache-memory': ['>', 85, 5, 5],
   'cache-evictions': ['>', 1000, 4, 5],
@@ -75,9 +79,13 @@ test('silence is no alarm, but for the schedule', () => {
   }
 });
 
-test('each alarm calls somebody, and says so when it is over', () => {
+test('each alarm calls somebody, and says so when it is over, but for those that CodeDeploy looks at', () => {
   const composites = all(production, 'AWS::CloudWatch::CompositeAlarm').map(({ Properties }) => Properties);
-  for (const { AlarmActions, OKActions } of [...Object.values(alarms), ...composites]) {
+  for (const { AlarmName, AlarmActions, OKActions } of [...Object.values(alarms), ...composites]) {
+    if (/-new-version-/.test(AlarmName)) {
+      assert.deepEqual([AlarmActions, OKActions], [undefined, undefined], AlarmName);
+      continue;
+    }
     assert.match(JSON.stringify(AlarmActions), /AlarmsTopic/);
     assert.match(JSON.stringify(OKActions), /AlarmsTopic/);
   }
@@ -198,4 +206,25 @@ test('the hit rate is that of all lookups, where there are enough of them', () =
   const named = Object.fromEntries(queries.flatMap(({ Id, MetricStat }) => (MetricStat ? [[Id, [MetricStat.Metric.MetricName, MetricStat.Stat]]] : [])));
   assert.deepEqual(named, { hits: ['CacheHits', 'Sum'], lookups: ['CacheLookups', 'Sum'] });
   assert.ok(queries.some(({ Expression }) => Expression === 'IF(lookups >= 100, hits / lookups, 1)'), JSON.stringify(queries));
+});
+
+test('a new version is taken back for one failed invocation of its own, and for what fails within invocations', () => {
+  const minutes = ({ Metrics }: { Metrics: MetricQuery[] }) => Metrics.flatMap(({ MetricStat }) => (MetricStat ? [MetricStat.Period] : []));
+  for (const [name, total, failed] of [['process-tasks', 'CommandsReceived', 'CommandsFailed'], ['queue-api', 'Count', '5xx']] as const) {
+    const { MetricName, Namespace, Statistic, Period, Dimensions } = alarms[`${name}-new-version-errors`];
+    assert.deepEqual([Namespace, MetricName, Statistic, Period], ['AWS/Lambda', 'Errors', 'Sum', 60]);
+    const version = resources(production)[(dimension('ExecutedVersion', { Dimensions }) as { 'Fn::GetAtt': [string] })['Fn::GetAtt'][0]];
+    assert.equal(version?.Type, 'AWS::Lambda::Version', 'the one that this deployment brings');
+    const share = alarms[`${name}-new-version-failures`];
+    assert.deepEqual(metricsOf(`${name}-new-version-failures`).map(({ MetricName }) => MetricName), [failed, total]);
+    assert.deepEqual(minutes(share), [60, 60]);
+    assert.ok((share.Metrics as MetricQuery[]).some(({ Expression }) => Expression === 'IF(failed >= 5, 100 * failed / total, 0)'));
+    // CodeDeploy looks at both.
+    const group = one(production, 'AWS::CodeDeploy::DeploymentGroup', 'DeploymentGroupName', `millrace-production-${name}`);
+    const looked = JSON.stringify(group.Properties.AlarmConfiguration);
+    assert.match(looked, new RegExp(`${name.replace('-', '')}newversionerrors`));
+    assert.match(looked, new RegExp(`${name.replace('-', '')}newversionfailures`));
+  }
+  // All at once, a version is everybody's before anything is seen of it.
+  assert.deepEqual(all(dev, 'AWS::CloudWatch::Alarm').filter(({ Properties }) => /-new-version-/.test(Properties.AlarmName)), []);
 });

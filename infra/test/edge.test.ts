@@ -188,7 +188,7 @@ test('the emulator gets the same stack, but for what it lacks', () => {
     }
   }
   assert.deepEqual(differences, {
-    'AWS::CloudWatch::Alarm': 16,
+    'AWS::CloudWatch::Alarm': 18,
     'AWS::CloudWatch::CompositeAlarm': 1,
     'AWS::CodeDeploy::Application': 1,
     'AWS::CodeDeploy::DeploymentGroup': 4,
