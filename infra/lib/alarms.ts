@@ -11,13 +11,14 @@ import * as subscriptions from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
 import type { Api } from './api.ts';
 import type { Cache } from './cache.ts';
+import { cacheMetric, folded, throttleMetrics } from './figures.ts';
 import type { DeployedFunction, Functions } from './functions.ts';
 import type { LogMetrics } from './metrics.ts';
 import type { Queues } from './queues.ts';
 import { RollbackAlarms } from './rollback.ts';
 import { ADVANCE_EVERY, UPKEEP_EVERY } from './schedules.ts';
 import type { FunctionName, Settings } from './settings.ts';
-import { DUE_INDEX, type TableName, type Tables } from './tables.ts';
+import type { Tables } from './tables.ts';
 
 /** Where the runbooks are. A test looks whether each has its place there. */
 export const RUNBOOK = 'docs/operations.md';
@@ -59,17 +60,6 @@ const RHYTHM: Record<FunctionName, { period: Duration; least: number; datapoints
 
 /** Fewer lookups in five minutes tell nothing about the cache. */
 const LOOKUPS_TO_JUDGE = 100;
-
-/** A metric of one cache node. */
-export function cacheMetric(node: string, metricName: string, statistic: string): cloudwatch.Metric {
-  return new cloudwatch.Metric({
-    namespace: 'AWS/ElastiCache',
-    metricName,
-    dimensionsMap: { CacheClusterId: node },
-    statistic,
-    period: Duration.minutes(1),
-  });
-}
 
 export class Alarms extends Construct {
   readonly topic: sns.Topic;
@@ -365,38 +355,6 @@ export class Alarms extends Construct {
 /** 80 % of the time-out. */
 export function slowMs(deployed: DeployedFunction): number {
   return deployed.timeout.toMilliseconds() * 0.8;
-}
-
-/** Calls that DynamoDB turned away: of a table, and, for those of the table do not include them, of its index. */
-export function throttleMetrics(name: TableName, table: dynamodb.Table, period: Duration): cloudwatch.Metric[] {
-  const indexes = name === 'queues' ? [undefined, DUE_INDEX] : [undefined];
-  return indexes.flatMap((index) =>
-    ['ReadThrottleEvents', 'WriteThrottleEvents'].map((metricName) =>
-      table.metric(metricName, {
-        statistic: cloudwatch.Stats.SUM,
-        period,
-        label: `${index === undefined ? name : `${name}/${index}`} ${metricName}`,
-        dimensionsMap: { TableName: table.tableName, ...(index !== undefined && { GlobalSecondaryIndexName: index }) },
-      }),
-    ),
-  );
-}
-
-/** Several metrics as one; one stays itself. Where a metric has no figure it counts for nothing: DynamoDB sends none that
- *  is zero, and a sum by `+` would be there only where all of them are. */
-export function folded(fold: 'MAX' | 'SUM', metrics: cloudwatch.Metric[], label: string): cloudwatch.IMetric {
-  const [first, ...rest] = metrics;
-  if (first !== undefined && rest.length === 0) {
-    return first;
-  }
-  const usingMetrics = Object.fromEntries(metrics.map((metric, index) => [`m${index + 1}`, metric]));
-  const names = Object.keys(usingMetrics);
-  return new cloudwatch.MathExpression({
-    expression: fold === 'MAX' ? `MAX([${names.join(', ')}])` : `SUM([${names.map((name) => `FILL(${name}, 0)`).join(', ')}])`,
-    usingMetrics,
-    label,
-    period: Duration.minutes(1),
-  });
 }
 
 function alarmArn(stack: Stack, name: string): string {

@@ -3,9 +3,10 @@
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import { type Alarms, cacheMetric, throttleMetrics } from './alarms.ts';
+import type { Alarms } from './alarms.ts';
 import type { Api } from './api.ts';
 import type { Cache } from './cache.ts';
+import { cacheMetric, throttleMetrics } from './figures.ts';
 import type { Functions } from './functions.ts';
 import type { LogMetrics } from './metrics.ts';
 import type { Queues } from './queues.ts';

@@ -29,3 +29,24 @@ test('after a failed first deployment all tables are taken away, which are prote
   assert.deepEqual([...(loop?.[2] ?? '').matchAll(/aws dynamodb (\S+)/g)].map(([, call]) => call), ['update-table', 'wait', 'delete-table']);
   assert.match(text, /update-termination-protection --no-enable-termination-protection/);
 });
+
+test('commands do what they say with version 2 of the AWS CLI', () => {
+  const text = page('operations.md') + page('deploying.md');
+  const invocations = commands(text, 'aws lambda invoke');
+  assert.ok(invocations.length >= 4, `only ${invocations.length} were found`);
+  for (const command of invocations) {
+    assert.match(command, /--cli-binary-format raw-in-base64-out --payload '\{.*\}' \/dev\/stdout/, 'a payload is base64 otherwise');
+  }
+  // A query answers with its id alone.
+  const queries = [...text.matchAll(/aws logs start-query/g)].length;
+  assert.ok(queries > 0);
+  assert.equal([...text.matchAll(/aws logs get-query-results/g)].length, queries);
+  // What is to be deleted by hand has to be kept from others for as long as a hand needs.
+  const toDelete = text.match(/aws sqs receive-message[^\n]*\n(?=aws sqs send-message)/)?.[0];
+  assert.match(toDelete ?? '', /--visibility-timeout 600 /);
+});
+
+test('whoever moves an alias by hand moves it back before the next deployment', () => {
+  const [, rollingBack] = page('deploying.md').match(/## Rolling back\n([^#]*)/) ?? [];
+  assert.match(rollingBack ?? '', /get-alias[^]*update-alias[^]*Before the next deployment move the alias/);
+});
