@@ -120,7 +120,7 @@ table! {
     ADVANCE_PERIOD_SECONDS = Spec::whole("MILLRACE_ADVANCE_PERIOD_SECONDS", 60, 1, 600,
         "How often `advance-queues` is invoked: so far ahead it sends ticks.");
     ADVANCE_SLACK_SECONDS = Spec::whole("MILLRACE_ADVANCE_SLACK_SECONDS", 5, 0, 300,
-        "How late its next run may be: so much farther ahead it sends ticks.");
+        "How late its next run may be: so much farther ahead it sends ticks. EventBridge Scheduler keeps the minute and not the second: 60.");
     INACTIVE_PAUSE_DAYS = Spec::whole("MILLRACE_INACTIVE_PAUSE_DAYS", 30, 0, 3_650,
         "After how many days without a command a queue with something due is paused; 0: never.");
     CLOCK_FILE = Spec::text("MILLRACE_CLOCK_FILE", None,
