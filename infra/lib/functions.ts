@@ -100,6 +100,8 @@ export class Functions extends Construct {
     };
     const sender = this.byName['advance-queues'].function;
     sender.addEnvironment('MILLRACE_ADVANCE_PERIOD_SECONDS', String(ADVANCE_EVERY.toSeconds()));
+    // Scheduler calls at some moment of the minute: of two calls one may come at its beginning, the next at its end.
+    sender.addEnvironment('MILLRACE_ADVANCE_SLACK_SECONDS', '60');
     if (props.ticksQueue !== undefined) {
       sender.addEnvironment('MILLRACE_TICKS_QUEUE_URL', props.ticksQueue.queueUrl);
       sender.addToRolePolicy(

@@ -102,6 +102,7 @@ test('functions are for arm64, in isolated subnets, traced, and told where every
     assert.match(JSON.stringify(variables.MILLRACE_REDIS_URL), /^{"Fn::Join":\["",\["rediss:\/\/millrace-production-(tasks|upkeep)@/);
     assert.equal('MILLRACE_AUTH' in variables, false);
     assert.equal(variables.MILLRACE_ADVANCE_PERIOD_SECONDS, name === 'advance-queues' ? '60' : undefined);
+    assert.equal(variables.MILLRACE_ADVANCE_SLACK_SECONDS, name === 'advance-queues' ? '60' : undefined);
     assert.equal('MILLRACE_TICKS_QUEUE_URL' in variables, name === 'advance-queues');
   }
 });

@@ -130,8 +130,8 @@ impl Tiers {
                 for (at, cached) in wanted.into_iter().zip(found) {
                     // What is shared may be older than what was seen here, after a put that failed or a
                     // failover that lost it. Nobody is to see a queue go back: that is a miss.
-                    let cached =
-                        cached.filter(|cached| cached.queue.version >= at_least && !self.local.knows_newer(cached));
+                    let cached = cached
+                        .filter(|cached| cached.queue.version >= at_least && !self.local.knows_newer(cached, now));
                     // It is as new as what is committed: whoever commits puts it there before answering.
                     hits[at] = cached.map(|cached| Hit { held: Held { cached, since: now }, tier: Tier::Redis });
                 }

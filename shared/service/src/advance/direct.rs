@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
-use millrace_domain::codec;
+use millrace_domain::{Timestamp, codec};
 use millrace_store::{CommitError, Due, QueueWrite, StoreError};
 use tokio::time::{Instant, timeout_at};
 
@@ -20,7 +20,7 @@ use crate::{
     player::{Fresh, Player},
     report::Figures,
     service::{Invocation, Service},
-    status::Status,
+    status::{Failure, Status},
 };
 
 /// Queues advanced at once, at most: what bounds the memory of a run.
@@ -38,22 +38,17 @@ impl Service {
         deadline: Instant,
         figures: &mut Figures,
     ) -> (AdvanceReport, u64) {
-        let mut report = AdvanceReport::new(Mode::Direct, due.until());
+        let mut report = AdvanceReport::new(Mode::Direct);
         let (mut players, mut at_once) = (0, FEWEST_AT_ONCE);
-        while Instant::now() < deadline {
+        while Instant::now() < deadline && !report.has_left() {
             let found = due.take(at_once).await;
             at_once = (2 * at_once).min(MOST_AT_ONCE);
-            let (Some(first), Some(last)) = (found.first(), found.last()) else { break };
-            let begun = first.due_at;
-            report.due += found.len() as u64;
-            report.up_to = last.due_at;
-            players += self.advance_some(found, invocation, deadline, figures, &mut report).await;
-            if report.stopped {
-                report.up_to = begun;
+            if found.is_empty() {
                 break;
             }
+            report.due += found.len() as u64;
+            players += self.advance_some(found, invocation, deadline, figures, &mut report).await;
         }
-        report.stopped |= due.is_cut();
         (report, players)
     }
 
@@ -66,6 +61,7 @@ impl Service {
         report: &mut AdvanceReport,
     ) -> u64 {
         let now = self.clock.now();
+        let due_at: Vec<Timestamp> = due.iter().map(|due| due.due_at).collect();
         let item = |due: Due| Item { message: 0, task: Task::Tick(due.player_id) };
         let decoded = Decoded {
             source: Source::Direct,
@@ -80,19 +76,30 @@ impl Service {
             self.round(&decoded, &mut players, &mut statuses, &mut [], first, now, deadline, figures).await;
             first = false;
         }
-        for (item, status) in decoded.items.iter().zip(&statuses) {
-            match status {
-                Status::Failed(failure) if failure.code == "deadline" => report.stopped = true,
-                Status::Failed(failure) => {
-                    let player_id = item.task.player_id().as_str();
-                    tracing::warn!(player_id, reason = failure.code, detail = %failure.detail, "not advanced");
-                    report.failed += 1;
+        // A store that does not answer in time fails with an error of its own.
+        let late = Instant::now() >= deadline;
+        for ((item, status), due_at) in decoded.items.iter().zip(statuses).zip(due_at) {
+            let failure = match status {
+                Status::Failed(failure) => failure,
+                Status::Open => Failure::deadline(),
+                _ => {
+                    report.ticks += 1;
+                    continue;
                 }
-                Status::Open => report.stopped = true,
-                _ => report.ticks += 1,
+            };
+            report.failed += 1;
+            if late || failure.is_deadline() {
+                report.leave(due_at);
             }
+            if !failure.is_deadline() {
+                let player_id = item.task.player_id().as_str();
+                tracing::warn!(player_id, reason = failure.code, detail = %failure.detail, "not advanced");
+            }
+            report.failure.get_or_insert(failure);
         }
-        report.settled += self.settle(&mut players, deadline, figures).await;
+        let (settled, unsettled) = self.settle(&mut players, deadline, figures).await;
+        report.settled += settled;
+        report.unsettled += unsettled;
         let mut changed = Vec::new();
         for Fresh { held, everywhere } in players.iter_mut().filter_map(|player| player.fresh.take()) {
             if everywhere {
@@ -106,8 +113,9 @@ impl Service {
     }
 
     /// Takes queues with nothing due out of the index, or to their next moment, once their records are
-    /// written. Returns how many. One that this fails for is still in the index, and the next run does it.
-    async fn settle(&self, players: &mut [Player], deadline: Instant, figures: &mut Figures) -> u64 {
+    /// written. Returns for how many, and how many it failed for: these are still in the index, and the next
+    /// run does it.
+    async fn settle(&self, players: &mut [Player], deadline: Instant, figures: &mut Figures) -> (u64, u64) {
         let rules = self.settings.rules;
         let mut open: Vec<(&mut Player, QueueWrite)> = Vec::new();
         for player in players.iter_mut().filter(|player| player.unsettled && !player.failed) {
@@ -126,10 +134,14 @@ impl Service {
             };
             open.push((player, write));
         }
-        let mut settled = 0;
+        let (mut settled, mut unsettled) = (0, 0);
         let store = &self.store;
-        let calls: Vec<_> = open
-            .chunks_mut(self.settings.commit_batch)
+        // As in `write_queues`: who is switched off has a call of its own.
+        let is_alone = |(player, _): &(&mut Player, QueueWrite)| self.is_alone(&player.work.player_id);
+        let (mut alone, mut shared): (Vec<_>, Vec<_>) = open.into_iter().partition(is_alone);
+        let calls: Vec<_> = alone
+            .chunks_mut(1)
+            .chain(shared.chunks_mut(self.settings.commit_batch))
             .map(|call| {
                 let writes: Vec<QueueWrite> = call.iter().map(|(_, write)| write.clone()).collect();
                 async move { (call, timeout_at(deadline, store.commit(&writes)).await) }
@@ -154,6 +166,7 @@ impl Service {
                     // Somebody else has changed the queue since, and has said when it is due.
                     Err(CommitError::Conflict) => figures.conflicts += 1,
                     Err(error) => {
+                        unsettled += 1;
                         let player_id = player.work.player_id.as_str();
                         tracing::warn!(player_id, %error, "the queue stays in the index of what is due");
                     }
@@ -163,7 +176,7 @@ impl Service {
                 self.cache.forget_local(&player.work.player_id);
             }
         }
-        settled
+        (settled, unsettled)
     }
 }
 
