@@ -60,6 +60,11 @@ pub struct Applied {
     pub completed_at: SmallVec<[Timestamp; 1]>,
     /// Whether the queue was left in the index of what is due until its records are written.
     pub kept_due: bool,
+    /// Whether some item was found to change nothing: what no conditional write checks, and so is to be
+    /// believed only of a queue that the table has.
+    pub unchecked: bool,
+    /// Whether, after a conflict, it was applied to a queue that was read from the table.
+    pub reloaded: bool,
 }
 
 /// Applies a player's items; [`apply`] in the shipped pipeline, another in tests of what surrounds it.
@@ -78,6 +83,8 @@ pub fn apply(input: Input<'_>) -> Applied {
         totals_changed: false,
         completed_at: SmallVec::new(),
         kept_due: false,
+        unchecked: false,
+        reloaded: false,
     };
     let mut events = Vec::new();
     let mut bytes = 0;
@@ -131,6 +138,9 @@ pub fn apply(input: Input<'_>) -> Applied {
                 applied.push(Record::History(record), &mut bytes);
             }
         }
+        // A tick with nothing due, or a report of no more than is known. A duplicate is none of these: a
+        // copy in which a command is remembered proves that it was decided.
+        applied.unchecked |= change == Change::Nothing && status == Status::Applied;
         applied.change = applied.change.max(change);
         applied.statuses.push(status);
     }

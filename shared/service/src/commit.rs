@@ -129,10 +129,10 @@ impl Service {
             match applied {
                 Err(failure) => results[at] = Some(Err(failure)),
                 Ok(applied) if applied.change == Change::Decided => {
-                    pending.applied = applied;
+                    pending.applied = Applied { reloaded: true, ..applied };
                     open.push((at, pending));
                 }
-                Ok(applied) => results[at] = Some(Ok(applied)),
+                Ok(applied) => results[at] = Some(Ok(Applied { reloaded: true, ..applied })),
             }
         }
     }

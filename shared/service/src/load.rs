@@ -25,7 +25,8 @@ pub struct Base {
     pub cached: Option<Arc<Cached>>,
     /// When it was known to be the newest.
     pub since: Timestamp,
-    /// Whether it was read from the table just now, so that the caches do not have it yet.
+    /// Whether it was read from the table just now, so that the caches do not have it yet, and nothing
+    /// about it is out of date.
     pub from_table: bool,
 }
 

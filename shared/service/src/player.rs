@@ -28,6 +28,13 @@ pub(crate) struct Player {
     since: Timestamp,
     /// Whether the caches do not know the queue as it is.
     everywhere: bool,
+    /// Whether the base is what the table has: read from it, or committed to it, by this invocation.
+    certain: bool,
+    /// Whether something of it was committed by this invocation.
+    pub(crate) committed: bool,
+    /// Whether the table may have a version that no cache is to be given, so that what they have is to be
+    /// forgotten.
+    pub(crate) outdated: bool,
     /// The newest queue whose records are written, to be cached.
     pub(crate) fresh: Option<Fresh>,
     pub(crate) failed: bool,
@@ -51,6 +58,9 @@ impl Player {
             base: None,
             since: Timestamp::default(),
             everywhere: false,
+            certain: false,
+            committed: false,
+            outdated: false,
             fresh: None,
             failed: false,
             unsettled: false,
@@ -73,6 +83,7 @@ impl Player {
     pub(crate) fn begin(&mut self, base: Base) {
         self.since = base.since;
         self.everywhere = base.from_table;
+        self.certain = base.from_table;
         self.base = Some(base);
     }
 
@@ -86,10 +97,18 @@ impl Player {
         !self.failed && self.done < self.work.items.len()
     }
 
+    /// Whether what was applied has to be applied again, to a queue that was read from the table: it rests
+    /// on a copy, and no conditional write will check it.
+    pub(crate) fn doubts(&self, applied: &Applied) -> bool {
+        applied.unchecked && applied.change != Change::Decided && !self.certain
+    }
+
     /// What is not decided yet fails.
     pub(crate) fn fail(&mut self, failure: Failure, statuses: &mut [Status]) {
         self.failed = true;
         self.fresh = None;
+        // An earlier round's commit is in no cache yet, and now nobody puts it there.
+        self.outdated |= self.committed;
         for at in &self.work.items[self.done..] {
             if statuses[*at] == Status::Open {
                 statuses[*at] = Status::Failed(failure.clone());
@@ -107,13 +126,16 @@ impl Player {
             statuses[*at] = status;
         }
         self.done += count;
-        let Applied { cached, change, kept_due, .. } = applied;
+        let Applied { cached, change, kept_due, reloaded, .. } = applied;
         self.unsettled = kept_due || change == Change::Nothing;
-        if change == Change::Decided {
+        self.committed |= change == Change::Decided;
+        if change == Change::Decided || reloaded {
             // Between milestones nothing proves that no other process has committed meanwhile.
             self.since = now;
+            self.certain = true;
         }
-        self.everywhere |= change > Change::Nothing;
+        // After a conflict the caches' copy is known to be old, even where nothing came of it.
+        self.everywhere |= change > Change::Nothing || reloaded;
         if self.is_open() {
             self.base = Some(Base { cached: cached.clone(), since: self.since, from_table: false });
         }

@@ -418,10 +418,10 @@ async fn concurrent_invocations_of_one_process_load_a_queue_once() {
         }
         Fault::None
     }));
-    let tick = json!({"type": "advanceQueues", "playerIds": ["p"]});
-    let (one, other) = tokio::join!(cold.invoke(&tick), cold.invoke(&tick));
+    let again = sqs(&[standard("m0", &grant("p", 1))]);
+    let (one, other) = tokio::join!(cold.invoke(&again), cold.invoke(&again));
     assert_eq!(loads.load(Ordering::Relaxed), 1);
-    assert_eq!((one.report.players, other.report.players), (1, 1));
+    assert_eq!((one.report.commands.duplicate, other.report.commands.duplicate), (1, 1));
 }
 
 #[tokio::test]

@@ -93,15 +93,11 @@ impl Service {
             }
         }
         report.settled += self.settle(&mut players, deadline, figures).await;
-        let mut changed = Vec::new();
-        for Fresh { held, everywhere } in players.iter_mut().filter_map(|player| player.fresh.take()) {
-            if everywhere {
-                changed.push(held);
-            } else {
-                self.cache.put_local(held);
-            }
-        }
-        self.refresh(&changed, now, deadline, figures).await;
+        // Found with nothing due, but not taken out of the index: that is left to the next run.
+        let undone = players.iter().filter(|player| player.outdated && !player.failed && !player.committed).count();
+        report.ticks -= undone as u64;
+        report.failed += undone as u64;
+        self.refresh(&mut players, now, deadline, figures).await;
         players.len() as u64
     }
 
@@ -160,7 +156,7 @@ impl Service {
                 }
                 // Which version the row has is unknown now.
                 player.fresh = None;
-                self.cache.forget_local(&player.work.player_id);
+                player.outdated = true;
             }
         }
         settled
