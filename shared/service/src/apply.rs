@@ -147,10 +147,15 @@ pub fn apply(input: Input<'_>) -> Applied {
     if let Some(cached) = &mut cached {
         let Cached { queue, progress_known } = Arc::make_mut(cached);
         if applied.change == Change::Decided {
-            queue.memory.trim(input.batch.iter().filter_map(|at| match &input.items[*at].task {
+            let commands = input.batch.iter().filter_map(|at| match &input.items[*at].task {
                 Task::Command(delivery) => Some(&delivery.command_id),
                 Task::Tick(_) => None,
-            }));
+            });
+            // A tick brings nothing to be remembered, and so makes no room: the batch before it may have
+            // failed after its commit, and come again whole.
+            if commands.clone().next().is_some() {
+                queue.memory.trim(commands);
+            }
             queue.version = base_version + 1;
         }
         *progress_known = *progress_known || !queue.has_partial_progress();

@@ -255,3 +255,29 @@ async fn a_report_that_is_low_for_an_old_copy_is_judged_by_the_table() {
     let high = send(&process, "m5", &report("p", "t", 61)).await.report;
     assert_eq!((high.commands.applied, high.loads.calls, high.writes.calls), (1, 0, 1), "one with news costs no read");
 }
+
+/// The commands of one event are delivered together again, and whole, however many they are.
+#[tokio::test]
+async fn a_tick_in_between_forgets_no_command_of_a_large_batch() {
+    let (process, _) = process();
+    send(&process, "m0", &enqueue("p", "t", json!({"durationMs": 5_000}))).await;
+    let grants: Vec<Value> = (0..100).map(|_| grant("p", 1)).collect();
+    let event = json!({
+        "version": "0", "id": "e-1", "detail-type": "TaskQueueCommand", "source": "game", "account": "1",
+        "time": "2026-01-15T10:00:00Z", "region": "us-east-1", "resources": [], "detail": {"commands": grants},
+    });
+    process.store.set_faults(Arc::new(|operation| match operation {
+        Operation::Commit { .. } => Fault::FailAfterEffect(StoreError::Unavailable { detail: "cut".to_owned() }),
+        _ => Fault::None,
+    }));
+    assert!(process.try_invoke(&event).await.is_err());
+    process.store.clear_faults();
+    process.wait(6_000);
+    assert_eq!(process.invoke(&tick(&["p"])).await.report.commits.committed, 1);
+    let again = process.invoke(&event).await.report.commands;
+    assert_eq!((again.duplicate, again.applied), (100, 0));
+    assert_eq!(process.queue("p").balances.get("gold"), 101, "100 granted, and the task's reward");
+    // Only a command makes room.
+    send(&process, "m1", &grant("p", 1)).await;
+    assert_eq!(process.queue("p").memory.len(), 64);
+}
