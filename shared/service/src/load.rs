@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use millrace_cache::Held;
+use millrace_cache::{Held, Lookup};
 use millrace_domain::{
     PlayerId, Record, Timestamp,
     codec::{self, Cached, Outbox},
@@ -49,7 +49,7 @@ impl Service {
         figures: &mut Figures,
     ) -> Vec<Result<Base, Failure>> {
         let keys: Vec<PlayerId> = wanted.iter().map(|wanted| wanted.player_id.clone()).collect();
-        let lookup = self.cache.take(&keys, now).await;
+        let lookup = within(deadline, keys.len(), self.cache.take(&keys, now)).await;
         figures.cache.remote_errors += lookup.remote_errors;
 
         let mut bases: Vec<Option<Result<Base, Failure>>> = Vec::with_capacity(wanted.len());
@@ -196,6 +196,12 @@ impl Service {
         }
         (bases, beside.into_iter().map(|progress| progress.map_err(Failure::from)).collect())
     }
+}
+
+/// A lookup of `count` players that ends with the deadline: then nothing was found.
+pub(crate) async fn within(deadline: Instant, count: usize, lookup: impl Future<Output = Lookup>) -> Lookup {
+    let nothing = |_| Lookup { hits: vec![None; count], remote_errors: 1 };
+    timeout_at(deadline, lookup).await.unwrap_or_else(nothing)
 }
 
 impl Base {
