@@ -65,6 +65,8 @@ pub struct Applied {
     pub unchecked: bool,
     /// Whether, after a conflict, it was applied to a queue that was read from the table.
     pub reloaded: bool,
+    /// Whether that queue's row stands among what is due although nothing is.
+    pub misplaced: bool,
 }
 
 /// Applies a player's items; [`apply`] in the shipped pipeline, another in tests of what surrounds it.
@@ -85,6 +87,7 @@ pub fn apply(input: Input<'_>) -> Applied {
         kept_due: false,
         unchecked: false,
         reloaded: false,
+        misplaced: false,
     };
     let mut events = Vec::new();
     let mut bytes = 0;

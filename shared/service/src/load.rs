@@ -28,6 +28,9 @@ pub struct Base {
     /// Whether it was read from the table just now, so that the caches do not have it yet, and nothing
     /// about it is out of date.
     pub from_table: bool,
+    /// Whether its row stands among what is due by now although nothing is: its records had not been written
+    /// when it was committed.
+    pub misplaced: bool,
 }
 
 /// Whose queue is wanted.
@@ -65,7 +68,7 @@ impl Service {
             if wanted.progress && !cached.progress_known && cached.queue.has_partial_progress() {
                 partial.push(at);
             }
-            bases.push(Some(Ok(Base { cached: Some(cached), since, from_table: false })));
+            bases.push(Some(Ok(Base { cached: Some(cached), since, from_table: false, misplaced: false })));
         }
         if !missing.is_empty() || !partial.is_empty() {
             self.load_missing(wanted, &missing, &partial, &mut bases, now, deadline, figures).await;
@@ -120,7 +123,7 @@ impl Service {
         for at in follow {
             match self.cache.get_local(&wanted[at].player_id, now) {
                 Some(Held { cached, since }) if cached.progress_known || !wanted[at].progress => {
-                    bases[at] = Some(Ok(Base { cached: Some(cached), since, from_table: false }));
+                    bases[at] = Some(Ok(Base { cached: Some(cached), since, from_table: false, misplaced: false }));
                 }
                 _ => left.push(at),
             }
@@ -172,14 +175,18 @@ impl Service {
         for (at, row) in rows.into_iter().enumerate() {
             let progress = if with_progress[at] { found.next() } else { None };
             let base = row.and_then(|row| {
-                let Some(row) = row else { return Ok(Base { cached: None, since: now, from_table: true }) };
+                let Some(row) = row else {
+                    return Ok(Base { cached: None, since: now, from_table: true, misplaced: false });
+                };
                 let (cached, records) = read_row(&wanted[at].player_id, &row)?;
                 outboxes.extend(records.into_iter().map(|record| Row {
                     record,
                     origin: at,
                     alone: self.is_alone(&wanted[at].player_id),
                 }));
-                let base = Base { cached: Some(Arc::new(cached)), since: now, from_table: true };
+                let due_at = cached.queue.due_at(self.settings.rules);
+                let misplaced = row.due_at.is_some_and(|at| at <= now && due_at.is_none_or(|due| due > at));
+                let base = Base { cached: Some(Arc::new(cached)), since: now, from_table: true, misplaced };
                 match progress {
                     Some(progress) => Ok(base.with_progress(progress?.as_ref())),
                     None => Ok(base),

@@ -38,7 +38,7 @@ pub(crate) struct Player {
     /// The newest queue whose records are written, to be cached.
     pub(crate) fresh: Option<Fresh>,
     pub(crate) failed: bool,
-    /// Whether the index of what is due may still say that something is.
+    /// Whether the index of what is due says that something is, although nothing is.
     pub(crate) unsettled: bool,
 }
 
@@ -84,6 +84,7 @@ impl Player {
         self.since = base.since;
         self.everywhere = base.from_table;
         self.certain = base.from_table;
+        self.unsettled = base.misplaced;
         self.base = Some(base);
     }
 
@@ -126,9 +127,13 @@ impl Player {
             statuses[*at] = status;
         }
         self.done += count;
-        let Applied { cached, change, kept_due, reloaded, .. } = applied;
-        self.unsettled = kept_due || change == Change::Nothing;
-        self.committed |= change == Change::Decided;
+        let Applied { cached, change, kept_due, reloaded, misplaced, .. } = applied;
+        if change == Change::Decided {
+            self.committed = true;
+            self.unsettled = kept_due;
+        } else if reloaded {
+            self.unsettled = misplaced;
+        }
         if change == Change::Decided || reloaded {
             // Between milestones nothing proves that no other process has committed meanwhile.
             self.since = now;
@@ -137,7 +142,7 @@ impl Player {
         // After a conflict the caches' copy is known to be old, even where nothing came of it.
         self.everywhere |= change > Change::Nothing || reloaded;
         if self.is_open() {
-            self.base = Some(Base { cached: cached.clone(), since: self.since, from_table: false });
+            self.base = Some(Base { cached: cached.clone(), since: self.since, from_table: false, misplaced: false });
         }
         let (since, everywhere) = (self.since, self.everywhere);
         self.fresh = cached.map(|cached| Fresh { held: Held { cached, since }, everywhere });

@@ -158,7 +158,7 @@ impl Service {
         let progress_was_missing = !partial.is_empty();
         if let Some(hit) = hit {
             let Held { cached, since } = hit.held;
-            bases[0] = Some(Ok(Base { cached: Some(cached), since, from_table: false }));
+            bases[0] = Some(Ok(Base { cached: Some(cached), since, from_table: false, misplaced: false }));
         }
         if !missing.is_empty() || !partial.is_empty() {
             self.load_missing(&wanted, missing, partial, &mut bases, now, deadline, &mut figures).await;
@@ -171,7 +171,7 @@ impl Service {
         }
         // What the table said is kept. A copy that only progress was added to is no newer than it was.
         let mut cache_errors = lookup.remote_errors;
-        if let Ok(Base { cached: Some(cached), since, from_table }) = &base
+        if let Ok(Base { cached: Some(cached), since, from_table, .. }) = &base
             && (*from_table || progress_was_missing)
         {
             let held = Held { cached: Arc::clone(cached), since: *since };

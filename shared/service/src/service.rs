@@ -175,11 +175,18 @@ impl Service {
             self.round(&decoded, &mut players, &mut statuses, &mut refused, first, now, deadline, &mut figures).await;
             first = false;
         }
-        let seen = players.iter().find(|player| watched == Some(&player.work.player_id));
-        let seen = seen.and_then(|player| Some(player.fresh.as_ref()?.held.clone()));
-        let refreshing = std::time::Instant::now();
+        let seen_in = |players: &[Player]| {
+            let player = players.iter().find(|player| watched == Some(&player.work.player_id))?;
+            Some(player.fresh.as_ref()?.held.clone())
+        };
+        let mut seen = seen_in(&players);
+        let mut lap = Lap::start();
+        self.settle(&mut players, deadline, &mut figures).await;
+        figures.steps.commit += lap.lap();
+        // Where somebody was faster, the queue is shown as it was committed.
+        seen = seen_in(&players).or(seen);
         self.refresh(&mut players, now, deadline, &mut figures).await;
-        figures.steps.refresh = refreshing.elapsed();
+        figures.steps.refresh = lap.lap();
 
         let answer = self.answer(&decoded, &statuses, &refused, players.len(), invocation, started, &figures);
         log(&decoded, &statuses, &refused, &answer);

@@ -169,7 +169,10 @@ async fn a_row_that_cannot_be_read_harms_no_other_and_is_never_overwritten() {
     row.queue[last] ^= 1;
     process.store.plant_queue(&id, row.clone());
     let newer = PlayerId::new("n").unwrap();
-    process.store.plant_queue(&newer, StoredQueue { version: 3, queue: vec![b'Q', 200, 0, 0, 0, 0, 1], outbox: None });
+    process.store.plant_queue(
+        &newer,
+        StoredQueue { version: 3, queue: vec![b'Q', 200, 0, 0, 0, 0, 1], outbox: None, due_at: None },
+    );
 
     let fresh = process.another(Options::default());
     let event = sqs(&[
