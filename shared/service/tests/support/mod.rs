@@ -14,7 +14,7 @@ use std::{
 use millrace_cache::{LocalSettings, LocalTier, Tiers};
 use millrace_domain::{FeatureSwitch, PlayerId, Queue, Timestamp, codec};
 use millrace_service::{Answer, Invocation, Parts, ProcessError, Service, ServiceSettings, apply::ApplyFn};
-use millrace_store::{Batcher, BatcherSettings, Store, memory::MemoryStore};
+use millrace_store::{Batcher, BatcherSettings, QueueWrite, Store, due_shard, memory::MemoryStore};
 use remote::Remote;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -190,4 +190,24 @@ pub fn report(player: &str, task: &str, units: u64) -> Value {
 /// The ids of the messages that are to be delivered again.
 pub fn failures(answer: &Answer) -> Vec<&str> {
     answer.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect()
+}
+
+/// Queues a task for each of `count` players, due so many milliseconds after the beginning.
+pub async fn queue_tasks(process: &Process, count: usize, millis: impl Fn(usize) -> u64) {
+    let messages: Vec<Sent> = (0..count)
+        .map(|at| standard(&format!("m{at}"), &enqueue(&format!("p{at}"), "t", json!({"durationMs": millis(at)}))))
+        .collect();
+    let answer = process.invoke(&sqs(&messages)).await;
+    assert_eq!(answer.report.commands.applied, count as u64);
+}
+
+/// The row of a queue with nothing due, by its bytes no queue.
+pub fn idle_row(player: &str) -> QueueWrite {
+    let player_id = PlayerId::new(player).unwrap();
+    QueueWrite { player_id, expected: 0, version: 1, queue: b"idle".to_vec(), outbox: None, due_at: None }
+}
+
+/// The shard of the index that the player `p<at>` belongs to.
+pub fn shard_of(at: usize) -> u8 {
+    due_shard(&PlayerId::new(&format!("p{at}")).unwrap())
 }
