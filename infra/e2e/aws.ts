@@ -220,7 +220,7 @@ export class Aws {
         let text = '';
         answer.on('data', (chunk: Buffer) => (text += chunk.toString()));
         answer.once('end', () => {
-          const json = (answer.headers['content-type'] ?? '').includes('json');
+          const json = text !== '' && (answer.headers['content-type'] ?? '').includes('json');
           resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: (json ? JSON.parse(text) : { text }) as Row });
         });
       });

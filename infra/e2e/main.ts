@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FUNCTION_NAMES } from '../lib/settings.ts';
 import { METRICS } from '../lib/metrics.ts';
-import { Aws } from './aws.ts';
+import { Aws, type Row } from './aws.ts';
 import { makeCertificates } from './certificates.ts';
 import { Cdk, cacheUsers, layOut, PREFIX, STACK, settings, synthesize } from './deploy.ts';
 import { until } from './processes.ts';
@@ -123,6 +123,13 @@ async function main(directory: string): Promise<void> {
       const { failed, answer } = await aws.invoke(`${PREFIX}maintain-cache`, { action });
       assert.equal(failed, false, `${action}: ${JSON.stringify(answer)}`);
     }
+    // The last commit of this player finished a task: whoever loads its row writes that down again, or does not get it.
+    for (const action of ['warm', 'rebuild']) {
+      const { answer } = await aws.invoke(`${PREFIX}maintain-cache`, { action, playerIds: ['worker'] });
+      const done = answer[action] as Row | undefined;
+      assert.deepEqual([done?.['players'], done?.['failed']], [1, 0], `${action}: ${JSON.stringify(answer)}`);
+      assert.equal(writesOf(answer, 'history'), 1, `${action}: ${JSON.stringify(answer)}`);
+    }
   });
 
   await step('Redis is killed and comes back', async () => {
@@ -208,6 +215,12 @@ async function main(directory: string): Promise<void> {
   await redis.kill();
 }
 
+/** How many rows of a table an invocation has written, as its report has it. */
+function writesOf(answer: Row, table: string): unknown {
+  const { report } = answer as { report?: { writes?: { byTable?: Record<string, { items?: number }> } } };
+  return report?.writes?.byTable?.[table]?.items;
+}
+
 function enqueue(playerId: string, taskId: string, work: object, rewards: object = {}): object {
   return { type: 'enqueueTasks', playerId, commandId: `enqueue-${taskId}`, tasks: [{ taskId, kind: 'some.work', work, rewards }] };
 }
@@ -225,7 +238,15 @@ async function http(aws: Aws, api: string, issuer: Issuer): Promise<void> {
   assert.equal(await status('GET', queue, issuer.forged({ sub: 'reader' })), 401, 'with a forged one');
   assert.equal(await status('GET', queue, issuer.token({ sub: 'reader', aud: 'others' })), 401, 'with one for others');
   assert.equal(await status('GET', queue, issuer.token({ sub: 'reader', exp: 1 })), 401, 'with an old one');
-  assert.equal(await status('GET', '/nowhere', player), 404);
+  // API Gateway lets the function answer what it has no route for, whoever may ask.
+  const nowhere = await ask('GET', '/nowhere', player);
+  assert.deepEqual([nowhere.status, nowhere.body['errorType']], [404, 'unknown_route']);
+  assert.equal(await status('GET', '/nowhere'), 401);
+  const wrong = await ask('DELETE', queue, player);
+  assert.deepEqual([wrong.status, wrong.headers['allow']], [405, 'GET, HEAD, OPTIONS']);
+  assert.equal(await status('HEAD', '/health'), 200);
+  assert.equal(await status('HEAD', queue, player), 404, 'there is no such player yet');
+  assert.equal(await status('HEAD', queue), 401);
 
   const task = enqueue('reader', 'book', { units: 10 });
   const commands = '/players/reader/commands';

@@ -11,9 +11,11 @@ import * as subscriptions from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
 import type { Api } from './api.ts';
 import type { Cache } from './cache.ts';
+import { cacheMetric, folded, throttleMetrics } from './figures.ts';
 import type { DeployedFunction, Functions } from './functions.ts';
 import type { LogMetrics } from './metrics.ts';
 import type { Queues } from './queues.ts';
+import { RollbackAlarms } from './rollback.ts';
 import { ADVANCE_EVERY, UPKEEP_EVERY } from './schedules.ts';
 import type { FunctionName, Settings } from './settings.ts';
 import type { Tables } from './tables.ts';
@@ -56,22 +58,15 @@ const RHYTHM: Record<FunctionName, { period: Duration; least: number; datapoints
   'maintain-cache': { period: UPKEEP_EVERY, least: 1, datapoints: [2, 2] },
 };
 
-/** A metric of one cache node. */
-export function cacheMetric(node: string, metricName: string, statistic: string): cloudwatch.Metric {
-  return new cloudwatch.Metric({
-    namespace: 'AWS/ElastiCache',
-    metricName,
-    dimensionsMap: { CacheClusterId: node },
-    statistic,
-    period: Duration.minutes(1),
-  });
-}
+/** Fewer lookups in five minutes tell nothing about the cache. */
+const LOOKUPS_TO_JUDGE = 100;
 
 export class Alarms extends Construct {
   readonly topic: sns.Topic;
   readonly all: cloudwatch.Alarm[] = [];
   readonly playersAffected: cloudwatch.IAlarm;
-  private readonly rollback: Record<string, cloudwatch.Alarm[]> = {};
+  private readonly ofFunctions: Partial<Record<FunctionName, cloudwatch.Alarm[]>> = {};
+  private readonly rollback: RollbackAlarms;
 
   constructor(
     scope: Construct,
@@ -87,8 +82,12 @@ export class Alarms extends Construct {
     const api = this.apiAlarms();
     const lateness = this.pipelineAlarms();
 
+    const { prefix, settings, metrics } = props;
+    const { deployment } = settings;
+    this.rollback = new RollbackAlarms(this, 'Rollback', { prefix, deployment, functions: props.functions, api: props.api, metrics, describe });
+
     // One call for the one question. The others say where to look.
-    const name = `${props.prefix}players-are-affected`;
+    const name = `${prefix}players-are-affected`;
     const affected = new cloudwatch.CompositeAlarm(this, 'PlayersAffected', {
       compositeAlarmName: name,
       alarmDescription: describe('Players wait, or are refused, or work of theirs is lying about.', 'players-are-affected'),
@@ -97,24 +96,36 @@ export class Alarms extends Construct {
     affected.addAlarmAction(new actions.SnsAction(this.topic));
     affected.addOkAction(new actions.SnsAction(this.topic));
     // By its name, so that the dashboard does not wait for it.
-    const arn = Stack.of(this).formatArn({ service: 'cloudwatch', resource: 'alarm', resourceName: name, arnFormat: ArnFormat.COLON_RESOURCE_NAME });
-    this.playersAffected = cloudwatch.Alarm.fromAlarmArn(this, 'PlayersAffectedByName', arn);
+    this.playersAffected = cloudwatch.Alarm.fromAlarmArn(this, 'PlayersAffectedByName', alarmArn(Stack.of(this), name));
   }
 
   /** What a new version of a function is taken back for. */
   rollbackOf(name: FunctionName): cloudwatch.Alarm[] {
-    return this.rollback[name] ?? [];
+    return [...(this.ofFunctions[name] ?? []), ...this.rollback.of(name)];
   }
 
   private topicOf({ prefix, settings, key }: AlarmsProps): sns.Topic {
     const topic = new sns.Topic(this, 'Topic', { topicName: `${prefix}alarms`, masterKey: key, enforceSSL: true });
+    const stack = Stack.of(this);
+    const cloudWatch = new iam.ServicePrincipal('cloudwatch.amazonaws.com');
+    const ofThisAccount = { StringEquals: { 'aws:SourceAccount': stack.account } };
+    // `enforceSSL` gives the topic a policy, which takes the place of the one that every topic has and that lets alarms in.
+    topic.addToResourcePolicy(
+      new iam.PolicyStatement({
+        sid: 'AlarmsMayPublish',
+        principals: [cloudWatch],
+        actions: ['sns:Publish'],
+        resources: [topic.topicArn],
+        conditions: { ...ofThisAccount, ArnLike: { 'aws:SourceArn': alarmArn(stack, `${prefix}*`) } },
+      }),
+    );
     key.addToResourcePolicy(
       new iam.PolicyStatement({
         sid: 'AlarmsToTopic',
-        principals: [new iam.ServicePrincipal('cloudwatch.amazonaws.com')],
+        principals: [cloudWatch],
         actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
         resources: ['*'],
-        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+        conditions: ofThisAccount,
       }),
     );
     if (settings.alarms.email !== undefined) {
@@ -187,7 +198,7 @@ export class Alarms extends Construct {
       }
     }
     this.alarm('cache-hit-rate', {
-      metric: this.props.metrics.metric('hitRate', cloudwatch.Stats.AVERAGE),
+      metric: this.props.metrics.hitRate(LOOKUPS_TO_JUDGE),
       threshold: this.props.settings.alarms.hitRatePercent / 100,
       comparison: LESS_THAN_THRESHOLD,
       datapoints: [3, 3],
@@ -223,7 +234,7 @@ export class Alarms extends Construct {
         meaning: `One in twenty invocations of ${name} takes more than 80 % of its time-out: soon some will not end.`,
         runbook: 'function-duration',
       });
-      this.rollback[name] = [errors, slow];
+      this.ofFunctions[name] = [errors, slow];
       // Upkeep can wait.
       if (name !== 'maintain-cache') {
         severe.push(errors, throttles);
@@ -278,21 +289,27 @@ export class Alarms extends Construct {
         dynamodb.Operation.BATCH_GET_ITEM,
         dynamodb.Operation.PUT_ITEM,
         dynamodb.Operation.BATCH_WRITE_ITEM,
+        // Most commits (MILLRACE_DB_COMMITS).
+        dynamodb.Operation.BATCH_EXECUTE_STATEMENT,
         dynamodb.Operation.QUERY,
       ];
       const period = Duration.minutes(1);
-      const throttles = ['ReadThrottleEvents', 'WriteThrottleEvents'].map((metricName) =>
-        table.metric(metricName, { statistic: cloudwatch.Stats.SUM, period }),
+      const errors = operations.map((operation) =>
+        table.metric('SystemErrors', {
+          statistic: cloudwatch.Stats.SUM,
+          period,
+          dimensionsMap: { TableName: table.tableName, Operation: operation },
+        }),
       );
       this.alarm(`${name}-table-throttles`, {
-        metric: folded('SUM', throttles, 'throttled'),
+        metric: folded('SUM', throttleMetrics(name, table, period), 'throttled'),
         threshold: 10,
         datapoints: [3, 5],
         meaning: `DynamoDB turns calls on the ${name} table away: the load grew faster than the table, or meets one key.`,
         runbook: 'table-throttles',
       });
       this.alarm(`${name}-table-errors`, {
-        metric: table.metricSystemErrorsForOperations({ operations, period }),
+        metric: folded('SUM', errors, 'system errors'),
         threshold: 5,
         datapoints: [3, 5],
         meaning: `DynamoDB itself fails calls on the ${name} table.`,
@@ -340,20 +357,8 @@ export function slowMs(deployed: DeployedFunction): number {
   return deployed.timeout.toMilliseconds() * 0.8;
 }
 
-/** Several metrics as one; one stays itself. */
-export function folded(fold: 'MAX' | 'SUM', metrics: cloudwatch.Metric[], label: string): cloudwatch.IMetric {
-  const [first, ...rest] = metrics;
-  if (first !== undefined && rest.length === 0) {
-    return first;
-  }
-  const usingMetrics = Object.fromEntries(metrics.map((metric, index) => [`m${index + 1}`, metric]));
-  const names = Object.keys(usingMetrics);
-  return new cloudwatch.MathExpression({
-    expression: fold === 'MAX' ? `MAX([${names.join(', ')}])` : names.join(' + '),
-    usingMetrics,
-    label,
-    period: Duration.minutes(1),
-  });
+function alarmArn(stack: Stack, name: string): string {
+  return stack.formatArn({ service: 'cloudwatch', resource: 'alarm', resourceName: name, arnFormat: ArnFormat.COLON_RESOURCE_NAME });
 }
 
 function describe(meaning: string, runbook: string): string {

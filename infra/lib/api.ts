@@ -1,6 +1,6 @@
 // The HTTP API: the routes of queue-api, who may call them, and what is written down about it.
 
-import { RemovalPolicy, Validations } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
 import * as apigateway from 'aws-cdk-lib/aws-apigateway';
 import * as api from 'aws-cdk-lib/aws-apigatewayv2';
 import * as authorizers from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
@@ -10,11 +10,28 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type { Settings } from './settings.ts';
 
-const { GET, POST } = api.HttpMethod;
+const { GET, HEAD, OPTIONS, POST } = api.HttpMethod;
+
+/** What pages of other origins are told: the same as by the function (functions/queue-api/src/cors.rs). */
+const CORS = {
+  allowMethods: [api.CorsHttpMethod.GET, api.CorsHttpMethod.HEAD, api.CorsHttpMethod.POST, api.CorsHttpMethod.OPTIONS],
+  allowHeaders: [
+    'authorization',
+    'content-type',
+    'if-none-match',
+    'x-min-queue-version',
+    'x-amz-date',
+    'x-amz-security-token',
+    'x-amz-content-sha256',
+  ],
+  exposeHeaders: ['etag', 'retry-after', 'server-timing', 'x-cache', 'x-queue-version', 'allow', 'www-authenticate'],
+  maxAge: Duration.hours(2),
+};
 
 /** Routes as queue-api knows them. `open`: for whoever asks, such as a monitor. */
 export const ROUTES: { method: api.HttpMethod; path: string; open?: true }[] = [
   { method: GET, path: '/health', open: true },
+  { method: HEAD, path: '/health', open: true },
   { method: GET, path: '/players/{playerId}/queue' },
   { method: GET, path: '/players/{playerId}/tasks/{taskId}' },
   { method: GET, path: '/players/{playerId}/stats' },
@@ -47,12 +64,7 @@ export class Api extends Construct {
       createDefaultStage: false,
       ...(settings.corsOrigins.length > 0 && {
         // API Gateway answers preflights, and puts its own headers in the place of the function's.
-        corsPreflight: {
-          allowOrigins: settings.corsOrigins,
-          allowMethods: [api.CorsHttpMethod.GET, api.CorsHttpMethod.POST],
-          allowHeaders: ['authorization', 'content-type', 'if-none-match', 'x-min-queue-version'],
-          exposeHeaders: ['etag', 'retry-after', 'server-timing', 'x-cache', 'x-queue-version'],
-        },
+        corsPreflight: { allowOrigins: settings.corsOrigins, ...CORS },
       }),
     });
 
@@ -65,7 +77,6 @@ export class Api extends Construct {
       httpApi: this.api,
       stageName: '$default',
       autoDeploy: true,
-      detailedMetricsEnabled: true,
       throttle: { rateLimit: settings.requestsPerSecond, burstLimit: settings.burst },
       accessLogSettings: {
         destination: new api.LogGroupLogDestination(accessLog),
@@ -89,7 +100,8 @@ export class Api extends Construct {
 
     const integration = new integrations.HttpLambdaIntegration('QueueApi', props.handler);
     const authorizer = authorizerOf(settings);
-    for (const { method, path, open } of ROUTES) {
+    const add = (method: api.HttpMethod, path: string, reasonToBeOpen?: string) => {
+      const open = reasonToBeOpen !== undefined;
       const routes = this.api.addRoutes({
         path,
         methods: [method],
@@ -98,12 +110,24 @@ export class Api extends Construct {
       });
       if (open) {
         for (const route of routes) {
-          Validations.of(route).acknowledge({
-            id: 'AwsSolutions-APIG4',
-            reason: 'Monitors ask without a token. The answer tells whether the store and the cache can be reached, and how fast.',
-          });
+          Validations.of(route).acknowledge({ id: 'AwsSolutions-APIG4', reason: reasonToBeOpen });
         }
       }
+    };
+    const monitors = 'Monitors ask without a token. The answer tells whether the store and the cache can be reached, and how fast.';
+    for (const { method, path, open } of ROUTES) {
+      add(method, path, open ? monitors : undefined);
+    }
+    // HEAD, OPTIONS, and what there is not: the function has the answer.
+    new api.HttpRoute(this, 'Everything else', {
+      httpApi: this.api,
+      routeKey: api.HttpRouteKey.DEFAULT,
+      integration,
+      authorizer,
+    });
+    if (settings.corsOrigins.length > 0) {
+      // Browsers ask before they say who they are, and the route for everything else would not let them.
+      add(OPTIONS, '/{proxy+}', 'A preflight carries no token. Without one the function tells nothing but what pages of the listed origins may send.');
     }
   }
 }

@@ -134,7 +134,8 @@ export class Cache extends Construct {
       ...(clustered
         ? { numNodeGroups: settings.shards, replicasPerNodeGroup: settings.replicas }
         : { numCacheClusters: this.shape.nodes }),
-      automaticFailoverEnabled: replicated,
+      // Cluster mode is not to be had without it, not even where there is nobody to take over.
+      automaticFailoverEnabled: replicated || clustered,
       multiAzEnabled: replicated,
       transitEncryptionEnabled: true,
       transitEncryptionMode: 'required',

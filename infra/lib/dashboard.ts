@@ -3,9 +3,10 @@
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import { type Alarms, cacheMetric } from './alarms.ts';
+import type { Alarms } from './alarms.ts';
 import type { Api } from './api.ts';
 import type { Cache } from './cache.ts';
+import { cacheMetric, throttleMetrics } from './figures.ts';
 import type { Functions } from './functions.ts';
 import type { LogMetrics } from './metrics.ts';
 import type { Queues } from './queues.ts';
@@ -98,7 +99,7 @@ function where({ cache, metrics, tables, settings }: DashboardProps): cloudwatch
   const each = (metricName: string, statistic: string) =>
     cache.nodes.flat().map((node) => cacheMetric(node, metricName, statistic).with({ label: node, period: PERIOD }));
   return [
-    graph('Found in the cache (of 1)', [metrics.metric('hitRate', AVERAGE).with({ label: 'hit rate' })], {
+    graph('Found in the cache (of 1)', [metrics.hitRate(1)], {
       leftYAxis: { min: 0, max: 1 },
       leftAnnotations: [{ value: settings.alarms.hitRatePercent / 100, label: 'alarm' }],
     }),
@@ -138,11 +139,7 @@ function failing({ functions, queues, api, tables, metrics }: DashboardProps): c
     ]),
     graph(
       'DynamoDB: throttled',
-      tables.all.flatMap(([name, table]) =>
-        ['ReadThrottleEvents', 'WriteThrottleEvents'].map((metricName) =>
-          table.metric(metricName, { statistic: SUM, period: PERIOD, label: `${name} ${metricName}` }),
-        ),
-      ),
+      tables.all.flatMap(([name, table]) => throttleMetrics(name, table, PERIOD)),
     ),
     graph('Not understood', [metrics.metric('malformed', SUM).with({ label: 'malformed' })]),
     new cloudwatch.LogQueryWidget({

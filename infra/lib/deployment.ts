@@ -5,16 +5,16 @@ import * as codedeploy from 'aws-cdk-lib/aws-codedeploy';
 import { Construct } from 'constructs';
 import type { Alarms } from './alarms.ts';
 import type { Functions } from './functions.ts';
-import type { FunctionName, Settings } from './settings.ts';
-
-/** Functions with traffic enough to judge a version by. */
-const BUSY: FunctionName[] = ['process-tasks', 'queue-api'];
+import { isCanary } from './rollback.ts';
+import type { Settings } from './settings.ts';
 
 export interface DeploymentProps {
   prefix: string;
   functions: Functions;
   alarms: Alarms;
   deployment: Settings['deployment'];
+  /** CodeDeploy neither waits for alarms to be over, nor goes back for one. */
+  ignoreAlarms: boolean;
 }
 
 /** CodeDeploy moves the aliases. It goes back by itself when an alarm of the function rings meanwhile. */
@@ -29,12 +29,12 @@ export class Deployment extends Construct {
         application,
         alias: live,
         deploymentGroupName: `${props.prefix}${name}`,
-        // The others are called once a minute or less: a tenth of that for five minutes shows nothing.
-        deploymentConfig:
-          props.deployment === 'canary' && BUSY.includes(name)
-            ? codedeploy.LambdaDeploymentConfig.CANARY_10PERCENT_5MINUTES
-            : codedeploy.LambdaDeploymentConfig.ALL_AT_ONCE,
+        deploymentConfig: isCanary(name, props.deployment)
+          ? codedeploy.LambdaDeploymentConfig.CANARY_10PERCENT_5MINUTES
+          : codedeploy.LambdaDeploymentConfig.ALL_AT_ONCE,
         alarms: props.alarms.rollbackOf(name),
+        // While one of them rings no deployment starts: not even the one that mends what it rings for.
+        ignoreAlarmConfiguration: props.ignoreAlarms,
         autoRollback: { failedDeployment: true, stoppedDeployment: true, deploymentInAlarm: true },
       });
       Validations.of(group).acknowledge({

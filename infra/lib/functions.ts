@@ -14,7 +14,7 @@ import { Construct } from 'constructs';
 import type { Cache, CacheUser } from './cache.ts';
 import type { Network } from './network.ts';
 import { ADVANCE_EVERY } from './schedules.ts';
-import { FUNCTION_NAMES, type FunctionName, type Settings } from './settings.ts';
+import { FUNCTION_NAMES, type FunctionName, removalPolicyOf, type Settings } from './settings.ts';
 import { DUE_INDEX, TABLE_NAMES, type TableName, type Tables } from './tables.ts';
 
 /** Calls of DynamoDB by table; those of its index have their own line. */
@@ -41,7 +41,15 @@ const ACCESS: Record<FunctionName, Access> = {
     rejections: ['Query', 'BatchWriteItem'],
     due: ['Query'],
   },
-  'maintain-cache': { queues: ['GetItem', 'BatchGetItem'], progress: ['BatchGetItem'], stats: ['GetItem'], due: ['Query'] },
+  'maintain-cache': {
+    queues: ['GetItem', 'BatchGetItem'],
+    progress: ['BatchGetItem'],
+    // Whoever loads a row writes down again what its last commit led to, before it uses it (shared/service/src/load.rs).
+    stats: ['GetItem', 'BatchWriteItem'],
+    history: ['BatchWriteItem'],
+    rejections: ['BatchWriteItem'],
+    due: ['Query'],
+  },
 };
 
 /** Which user of the cache each function is. */
@@ -92,6 +100,8 @@ export class Functions extends Construct {
     };
     const sender = this.byName['advance-queues'].function;
     sender.addEnvironment('MILLRACE_ADVANCE_PERIOD_SECONDS', String(ADVANCE_EVERY.toSeconds()));
+    // Scheduler calls at some moment of the minute: of two calls one may come at its beginning, the next at its end.
+    sender.addEnvironment('MILLRACE_ADVANCE_SLACK_SECONDS', '60');
     if (props.ticksQueue !== undefined) {
       sender.addEnvironment('MILLRACE_TICKS_QUEUE_URL', props.ticksQueue.queueUrl);
       sender.addToRolePolicy(
@@ -142,8 +152,9 @@ export class Functions extends Construct {
         ...settings.environment,
       },
       currentVersionOptions: {
-        // Kept, an earlier version can be gone back to without building anything.
-        removalPolicy: settings.keepData ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+        // Kept, an earlier version can be gone back to without building anything. Not so one whose deployment was rolled back:
+        // Lambda makes no second version of the same code, and the stack could not be given the one that is there.
+        removalPolicy: removalPolicyOf(settings),
       },
     });
     cache.grantConnect(role, CACHE_USER[name]);

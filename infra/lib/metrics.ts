@@ -24,11 +24,13 @@ interface Source {
 
 const PROCESSED: Source = { function: 'process-tasks', message: 'processed' };
 const ADVANCED: Source = { function: 'advance-queues', message: 'advanced' };
-const { COUNT, MILLISECONDS, NONE } = cloudwatch.Unit;
+const { COUNT, MILLISECONDS } = cloudwatch.Unit;
 
 export const METRICS = {
-  // Of each invocation: its average weighs small batches as much as large ones.
-  hitRate: { name: 'CacheHitRate', field: 'hit_rate', from: [PROCESSED], unit: NONE },
+  // A rate is made of these: an average of the rates of invocations would weigh small batches as much as large ones.
+  cacheLookups: { name: 'CacheLookups', field: 'cache_lookups', from: [PROCESSED], unit: COUNT },
+  cacheHits: { name: 'CacheHits', field: 'cache_hits', from: [PROCESSED], unit: COUNT },
+  received: { name: 'CommandsReceived', field: 'received', from: [PROCESSED], unit: COUNT },
   applied: { name: 'CommandsApplied', field: 'applied', from: [PROCESSED], unit: COUNT },
   rejected: { name: 'CommandsRejected', field: 'rejected', from: [PROCESSED], unit: COUNT },
   malformed: { name: 'CommandsMalformed', field: 'malformed', from: [PROCESSED], unit: COUNT },
@@ -55,7 +57,7 @@ export class LogMetrics extends Construct {
       for (const source of from) {
         new logs.MetricFilter(this, `${id}-${source.function}`, {
           logGroup: props.functions.byName[source.function].logGroup,
-          // A rate of nothing is null and no zero.
+          // The lateness of nothing is null and no zero.
           filterPattern: logs.FilterPattern.all(
             logs.FilterPattern.stringValue('$.message', '=', source.message),
             logs.FilterPattern.numberValue(`$.${field}`, '>=', 0),
@@ -67,6 +69,19 @@ export class LogMetrics extends Construct {
         });
       }
     }
+  }
+
+  /** Of lookups of queues, 0 to 1. Where there are fewer than `least` it says nothing, and is 1. */
+  hitRate(least: number): cloudwatch.MathExpression {
+    return new cloudwatch.MathExpression({
+      expression: `IF(lookups >= ${least}, hits / lookups, 1)`,
+      usingMetrics: {
+        hits: this.metric('cacheHits', cloudwatch.Stats.SUM),
+        lookups: this.metric('cacheLookups', cloudwatch.Stats.SUM),
+      },
+      label: 'hit rate',
+      period: Duration.minutes(5),
+    });
   }
 
   metric(name: MetricName, statistic: string, period = Duration.minutes(5)): cloudwatch.Metric {

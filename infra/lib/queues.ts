@@ -1,10 +1,10 @@
 // The queues, each with its dead-letter queue, and the event bus.
 
-import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
+import { Duration, Validations } from 'aws-cdk-lib';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import type { Settings } from './settings.ts';
+import { removalPolicyOf, type Settings } from './settings.ts';
 
 /** How long messages wait at most, and how long dead ones are kept: as long as SQS keeps any. */
 const RETENTION = Duration.days(14);
@@ -35,7 +35,7 @@ export class Queues extends Construct {
 
   constructor(scope: Construct, id: string, props: QueuesProps) {
     super(scope, id);
-    const removalPolicy = props.keepData ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY;
+    const removalPolicy = removalPolicyOf(props);
     const common = { encryption: sqs.QueueEncryption.SQS_MANAGED, enforceSSL: true, retentionPeriod: RETENTION, removalPolicy };
     // As AWS advises: time for the retries of Lambda itself, when it is throttled, before the message shows again.
     const visibilityTimeout = Duration.seconds(6 * props.functionTimeoutSeconds);

@@ -1,5 +1,7 @@
 // What can be set about a deployment, and what it is set to: everything in which stages differ stands here.
 
+import { RemovalPolicy } from 'aws-cdk-lib';
+
 /** Who may call the HTTP API. A player may read and arrange its own queue; the scopes `millrace/commands`
  *  and `millrace/admin` allow more. */
 export type ApiAuthorization =
@@ -138,6 +140,12 @@ export const stages = {
 
 export type StageName = keyof typeof stages;
 
+/** What happens to what holds data, once it leaves the stack. Kept data is not kept where the very deployment that made it
+ *  fails: nothing is in it yet, and its name would be in the way of the next attempt. */
+export function removalPolicyOf({ keepData }: Pick<Settings, 'keepData'>): RemovalPolicy {
+  return keepData ? RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE : RemovalPolicy.DESTROY;
+}
+
 /** What names begin with. */
 export function prefixOf(settings: Settings): string {
   return `millrace-${settings.stage}-`;
@@ -183,8 +191,22 @@ export function check(settings: Settings): Settings {
     // Visibility is six times the time-out, and ends at twelve hours. The HTTP API waits for 30 s.
     whole(`functions.${name}.timeoutSeconds`, timeoutSeconds, 2, name === 'queue-api' ? 29 : 900);
   }
+  const { email } = settings.alarms;
+  if (email !== undefined && !/^[^@\s]+@[^@\s]+$/.test(email)) {
+    throw new SettingsError(`alarms.email=${email} is not allowed; allowed: an address, such as you@example.com`);
+  }
   whole('alarms.hitRatePercent', settings.alarms.hitRatePercent, 1, 100);
+  const origins = /^https?:\/\/[a-z0-9.-]+(:\d+)?$/;
+  const badOrigin = api.corsOrigins.find((origin) => !origins.test(origin) && !(origin === '*' && api.corsOrigins.length === 1));
+  if (badOrigin !== undefined) {
+    throw new SettingsError(
+      `api.corsOrigins=${badOrigin} is not allowed; allowed: * alone, or origins in lower case and without a path, such as https://game.example`,
+    );
+  }
   for (const name of Object.keys(settings.environment)) {
+    if (name === 'MILLRACE_CORS_ORIGINS') {
+      throw new SettingsError('environment.MILLRACE_CORS_ORIGINS is not allowed; allowed: api.corsOrigins, which API Gateway needs too');
+    }
     if (!/^MILLRACE_[A-Z_]+$/.test(name)) {
       throw new SettingsError(`environment.${name} is not allowed; allowed: the settings of docs/settings.md`);
     }

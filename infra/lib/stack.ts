@@ -1,6 +1,6 @@
 // The whole of it, put together.
 
-import { CfnOutput, RemovalPolicy, Stack, type StackProps, Tags, Fn } from 'aws-cdk-lib';
+import { CfnOutput, Stack, type StackProps, Tags, Fn } from 'aws-cdk-lib';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
@@ -14,7 +14,7 @@ import { LogMetrics } from './metrics.ts';
 import { Network } from './network.ts';
 import { Queues } from './queues.ts';
 import { Schedules } from './schedules.ts';
-import { check, prefixOf, type Settings } from './settings.ts';
+import { check, prefixOf, removalPolicyOf, type Settings } from './settings.ts';
 import { Sources } from './sources.ts';
 import { Tables } from './tables.ts';
 
@@ -22,6 +22,8 @@ export interface MillraceStackProps extends StackProps {
   settings: Settings;
   /** Holds `<function>/bootstrap` for each function. */
   codeDirectory: string;
+  /** Deploys new versions though an alarm rings (lib/options.ts). */
+  ignoreAlarms?: boolean;
 }
 
 export class MillraceStack extends Stack {
@@ -47,7 +49,7 @@ export class MillraceStack extends Stack {
       alias: `${prefix}data`,
       description: `Data of ${prefix}*`,
       enableKeyRotation: true,
-      removalPolicy: settings.keepData ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+      removalPolicy: removalPolicyOf(settings),
     });
     this.tables = new Tables(this, 'Tables', { prefix, key, keepData: settings.keepData });
     this.queues = new Queues(this, 'Queues', {
@@ -85,6 +87,10 @@ export class MillraceStack extends Stack {
     const { functions, queues, tables } = this;
     new Sources(this, 'Sources', { settings: settings.queues, queues, functions });
     new Schedules(this, 'Schedules', { prefix, functions, queues });
+    if (settings.api.corsOrigins.length > 0) {
+      // Both say the same, whichever of them answers.
+      functions.byName['queue-api'].function.addEnvironment('MILLRACE_CORS_ORIGINS', settings.api.corsOrigins.join(','));
+    }
     const api = new Api(this, 'Api', {
       prefix,
       settings: settings.api,
@@ -93,7 +99,7 @@ export class MillraceStack extends Stack {
     });
     const metrics = new LogMetrics(this, 'Metrics', { stage: settings.stage, functions });
     const alarms = new Alarms(this, 'Alarms', { prefix, settings, cache, tables, queues, functions, api, metrics, key });
-    new Deployment(this, 'Deployment', { prefix, functions, alarms, deployment: settings.deployment });
+    new Deployment(this, 'Deployment', { prefix, functions, alarms, deployment: settings.deployment, ignoreAlarms: props.ignoreAlarms ?? false });
     const dashboard = new Dashboard(this, 'Dashboard', {
       prefix,
       settings,

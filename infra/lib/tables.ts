@@ -1,9 +1,9 @@
 // The five tables. The queues table decides, the others record; shared/store makes the same ones for tests.
 
-import { RemovalPolicy } from 'aws-cdk-lib';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
+import { removalPolicyOf } from './settings.ts';
 
 export const TABLE_NAMES = ['queues', 'progress', 'history', 'stats', 'rejections'] as const;
 export type TableName = (typeof TABLE_NAMES)[number];
@@ -42,7 +42,7 @@ export class Tables extends Construct {
         encryptionKey: props.key,
         pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
         deletionProtection: props.keepData,
-        removalPolicy: props.keepData ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+        removalPolicy: removalPolicyOf(props),
       });
     };
     this.byName = {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { RUNBOOK } from '../lib/alarms.ts';
 import { METRICS } from '../lib/metrics.ts';
-import { all, production } from './support.ts';
+import { all, dev, one, production, resources } from './support.ts';
 
 const alarms = Object.fromEntries(
   all(production, 'AWS::CloudWatch::Alarm').map(({ Properties }) => [
@@ -17,6 +17,10 @@ const alarms = Object.fromEntries(
 
 /** Comparison, threshold, and in how many periods of how many. */
 const THRESHOLDS: Record<string, [string, number, number, number]> = {
+  'process-tasks-new-version-errors': ['>', 0, 1, 1],
+  'process-tasks-new-version-failures': ['>', 2, 1, 1],
+  'queue-api-new-version-errors': ['>', 0, 1, 1],
+  'queue-api-new-version-failures': ['>', 2, 1, 1],
   'cache-cpu': ['>', 75, 4, 5],
   'cache-memory': ['>', 85, 5, 5],
   'cache-evictions': ['>', 1000, 4, 5],
@@ -75,9 +79,13 @@ test('silence is no alarm, but for the schedule', () => {
   }
 });
 
-test('each alarm calls somebody, and says so when it is over', () => {
+test('each alarm calls somebody, and says so when it is over, but for those that CodeDeploy looks at', () => {
   const composites = all(production, 'AWS::CloudWatch::CompositeAlarm').map(({ Properties }) => Properties);
-  for (const { AlarmActions, OKActions } of [...Object.values(alarms), ...composites]) {
+  for (const { AlarmName, AlarmActions, OKActions } of [...Object.values(alarms), ...composites]) {
+    if (/-new-version-/.test(AlarmName)) {
+      assert.deepEqual([AlarmActions, OKActions], [undefined, undefined], AlarmName);
+      continue;
+    }
     assert.match(JSON.stringify(AlarmActions), /AlarmsTopic/);
     assert.match(JSON.stringify(OKActions), /AlarmsTopic/);
   }
@@ -114,9 +122,9 @@ test('metrics are read out of the lines that functions log', () => {
   const filters = Object.fromEntries(
     all(production, 'AWS::Logs::MetricFilter').map(({ Properties }) => [Properties.MetricTransformations[0].MetricName, Properties]),
   );
-  const { FilterPattern, MetricTransformations } = filters['CacheHitRate'];
-  assert.equal(FilterPattern, '{ ($.message = "processed") && ($.hit_rate >= 0) }');
-  assert.equal(MetricTransformations[0].MetricValue, '$.hit_rate');
+  const { FilterPattern, MetricTransformations } = filters['CacheHits'];
+  assert.equal(FilterPattern, '{ ($.message = "processed") && ($.cache_hits >= 0) }');
+  assert.equal(MetricTransformations[0].MetricValue, '$.cache_hits');
   assert.equal(MetricTransformations[0].MetricNamespace, 'Millrace/production');
   assert.equal(Object.keys(filters).length, Object.keys(METRICS).length);
 });
@@ -129,6 +137,20 @@ test('alarms reach a topic that is encrypted with a key that CloudWatch may use'
   assert.deepEqual(statement.Principal, { Service: 'cloudwatch.amazonaws.com' });
 });
 
+test('alarms may be published to the topic: a policy takes the place of the one that allows it by itself', () => {
+  const [policy] = all(production, 'AWS::SNS::TopicPolicy');
+  const allowed = policy?.Properties.PolicyDocument.Statement.filter((s: { Effect: string }) => s.Effect === 'Allow');
+  assert.equal(allowed?.length, 1, 'nobody else may');
+  const [{ Principal, Action, Resource, Condition }] = allowed;
+  assert.deepEqual([Principal, Action], [{ Service: 'cloudwatch.amazonaws.com' }, 'sns:Publish']);
+  assert.match(JSON.stringify(Resource), /AlarmsTopic/);
+  assert.deepEqual(Condition.StringEquals, { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } });
+  // Composite alarms too: all that begin with the prefix.
+  const arn = JSON.stringify(Condition.ArnLike['aws:SourceArn']);
+  assert.match(arn, /:cloudwatch:/);
+  assert.match(arn, /:alarm:millrace-production-\*"/);
+});
+
 test('the dashboard is read from top to bottom', () => {
   const [dashboard] = all(production, 'AWS::CloudWatch::Dashboard');
   const body = JSON.stringify(dashboard?.Properties.DashboardBody);
@@ -136,4 +158,73 @@ test('the dashboard is read from top to bottom', () => {
   const places = titles.map((title) => body.indexOf(`## ${title}`));
   assert.ok(places.every((place) => place >= 0));
   assert.deepEqual(places, [...places].sort((a, b) => a - b));
+});
+
+interface MetricQuery {
+  Expression?: string;
+  MetricStat?: { Metric: { MetricName: string; Dimensions: { Name: string; Value: unknown }[] }; Period: number };
+}
+/** The metrics of an alarm over several. */
+const metricsOf = (name: string) =>
+  (alarms[name].Metrics as MetricQuery[]).flatMap(({ MetricStat }) => (MetricStat === undefined ? [] : [MetricStat.Metric]));
+const dimension = (name: string, { Dimensions }: { Dimensions: { Name: string; Value: unknown }[] }) =>
+  Dimensions.find(({ Name }) => Name === name)?.Value;
+
+test('a table that turns calls away is noticed, and so is its index, which has figures of its own', () => {
+  for (const table of ['queues', 'progress', 'history', 'stats', 'rejections']) {
+    const watched = metricsOf(`${table}-table-throttles`).map((metric) => [
+      metric.MetricName,
+      dimension('GlobalSecondaryIndexName', metric),
+    ]);
+    const own = [['ReadThrottleEvents', undefined], ['WriteThrottleEvents', undefined]];
+    const index = [['ReadThrottleEvents', 'due'], ['WriteThrottleEvents', 'due']];
+    assert.deepEqual(watched, table === 'queues' ? [...own, ...index] : own);
+  }
+});
+
+test('errors of DynamoDB are counted for every call that functions make', () => {
+  const functions = Object.entries(alarms).filter(([name]) => name.endsWith('-table-errors'));
+  assert.equal(functions.length, 5);
+  for (const [name] of functions) {
+    const operations = metricsOf(name).map((metric) => dimension('Operation', metric));
+    for (const operation of ['BatchExecuteStatement', 'PutItem', 'GetItem', 'BatchGetItem', 'BatchWriteItem', 'Query']) {
+      assert.ok(operations.includes(operation), `${name}: ${operation}`);
+    }
+  }
+});
+
+test('a sum is there where only one of its figures is', () => {
+  for (const [name, { Metrics }] of Object.entries(alarms)) {
+    for (const { Expression } of (Metrics ?? []) as MetricQuery[]) {
+      assert.doesNotMatch(Expression ?? '', / [+] /, `${name}: by + it would be missing where one of its figures is`);
+    }
+  }
+});
+
+test('the hit rate is that of all lookups, where there are enough of them', () => {
+  const queries = alarms['cache-hit-rate'].Metrics as (MetricQuery & { Id: string; MetricStat?: { Stat: string } })[];
+  const named = Object.fromEntries(queries.flatMap(({ Id, MetricStat }) => (MetricStat ? [[Id, [MetricStat.Metric.MetricName, MetricStat.Stat]]] : [])));
+  assert.deepEqual(named, { hits: ['CacheHits', 'Sum'], lookups: ['CacheLookups', 'Sum'] });
+  assert.ok(queries.some(({ Expression }) => Expression === 'IF(lookups >= 100, hits / lookups, 1)'), JSON.stringify(queries));
+});
+
+test('a new version is taken back for one failed invocation of its own, and for what fails within invocations', () => {
+  const minutes = ({ Metrics }: { Metrics: MetricQuery[] }) => Metrics.flatMap(({ MetricStat }) => (MetricStat ? [MetricStat.Period] : []));
+  for (const [name, total, failed] of [['process-tasks', 'CommandsReceived', 'CommandsFailed'], ['queue-api', 'Count', '5xx']] as const) {
+    const { MetricName, Namespace, Statistic, Period, Dimensions } = alarms[`${name}-new-version-errors`];
+    assert.deepEqual([Namespace, MetricName, Statistic, Period], ['AWS/Lambda', 'Errors', 'Sum', 60]);
+    const version = resources(production)[(dimension('ExecutedVersion', { Dimensions }) as { 'Fn::GetAtt': [string] })['Fn::GetAtt'][0]];
+    assert.equal(version?.Type, 'AWS::Lambda::Version', 'the one that this deployment brings');
+    const share = alarms[`${name}-new-version-failures`];
+    assert.deepEqual(metricsOf(`${name}-new-version-failures`).map(({ MetricName }) => MetricName), [failed, total]);
+    assert.deepEqual(minutes(share), [60, 60]);
+    assert.ok((share.Metrics as MetricQuery[]).some(({ Expression }) => Expression === 'IF(failed >= 5, 100 * failed / total, 0)'));
+    // CodeDeploy looks at both.
+    const group = one(production, 'AWS::CodeDeploy::DeploymentGroup', 'DeploymentGroupName', `millrace-production-${name}`);
+    const looked = JSON.stringify(group.Properties.AlarmConfiguration);
+    assert.match(looked, new RegExp(`${name.replace('-', '')}newversionerrors`));
+    assert.match(looked, new RegExp(`${name.replace('-', '')}newversionfailures`));
+  }
+  // All at once, a version is everybody's before anything is seen of it.
+  assert.deepEqual(all(dev, 'AWS::CloudWatch::Alarm').filter(({ Properties }) => /-new-version-/.test(Properties.AlarmName)), []);
 });

@@ -3,5 +3,7 @@
 import './alarms.test.ts';
 import './costs.test.ts';
 import './data.test.ts';
+import './docs.test.ts';
 import './edge.test.ts';
 import './functions.test.ts';
+import './options.test.ts';

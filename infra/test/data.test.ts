@@ -49,11 +49,13 @@ test('tables have the keys that the store reads and writes by', () => {
 
 test('in production data outlives the stack, and tables refuse to be deleted', () => {
   for (const type of ['AWS::DynamoDB::Table', 'AWS::SQS::Queue', 'AWS::KMS::Key', 'AWS::Lambda::Version']) {
-    for (const { DeletionPolicy } of all(production, type)) {
-      assert.equal(DeletionPolicy, 'Retain', type);
+    for (const { DeletionPolicy, UpdateReplacePolicy } of all(production, type)) {
+      // A resource that a failed deployment has just made is deleted with it: its name would be in the way of the next one.
+      assert.equal(DeletionPolicy, 'RetainExceptOnCreate', type);
+      assert.equal(UpdateReplacePolicy, 'Retain', type);
     }
     for (const { DeletionPolicy } of all(dev, type)) {
-      assert.notEqual(DeletionPolicy, 'Retain', type);
+      assert.ok(DeletionPolicy === 'Delete' || DeletionPolicy === undefined, `${type} ${DeletionPolicy}`);
     }
   }
   for (const [stage, protectedFromDeletion] of [[production, true], [dev, false]] as const) {
@@ -133,6 +135,15 @@ test('a full cache forgets what was not asked for longest', () => {
   const [parameters] = all(production, 'AWS::ElastiCache::ParameterGroup');
   assert.equal(parameters?.Properties.CacheParameterGroupFamily, 'redis7');
   assert.equal(parameters?.Properties.Properties['maxmemory-policy'], 'allkeys-lru');
+});
+
+test('cluster mode takes over by itself, as AWS demands, with replicas or without', () => {
+  for (const replicas of [0, 1]) {
+    const properties = group(template({ ...stages.production, cache: { ...stages.production.cache, shards: 2, replicas } }));
+    assert.equal(properties.AutomaticFailoverEnabled, true);
+    assert.equal(properties.MultiAZEnabled, replicas > 0, 'several zones are for replicas');
+  }
+  assert.equal(group(dev).AutomaticFailoverEnabled, false, 'there is nobody to take over');
 });
 
 test('cluster mode and Valkey are a setting away', () => {

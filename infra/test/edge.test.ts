@@ -1,10 +1,12 @@
 // The network, the HTTP API, settings, and what differs on the emulator.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { MISSING_TYPES } from '../lib/emulator.ts';
 import { check, type Settings, stages } from '../lib/settings.ts';
-import { all, production, resources, stack, template } from './support.ts';
+import { all, one, production, type Resource, resources, stack, template } from './support.ts';
 
 test('the network leads nowhere', () => {
   assert.equal(all(production, 'AWS::EC2::Subnet').length, 3);
@@ -31,6 +33,7 @@ test('endpoints let through what functions call, and nothing else', () => {
 });
 
 const ROUTES = [
+  '$default',
   'GET /admin/performance',
   'GET /health',
   'GET /players/{playerId}/history',
@@ -38,6 +41,7 @@ const ROUTES = [
   'GET /players/{playerId}/rejections',
   'GET /players/{playerId}/stats',
   'GET /players/{playerId}/tasks/{taskId}',
+  'HEAD /health',
   'POST /admin/cache/clear',
   'POST /admin/cache/emergency-mode',
   'POST /admin/cache/rebuild',
@@ -45,7 +49,7 @@ const ROUTES = [
   'POST /players/{playerId}/commands',
 ];
 
-test('every route but one asks who calls', () => {
+test('every route but that of monitors asks who calls, and what has no route of its own too', () => {
   const jwt: Settings = {
     ...stages.production,
     api: { ...stages.production.api, authorization: { kind: 'jwt', issuer: 'https://id.example', audience: ['game'] } },
@@ -54,17 +58,47 @@ test('every route but one asks who calls', () => {
     const routes = all(stage, 'AWS::ApiGatewayV2::Route').map(({ Properties }) => Properties);
     assert.deepEqual(routes.map(({ RouteKey }) => RouteKey).sort(), ROUTES);
     for (const { RouteKey, AuthorizationType } of routes) {
-      assert.equal(AuthorizationType, RouteKey === 'GET /health' ? 'NONE' : type, RouteKey);
+      assert.equal(AuthorizationType, RouteKey.endsWith(' /health') ? 'NONE' : type, RouteKey);
     }
   }
   const [authorizer] = all(template(jwt), 'AWS::ApiGatewayV2::Authorizer');
   assert.deepEqual(authorizer?.Properties.JwtConfiguration, { Audience: ['game'], Issuer: 'https://id.example' });
 });
 
+/** A list of header or method names in the source of queue-api. */
+function listed(name: string): string[] {
+  const source = readFileSync(join(import.meta.dirname, '../../functions/queue-api/src/cors.rs'), 'utf8');
+  const [, list] = source.match(new RegExp(`const ${name}: HeaderValue =\\s*HeaderValue::from_static\\(\\s*"([^"]+)"`)) ?? [];
+  return (list ?? assert.fail(`cors.rs has no ${name}`)).replaceAll(/\\\s+/g, '').split(', ');
+}
+
+test('pages are told the same by API Gateway as by the function', () => {
+  const api = { ...stages.production.api, corsOrigins: ['https://game.example', 'http://localhost:5173'] };
+  const open = template({ ...stages.production, api });
+  const [{ Properties }] = all(open, 'AWS::ApiGatewayV2::Api') as [Resource];
+  assert.deepEqual(Properties.CorsConfiguration, {
+    AllowOrigins: api.corsOrigins,
+    AllowMethods: listed('METHODS'),
+    AllowHeaders: listed('ALLOWED'),
+    ExposeHeaders: listed('EXPOSED'),
+    MaxAge: 7200,
+  });
+  // The route for everything else would have preflights asked who calls.
+  const options = one(open, 'AWS::ApiGatewayV2::Route', 'RouteKey', 'OPTIONS /{proxy+}');
+  assert.equal(options.Properties.AuthorizationType, 'NONE');
+  const functions = all(open, 'AWS::Lambda::Function').map(({ Properties }) => Properties);
+  for (const { FunctionName, Environment } of functions) {
+    const expected = FunctionName === 'millrace-production-queue-api' ? 'https://game.example,http://localhost:5173' : undefined;
+    assert.equal(Environment.Variables.MILLRACE_CORS_ORIGINS, expected, FunctionName);
+  }
+  // By themselves no pages may call, and nothing is open to them.
+  const [{ Properties: closed }] = all(production, 'AWS::ApiGatewayV2::Api') as [Resource];
+  assert.equal(closed.CorsConfiguration, undefined);
+});
+
 test('requests are limited and written down', () => {
   const [stage] = all(production, 'AWS::ApiGatewayV2::Stage');
   assert.deepEqual(stage?.Properties.DefaultRouteSettings, {
-    DetailedMetricsEnabled: true,
     ThrottlingBurstLimit: 2000,
     ThrottlingRateLimit: 1000,
   });
@@ -115,6 +149,13 @@ test('bad settings are refused with their name, value and what is allowed', () =
       { functions: { ...production.functions, 'queue-api': { memoryMiB: 256, timeoutSeconds: 30 } } },
       /functions.queue-api.timeoutSeconds=30 is not allowed; allowed: a whole number from 2 to 29/,
     ],
+    [{ alarms: { ...production.alarms, email: 'you' } }, /alarms.email=you is not allowed; allowed: an address/],
+    [{ environment: { MILLRACE_CORS_ORIGINS: '*' } }, /environment.MILLRACE_CORS_ORIGINS is not allowed; allowed: api.corsOrigins/],
+    [
+      { api: { ...production.api, corsOrigins: ['https://game.example/'] } },
+      /api.corsOrigins=https:\/\/game.example\/ is not allowed; allowed: \* alone, or origins/,
+    ],
+    [{ api: { ...production.api, corsOrigins: ['*', 'https://game.example'] } }, /api.corsOrigins=\* is not allowed/],
     [{ environment: { PATH: '/bin' } }, /environment.PATH is not allowed/],
     [{ api: jwt('http://id.example', ['a']) }, /issuer=http:\/\/id.example is not allowed; allowed: the https:/],
     [{ api: jwt('https://id.example', []) }, /audience is empty/],
@@ -147,7 +188,7 @@ test('the emulator gets the same stack, but for what it lacks', () => {
     }
   }
   assert.deepEqual(differences, {
-    'AWS::CloudWatch::Alarm': 15,
+    'AWS::CloudWatch::Alarm': 18,
     'AWS::CloudWatch::CompositeAlarm': 1,
     'AWS::CodeDeploy::Application': 1,
     'AWS::CodeDeploy::DeploymentGroup': 4,

@@ -68,6 +68,8 @@ const expected: Record<FunctionName, string[]> = {
   'maintain-cache': [
     ...dynamo('queues', 'BatchGetItem', 'GetItem'),
     ...dynamo('progress', 'BatchGetItem'),
+    // Whoever loads a row writes down again what its last commit led to.
+    ...['history', 'rejections', 'stats'].flatMap((table) => dynamo(table, 'BatchWriteItem')),
     ...dynamo('stats', 'GetItem'),
     ...dynamo('queues/index/due', 'Query'),
   ],
@@ -100,6 +102,7 @@ test('functions are for arm64, in isolated subnets, traced, and told where every
     assert.match(JSON.stringify(variables.MILLRACE_REDIS_URL), /^{"Fn::Join":\["",\["rediss:\/\/millrace-production-(tasks|upkeep)@/);
     assert.equal('MILLRACE_AUTH' in variables, false);
     assert.equal(variables.MILLRACE_ADVANCE_PERIOD_SECONDS, name === 'advance-queues' ? '60' : undefined);
+    assert.equal(variables.MILLRACE_ADVANCE_SLACK_SECONDS, name === 'advance-queues' ? '60' : undefined);
     assert.equal('MILLRACE_TICKS_QUEUE_URL' in variables, name === 'advance-queues');
   }
 });
@@ -183,7 +186,9 @@ test('everything calls the alias, which a canary moves and an alarm moves back',
     'maintain-cache AllAtOnce',
   ]);
   for (const properties of groups(production)) {
-    assert.equal(properties.AlarmConfiguration.Alarms.length, 2);
+    // Errors and durations, and what only new versions are judged by.
+    const canary = /Canary/.test(properties.DeploymentConfigName);
+    assert.equal(properties.AlarmConfiguration.Alarms.length, canary ? 4 : 2);
     assert.deepEqual(properties.AutoRollbackConfiguration.Events, [
       'DEPLOYMENT_FAILURE',
       'DEPLOYMENT_STOP_ON_REQUEST',

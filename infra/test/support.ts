@@ -7,13 +7,14 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { createApp } from '../lib/app.ts';
 import { adaptToMiniStack } from '../lib/emulator.ts';
 import { FUNCTION_NAMES, type Settings, stages } from '../lib/settings.ts';
-import { MillraceStack } from '../lib/stack.ts';
+import { MillraceStack, type MillraceStackProps } from '../lib/stack.ts';
 
 export interface Resource {
   Type: string;
   // What a template holds is looked at piece by piece, and a piece that is not there fails the test.
   Properties: any;
   DeletionPolicy?: string;
+  UpdateReplacePolicy?: string;
   UpdatePolicy?: object;
 }
 export type Resources = Record<string, Resource>;
@@ -28,16 +29,16 @@ for (const name of FUNCTION_NAMES) {
   writeFileSync(join(CODE, name, 'bootstrap'), name);
 }
 
-export function stack(settings: Settings, adapt = false): MillraceStack {
-  const stack = new MillraceStack(createApp({ checked: false }), { settings, codeDirectory: CODE });
+export function stack(settings: Settings, adapt = false, props: Partial<MillraceStackProps> = {}): MillraceStack {
+  const stack = new MillraceStack(createApp({ checked: false }), { settings, codeDirectory: CODE, ...props });
   if (adapt) {
     adaptToMiniStack(stack);
   }
   return stack;
 }
 
-export function template(settings: Settings, adapt = false): Template {
-  return Template.fromStack(stack(settings, adapt));
+export function template(settings: Settings, adapt = false, props: Partial<MillraceStackProps> = {}): Template {
+  return Template.fromStack(stack(settings, adapt, props));
 }
 
 export const production = template(stages.production);

@@ -149,6 +149,20 @@ async fn the_cache_and_the_commits_are_counted() {
 }
 
 #[tokio::test]
+async fn the_log_line_of_an_invocation_has_what_a_hit_rate_over_many_is_made_of() {
+    let database = Database::new();
+    let function = start(&database).await;
+    let messages: Vec<Message> =
+        (0..3).map(|player| Message::new(player, grant(&format!("p-{player}"), None))).collect();
+    function.invoke(sqs::standard(&messages)).await.expect("an answer");
+    function.invoke(sqs::standard(&messages[..2])).await.expect("an answer");
+    let lines: Vec<Value> = function.log().into_iter().filter(|line| line["message"] == "processed").collect();
+    let figures: Vec<[&Value; 3]> =
+        lines.iter().map(|line| [&line["cache_lookups"], &line["cache_hits"], &line["hit_rate"]]).collect();
+    assert_eq!(figures, [[&json!(3), &json!(0), &json!(0.0)], [&json!(2), &json!(2), &json!(1.0)]], "{lines:?}");
+}
+
+#[tokio::test]
 async fn writes_are_counted_by_table_and_priority() {
     let database = Database::new();
     let function = start(&database).await;

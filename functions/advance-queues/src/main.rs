@@ -16,7 +16,7 @@ async fn run() -> Result<(), StartError> {
     settings.warn_of_unknown();
     let BackEnds { store, cache } = start::open(&settings).await?;
     let ticks = start::open_ticks(&settings).await?.map(Arc::new);
-    let service = compose::scheduled_service(&settings, Arc::clone(&store), cache, compose::random_seed());
+    let service = compose::invoked_once_service(&settings, Arc::clone(&store), cache, compose::random_seed());
     let service = Arc::new(service);
     lambda::close_on_signal(async move || store.close().await).await?;
     lambda::run(move |invocation| {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `jwt` | the player that the claim `sub` names, with the scopes of `scopes` and of the claim `scope` |
 //! | `iam` with a Cognito identity | the player of that identity id, without scopes |
+//! | `iam` of a Cognito session without its identity | a player, but nobody says which: nothing is allowed |
 //! | `iam` otherwise | no player, both scopes: an IAM policy has let this principal in |
 //! | `lambda` | nobody: what an authorizer function answers has no form that could be relied on |
 
@@ -18,6 +19,10 @@ use millrace_runtime::settings::Authentication;
 pub const COMMANDS: &str = "millrace/commands";
 /// The scope for other players' queues, and for `/admin`.
 pub const ADMIN: &str = "millrace/admin";
+
+/// How Cognito names the sessions of the players that it lets assume a role. A function URL leaves out whose
+/// session it is, and without that a player would look like a server.
+const COGNITO_SESSION: &str = "/CognitoIdentityCredentials";
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,10 +53,9 @@ impl Caller {
         match &iam.cognito_identity {
             Some(identity) => Some(Self { subject: identity.identity_id.clone(), ..Self::default() }),
             // Whoever API Gateway lets in with a signature has an ARN.
-            None => iam.user_arn.as_ref().filter(|arn| !arn.is_empty()).map(|_| Self {
-                subject: None,
-                commands: true,
-                admin: true,
+            None => iam.user_arn.as_ref().filter(|arn| !arn.is_empty()).map(|arn| {
+                let trusted = !arn.ends_with(COGNITO_SESSION);
+                Self { subject: None, commands: trusted, admin: trusted }
             }),
         }
     }
@@ -144,6 +148,12 @@ mod tests {
         assert_eq!((player_of.may_administer(), player_of.may_use(&player("p"))), (Err(ADMIN), Err(ADMIN)));
         let role = caller(json!({"iam": {"userArn": arn, "cognitoIdentity": null}})).unwrap();
         assert_eq!((role.may_administer(), role.may_use(&player("p"))), (Ok(()), Ok(())));
+        for identity in [json!({}), json!({"cognitoIdentity": null})] {
+            let mut context = json!({"iam": identity});
+            context["iam"]["userArn"] =
+                "arn:aws:sts::123456789012:assumed-role/players/CognitoIdentityCredentials".into();
+            assert_eq!(caller(context), Some(Caller::default()), "whose session it is, nobody says");
+        }
         assert_eq!(caller(json!({"iam": {}})), None);
         assert_eq!(caller(json!({"iam": {"userArn": ""}})), None);
     }

@@ -75,11 +75,12 @@ impl Api {
         invocation: &Invocation,
         started: Instant,
     ) -> Result<Answer, Problem> {
-        if let Ok(Route::Health) = route {
-            return admin::health(&self.service, request).await;
+        let caller = Caller::of(request.authorizer.as_ref(), self.authentication);
+        // Before anything else: whoever is not known does not even learn which routes there are, but for the
+        // one that is everybody's.
+        if caller.is_none() && !Route::is_public(&request.segments) {
+            return Err(Problem::unauthorized());
         }
-        // Before anything else: whoever is not known does not even learn which routes there are.
-        let caller = Caller::of(request.authorizer.as_ref(), self.authentication).ok_or_else(Problem::unauthorized)?;
         let route = match route {
             Ok(route) => route,
             Err(NoRoute::Unknown) => return Err(Problem::unknown_route()),
@@ -92,6 +93,9 @@ impl Api {
                 return Ok(answer);
             }
             Err(NoRoute::Id { field, value }) => return Err(Problem::invalid(field, value, ID_ALLOWED)),
+        };
+        let Some(caller) = caller.filter(|_| *route != Route::Health) else {
+            return admin::health(&self.service, request).await;
         };
         if let Some(player) = route.player() {
             caller.may_use(player).map_err(|scope| Problem::forbidden(scope, "the queue of another player"))?;

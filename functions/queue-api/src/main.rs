@@ -43,7 +43,7 @@ async fn run() -> Result<(), StartError> {
     logs::init(&settings.log)?;
     settings.warn_of_unknown();
     let BackEnds { store, cache } = start::open(&settings).await?;
-    let service = compose::service(&settings, Arc::clone(&store), cache, compose::random_seed());
+    let service = compose::invoked_once_service(&settings, Arc::clone(&store), cache, compose::random_seed());
     let api = Arc::new(Api::new(service, &settings));
     lambda::close_on_signal(async move || store.close().await).await?;
     lambda::run(move |invocation| {

@@ -87,6 +87,11 @@ impl Route {
         }
     }
 
+    /// Whether anybody may ask what is under this path.
+    pub fn is_public(segments: &[String]) -> bool {
+        segments == ["health"]
+    }
+
     /// Its name, for logs.
     pub fn name(&self) -> &'static str {
         match self {

@@ -19,6 +19,11 @@ use crate::{
     statistics::{Counter, LatencyRecorder, LocalFigures, LocalStatistics},
 };
 
+/// For how long it is known which version of a queue was seen last, in milliseconds. No copy in Redis lags behind for
+/// so long unless it was set to live for longer; what is older than what was seen an hour ago comes from a table
+/// that was restored, and then it is right.
+const STAMP_MS: u64 = 3_600_000;
+
 /// The bounds of a local tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalSettings {
@@ -99,6 +104,18 @@ impl Entry {
 
     fn since(&self) -> Timestamp {
         self.slot().since
+    }
+}
+
+impl Slot {
+    /// Whether it is still known how new the last copy was. A clock that went back counts as one that went on.
+    fn is_known(&self, now: Timestamp) -> bool {
+        now.as_millis().abs_diff(self.since.as_millis()) <= STAMP_MS
+    }
+
+    /// Whether what was seen last is newer than what is now to be put.
+    fn is_newer(&self, version: u64, now: Timestamp) -> bool {
+        self.stamp.version() > version && self.is_known(now)
     }
 }
 
@@ -188,17 +205,20 @@ impl LocalTier {
         }
     }
 
-    /// Whether a newer copy than `found` has been seen here, even if it is not fresh any more.
-    pub fn knows_newer(&self, found: &Cached) -> bool {
-        self.entries.get(&found.queue.player_id).is_some_and(|entry| entry.slot().stamp > Stamp::of(found))
+    /// Whether a newer copy than `found` has been seen here in the last hour, even if it is not fresh any more.
+    pub fn knows_newer(&self, found: &Cached, now: Timestamp) -> bool {
+        self.entries.get(&found.queue.player_id).is_some_and(|entry| {
+            let slot = entry.slot();
+            slot.stamp > Stamp::of(found) && slot.is_known(now)
+        })
     }
 
-    /// Puts a copy, unless a newer version is held. A copy of the same version replaces: between
+    /// Puts a copy, unless a newer version was seen in the hour before it. A copy of the same version replaces: between
     /// milestones progress changes without a new version.
     pub fn put(&self, held: Held) {
         let bytes = u32::try_from(footprint(&held.cached)).unwrap_or(u32::MAX);
         let queue = &held.cached.queue;
-        let (player, version) = (queue.player_id.clone(), queue.version);
+        let (player, version, since) = (queue.player_id.clone(), queue.version, held.since);
         let kind = Kind::of(&held.cached);
         let new = Slot { stamp: Stamp::of(&held.cached), kind, since: held.since, cached: Some(held.cached) };
         let counters = &self.counters.kinds[kind];
@@ -206,7 +226,7 @@ impl LocalTier {
         let fits = |entry: &Arc<Entry>| bytes <= entry.bytes && entry.bytes / 2 <= bytes;
         if let Some(entry) = self.entries.get(&player).filter(fits) {
             let mut slot = entry.slot();
-            if slot.stamp.version() <= version {
+            if !slot.is_newer(version, since) {
                 if slot.kind != kind {
                     self.counters.kinds[slot.kind].bytes.sub(u64::from(entry.bytes));
                     counters.bytes.add(u64::from(entry.bytes));
@@ -218,7 +238,7 @@ impl LocalTier {
         }
         // Compared and put under the key's lock: of two that race, the newer version stays.
         self.entries.entry(player).and_compute_with(|held| match held {
-            Some(held) if held.value().slot().stamp.version() > version => Op::Nop,
+            Some(held) if held.value().slot().is_newer(version, since) => Op::Nop,
             _ => {
                 counters.sets.add(1);
                 counters.bytes.add(u64::from(bytes));
@@ -347,9 +367,37 @@ mod tests {
         assert_eq!(Arc::strong_count(&copy), 2);
         assert!(tier.get(&copy.queue.player_id, at(1_001)).is_none());
         assert_eq!(Arc::strong_count(&copy), 1);
-        assert!(tier.knows_newer(&held("p", 6, at(0)).cached) && !tier.knows_newer(&copy));
+        let knows_newer = |copy: &Cached| tier.knows_newer(copy, at(1_001));
+        assert!(knows_newer(&held("p", 6, at(0)).cached) && !knows_newer(&copy));
         tier.put(held("p", 6, at(1_001)));
         assert!(tier.get(&copy.queue.player_id, at(1_001)).is_none(), "an older one does not take its place");
+    }
+
+    /// Only where the table was restored to an older version is there anything to forget.
+    #[test]
+    fn a_version_that_was_seen_is_forgotten_after_an_hour() {
+        let tier = LocalTier::new(LocalSettings::default());
+        let player = PlayerId::new("p").unwrap();
+        let (begin, hour) = (10_000_000, 3_600_000);
+        tier.put(held("p", 100, at(begin)));
+        let restored = |millis| held("p", 50, at(millis));
+        let knows_newer = |millis| tier.knows_newer(&restored(millis).cached, at(millis));
+        assert!(knows_newer(begin) && knows_newer(begin + hour) && knows_newer(begin - hour));
+        assert!(!knows_newer(begin + hour + 1));
+        assert!(!knows_newer(begin - hour - 1), "by a clock that went back since");
+        tier.put(restored(begin + hour));
+        assert!(tier.get(&player, at(begin + hour)).is_none());
+        tier.put(restored(begin + hour + 1));
+        let copy = tier.get(&player, at(begin + hour + 1)).unwrap();
+        assert_eq!(copy.cached.queue.version, 50);
+        // The same for a copy that does not fit into the place of the one before.
+        let mut large = restored(begin + 3 * hour);
+        let queue = &mut Arc::make_mut(&mut large.cached).queue;
+        queue.version = 20;
+        queue.tasks.reserve(1_000);
+        tier.put(large);
+        let copy = tier.get(&player, at(begin + 3 * hour)).unwrap();
+        assert_eq!(copy.cached.queue.version, 20);
     }
 
     #[test]

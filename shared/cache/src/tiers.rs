@@ -131,7 +131,7 @@ impl Tiers {
                     // What is shared may be older than what was seen here, after a put that failed or a
                     // failover that lost it. Nobody is to see a queue go back: that is a miss.
                     let newer = |cached: &Arc<Cached>| {
-                        self.local_switch.is_on_for(&cached.queue.player_id) && self.local.knows_newer(cached)
+                        self.local_switch.is_on_for(&cached.queue.player_id) && self.local.knows_newer(cached, now)
                     };
                     let cached = cached.filter(|cached| cached.queue.version >= at_least && !newer(cached));
                     // It is as new as what is committed: whoever commits puts it there before answering.

@@ -26,8 +26,9 @@ pub fn service(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, seed: u
     with(settings, store, cache, service_settings(settings, seed))
 }
 
-/// The same for a function that is invoked by the clock: nobody delivers again what it does not finish.
-pub fn scheduled_service(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, seed: u64) -> Service {
+/// The same for a function whose invocations nobody repeats, those of the clock or of callers over HTTP:
+/// what it does not finish has to be found.
+pub fn invoked_once_service(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, seed: u64) -> Service {
     let own = ServiceSettings { delivered_again: false, ..service_settings(settings, seed) };
     with(settings, store, cache, own)
 }

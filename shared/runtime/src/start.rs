@@ -147,7 +147,10 @@ async fn open_store(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Arc<
 
 async fn open_cache(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Tiers, StartError> {
     let tiers = Tiers::local_only(LocalTier::new(settings.local_cache), settings.features.local_cache);
-    let Some(redis) = &settings.redis else { return Ok(tiers) };
+    // Switched off, it is left alone altogether: not even asked whether it is there.
+    let Some(redis) = settings.redis.as_ref().filter(|_| settings.features.redis_cache.enabled) else {
+        return Ok(tiers);
+    };
     let credentials: Option<Arc<dyn RedisCredentials>> = match (&redis.iam_cache_name, sdk) {
         (Some(name), Some(sdk)) => {
             let user = redis.url.token_user().unwrap_or_default();
@@ -230,6 +233,24 @@ mod tests {
         let error = error(&no_file).await;
         assert!(error.starts_with("MILLRACE_REDIS_URL=rediss://***@127.0.0.1:1: "), "{error}");
         assert!(error.contains("/no/such/file.pem") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_cache_that_is_switched_off_is_left_alone_altogether() {
+        let (folder, redis) = (tempfile::tempdir().unwrap(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        redis.set_nonblocking(true).unwrap();
+        let store = format!("sqlite:{}", folder.path().join("queues.db").display());
+        let url = format!("redis://{}", redis.local_addr().unwrap());
+        let vars = [
+            ("MILLRACE_STORE", store.as_str()),
+            ("MILLRACE_REDIS_URL", url.as_str()),
+            ("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "100"),
+            ("MILLRACE_REDIS_CACHE", "off"),
+        ];
+        let BackEnds { cache, .. } = open(&settings(&vars)).await.unwrap();
+        assert_eq!((cache.remote_state(), cache.ping_remote().await), (TierState::Off, TierState::Off));
+        let called = redis.accept().map(|(_, caller)| caller);
+        assert!(called.is_err(), "it was called: {called:?}");
     }
 
     #[tokio::test]

@@ -253,7 +253,7 @@ fn batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
     let rows: Vec<_> = (0..1_000)
         .map(|n| {
             let queue = queue(&player(n), 64);
-            (queue.player_id.clone(), StoredQueue { version: 1, queue: encode(&queue), outbox: None })
+            (queue.player_id.clone(), StoredQueue { version: 1, queue: encode(&queue), outbox: None, due_at: None })
         })
         .collect();
     let (on, off) = (FeatureSwitch::ON, FeatureSwitch::OFF);

@@ -60,6 +60,13 @@ pub struct Applied {
     pub completed_at: SmallVec<[Timestamp; 1]>,
     /// Whether the queue was left in the index of what is due until its records are written.
     pub kept_due: bool,
+    /// Whether some item was found to change nothing: what no conditional write checks, and so is to be
+    /// believed only of a queue that the table has.
+    pub unchecked: bool,
+    /// Whether, after a conflict, it was applied to a queue that was read from the table.
+    pub reloaded: bool,
+    /// Whether that queue's row stands among what is due although nothing is.
+    pub misplaced: bool,
 }
 
 /// Applies a player's items; [`apply`] in the shipped pipeline, another in tests of what surrounds it.
@@ -78,6 +85,9 @@ pub fn apply(input: Input<'_>) -> Applied {
         totals_changed: false,
         completed_at: SmallVec::new(),
         kept_due: false,
+        unchecked: false,
+        reloaded: false,
+        misplaced: false,
     };
     let mut events = Vec::new();
     let mut bytes = 0;
@@ -131,16 +141,24 @@ pub fn apply(input: Input<'_>) -> Applied {
                 applied.push(Record::History(record), &mut bytes);
             }
         }
+        // A tick with nothing due, or a report of no more than is known. A duplicate is none of these: a
+        // copy in which a command is remembered proves that it was decided.
+        applied.unchecked |= change == Change::Nothing && status == Status::Applied;
         applied.change = applied.change.max(change);
         applied.statuses.push(status);
     }
     if let Some(cached) = &mut cached {
         let Cached { queue, progress_known } = Arc::make_mut(cached);
         if applied.change == Change::Decided {
-            queue.memory.trim(input.batch.iter().filter_map(|at| match &input.items[*at].task {
+            let commands = input.batch.iter().filter_map(|at| match &input.items[*at].task {
                 Task::Command(delivery) => Some(&delivery.command_id),
                 Task::Tick(_) => None,
-            }));
+            });
+            // A tick brings nothing to be remembered, and so makes no room: the batch before it may have
+            // failed after its commit, and come again whole.
+            if commands.clone().next().is_some() {
+                queue.memory.trim(commands);
+            }
             queue.version = base_version + 1;
         }
         *progress_known = *progress_known || !queue.has_partial_progress();

@@ -112,8 +112,8 @@ impl Service {
         let wanted: Vec<Wanted> = conflicts.iter().map(|(_, pending)| pending.wanted.clone()).collect();
         let (bases, _) = self.load_from_table(&wanted, &[], &[], now, deadline, figures).await;
         for ((at, mut pending), base) in conflicts.into_iter().zip(bases) {
-            let applied = base.and_then(|Base { cached, .. }| {
-                guarded(
+            let applied = base.and_then(|Base { cached, misplaced, .. }| {
+                let applied = guarded(
                     self.apply,
                     Input {
                         player_id: &pending.wanted.player_id,
@@ -124,7 +124,8 @@ impl Service {
                         now,
                         rules: self.settings.rules,
                     },
-                )
+                )?;
+                Ok(Applied { reloaded: true, misplaced, ..applied })
             });
             match applied {
                 Err(failure) => results[at] = Some(Err(failure)),
@@ -219,7 +220,7 @@ fn queue_write(applied: &mut Applied, rules: Rules, delivered_again: bool) -> Op
     applied.kept_due = bytes.is_some() && !delivered_again;
     if applied.kept_due {
         // Should this process die before the records are written, nobody comes back to the queue for them
-        // but the next run that finds it due.
+        // but whoever finds it due.
         due_at = Some(due_at.map_or(queue.advanced_to, |due| due.min(queue.advanced_to)));
     }
     Some(QueueWrite {

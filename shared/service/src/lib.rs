@@ -11,6 +11,7 @@
 //! | [`apply`] | the pure domain, a panic kept to its player |
 //! | [`commit`] | one conditional write a changed player; conflicts are loaded and applied again |
 //! | [`record`] | what was decided, through the write batcher |
+//! | [`settle`] | out of the index of what is due with what stands there for the sake of its records |
 //! | [`refresh`] | the caches, once the records are written |
 //! | [`answer`] | batch item failures and results |
 //! | [`report`] | what an invocation took, counted by the steps on their way |
@@ -55,6 +56,7 @@ pub mod refresh;
 pub mod report;
 pub mod service;
 pub mod settings;
+pub mod settle;
 pub mod status;
 
 pub use advance::{AdvanceError, Advanced, TickError, TickMessage, TicksQueue};

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use millrace_cache::Held;
+use millrace_cache::{Held, Lookup};
 use millrace_domain::{
     PlayerId, Record, Timestamp,
     codec::{self, Cached, Outbox},
@@ -25,8 +25,12 @@ pub struct Base {
     pub cached: Option<Arc<Cached>>,
     /// When it was known to be the newest.
     pub since: Timestamp,
-    /// Whether it was read from the table just now, so that the caches do not have it yet.
+    /// Whether it was read from the table just now, so that the caches do not have it yet, and nothing
+    /// about it is out of date.
     pub from_table: bool,
+    /// Whether its row stands among what is due by now although nothing is: its records had not been written
+    /// when it was committed.
+    pub misplaced: bool,
 }
 
 /// Whose queue is wanted.
@@ -48,7 +52,7 @@ impl Service {
         figures: &mut Figures,
     ) -> Vec<Result<Base, Failure>> {
         let keys: Vec<PlayerId> = wanted.iter().map(|wanted| wanted.player_id.clone()).collect();
-        let lookup = self.cache.take(&keys, now).await;
+        let lookup = within(deadline, keys.len(), self.cache.take(&keys, now)).await;
         figures.cache.remote_errors += lookup.remote_errors;
 
         let mut bases: Vec<Option<Result<Base, Failure>>> = Vec::with_capacity(wanted.len());
@@ -64,7 +68,7 @@ impl Service {
             if wanted.progress && !cached.progress_known && cached.queue.has_partial_progress() {
                 partial.push(at);
             }
-            bases.push(Some(Ok(Base { cached: Some(cached), since, from_table: false })));
+            bases.push(Some(Ok(Base { cached: Some(cached), since, from_table: false, misplaced: false })));
         }
         if !missing.is_empty() || !partial.is_empty() {
             self.load_missing(wanted, &missing, &partial, &mut bases, now, deadline, figures).await;
@@ -119,7 +123,7 @@ impl Service {
         for at in follow {
             match self.cache.get_local(&wanted[at].player_id, now) {
                 Some(Held { cached, since }) if cached.progress_known || !wanted[at].progress => {
-                    bases[at] = Some(Ok(Base { cached: Some(cached), since, from_table: false }));
+                    bases[at] = Some(Ok(Base { cached: Some(cached), since, from_table: false, misplaced: false }));
                 }
                 _ => left.push(at),
             }
@@ -171,14 +175,18 @@ impl Service {
         for (at, row) in rows.into_iter().enumerate() {
             let progress = if with_progress[at] { found.next() } else { None };
             let base = row.and_then(|row| {
-                let Some(row) = row else { return Ok(Base { cached: None, since: now, from_table: true }) };
+                let Some(row) = row else {
+                    return Ok(Base { cached: None, since: now, from_table: true, misplaced: false });
+                };
                 let (cached, records) = read_row(&wanted[at].player_id, &row)?;
                 outboxes.extend(records.into_iter().map(|record| Row {
                     record,
                     origin: at,
                     alone: self.is_alone(&wanted[at].player_id),
                 }));
-                let base = Base { cached: Some(Arc::new(cached)), since: now, from_table: true };
+                let due_at = cached.queue.due_at(self.settings.rules);
+                let misplaced = row.due_at.is_some_and(|at| at <= now && due_at.is_none_or(|due| due > at));
+                let base = Base { cached: Some(Arc::new(cached)), since: now, from_table: true, misplaced };
                 match progress {
                     Some(progress) => Ok(base.with_progress(progress?.as_ref())),
                     None => Ok(base),
@@ -195,6 +203,12 @@ impl Service {
         }
         (bases, beside.into_iter().map(|progress| progress.map_err(Failure::from)).collect())
     }
+}
+
+/// A lookup of `count` players that ends with the deadline: then nothing was found.
+pub(crate) async fn within(deadline: Instant, count: usize, lookup: impl Future<Output = Lookup>) -> Lookup {
+    let nothing = |_| Lookup { hits: vec![None; count], remote_errors: 1 };
+    timeout_at(deadline, lookup).await.unwrap_or_else(nothing)
 }
 
 impl Base {

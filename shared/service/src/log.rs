@@ -31,6 +31,8 @@ pub(crate) fn log(decoded: &Decoded, statuses: &[Status], refused: &[Status], an
         malformed = report.commands.malformed,
         players = report.players,
         processing_time_ms = report.processing_time_ms,
+        cache_lookups = report.cache.lookups,
+        cache_hits = report.cache.hits,
         hit_rate = report.cache.hit_rate,
         completions = report.lateness.count,
         lateness_p99_ms = report.lateness.p99_ms,

@@ -28,10 +28,17 @@ pub(crate) struct Player {
     since: Timestamp,
     /// Whether the caches do not know the queue as it is.
     everywhere: bool,
+    /// Whether the base is what the table has: read from it, or committed to it, by this invocation.
+    certain: bool,
+    /// Whether something of it was committed by this invocation.
+    pub(crate) committed: bool,
+    /// Whether the table may have a version that no cache is to be given, so that what they have is to be
+    /// forgotten.
+    pub(crate) outdated: bool,
     /// The newest queue whose records are written, to be cached.
     pub(crate) fresh: Option<Fresh>,
     pub(crate) failed: bool,
-    /// Whether the index of what is due may still say that something is.
+    /// Whether the index of what is due says that something is, although nothing is.
     pub(crate) unsettled: bool,
 }
 
@@ -51,6 +58,9 @@ impl Player {
             base: None,
             since: Timestamp::default(),
             everywhere: false,
+            certain: false,
+            committed: false,
+            outdated: false,
             fresh: None,
             failed: false,
             unsettled: false,
@@ -73,6 +83,8 @@ impl Player {
     pub(crate) fn begin(&mut self, base: Base) {
         self.since = base.since;
         self.everywhere = base.from_table;
+        self.certain = base.from_table;
+        self.unsettled = base.misplaced;
         self.base = Some(base);
     }
 
@@ -86,10 +98,18 @@ impl Player {
         !self.failed && self.done < self.work.items.len()
     }
 
+    /// Whether what was applied has to be applied again, to a queue that was read from the table: it rests
+    /// on a copy, and no conditional write will check it.
+    pub(crate) fn doubts(&self, applied: &Applied) -> bool {
+        applied.unchecked && applied.change != Change::Decided && !self.certain
+    }
+
     /// What is not decided yet fails.
     pub(crate) fn fail(&mut self, failure: Failure, statuses: &mut [Status]) {
         self.failed = true;
         self.fresh = None;
+        // An earlier round's commit is in no cache yet, and now nobody puts it there.
+        self.outdated |= self.committed;
         for at in &self.work.items[self.done..] {
             if statuses[*at] == Status::Open {
                 statuses[*at] = Status::Failed(failure.clone());
@@ -107,15 +127,22 @@ impl Player {
             statuses[*at] = status;
         }
         self.done += count;
-        let Applied { cached, change, kept_due, .. } = applied;
-        self.unsettled = kept_due || change == Change::Nothing;
+        let Applied { cached, change, kept_due, reloaded, misplaced, .. } = applied;
         if change == Change::Decided {
+            self.committed = true;
+            self.unsettled = kept_due;
+        } else if reloaded {
+            self.unsettled = misplaced;
+        }
+        if change == Change::Decided || reloaded {
             // Between milestones nothing proves that no other process has committed meanwhile.
             self.since = now;
+            self.certain = true;
         }
-        self.everywhere |= change > Change::Nothing;
+        // After a conflict the caches' copy is known to be old, even where nothing came of it.
+        self.everywhere |= change > Change::Nothing || reloaded;
         if self.is_open() {
-            self.base = Some(Base { cached: cached.clone(), since: self.since, from_table: false });
+            self.base = Some(Base { cached: cached.clone(), since: self.since, from_table: false, misplaced: false });
         }
         let (since, everywhere) = (self.since, self.everywhere);
         self.fresh = cached.map(|cached| Fresh { held: Held { cached, since }, everywhere });

@@ -4,6 +4,8 @@
 //! where its outbox is written again. What the table had is put into the caches. Time that has passed since
 //! is made up for in memory and not written: whatever happens next makes up for it in the same way.
 //!
+//! **In emergency mode** a copy is served without the progress row that it may lack: the table is not asked.
+//!
 //! **Reading one's own writes.** A read may name a version. It is never answered with an older one: copies
 //! that are older are passed over, and where even the table has an older one, the read fails.
 
@@ -12,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use millrace_cache::{Held, Tier};
+use millrace_cache::{Held, Hit, Tier};
 use millrace_domain::{
     PlayerId, Queue, Timestamp,
     codec::Cached,
@@ -24,7 +26,7 @@ use millrace_store::{Page, StoreError};
 use tokio::time::timeout_at;
 
 use crate::{
-    load::{Base, Wanted},
+    load::{Base, Wanted, within},
     report::Figures,
     service::{Invocation, Service},
     status::Failure,
@@ -140,20 +142,23 @@ impl Service {
         let (started, now, deadline) = (Instant::now(), self.now(), self.deadline(invocation));
         let mut figures = Figures::default();
         let wanted = [Wanted { player_id: player_id.clone(), progress: true }];
-        let lookup = self.cache.get_at_least(player_id, at_least, now).await;
+        let lookup = within(deadline, 1, self.cache.get_at_least(player_id, at_least, now)).await;
         let found = lookup.hits.first().and_then(Option::as_ref).map(|hit| hit.tier);
         let hit = lookup.hits.into_iter().next().flatten();
 
         let mut bases = vec![None];
         let (missing, partial): (&[usize], &[usize]) = match &hit {
             None => (&[0], &[]),
-            Some(hit) if !hit.held.cached.progress_known && hit.held.cached.queue.has_partial_progress() => (&[], &[0]),
-            Some(_) => (&[], &[]),
+            Some(Hit { held: Held { cached, .. }, .. }) if cached.progress_known => (&[], &[]),
+            Some(Hit { held: Held { cached, .. }, .. }) if !cached.queue.has_partial_progress() => (&[], &[]),
+            // The table is in trouble: what milestones tell has to do.
+            Some(_) if self.cache.emergency(now).is_some() => (&[], &[]),
+            Some(_) => (&[], &[0]),
         };
         let progress_was_missing = !partial.is_empty();
         if let Some(hit) = hit {
             let Held { cached, since } = hit.held;
-            bases[0] = Some(Ok(Base { cached: Some(cached), since, from_table: false }));
+            bases[0] = Some(Ok(Base { cached: Some(cached), since, from_table: false, misplaced: false }));
         }
         if !missing.is_empty() || !partial.is_empty() {
             self.load_missing(&wanted, missing, partial, &mut bases, now, deadline, &mut figures).await;
@@ -166,7 +171,7 @@ impl Service {
         }
         // What the table said is kept. A copy that only progress was added to is no newer than it was.
         let mut cache_errors = lookup.remote_errors;
-        if let Ok(Base { cached: Some(cached), since, from_table }) = &base
+        if let Ok(Base { cached: Some(cached), since, from_table, .. }) = &base
             && (*from_table || progress_was_missing)
         {
             let held = Held { cached: Arc::clone(cached), since: *since };

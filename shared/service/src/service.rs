@@ -18,7 +18,7 @@ use crate::{
     log::log,
     maintenance::reports::Reports,
     performance::Performance,
-    player::{Fresh, Player, hold_back},
+    player::{Player, hold_back},
     record::Origin,
     report::Figures,
     settings::ServiceSettings,
@@ -175,20 +175,18 @@ impl Service {
             self.round(&decoded, &mut players, &mut statuses, &mut refused, first, now, deadline, &mut figures).await;
             first = false;
         }
-        let (mut changed, mut seen) = (Vec::new(), None);
-        for Fresh { held, everywhere } in players.iter_mut().filter_map(|player| player.fresh.take()) {
-            if watched == Some(&held.cached.queue.player_id) {
-                seen = Some(held.clone());
-            }
-            if everywhere {
-                changed.push(held);
-            } else {
-                self.cache.put_local(held);
-            }
-        }
-        let refreshing = std::time::Instant::now();
-        self.refresh(&changed, now, deadline, &mut figures).await;
-        figures.steps.refresh = refreshing.elapsed();
+        let seen_in = |players: &[Player]| {
+            let player = players.iter().find(|player| watched == Some(&player.work.player_id))?;
+            Some(player.fresh.as_ref()?.held.clone())
+        };
+        let mut seen = seen_in(&players);
+        let mut lap = Lap::start();
+        self.settle(&mut players, deadline, &mut figures).await;
+        figures.steps.commit += lap.lap();
+        // Where somebody was faster, the queue is shown as it was committed.
+        seen = seen_in(&players).or(seen);
+        self.refresh(&mut players, now, deadline, &mut figures).await;
+        figures.steps.refresh = lap.lap();
 
         let answer = self.answer(&decoded, &statuses, &refused, players.len(), invocation, started, &figures);
         log(&decoded, &statuses, &refused, &answer);
@@ -242,7 +240,8 @@ impl Service {
             match result {
                 Ok(applied) => done.push((at, applied)),
                 Err(failure) => {
-                    self.cache.forget_local(&players[at].work.player_id);
+                    // Whether it was committed may be unknown; a copy of before must not stand for it.
+                    players[at].outdated = true;
                     players[at].fail(failure, statuses);
                 }
             }
@@ -257,7 +256,7 @@ impl Service {
                 Origin::Player(at) => {
                     // Committed, but not recorded: the next delivery finds the commands remembered and
                     // the records in the row's outbox, which only a load from the table sees.
-                    self.cache.forget_local(&players[at].work.player_id);
+                    players[at].outdated = true;
                     players[at].fail(failure, statuses);
                 }
             }
@@ -291,7 +290,8 @@ impl Service {
 
     /// Applies the open items of all players. What fails before anything is written takes the rest of
     /// its FIFO groups with it: those commands are not applied, and the players that lose some are
-    /// loaded and applied again without them.
+    /// loaded and applied again without them. So are players of whom a copy was too old, maybe, to tell
+    /// that an item changes nothing.
     #[expect(clippy::too_many_arguments, reason = "one step of `round`, on its variables")]
     async fn apply_players(
         &self,
@@ -305,17 +305,18 @@ impl Service {
     ) -> Vec<(usize, usize, Applied)> {
         let mut applied: Vec<Option<Applied>> = Vec::new();
         applied.resize_with(players.len(), || None);
+        let mut again: Vec<usize> = Vec::new();
         loop {
-            let mut again = Vec::new();
             for at in hold_back(decoded, players, statuses, refused) {
-                if applied[at].take().is_some() && players[at].is_open() {
+                if applied[at].take().is_some() {
                     again.push(at);
                 }
             }
+            again.retain(|at| players[*at].is_open());
             let mut failed = false;
             let wanted: Vec<Wanted> = again.iter().map(|at| players[*at].wanted()).collect();
             let (bases, _) = self.load_from_table(&wanted, &[], &[], now, deadline, figures).await;
-            for (at, base) in again.into_iter().zip(bases) {
+            for (at, base) in again.drain(..).zip(bases) {
                 match base {
                     Ok(base) => players[at].begin(base),
                     Err(failure) => {
@@ -341,6 +342,7 @@ impl Service {
                     },
                 );
                 match result {
+                    Ok(result) if player.doubts(&result) => again.push(at),
                     Ok(result) => applied[at] = Some(result),
                     Err(failure) => {
                         player.fail(failure, statuses);
@@ -348,7 +350,7 @@ impl Service {
                     }
                 }
             }
-            if !failed {
+            if !failed && again.is_empty() {
                 break;
             }
         }

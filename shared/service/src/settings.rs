@@ -27,9 +27,9 @@ pub struct ServiceSettings {
     pub warm_due_within: Duration,
     /// The function that this is, for those who read what all processes have done.
     pub function: String,
-    /// Whether whoever invokes this process delivers again what is cut short, as SQS does. Where nobody
-    /// does, a queue stays in the index of what is due until its records are written, and is then taken
-    /// out of it by a second write.
+    /// Whether whoever invokes this process delivers again what is cut short, as SQS does. The clock does
+    /// not, nor need a caller over HTTP: there a queue stays in the index of what is due until its records
+    /// are written, and is then taken out of it by a second write.
     pub delivered_again: bool,
     /// How far ahead ticks are sent: past the next run.
     pub look_ahead: Duration,

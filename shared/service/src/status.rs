@@ -35,6 +35,11 @@ impl Failure {
         Self { code: "deadline", detail: Cow::Borrowed("no time was left before the deadline") }
     }
 
+    /// Whether it is [`Failure::deadline`].
+    pub fn is_deadline(&self) -> bool {
+        self.code == "deadline"
+    }
+
     /// The player's queue was changed by others each time it was applied.
     pub fn conflict(tries: u32) -> Self {
         Self { code: "conflict", detail: Cow::Owned(format!("others changed the queue {tries} times in a row")) }

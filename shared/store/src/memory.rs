@@ -109,7 +109,7 @@ type Sorted<T> = HashMap<String, BTreeMap<String, T>, RandomState>;
 
 #[derive(Default)]
 struct Rows {
-    queues: HashMap<PlayerId, (StoredQueue, Option<Timestamp>), RandomState>,
+    queues: HashMap<PlayerId, StoredQueue, RandomState>,
     /// The `due` index, by shard.
     due: [BTreeSet<(Timestamp, PlayerId)>; DUE_SHARDS as usize],
     progress: HashMap<PlayerId, ProgressRecord, RandomState>,
@@ -148,20 +148,19 @@ impl MemoryStore {
 
     /// All queues, by player.
     pub fn queues(&self) -> Vec<(PlayerId, StoredQueue)> {
-        let mut queues: Vec<_> =
-            self.rows().queues.iter().map(|(player, (row, _))| (player.clone(), row.clone())).collect();
+        let mut queues: Vec<_> = self.rows().queues.iter().map(|(player, row)| (player.clone(), row.clone())).collect();
         queues.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         queues
     }
 
     /// A player's queue.
     pub fn queue(&self, player: &PlayerId) -> Option<StoredQueue> {
-        self.rows().queues.get(player).map(|(row, _)| row.clone())
+        self.rows().queues.get(player).cloned()
     }
 
     /// When something is due in a player's queue, as the `due` index has it.
     pub fn due_at(&self, player: &PlayerId) -> Option<Timestamp> {
-        self.rows().queues.get(player).and_then(|(_, due_at)| *due_at)
+        self.rows().queues.get(player).and_then(|row| row.due_at)
     }
 
     /// All rows of a table of records, by key. The queues table has none.
@@ -183,14 +182,14 @@ impl MemoryStore {
     /// Puts a queue's row whatever was there, and takes it out of the `due` index: a row that somebody
     /// else has written, or damaged bytes.
     pub fn plant_queue(&self, player: &PlayerId, row: StoredQueue) {
-        self.rows().put_queue(player, row, None);
+        self.rows().put_queue(player, StoredQueue { due_at: None, ..row });
     }
 
     /// Removes a queue's row; returns whether there was one.
     pub fn remove_queue(&self, player: &PlayerId) -> bool {
         let mut rows = self.rows();
-        let Some((_, due_at)) = rows.queues.remove(player) else { return false };
-        if let Some(at) = due_at {
+        let Some(row) = rows.queues.remove(player) else { return false };
+        if let Some(at) = row.due_at {
             rows.due[usize::from(due_shard(player))].remove(&(at, player.clone()));
         }
         true
@@ -226,11 +225,12 @@ fn with_fault<T, E: From<StoreError>>(fault: Fault, effect: impl FnOnce() -> Res
 }
 
 impl Rows {
-    fn put_queue(&mut self, player: &PlayerId, row: StoredQueue, due_at: Option<Timestamp>) {
+    fn put_queue(&mut self, player: &PlayerId, row: StoredQueue) {
+        let due_at = row.due_at;
         let before = match self.queues.get_mut(player) {
-            Some(known) => std::mem::replace(known, (row, due_at)).1,
+            Some(known) => std::mem::replace(known, row).due_at,
             None => {
-                self.queues.insert(player.clone(), (row, due_at));
+                self.queues.insert(player.clone(), row);
                 None
             }
         };
@@ -248,12 +248,17 @@ impl Rows {
 
     fn commit(&mut self, write: &QueueWrite) -> Result<(), CommitError> {
         rules::check_queue(Table::Queues.as_str(), write)?;
-        let found = self.queues.get(&write.player_id).map_or(0, |(row, _)| row.version);
+        let found = self.queues.get(&write.player_id).map_or(0, |row| row.version);
         if found != write.expected {
             return Err(CommitError::Conflict);
         }
-        let row = StoredQueue { version: write.version, queue: write.queue.clone(), outbox: write.outbox.clone() };
-        self.put_queue(&write.player_id, row, write.due_at);
+        let row = StoredQueue {
+            version: write.version,
+            queue: write.queue.clone(),
+            outbox: write.outbox.clone(),
+            due_at: write.due_at,
+        };
+        self.put_queue(&write.player_id, row);
         Ok(())
     }
 

@@ -29,6 +29,8 @@ pub struct StoredQueue {
     pub queue: Vec<u8>,
     /// The encoded records of the last commit, where it led to any.
     pub outbox: Option<Vec<u8>>,
+    /// Where the row stands in the `due` index; none where it is not in it.
+    pub due_at: Option<Timestamp>,
 }
 
 /// The answer to [`QueueStore::load`]: one entry for each id asked for, in the order of asking.

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use millrace_domain::Timestamp;
 use millrace_tests::{
+    FunctionError, Invocation,
     due::{MovedClock, assert_completed_once, completed, plant},
     tables::Database,
 };
 
-use crate::{begin, figure, is_done, run, run_within, started};
+use crate::{begin, figure, is_done, run, started};
 
 const PLAYERS: usize = 10_000;
 
@@ -69,9 +70,18 @@ async fn a_deadline_cuts_a_run_short_and_the_next_one_goes_on_with_the_oldest() 
 
     let mut runs = 0;
     loop {
-        let answer = run_within(&function, Duration::from_millis(1_400)).await;
         runs += 1;
+        let answer = match function.invoke(Invocation::from("{}").within(Duration::from_millis(1_400))).await {
+            // Not even the first group, on a machine with much else to do.
+            Err(FunctionError::Reported { error_type, .. }) if error_type == "NothingAdvanced" && runs < 100 => {
+                continue;
+            }
+            answer => answer.unwrap_or_else(|error| panic!("{error}\n{}", function.stderr())),
+        };
         let up_to = Timestamp::parse(answer["advance"]["upTo"].as_str().expect("a time")).expect("a time");
+        let [due_now, ticks, failed] =
+            ["due", "ticks", "failed"].map(|name| figure(&answer, &format!("/advance/{name}")));
+        assert_eq!(due_now, ticks + failed, "{answer:#}");
         let completed = completed(&store, COUNT).await;
         let all_before = due.iter().zip(&completed).filter(|(due, _)| **due < up_to).all(|(_, completed)| *completed);
         assert!(all_before, "everything due before {up_to} is done: {answer:#}");
@@ -99,6 +109,8 @@ async fn the_log_line_of_a_run_has_its_figures_as_numbers() {
     let lines: Vec<_> = function.log().into_iter().filter(|line| line["message"] == "advanced").collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert_eq!((lines[0]["lateness_p99_ms"].as_u64(), lines[0]["hit_rate"].as_f64()), (Some(250), Some(0.0)));
+    let lookups = |line: usize| [lines[line]["cache_lookups"].as_u64(), lines[line]["cache_hits"].as_u64()];
+    assert_eq!([lookups(0), lookups(1)], [[Some(1), Some(0)], [Some(0), Some(0)]]);
     for field in ["lateness_p99_ms", "hit_rate"] {
         assert!(lines[1].as_object().expect("an object").contains_key(field), "{field} in {}", lines[1]);
         assert!(lines[1][field].is_null(), "{field} in {}", lines[1]);

@@ -14,10 +14,7 @@ mod faults;
 mod inactive;
 mod ticks;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_sqs::{
     Client,
@@ -26,7 +23,7 @@ use aws_sdk_sqs::{
 };
 use millrace_domain::Timestamp;
 use millrace_servers::{ACCESS_KEY_ID, Fault, MiniStack, REGION, SECRET_ACCESS_KEY};
-use millrace_tests::{Function, Invocation, backends::BackEnds, due::MovedClock, function::Setup, sqs};
+use millrace_tests::{Function, backends::BackEnds, due::MovedClock, function::Setup, sqs};
 use serde_json::{Value, json};
 
 /// When the tests begin, by their own clock.
@@ -51,12 +48,6 @@ fn scheduled() -> Value {
 /// One run with a minute of time.
 async fn run(function: &Function) -> Value {
     function.invoke(scheduled()).await.unwrap_or_else(|error| panic!("{error}\n{}", function.stderr()))
-}
-
-/// One run with so much time.
-async fn run_within(function: &Function, time: Duration) -> Value {
-    let answer = function.invoke(Invocation::from(json!({})).within(time)).await;
-    answer.unwrap_or_else(|error| panic!("{error}\n{}", function.stderr()))
 }
 
 /// A whole number of the answer.

@@ -102,6 +102,22 @@ async fn nothing_that_a_sender_writes_counts() {
     Request::post("/players/p-1/commands?authorizer=p-1", &body).send(&scene.api).await.problem(401, "unauthorized");
 }
 
+/// A function URL says nothing of the identity, and a player must not pass for a server.
+#[tokio::test]
+async fn a_cognito_session_without_its_identity_may_do_nothing() {
+    let scene = scene().await;
+    let context = |session: &str| {
+        let arn = format!("arn:aws:sts::123456789012:assumed-role/players/{session}");
+        json!({"iam": {"userArn": arn, "userId": format!("AROAEXAMPLE:{session}"), "cognitoIdentity": null}})
+    };
+    for route in routes_of_player().into_iter().chain(routes_of_admin()) {
+        let response = route.clone().authorizer(context("CognitoIdentityCredentials")).send(&scene.api).await;
+        response.problem(403, "forbidden");
+        let status = route.clone().authorizer(context("game-server")).send(&scene.api).await.status;
+        assert!([200, 400].contains(&status), "{status} of {route:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_player_reads_its_own_queue_and_no_other() {
     let scene = scene().await;

@@ -52,6 +52,19 @@ async fn other_methods_are_405_and_told_which_are_allowed() {
 }
 
 #[tokio::test]
+async fn health_tells_its_methods_to_anybody() {
+    let scene = Scene::new().await;
+    for method in ["POST", "PUT", "DELETE"] {
+        let response = Request::new(method, "/health").send(&scene.api).await;
+        response.problem(405, "method_not_allowed");
+        assert_eq!(response.header("allow"), "GET, HEAD, OPTIONS", "{method}");
+    }
+    let response = Request::new("OPTIONS", "/health").send(&scene.api).await;
+    assert_eq!((response.status, response.header("allow")), (204, "GET, HEAD, OPTIONS"));
+    Request::new("POST", "/health/").send(&scene.api).await.problem(401, "unauthorized");
+}
+
+#[tokio::test]
 async fn bad_ids_and_parameters_are_400_with_field_value_and_what_is_allowed() {
     let scene = Scene::new().await;
     scene.apply("p-1", grant(1)).await;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use millrace_domain::PlayerId;
 use millrace_servers::{Fault, rules};
+use millrace_store::QueueStore;
 use millrace_tests::{
     Function, Invocation,
     backends::BackEnds,
@@ -11,7 +13,7 @@ use millrace_tests::{
 };
 use serde_json::json;
 
-use crate::{Scene, apply, commands_of, grant, queue_of, started};
+use crate::{Scene, apply, commands_of, enqueue, grant, queue_of, started};
 
 /// Nothing is kept in the process, and Redis is given up soon.
 async fn api(back_ends: &BackEnds) -> Function {
@@ -126,6 +128,38 @@ async fn each_failure_of_the_store_has_its_status() {
         back_ends.dynamodb.clear_rule();
     }
     assert_eq!(queue_of("p-1").trusted().send(&api).await.expect(200)["balances"]["gold"], 1);
+}
+
+/// Where `queue-api` could not write what a command has led to, and the caller never comes back.
+#[tokio::test]
+async fn what_a_command_has_led_to_is_recorded_by_whoever_finds_it_due() {
+    let back_ends = BackEnds::start().await;
+    let (api, process_tasks) = (api(&back_ends).await, started(back_ends.process_tasks()).await);
+    let advance_queues = started(back_ends.function("advance-queues")).await;
+    let place = async |player: &str| {
+        let mut loaded = back_ends.store().load(&[PlayerId::new(player).unwrap()], &[]).await;
+        loaded.queues.remove(0).expect("a row that can be read").expect("a row").due_at
+    };
+    for player in ["p-1", "p-2"] {
+        apply(&api, player, enqueue("t", json!({"durationMs": 3_600_000}))).await;
+        back_ends.dynamodb.set_rule(rules::on_operation("BatchWriteItem", Fault::internal_server_error()));
+        let request = commands_of(player, &json!({"type": "clearQueue"})).trusted();
+        let invocation = Invocation::from(request.event()).within(Duration::from_millis(2_000));
+        assert_eq!(request.send_as(&api, invocation).await.status, 503);
+        back_ends.dynamodb.clear_rule();
+        assert_eq!((back_ends.queue(player).await.tasks.len(), back_ends.history(player).await.len()), (0, 0));
+        assert!(place(player).await.is_some(), "nothing is due, and it is in the index");
+    }
+    let tick = json!({"type": "advanceQueues", "playerIds": ["p-1"]});
+    let answer = process_tasks.invoke(tick).await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(answer["results"], json!([]), "{answer:#}");
+    let answer = advance_queues.invoke(json!({})).await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((&answer["advance"]["due"], &answer["advance"]["settled"]), (&json!(1), &json!(1)), "{answer:#}");
+    for player in ["p-1", "p-2"] {
+        assert_eq!((back_ends.history(player).await.len(), place(player).await), (1, None), "{player}");
+        let queue = queue_of(player).trusted().send(&api).await.expect(200);
+        assert_eq!(queue["tasks"], json!([]), "no old copy is left");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use millrace_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::{Scene, apply, grant, queue_of, started};
+use crate::{Scene, apply, enqueue, grant, queue_of, started};
 
 async fn api(back_ends: &BackEnds) -> Function {
     started(back_ends.queue_api().env("MILLRACE_LOCAL_CACHE", "off")).await
@@ -91,6 +91,28 @@ async fn what_is_measured_shows_under_performance() {
     assert_eq!(processes[0]["commands"]["applied"], 1, "{processes:#}");
     back_ends.redis.kill();
     assert_eq!(told().await, (Value::Null, Value::Null), "and what the process has done is told all the same");
+}
+
+#[tokio::test]
+async fn runs_that_advance_queues_show_under_performance() {
+    let back_ends = BackEnds::start().await;
+    let url = format!("redis://{}", back_ends.wire.address());
+    let advance = started(back_ends.function("advance-queues").env("MILLRACE_REDIS_URL", url)).await;
+    let api = api(&back_ends).await;
+    // What the first run did rides along with the copies of the second.
+    for player in ["p-1", "p-2"] {
+        apply(&api, player, enqueue("t", json!({"durationMs": 1}))).await;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        let answer = advance.invoke("{}").await.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(answer["advance"]["ticks"], 1, "{answer:#}");
+    }
+    let performance = Request::get("/admin/performance").token("operator", &["millrace/admin"]).send(&api).await;
+    let processes = performance.expect(200)["processes"].clone();
+    let of_advance = |process: &&Value| process["commands"]["received"] == 0;
+    let told: Vec<&Value> = processes.as_array().into_iter().flatten().filter(of_advance).collect();
+    assert_eq!(told.len(), 1, "{processes:#}");
+    // One commit decides, and one takes the queue out of the index.
+    assert_eq!((&told[0]["invocations"], &told[0]["committed"]), (&json!(1), &json!(2)), "{processes:#}");
 }
 
 #[tokio::test]

@@ -3,13 +3,17 @@
 use std::time::{Duration, Instant};
 
 use millrace_servers::RedisCluster;
-use millrace_tests::{Function, backends::BackEnds, function::Setup, tables::Database};
+use millrace_tests::{Function, backends::BackEnds, function::Setup, http::Request, tables::Database};
 use serde_json::{Value, json};
 
 use crate::{grant, invoke, number, players, started, tick};
 
 fn on(answer: &Value) -> bool {
     answer["report"]["cache"]["emergency"].as_bool().unwrap_or_else(|| panic!("no emergency in {answer:#}"))
+}
+
+fn queue_of(player: &str) -> Request {
+    Request::get(&format!("/players/{player}/queue")).trusted()
 }
 
 /// Looks at some queues until the process says that emergency mode is as it should be.
@@ -30,9 +34,16 @@ async fn while_the_table_is_away_reads_are_answered_from_copies_that_would_have_
     let back_ends = BackEnds::start().await;
     let short = |setup: Setup| setup.env("MILLRACE_CACHE_TTL_ACTIVE_QUEUE_SECONDS", "2");
     let process_tasks = started(short(back_ends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off"))).await;
+    let api = started(short(back_ends.queue_api().env("MILLRACE_LOCAL_CACHE", "off"))).await;
     let maintain_cache = started(short(back_ends.maintain_cache())).await;
     let players = players("p", 20);
     assert!(!on(&grant(&process_tasks, &players).await));
+    // Of one player the copy lacks the progress row, as after a load for a command that needs none.
+    let task = json!({"taskId": "t", "kind": "k", "work": {"units": 100}});
+    let enqueue = json!({"type": "enqueueTasks", "playerId": "p-0", "tasks": [task]});
+    assert_eq!(invoke(&process_tasks, enqueue).await["results"][0]["status"], "applied");
+    let _: String = back_ends.redis.cli(&["FLUSHALL"]).await;
+    grant(&process_tasks, &players).await;
     let began = Instant::now();
     let request = json!({"action": "emergencyMode", "enabled": true, "durationSeconds": DURATION});
     let answer = invoke(&maintain_cache, request).await;
@@ -48,16 +59,22 @@ async fn while_the_table_is_away_reads_are_answered_from_copies_that_would_have_
     let answer = tick(&process_tasks, &players).await;
     assert!(on(&answer), "{answer:#}");
     assert_eq!(number(&answer, "/report/cache/redis/hits"), 20, "{answer:#}");
-    assert_eq!((number(&answer, "/report/loads/calls"), &answer["results"]), (0, &json!([])), "{answer:#}");
+    assert_eq!(answer["results"].as_array().map(Vec::len), Some(20), "the table alone tells that nothing is due");
     let trips = |answer: &Value| number(answer, "/report/statistics/redis/get/roundTrips");
     assert_eq!(trips(&answer), trips(&before) + 1, "the flag rides along");
+    for player in &players {
+        let read = queue_of(player.as_str()).send(&api).await;
+        assert_eq!((read.status, read.header("x-cache")), (200, "redis"), "{player}");
+    }
 
     // It ends by itself, and copies expire as ever.
     tokio::time::sleep(Duration::from_secs(DURATION + 3).saturating_sub(began.elapsed())).await;
     let answer = tick(&process_tasks, &players).await;
     assert!(!on(&answer), "{answer:#}");
-    assert_eq!(answer["results"][0]["status"], "failed", "the table is needed again: {answer:#}");
+    assert_eq!(number(&answer, "/report/cache/redis/hits"), 0, "{answer:#}");
+    queue_of("p-0").send(&api).await.problem(503, "store_unavailable");
     back_ends.dynamodb.accept();
+    queue_of("p-0").send(&api).await.expect(200);
     assert_eq!(tick(&process_tasks, &players).await["results"], json!([]));
 }
 

@@ -67,6 +67,28 @@ async fn players_by_name_cached_or_not() {
     assert_eq!(gold(&tier, &players).await, vec![Some(1); 230]);
 }
 
+/// What to do after a row was restored: clearing keeps the restored queue out, as it would any older copy.
+#[tokio::test]
+async fn a_restored_row_is_cached_again_after_a_rebuild_and_not_after_a_clear() {
+    let back_ends = BackEnds::start().await;
+    let process_tasks = started(back_ends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off")).await;
+    let maintain_cache = started(back_ends.maintain_cache()).await;
+    let one = [player("p")];
+    grant(&process_tasks, &one).await;
+    let tier = tier(&back_ends.redis.url(), RedisMode::Standalone, back_ends.prefix()).await;
+    // The table has version 1, and everybody had seen version 99.
+    plant(&tier, &[copy(&one[0], 99, 66)]).await;
+    let answer = invoke(&maintain_cache, json!({"action": "clear", "playerIds": ["p"]})).await;
+    assert_eq!(number(&answer, "/clear/cleared"), 1, "{answer:#}");
+    grant(&process_tasks, &one).await;
+    assert_eq!(gold(&tier, &one).await, [None], "what is older is kept out");
+    let answer = invoke(&maintain_cache, json!({"action": "rebuild", "playerIds": ["p"]})).await;
+    assert_eq!(number(&answer, "/rebuild/rebuilt"), 1, "{answer:#}");
+    assert_eq!(gold(&tier, &one).await, [Some(2)]);
+    grant(&process_tasks, &one).await;
+    assert_eq!(gold(&tier, &one).await, [Some(3)]);
+}
+
 #[tokio::test]
 async fn progress_between_milestones_is_not_lost() {
     let back_ends = BackEnds::start().await;

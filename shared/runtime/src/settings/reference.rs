@@ -120,7 +120,7 @@ table! {
     ADVANCE_PERIOD_SECONDS = Spec::whole("MILLRACE_ADVANCE_PERIOD_SECONDS", 60, 1, 600,
         "How often `advance-queues` is invoked: so far ahead it sends ticks.");
     ADVANCE_SLACK_SECONDS = Spec::whole("MILLRACE_ADVANCE_SLACK_SECONDS", 5, 0, 300,
-        "How late its next run may be: so much farther ahead it sends ticks.");
+        "How late its next run may be: so much farther ahead it sends ticks. EventBridge Scheduler keeps the minute and not the second: 60.");
     INACTIVE_PAUSE_DAYS = Spec::whole("MILLRACE_INACTIVE_PAUSE_DAYS", 30, 0, 3_650,
         "After how many days without a command a queue with something due is paused; 0: never.");
     CLOCK_FILE = Spec::text("MILLRACE_CLOCK_FILE", None,
@@ -129,16 +129,16 @@ table! {
     AUTH = Spec::text("MILLRACE_AUTH", None,
         "none (refused where the store is DynamoDB and no endpoint override is set), or unset",
         "`none` lets everybody do everything over HTTP, for local use. Unset or empty: the authorizer decides.");
-    CORS_ORIGINS = Spec::text("MILLRACE_CORS_ORIGINS", None, "*, or origins such as https://game.example, separated by commas",
+    CORS_ORIGINS = Spec::text("MILLRACE_CORS_ORIGINS", None, "*, or origins as browsers send them, such as https://game.example, separated by commas: in lower case, without a path, and without the port that the scheme has anyway",
         "Pages of these origins may use the API from a browser. Unset or empty: of none.");
     CACHE_TTL_ACTIVE_QUEUE_SECONDS = Spec::whole("MILLRACE_CACHE_TTL_ACTIVE_QUEUE_SECONDS", 300, 1, 86_400,
         "How long queues with unfinished tasks live in the shared cache.");
     CACHE_TTL_TASK_PROGRESS_SECONDS = Spec::whole("MILLRACE_CACHE_TTL_TASK_PROGRESS_SECONDS", 60, 1, 86_400,
         "How long progress between milestones lives in the shared cache.");
     CACHE_TTL_PLAYER_STATS_SECONDS = Spec::whole("MILLRACE_CACHE_TTL_PLAYER_STATS_SECONDS", 600, 1, 86_400,
-        "How long totals of players live in the shared cache.");
+        "How long totals of players would live in the shared cache. Nothing puts them there so far: they are read from the copies of queues.");
     CACHE_TTL_FREQUENT_DATA_SECONDS = Spec::whole("MILLRACE_CACHE_TTL_FREQUENT_DATA_SECONDS", 1_800, 1, 86_400,
-        "How long everything else that is read often lives in the shared cache.");
+        "How long everything else that is read often would live in the shared cache. Nothing puts any there so far.");
     LOCAL_CACHE_MAX_ENTRIES = Spec::whole("MILLRACE_LOCAL_CACHE_MAX_ENTRIES", 10_000, 1, 10_000_000,
         "Most queues in the local cache.");
     LOCAL_CACHE_MAX_BYTES = Spec::whole("MILLRACE_LOCAL_CACHE_MAX_BYTES", 32 << 20, 64 << 10, 8 << 30,

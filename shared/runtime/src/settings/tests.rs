@@ -422,6 +422,14 @@ fn origins_are_listed_as_a_browser_sends_them() {
     assert_eq!(origins("*"), Ok(CorsOrigins::Any));
     let listed = ["https://game.example", "http://localhost:5173"].map(str::to_owned).to_vec();
     assert_eq!(origins("https://game.example, http://localhost:5173"), Ok(CorsOrigins::Listed(listed)));
+    let others = ["https://a:80", "http://a:443", "https://a:8443"].map(str::to_owned).to_vec();
+    assert_eq!(origins("https://a:80,http://a:443,https://a:8443"), Ok(CorsOrigins::Listed(others)));
+    // No browser sends these.
+    for bad in ["https://game.example:443", "http://x:80", "http://a,http://x:80", "https://x:08443"] {
+        let error = origins(bad).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("MILLRACE_CORS_ORIGINS={bad} is not allowed")), "{error}");
+        assert!(error.contains("without the port that the scheme has anyway"), "{error}");
+    }
     for bad in
         ["game.example", "https://game.example/", "https://Game.example", "https://a,*", "ftp://a", "https://u@a", "a,"]
     {

@@ -146,9 +146,18 @@ fn origin_of(value: &str) -> Option<String> {
     let rest = value.split_once("://")?.1;
     let well_formed = matches!(uri.scheme_str(), Some("http" | "https"))
         && has_host(&uri)
-        && uri.authority().is_some_and(|authority| authority.as_str() == rest && !rest.contains('@'))
+        && uri.authority().is_some_and(|authority| {
+            let port = authority.port();
+            authority.as_str() == rest && !rest.contains('@') && port.is_none_or(|port| is_sent(port.as_str(), &uri))
+        })
         && !value.bytes().any(|byte| byte.is_ascii_uppercase());
     well_formed.then(|| value.to_owned())
+}
+
+/// Whether a browser sends a port: not the one that the scheme has anyway, nor with zeros in front.
+fn is_sent(port: &str, uri: &Uri) -> bool {
+    let own = if uri.scheme_str() == Some("https") { "443" } else { "80" };
+    port != own && !port.starts_with('0')
 }
 
 /// What is logged.

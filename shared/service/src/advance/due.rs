@@ -12,6 +12,9 @@ use super::answer::ShardError;
 /// Rows of one page: in DynamoDB one call, far below what a call may return.
 pub const PAGE: usize = 1_000;
 
+/// Why a shard was not read that nothing else is wrong with.
+const NO_TIME: &str = "no time was left before the deadline";
+
 /// The queues that are due until a moment. Holds a page of each shard.
 pub struct DueQueues<'a> {
     store: &'a dyn Store,
@@ -110,20 +113,30 @@ impl<'a> DueQueues<'a> {
         self.shards.len()
     }
 
-    /// Until when.
-    pub fn until(&self) -> Timestamp {
-        self.until
-    }
-
-    /// The shards that could not be read to their end.
+    /// The shards that could not be read to their end: those that failed, and those whose page the deadline
+    /// cut off or kept from being asked for at all.
     pub fn errors(&self) -> Vec<ShardError> {
-        let failed = self.shards.iter().filter_map(|shard| match &shard.end {
-            End::Failed(error) => {
-                Some(ShardError { shard: shard.number, error: error.code(), detail: error.to_string() })
-            }
-            _ => None,
+        let failed = self.shards.iter().filter_map(|shard| {
+            let (error, detail) = match &shard.end {
+                End::Failed(error) => (error.code(), error.to_string()),
+                End::Cut => ("deadline", NO_TIME.to_owned()),
+                End::Open if shard.after.is_none() => ("deadline", NO_TIME.to_owned()),
+                End::Open | End::Reached => return None,
+            };
+            Some(ShardError { shard: shard.number, error, detail })
         });
         failed.collect()
+    }
+
+    /// Everything due before this was taken, in all shards. None where some shard was not read at all.
+    pub fn taken_before(&self) -> Option<Timestamp> {
+        let of_shard = |shard: &Shard| match (shard.waiting.front(), &shard.end) {
+            (Some(next), _) => Some(next.due_at),
+            (None, End::Reached) => Some(self.until),
+            // The next one, if there is any, stands behind the last one read.
+            (None, _) => shard.after.as_ref().map(|last| last.due_at),
+        };
+        self.shards.iter().map(of_shard).min().flatten()
     }
 
     /// Whether something may be left that was not taken, failed shards aside.

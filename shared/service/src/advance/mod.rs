@@ -48,6 +48,14 @@ pub enum AdvanceError {
         /// Why the first call failed.
         detail: String,
     },
+    /// No queue could be advanced.
+    #[error("none of the {due} queues with something due could be advanced; the first error: {detail}")]
+    NothingAdvanced {
+        /// How many queues were to be advanced.
+        due: u64,
+        /// Why the first of them failed.
+        detail: String,
+    },
 }
 
 impl AdvanceError {
@@ -56,6 +64,7 @@ impl AdvanceError {
         match self {
             Self::IndexUnreadable { .. } => "IndexUnreadable",
             Self::TicksNotSent { .. } => "TicksNotSent",
+            Self::NothingAdvanced { .. } => "NothingAdvanced",
         }
     }
 }
@@ -80,25 +89,33 @@ impl Service {
             Some(ticks) => (self.send_ticks(ticks, &mut due, deadline).await, 0),
             None => self.advance_due(&mut due, invocation, deadline, &mut figures).await,
         };
-        report.calls.due = due.calls();
-        report.errors = due.errors();
-        report.finish(due.is_cut());
-        let unreadable = report.errors.len() == due.shards();
-        if let Some(first) = report.errors.first().filter(|_| unreadable && report.due == 0) {
-            let error = AdvanceError::IndexUnreadable { detail: first.detail.clone() };
-            tracing::error!(error_type = error.error_type(), %error, "nothing was advanced");
-            return Err(error);
-        }
-        if let Some(first) = report.send_error.as_ref().filter(|_| report.ticks == 0) {
-            let error = AdvanceError::TicksNotSent { due: report.due, detail: first.to_string() };
-            tracing::error!(error_type = error.error_type(), %error, "nothing was advanced");
-            return Err(error);
-        }
+        report.finish(&due);
         let advanced = Advanced {
             report: self.report(invocation, started, &figures, CommandCounts::default(), players),
             advance: report,
         };
+        self.share(&advanced.report);
+        if let Some(error) = failure(&advanced.advance, due.shards()) {
+            tracing::error!(error_type = error.error_type(), %error, "nothing was advanced");
+            return Err(error);
+        }
         advanced.log();
         Ok(advanced)
     }
+}
+
+/// Whether a run could do nothing at all.
+fn failure(report: &AdvanceReport, shards: usize) -> Option<AdvanceError> {
+    let due = report.due;
+    if let Some(first) = report.errors.first().filter(|_| report.errors.len() == shards && due == 0) {
+        return Some(AdvanceError::IndexUnreadable { detail: first.detail.clone() });
+    }
+    if report.ticks > 0 {
+        return None;
+    }
+    if let Some(first) = &report.send_error {
+        return Some(AdvanceError::TicksNotSent { due, detail: first.to_string() });
+    }
+    let first = report.failure.as_ref()?;
+    Some(AdvanceError::NothingAdvanced { due, detail: format!("{}: {}", first.code, first.detail) })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
+use millrace_domain::Timestamp;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
@@ -27,6 +28,8 @@ struct Sent {
     /// Ticks that were not sent, with the last error.
     failed: u64,
     error: Option<TickError>,
+    /// The oldest due moment of those that the deadline kept from being sent.
+    left: Option<Timestamp>,
 }
 
 impl Service {
@@ -37,15 +40,13 @@ impl Service {
         due: &mut DueQueues<'_>,
         deadline: Instant,
     ) -> AdvanceReport {
-        let mut report = AdvanceReport::new(Mode::Ticks, due.until());
+        let mut report = AdvanceReport::new(Mode::Ticks);
         // As much as is sent at once.
         let wave = self.settings.concurrency * MAX_TICKS * MAX_TICK_PLAYERS;
         loop {
             let found = due.take(wave).await;
-            let (Some(first), Some(last)) = (found.first(), found.last()) else { break };
-            let begun = first.due_at;
+            let Some(begun) = found.first().map(|first| first.due_at) else { break };
             report.due += found.len() as u64;
-            report.up_to = last.due_at;
             let ticks = ticks(&found, self.clock.now());
             drop(found);
             let sends: Vec<_> = calls(&ticks).into_iter().map(|call| self.send_call(queue, call, deadline)).collect();
@@ -59,12 +60,14 @@ impl Service {
                 report.failed += sent.failed;
                 report.send_error = report.send_error.or(sent.error);
                 some |= sent.messages > 0;
+                if let Some(due_at) = sent.left {
+                    report.leave(due_at);
+                }
             }
             if !some {
-                report.up_to = begun;
+                report.leave(begun);
             }
-            if !some || Instant::now() >= deadline {
-                report.stopped = !some || due.is_cut();
+            if report.has_left() || Instant::now() >= deadline {
                 break;
             }
         }
@@ -135,6 +138,9 @@ impl Service {
         if sent.failed == 0 {
             sent.error = None;
         } else if let Some(error) = &sent.error {
+            if error.is_deadline() {
+                sent.left = open.iter().map(|tick| tick.due_at).min();
+            }
             let (ticks, players) = (call.len(), sent.failed);
             tracing::warn!(error = error.code, detail = %error.detail, ticks, players, "ticks were not sent");
         }

@@ -54,6 +54,11 @@ impl TickError {
         Self { code: "deadline", detail: Cow::Borrowed("no time was left before the deadline"), passing: false }
     }
 
+    /// Whether it is [`TickError::deadline`].
+    pub fn is_deadline(&self) -> bool {
+        self.code == "deadline"
+    }
+
     /// The answer to a call does not say what became of the message.
     pub fn unanswered() -> Self {
         Self { code: "unanswered", detail: Cow::Borrowed("the answer does not name the message"), passing: true }

@@ -105,7 +105,8 @@ impl ProcessReport {
 
 impl Service {
     /// Lets a report be part of what the others learn of this process, with its next put and every ten
-    /// seconds at most. Called with every report; costs no round trip.
+    /// seconds at most. Called with every report of commands, ticks and runs that advance queues; costs no round
+    /// trip. A process that puts nothing, as one that only sends ticks, is not heard of.
     pub fn share(&self, report: &Report) {
         let Some(sum) = self.reports.add(report, self.clock.now(), self.cache.wants_report()) else { return };
         let process = format!("{:016x}", self.settings.seed);

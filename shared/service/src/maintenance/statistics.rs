@@ -23,7 +23,8 @@ pub struct Sample {
     pub at: Timestamp,
     /// Whether emergency mode was on.
     pub emergency: bool,
-    /// What has changed since the sample before; null where there is none, or a server was started since.
+    /// What has changed since the sample before; null where there is none, or a node has come, gone or
+    /// been started again since.
     pub since_last: Option<SinceLast>,
     /// What the servers say of themselves.
     pub server: ServerFigures,
@@ -83,10 +84,20 @@ fn day_before(now: Timestamp) -> Timestamp {
 fn since(before: &Kept, server: &ServerFigures, now: Timestamp) -> Option<SinceLast> {
     let earlier: Value = serde_json::from_str(&before.text).ok()?;
     let earlier = earlier.pointer("/server/nodes")?.as_array()?;
+    // Node by node: over all of them, what one has counted hides that another was started again.
+    let mut nodes: Vec<(&NodeFigures, &Value)> = Vec::with_capacity(server.nodes.len());
+    for node in &server.nodes {
+        nodes.push((node, earlier.iter().find(|earlier| earlier["address"] == node.address.as_str())?));
+    }
+    let restarted = |(node, earlier): &(&NodeFigures, &Value)| {
+        node.uptime_seconds.zip(earlier["uptimeSeconds"].as_u64()).is_some_and(|(now, before)| now < before)
+    };
+    if nodes.len() != earlier.len() || nodes.iter().any(restarted) {
+        return None;
+    }
     let grown = |name: &str, figure: fn(&NodeFigures) -> Option<u64>| {
-        let before = earlier.iter().map(|node| node[name].as_u64()).sum::<Option<u64>>()?;
-        let now = server.nodes.iter().map(figure).sum::<Option<u64>>()?;
-        now.checked_sub(before)
+        let of_node = |(node, earlier): &(&NodeFigures, &Value)| figure(node)?.checked_sub(earlier[name].as_u64()?);
+        nodes.iter().map(of_node).sum::<Option<u64>>()
     };
     let hits = grown("keyspaceHits", |node| node.keyspace_hits)?;
     let misses = grown("keyspaceMisses", |node| node.keyspace_misses)?;
@@ -105,15 +116,23 @@ fn since(before: &Kept, server: &ServerFigures, now: Timestamp) -> Option<SinceL
 mod tests {
     use super::*;
 
-    fn server(hits: u64, misses: u64) -> ServerFigures {
-        let node = |hits| NodeFigures {
+    fn node(address: &str, hits: u64, misses: u64) -> NodeFigures {
+        NodeFigures {
+            address: address.to_owned(),
             keyspace_hits: Some(hits),
             keyspace_misses: Some(misses),
             evictions: Some(1),
             expirations: Some(2),
             ..NodeFigures::default()
-        };
-        ServerFigures { nodes: vec![node(hits), node(0)], ..ServerFigures::default() }
+        }
+    }
+
+    fn nodes(nodes: Vec<NodeFigures>) -> ServerFigures {
+        ServerFigures { nodes, ..ServerFigures::default() }
+    }
+
+    fn server(hits: u64, misses: u64) -> ServerFigures {
+        nodes(vec![node("a", hits, misses), node("b", 0, misses)])
     }
 
     fn kept(server: &ServerFigures) -> Kept {
@@ -138,5 +157,21 @@ mod tests {
         let silent = ServerFigures { nodes: vec![NodeFigures::default()], ..ServerFigures::default() };
         assert_eq!(since(&kept(&silent), &server(3, 1), now), None);
         assert_eq!(since(&Kept { at: now, text: "no JSON".to_owned() }, &server(3, 1), now), None);
+    }
+
+    #[test]
+    fn the_restart_of_one_node_of_several_is_seen_whatever_the_others_have_done() {
+        let (before, now) = (kept(&server(10, 5)), Timestamp::from_millis(61_000));
+        let told = |after: Vec<NodeFigures>| since(&before, &nodes(after), now);
+        assert!(told(vec![node("b", 40, 10), node("a", 11, 5)]).is_some(), "in any order");
+        assert_eq!(told(vec![node("a", 3, 10), node("b", 40, 10)]), None, "`a` counts anew");
+        assert_eq!(told(vec![node("a", 10, 5), node("c", 0, 5)]), None, "`c` has taken the place of `b`");
+        assert_eq!(told(vec![node("a", 40, 10)]), None, "`b` is gone");
+        assert_eq!(told(vec![node("a", 40, 10), node("b", 0, 5), node("c", 0, 5)]), None, "`c` is new");
+        // Started again, and busier since than in all the time before.
+        let up = |seconds, hits| NodeFigures { uptime_seconds: Some(seconds), ..node("a", hits, 5) };
+        let before = kept(&nodes(vec![up(1_000, 10)]));
+        assert!(since(&before, &nodes(vec![up(1_060, 99)]), now).is_some());
+        assert_eq!(since(&before, &nodes(vec![up(50, 99)]), now), None);
     }
 }

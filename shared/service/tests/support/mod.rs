@@ -1,6 +1,8 @@
 //! A service on a store in memory, a clock that tests move, and SQS events.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod remote;
+
 use std::{
     sync::{
         Arc,
@@ -12,7 +14,8 @@ use std::{
 use millrace_cache::{LocalSettings, LocalTier, Tiers};
 use millrace_domain::{FeatureSwitch, PlayerId, Queue, Timestamp, codec};
 use millrace_service::{Answer, Invocation, Parts, ProcessError, Service, ServiceSettings, apply::ApplyFn};
-use millrace_store::{Batcher, BatcherSettings, Store, memory::MemoryStore};
+use millrace_store::{Batcher, BatcherSettings, QueueWrite, Store, due_shard, memory::MemoryStore};
+use remote::Remote;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -32,6 +35,8 @@ pub struct Options {
     pub settings: ServiceSettings,
     pub local: LocalSettings,
     pub local_switch: FeatureSwitch,
+    /// The cache tier that processes share; none where there is none.
+    pub remote: Option<Arc<Remote>>,
     pub apply: Option<ApplyFn>,
     pub resident: fn() -> Option<u64>,
 }
@@ -42,6 +47,7 @@ impl Default for Options {
             settings: ServiceSettings::default(),
             local: LocalSettings::default(),
             local_switch: FeatureSwitch::ON,
+            remote: None,
             apply: None,
             resident: || Some(1 << 20),
         }
@@ -58,13 +64,18 @@ impl Process {
     pub fn on(store: MemoryStore, clock: Arc<AtomicU64>, options: Options) -> Self {
         let store = Arc::new(store);
         let time = Arc::clone(&clock);
+        let cache = Tiers::local_only(LocalTier::new(options.local), options.local_switch);
+        let cache = match options.remote {
+            Some(remote) => cache.with_remote(remote, FeatureSwitch::ON),
+            None => cache,
+        };
         let service = Service::new(Parts {
             store: Arc::clone(&store) as Arc<dyn Store>,
             batcher: Batcher::new(
                 Arc::clone(&store) as _,
                 BatcherSettings { seed: options.settings.seed, ..BatcherSettings::default() },
             ),
-            cache: Tiers::local_only(LocalTier::new(options.local), options.local_switch),
+            cache,
             clock: Arc::new(move || Timestamp::from_millis(time.load(Ordering::Relaxed))),
             resident_bytes: options.resident,
             settings: options.settings,
@@ -88,12 +99,7 @@ impl Process {
 
     /// Invokes the service with ten seconds until its time-out.
     pub async fn try_invoke(&self, event: &Value) -> Result<Answer, ProcessError> {
-        let invocation = Invocation {
-            request_id: "r-1".to_owned(),
-            times_out_at: Instant::now() + Duration::from_secs(10),
-            cold_start: false,
-        };
-        self.service.process(event.to_string().as_bytes(), &invocation).await
+        self.service.process(event.to_string().as_bytes(), &invocation(10)).await
     }
 
     /// The same, for events that do not fail as a whole.
@@ -113,6 +119,12 @@ impl Process {
         let player = PlayerId::new(player).unwrap();
         self.store.queues().into_iter().find(|(id, _)| *id == player).map_or(0, |(_, row)| row.version)
     }
+}
+
+/// A call with so many seconds until its time-out.
+pub fn invocation(seconds: u64) -> Invocation {
+    let times_out_at = Instant::now() + Duration::from_secs(seconds);
+    Invocation { request_id: "r-1".to_owned(), times_out_at, cold_start: false }
 }
 
 /// A message of an SQS event.
@@ -178,4 +190,24 @@ pub fn report(player: &str, task: &str, units: u64) -> Value {
 /// The ids of the messages that are to be delivered again.
 pub fn failures(answer: &Answer) -> Vec<&str> {
     answer.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect()
+}
+
+/// Queues a task for each of `count` players, due so many milliseconds after the beginning.
+pub async fn queue_tasks(process: &Process, count: usize, millis: impl Fn(usize) -> u64) {
+    let messages: Vec<Sent> = (0..count)
+        .map(|at| standard(&format!("m{at}"), &enqueue(&format!("p{at}"), "t", json!({"durationMs": millis(at)}))))
+        .collect();
+    let answer = process.invoke(&sqs(&messages)).await;
+    assert_eq!(answer.report.commands.applied, count as u64);
+}
+
+/// The row of a queue with nothing due, by its bytes no queue.
+pub fn idle_row(player: &str) -> QueueWrite {
+    let player_id = PlayerId::new(player).unwrap();
+    QueueWrite { player_id, expected: 0, version: 1, queue: b"idle".to_vec(), outbox: None, due_at: None }
+}
+
+/// The shard of the index that the player `p<at>` belongs to.
+pub fn shard_of(at: usize) -> u8 {
+    due_shard(&PlayerId::new(&format!("p{at}")).unwrap())
 }

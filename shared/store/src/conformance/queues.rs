@@ -21,7 +21,12 @@ async fn commit(store: &SharedStore, write: &QueueWrite) -> Result<(), CommitErr
 }
 
 fn row(write: &QueueWrite) -> StoredQueue {
-    StoredQueue { version: write.version, queue: write.queue.clone(), outbox: write.outbox.clone() }
+    StoredQueue {
+        version: write.version,
+        queue: write.queue.clone(),
+        outbox: write.outbox.clone(),
+        due_at: write.due_at,
+    }
 }
 
 /// There is no row until the first commit.

@@ -89,7 +89,9 @@ pub(super) fn read_queue(mut item: Item, name: &str, player: &str) -> Result<Sto
 fn queue(item: &mut Item) -> Result<StoredQueue, String> {
     let queue = binary(item, attribute::QUEUE)?.ok_or_else(|| format!("`{}` is missing", attribute::QUEUE))?;
     let outbox = binary(item, attribute::OUTBOX)?;
-    Ok(StoredQueue { version: whole(item, attribute::VERSION)?, queue, outbox })
+    // What is no time is not in the index.
+    let due_at = whole(item, attribute::DUE_AT).ok().map(Timestamp::from_millis);
+    Ok(StoredQueue { version: whole(item, attribute::VERSION)?, queue, outbox, due_at })
 }
 
 fn binary(item: &mut Item, attribute: &str) -> Result<Option<Vec<u8>>, String> {

@@ -83,7 +83,10 @@ pub(super) fn load_queue(
     let read = |row: &Row<'_>| {
         let version: i64 = row.get(0)?;
         let version = u64::try_from(version).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, version))?;
-        Ok(StoredQueue { version, queue: row.get(1)?, outbox: row.get(2)? })
+        // What is no time is not in the index.
+        let due_at = row.get_ref(3)?.as_i64().ok().and_then(|millis| u64::try_from(millis).ok());
+        let due_at = due_at.map(Timestamp::from_millis);
+        Ok(StoredQueue { version, queue: row.get(1)?, outbox: row.get(2)?, due_at })
     };
     let row = connection
         .prepare_cached(&sql.load_queue)

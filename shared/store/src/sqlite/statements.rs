@@ -53,7 +53,9 @@ impl Statements {
                 "SELECT count(*) FROM sqlite_master WHERE name COLLATE NOCASE IN ({})",
                 objects(prefix).map(|name| format!("'{name}'")).join(", ")
             ),
-            load_queue: format!(r#"SELECT "version", "queue", "outbox" FROM "{queues}" WHERE "playerId" = ?1"#),
+            load_queue: format!(
+                r#"SELECT "version", "queue", "outbox", "dueAt" FROM "{queues}" WHERE "playerId" = ?1"#
+            ),
             load_progress: format!(r#"SELECT "document" FROM "{progress}" WHERE "playerId" = ?1"#),
             insert_queue: format!(
                 r#"INSERT INTO "{queues}" ("playerId", "version", "queue", "outbox", "dueShard", "dueAt")
