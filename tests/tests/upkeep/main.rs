@@ -70,7 +70,8 @@ async fn grant(process_tasks: &Function, players: &[PlayerId]) -> Value {
     apply(process_tasks, players, &json!({"type": "grantResources", "resources": {"gold": 1}})).await
 }
 
-/// Has `process-tasks` look at queues in which nothing is due: it reads them, and writes nothing.
+/// Has `process-tasks` look at queues in which nothing is due: it reads them, from the table too where they
+/// are cached, and writes nothing.
 async fn tick(process_tasks: &Function, players: &[PlayerId]) -> Value {
     let ids: Vec<&str> = players.iter().map(PlayerId::as_str).collect();
     invoke(process_tasks, json!({"type": "advanceQueues", "playerIds": ids})).await
