@@ -21,10 +21,16 @@ impl Service {
         figures: &mut Figures,
     ) {
         let (mut changed, mut outdated): (Vec<Held>, Vec<PlayerId>) = (Vec::new(), Vec::new());
+        // Then an old copy is better for others than none: the table may not be there to make a new one.
+        let emergency = self.cache.emergency(now).is_some();
         for player in players {
             let fresh = player.fresh.take();
             if player.outdated {
-                outdated.push(player.work.player_id.clone());
+                if emergency {
+                    self.cache.forget_local(&player.work.player_id);
+                } else {
+                    outdated.push(player.work.player_id.clone());
+                }
                 continue;
             }
             match fresh {

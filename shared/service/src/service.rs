@@ -240,8 +240,10 @@ impl Service {
             match result {
                 Ok(applied) => done.push((at, applied)),
                 Err(failure) => {
-                    // Whether it was committed may be unknown; a copy of before must not stand for it.
-                    players[at].outdated = true;
+                    // Where it may have been committed, a copy of before must not stand for it. Where it was not,
+                    // others keep theirs: a table that throttles is not to be asked for every queue again.
+                    self.cache.forget_local(&players[at].work.player_id);
+                    players[at].outdated |= !failure.is_refusal();
                     players[at].fail(failure, statuses);
                 }
             }

@@ -40,6 +40,11 @@ impl Failure {
         self.code == "deadline"
     }
 
+    /// Whether the store has refused a write for certain. Of other failures nobody knows whether it was done.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.code, "store_throttled" | "access_denied" | "no_such_table" | "row_too_large" | "invalid_batch")
+    }
+
     /// The player's queue was changed by others each time it was applied.
     pub fn conflict(tries: u32) -> Self {
         Self { code: "conflict", detail: Cow::Owned(format!("others changed the queue {tries} times in a row")) }

@@ -7,7 +7,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use millrace_domain::{PlayerId, record::Table};
+use millrace_cache::Emergency;
+use millrace_domain::{PlayerId, Timestamp, record::Table};
 use millrace_service::ServiceSettings;
 use millrace_store::{
     StoreError,
@@ -228,6 +229,33 @@ async fn a_commit_of_unknown_outcome_leaves_no_old_copy() {
     let reader = beside(&process, remote.another());
     let read = reader.service.read_queue(&PlayerId::new("p").unwrap(), 0, &invocation(10)).await.unwrap();
     assert_eq!(read.cached.queue.balances.get("gold"), 2);
+}
+
+#[tokio::test]
+async fn a_commit_that_was_refused_for_certain_takes_no_copy_away() {
+    let (process, remote) = process();
+    send(&process, "m0", &grant("p", 1)).await;
+    process.store.set_faults(Arc::new(|operation| match operation {
+        Operation::Commit { .. } => Fault::Error(StoreError::Throttled { table: "queues".to_owned() }),
+        _ => Fault::None,
+    }));
+    let answer = send(&process, "m1", &grant("p", 1)).await;
+    assert_eq!((failures(&answer), remote.copies.version("p")), (vec!["m1"], Some(1)));
+    assert_eq!(remote.forgets.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn in_emergency_mode_an_old_copy_is_better_than_none() {
+    let (process, remote) = process();
+    send(&process, "m0", &grant("p", 1)).await;
+    let (said_at, until) = (Timestamp::from_millis(BEGIN), Timestamp::from_millis(BEGIN + 900_000));
+    *remote.emergency.lock().unwrap() = Some(Emergency { enabled: true, said_at, until });
+    process.store.set_faults(Arc::new(|operation| match operation {
+        Operation::Commit { .. } => Fault::Error(StoreError::Unavailable { detail: "away".to_owned() }),
+        _ => Fault::None,
+    }));
+    let answer = send(&process, "m1", &grant("p", 1)).await;
+    assert_eq!((failures(&answer), remote.copies.version("p")), (vec!["m1"], Some(1)));
 }
 
 #[tokio::test]
