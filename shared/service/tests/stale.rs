@@ -152,7 +152,8 @@ async fn a_run_does_not_count_a_queue_that_somebody_changes_under_it() {
     // As good as dead between commit and records: the queue stays in the index with nothing due.
     let dying = advancing(&process, remote.another());
     deny_records(&dying);
-    assert_eq!(dying.service.advance(None, &invocation(10)).await.unwrap().advance.failed, 1);
+    let died = dying.service.advance(None, &invocation(10)).await.unwrap_err();
+    assert_eq!(died.error_type(), "NothingAdvanced");
     process.wait(60_000);
     let runner = advancing(&process, remote.another());
     let other = Arc::new(beside(&process, remote.deaf()));
