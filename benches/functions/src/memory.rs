@@ -1,4 +1,4 @@
-//! Memory: the resident size of both functions over 100,000 commands.
+//! Memory: the resident size of both functions over 100,000 commands and more.
 
 use std::{fs, time::SystemTime};
 
@@ -8,18 +8,19 @@ use millrace_tests::{Function, load, sqs};
 use crate::{
     game::Game,
     subject::{FLOOR, FUNCTION, Servers, Stage, number, started},
-    table::{Table, Target},
+    table::{Quartiles, Table, Target},
 };
 
 /// Messages of a batch.
 const BATCH: usize = 1_000;
-/// How many players send them. A queue grows over some hundred commands, until it remembers as many as
-/// it ever does: with few players that is so before the first of the looks that are compared.
-const PLAYERS: [usize; 2] = [100, 1_000];
-/// Batches in all.
-const BATCHES: usize = 100;
-/// After how many batches it is looked at.
-const LOOKS: [usize; 4] = [1, 10, 50, BATCHES];
+/// How many players send them, and after how many batches it is looked at. A queue grows over some two hundred
+/// commands, until it remembers as many tasks as it ever does; the last two looks, which are compared, come later.
+const RUNS: [(usize, &[usize]); 2] = [(100, &[1, 10, 50, AIMED]), (1_000, &[1, 10, AIMED, 250, 300])];
+/// The look that is held against the floor: 100,000 commands.
+const AIMED: usize = 100;
+/// A look is the median of so many batches, up to the one that it is named after: what a batch has freed is given
+/// back some time later, so that one look alone depends on when it comes.
+const BATCHES_OF_A_LOOK: usize = 9;
 /// How many times as much as the floor it may take.
 const LIMIT: f64 = 2.0;
 /// How many parts of a hundred more between the last two looks is still flat.
@@ -28,15 +29,15 @@ const FLAT_PERCENT: f64 = 5.0;
 /// A table for few players and one for many.
 pub async fn measure(stage: &Stage) -> String {
     let mut tables = Vec::new();
-    for players in PLAYERS {
-        tables.push(of_players(stage, players).await.to_string());
+    for (players, looks) in RUNS {
+        tables.push(of_players(stage, players, looks).await.to_string());
     }
     tables.join("\n\n")
 }
 
 /// Sends every batch to the function, and the same bytes to the floor, which reads the queues of the
 /// batch's players from Redis.
-async fn of_players(stage: &Stage, players: usize) -> Table {
+async fn of_players(stage: &Stage, players: usize, at: &[usize]) -> Table {
     let servers = Servers::start().await;
     let function = started(&stage.function(&servers)).await;
     let floor = started(&stage.floor(&servers)).await;
@@ -45,15 +46,24 @@ async fn of_players(stage: &Stage, players: usize) -> Table {
     let heading = format!("Memory, batches of {BATCH} commands of {players} players");
     let columns = ["resident after", FLOOR, FUNCTION, "times", "of it the binary's pages", "of it queues cached"];
     let mut table = Table::new(&heading, &columns);
-    let figures = |cached: Option<f64>| {
-        let [floor, resident] = [&floor, &function].map(|subject| memory(subject, "VmRSS"));
+    let mut resident = [Vec::new(), Vec::new()];
+    let figures = |resident: &[Vec<f64>; 2], cached: Option<f64>| {
+        let [floor, resident] =
+            resident.each_ref().map(|all| median(&all[all.len().saturating_sub(BATCHES_OF_A_LOOK)..]));
         let (times, file) = (resident / floor, memory(&function, "RssFile"));
         let cached = cached.map_or(String::new(), mib);
         (times, resident, [mib(floor), mib(resident), format!("{times:.2}"), mib(file), cached])
     };
-    table.row("start", &figures(None).2);
+    let look = |resident: &mut [Vec<f64>; 2]| {
+        for (all, subject) in resident.iter_mut().zip([&floor, &function]) {
+            all.push(memory(subject, "VmRSS"));
+        }
+    };
+    look(&mut resident);
+    table.row("start", &figures(&resident, None).2);
+    resident.iter_mut().for_each(Vec::clear);
     let mut looks = Vec::new();
-    for batch in 1..=BATCHES {
+    for batch in 1..=at.last().copied().unwrap_or_default() {
         let messages: Vec<_> = (0..BATCH / players).flat_map(|_| game.batch(now())).collect();
         let answers = load::send(&function, &messages).await;
         let applied: f64 = answers.iter().map(|answer| number(answer, "/report/commands/applied")).sum();
@@ -62,14 +72,15 @@ async fn of_players(stage: &Stage, players: usize) -> Table {
         event["keys"] = keys.clone().into();
         let read = floor.invoke(&event).await.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(number(&read, "/found"), players as f64, "the floor reads what the function has written");
-        if LOOKS.contains(&batch) {
+        look(&mut resident);
+        if at.contains(&batch) {
             let last = &answers[answers.len() - 1];
-            let (times, function, row) = figures(Some(number(last, "/report/memory/localCacheBytes")));
+            let (times, function, row) = figures(&resident, Some(number(last, "/report/memory/localCacheBytes")));
             looks.push(function);
             let what = format!("{} commands", batch * BATCH);
             eprintln!("memory after {what}: {}", row.join(", "));
             match batch {
-                BATCHES => {
+                AIMED => {
                     table.aimed(&what, &row, Target::at_most("at most 2 times the floor", times, LIMIT));
                 }
                 _ => table.row(&what, &row),
@@ -78,15 +89,21 @@ async fn of_players(stage: &Stage, players: usize) -> Table {
     }
     let [.., before, last] = looks[..] else { unreachable!("it was looked at several times") };
     let growth = 100.0 * (last - before) / before;
+    let [.., from, to] = at else { unreachable!("it was looked at several times") };
+    let (from, to) = (from * BATCH, to * BATCH);
     let row = |figures: [String; 3]| [&figures[..], &[String::new(), String::new()]].concat();
     table.aimed(
-        "growth from 50,000 to 100,000",
+        &format!("growth from {from} to {to}"),
         &row([String::new(), format!("{growth:+.1} %"), String::new()]),
         Target::at_most("flat: at most 5 %", growth, FLAT_PERCENT),
     );
     let [least, most] = [&floor, &function].map(|subject| memory(subject, "VmHWM"));
     table.row("the most at any time", &row([mib(least), mib(most), format!("{:.2}", most / least)]));
     table
+}
+
+fn median(values: &[f64]) -> f64 {
+    Quartiles::of(values).median
 }
 
 /// The time by the clock of the machine.
