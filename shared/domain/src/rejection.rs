@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::wire::{Reader, Unreadable, Wire, Writer};
+
 /// A stable code for each way to be refused. New reasons go to the end: rows store the position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -35,24 +37,6 @@ pub enum Reason {
     Malformed,
     /// More different resources than a queue may hold balances of.
     TooManyResources,
-}
-
-crate::wire::positions! {
-    Reason {
-        DuplicateTask,
-        QueueFull,
-        UnknownTask,
-        UnknownPlayer,
-        TaskNotActive,
-        TaskNotPending,
-        NotReportedWork,
-        StaleReport,
-        UnknownPrerequisite,
-        PrerequisiteFailed,
-        QueueTooLong,
-        Malformed,
-        TooManyResources,
-    }
 }
 
 impl Reason {
@@ -99,6 +83,21 @@ impl Reason {
             Self::QueueTooLong => "queue_too_long",
             Self::Malformed => "malformed",
             Self::TooManyResources => "too_many_resources",
+        }
+    }
+}
+
+impl Wire for Reason {
+    fn write(&self, writer: &mut Writer) {
+        writer.varint(u64::from(self.code()) - 1);
+    }
+    fn read(reader: &mut Reader<'_>) -> Self {
+        match Self::ALL.get(usize::from(reader.number::<u16>())) {
+            Some(reason) => *reason,
+            None => {
+                reader.fail(Unreadable::Choice);
+                Self::Malformed
+            }
         }
     }
 }

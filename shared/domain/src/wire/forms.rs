@@ -69,27 +69,22 @@ impl Wire for u8 {
     }
 }
 
-impl Wire for u16 {
-    #[inline]
-    fn write(&self, writer: &mut Writer) {
-        writer.varint((*self).into());
-    }
-    #[inline]
-    fn read(reader: &mut Reader<'_>) -> Self {
-        reader.number()
-    }
+macro_rules! short_numbers {
+    ($($type:ty),*) => {$(
+        impl Wire for $type {
+            #[inline]
+            fn write(&self, writer: &mut Writer) {
+                writer.varint((*self).into());
+            }
+            #[inline]
+            fn read(reader: &mut Reader<'_>) -> Self {
+                reader.number()
+            }
+        }
+    )*};
 }
 
-impl Wire for u32 {
-    #[inline]
-    fn write(&self, writer: &mut Writer) {
-        writer.varint((*self).into());
-    }
-    #[inline]
-    fn read(reader: &mut Reader<'_>) -> Self {
-        reader.number()
-    }
-}
+short_numbers!(u16, u32);
 
 impl Wire for u64 {
     #[inline]
