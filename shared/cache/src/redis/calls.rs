@@ -207,7 +207,8 @@ impl Shared {
             all.splice(0..0, owed.iter().map(|(player, stamp)| self.tombstone(player, *stamp, true)));
         }
         owed.extend(debts);
-        let time = self.settings.time_of(all.len() + reads.len());
+        // One command may read many keys.
+        let time = self.settings.time_of(all.len().max(told + reads.len()));
         let mut attempt = Attempt { shared: self, commands: all, owed, over: false };
         counters.calls.add(1);
 
