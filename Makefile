@@ -59,7 +59,7 @@ lint:
 SHIPPED := target/shipped
 bench: $(CARGO_LAMBDA) servers
 	@scripts/require cargo cc
-	cargo bench $(LOCKED) -p millrace-service --bench pipeline
+	cargo bench $(LOCKED) -p millrace-pipeline --bench pipeline
 	for format in zip binary; do \
 		$(CARGO_LAMBDA) lambda build $(LOCKED) --release --compiler cargo --output-format $$format \
 			--lambda-dir $(SHIPPED) --package process-tasks --package floor || exit; \

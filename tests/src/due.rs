@@ -3,8 +3,8 @@
 use std::{fs, path::PathBuf};
 
 use millrace_domain::{
-    Command, CommandId, Delivery, Kind, PlayerId, Queue, ResourceName, Resources, Rules, TaskId, TaskSpec, Timestamp,
-    Work, codec, task::Outcome,
+    Command, CommandId, Delivery, PlayerId, Queue, ResourceName, Resources, Rules, TaskId, TaskKind, TaskSpec,
+    Timestamp, Work, codec, task::Outcome,
 };
 use millrace_store::{QueueWrite, Store};
 use tempfile::TempDir;
@@ -52,7 +52,7 @@ pub fn row(player_id: &PlayerId, begun: Timestamp, due_at: Timestamp) -> QueueWr
     let gold = ResourceName::new("gold").expect("it is allowed");
     let task = TaskSpec {
         task_id: TaskId::new("t").expect("it is allowed"),
-        kind: Kind::new("test").expect("it is allowed"),
+        kind: TaskKind::new("test").expect("it is allowed"),
         priority: Default::default(),
         work: Work::DurationMs(due_at.millis_since(begun)),
         not_before: None,

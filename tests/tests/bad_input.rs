@@ -1,7 +1,7 @@
 //! What cannot succeed is refused with its reason and fails nobody else; what cannot be stored or read
 //! is handed back.
 
-use millrace_domain::rejection::Reason;
+use millrace_domain::rejection::RejectionReason;
 use millrace_tests::{
     Function, Invocation,
     answers::{Counts, counts, failures, result},
@@ -82,7 +82,7 @@ async fn malformed_input_is_kept_with_its_reason_and_fails_nobody_else() {
         }
         let row = rows.iter().find(|row| row.command_id.as_str() == command_id);
         let row = row.unwrap_or_else(|| panic!("{body} is not in the rejections table"));
-        assert_eq!((row.reason, row.body.as_deref()), (Reason::Malformed, Some(body.as_str())));
+        assert_eq!((row.reason, row.body.as_deref()), (RejectionReason::Malformed, Some(body.as_str())));
         assert!(row.detail.contains(part), "{}", row.detail);
     }
     let balance = database.queue("p-good").await.expect("a queue").balances.get("gold");

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use millrace_runtime::{FunctionError, Settings, StartError, compose, lambda, logs, start, start::BackEnds};
-use millrace_service::TicksQueue;
+use millrace_lambda::{FunctionError, Settings, StartError, compose, logs, runtime, start, start::BackEnds};
+use millrace_pipeline::TicksQueue;
 
 /// As in `process-tasks`: advancing makes and drops as many small objects.
 #[global_allocator]
@@ -18,8 +18,8 @@ async fn run() -> Result<(), StartError> {
     let ticks = start::open_ticks(&settings).await?.map(Arc::new);
     let service = compose::invoked_once_service(&settings, Arc::clone(&store), cache, compose::random_seed());
     let service = Arc::new(service);
-    lambda::close_on_signal(async move || store.close().await).await?;
-    lambda::run(move |invocation| {
+    runtime::close_on_signal(async move || store.close().await).await?;
+    runtime::run(move |invocation| {
         let (service, ticks) = (Arc::clone(&service), ticks.clone());
         async move {
             let ticks = ticks.as_deref().map(|ticks| ticks as &dyn TicksQueue);

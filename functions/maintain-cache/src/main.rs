@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use millrace_runtime::{FunctionError, Settings, StartError, compose, lambda, logs, start, start::BackEnds};
-use millrace_service::maintenance::Request;
+use millrace_lambda::{FunctionError, Settings, StartError, compose, logs, runtime, start, start::BackEnds};
+use millrace_pipeline::maintenance::Request;
 
 /// Looking through a cache makes and drops many small objects, as a batch of commands does.
 #[global_allocator]
@@ -16,8 +16,8 @@ async fn run() -> Result<(), StartError> {
     settings.warn_of_unknown();
     let BackEnds { store, cache } = start::open(&settings).await?;
     let service = Arc::new(compose::service(&settings, Arc::clone(&store), cache, compose::random_seed()));
-    lambda::close_on_signal(async move || store.close().await).await?;
-    lambda::run(move |invocation| {
+    runtime::close_on_signal(async move || store.close().await).await?;
+    runtime::run(move |invocation| {
         let service = Arc::clone(&service);
         async move {
             let request = Request::from_payload(&invocation.payload);

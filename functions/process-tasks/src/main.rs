@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_runtime::{FunctionError, Settings, StartError, compose, lambda, logs, start, start::BackEnds};
+use millrace_lambda::{FunctionError, Settings, StartError, compose, logs, runtime, start, start::BackEnds};
 
 /// A batch makes and drops some ten thousand small objects and a few large ones, after which glibc's
 /// allocator tidies up again and again: with this one a command costs less, and the same each time.
@@ -15,8 +15,8 @@ async fn run() -> Result<(), StartError> {
     settings.warn_of_unknown();
     let BackEnds { store, cache } = start::open(&settings).await?;
     let service = Arc::new(compose::service(&settings, Arc::clone(&store), cache, compose::random_seed()));
-    lambda::close_on_signal(async move || store.close().await).await?;
-    lambda::run(move |invocation| {
+    runtime::close_on_signal(async move || store.close().await).await?;
+    runtime::run(move |invocation| {
         let service = Arc::clone(&service);
         async move {
             let answer = service.process(&invocation.payload, &compose::invocation(&invocation)).await;

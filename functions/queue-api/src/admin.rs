@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lambda_http::http::StatusCode;
-use millrace_service::{
+use millrace_pipeline::{
     Invocation, Service,
     health::Status,
     maintenance::{self, MaintenanceError},

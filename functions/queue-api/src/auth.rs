@@ -13,7 +13,7 @@
 
 use lambda_http::aws_lambda_events::apigw::ApiGatewayRequestAuthorizer;
 use millrace_domain::{Command, PlayerId};
-use millrace_runtime::settings::Authentication;
+use millrace_lambda::settings::Authentication;
 
 /// The scope for whatever could make something out of nothing.
 pub const COMMANDS: &str = "millrace/commands";

@@ -2,7 +2,7 @@
 
 use lambda_http::http::StatusCode;
 use millrace_domain::PlayerId;
-use millrace_service::{CommandsAnswer, Invocation, Service};
+use millrace_pipeline::{CommandsAnswer, Invocation, Service};
 
 use crate::{
     answer::{Answer, X_QUEUE_VERSION},

@@ -1,7 +1,7 @@
 //! Cross-origin requests: which pages of other origins may use the API from a browser.
 
 use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use millrace_runtime::settings::CorsOrigins;
+use millrace_lambda::settings::CorsOrigins;
 
 use crate::{
     answer::{self, Answer},

@@ -6,12 +6,12 @@ use lambda_http::{
     aws_lambda_events::apigw::ApiGatewayV2httpResponse,
     http::{HeaderValue, StatusCode, header},
 };
-use millrace_runtime::{
+use millrace_lambda::{
     FunctionError, Settings, compose,
-    lambda::Invocation,
+    runtime::Invocation,
     settings::{Authentication, CorsOrigins},
 };
-use millrace_service::Service;
+use millrace_pipeline::Service;
 
 use crate::{
     admin,

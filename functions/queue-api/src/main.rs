@@ -31,7 +31,7 @@ mod views;
 
 use std::sync::Arc;
 
-use millrace_runtime::{Settings, StartError, compose, lambda, logs, start, start::BackEnds};
+use millrace_lambda::{Settings, StartError, compose, logs, runtime, start, start::BackEnds};
 
 use crate::handler::Api;
 
@@ -45,8 +45,8 @@ async fn run() -> Result<(), StartError> {
     let BackEnds { store, cache } = start::open(&settings).await?;
     let service = compose::invoked_once_service(&settings, Arc::clone(&store), cache, compose::random_seed());
     let api = Arc::new(Api::new(service, &settings));
-    lambda::close_on_signal(async move || store.close().await).await?;
-    lambda::run(move |invocation| {
+    runtime::close_on_signal(async move || store.close().await).await?;
+    runtime::run(move |invocation| {
         let api = Arc::clone(&api);
         async move { api.answer(&invocation).await }
     })

@@ -2,7 +2,7 @@
 
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use millrace_domain::ids::clip;
-use millrace_service::answer::CommandResult;
+use millrace_pipeline::answer::CommandResult;
 use serde::Serialize;
 
 /// What the `type` of every problem begins with; its `errorType` follows.

@@ -2,7 +2,7 @@
 
 use lambda_http::http::StatusCode;
 use millrace_domain::{PlayerId, TaskId, Timestamp, view::TaskView};
-use millrace_service::{Invocation, QueueRead, ReadError, ReadReport, Service, read::PageRead};
+use millrace_pipeline::{Invocation, QueueRead, ReadError, ReadReport, Service, read::PageRead};
 use serde::Serialize;
 
 use crate::{
@@ -52,7 +52,7 @@ impl Reader<'_> {
         let Some(finished) = view.recent.iter().find(|finished| finished.task_id == *id) else {
             return Err(Problem::unknown_task(id.as_str()));
         };
-        let state = || TaskState::Finished { state: "finished", finished };
+        let state = || TaskState::FinishedTask { state: "finished", finished };
         let (shown, tagged) = (answer(view.as_of, state()), answer(nothing, state()));
         Ok(self.tagged(&shown, &tagged, view.version, &read.report))
     }
@@ -66,7 +66,7 @@ impl Reader<'_> {
         Ok(self.tagged(&stats(queue.advanced_to), &stats(Timestamp::default()), version, &read.report))
     }
 
-    /// Finished tasks, newest first.
+    /// FinishedTask tasks, newest first.
     pub async fn history(&self) -> Result<Answer, Problem> {
         const ROUTE: &str = "history";
         let (asked, at_least) = self.page_asked(ROUTE)?;

@@ -10,7 +10,7 @@ use lambda_http::{
     http::{HeaderMap, HeaderName, Method},
     request::LambdaRequest,
 };
-use millrace_runtime::FunctionError;
+use millrace_lambda::FunctionError;
 use percent_encoding::percent_decode_str;
 
 /// The stage that shows in no path.

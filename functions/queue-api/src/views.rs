@@ -1,11 +1,11 @@
 //! Rows the way readers see them. What does not apply is left out.
 
 use millrace_domain::{
-    CommandId, Kind, PlayerId, Priority, Resources, TaskId, Timestamp, Work,
+    CommandId, PlayerId, Priority, Resources, TaskId, TaskKind, Timestamp, Work,
     ids::clip,
     queue::Totals,
     record::{HistoryRecord, RejectionRecord},
-    task::{Finished, Outcome},
+    task::{FinishedTask, Outcome},
     view::TaskView,
 };
 use serde::Serialize;
@@ -36,12 +36,12 @@ pub enum TaskState<'a> {
     /// It is unfinished.
     Unfinished(&'a TaskView),
     /// It has ended, and the queue remembers it.
-    Finished {
+    FinishedTask {
         /// `finished`.
         state: &'static str,
         /// How it ended.
         #[serde(flatten)]
-        finished: &'a Finished,
+        finished: &'a FinishedTask,
     },
 }
 
@@ -77,7 +77,7 @@ pub struct List<'a, T> {
 #[serde(rename_all = "camelCase")]
 pub struct HistoryItem {
     task_id: TaskId,
-    kind: Kind,
+    kind: TaskKind,
     priority: Priority,
     outcome: Outcome,
     #[serde(skip_serializing_if = "Option::is_none")]

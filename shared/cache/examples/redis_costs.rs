@@ -14,12 +14,12 @@ use std::{
 
 use cpu_time::ProcessTime;
 use millrace_cache::{
-    Held, Kind, LocalSettings, LocalTier, RemoteTier,
+    CachedCopy, DataKind, LocalSettings, LocalTier, RemoteTier,
     redis::{RedisTier, RedisTierSettings, value},
 };
 use millrace_domain::{
     Command, CommandId, Delivery, PlayerId, Queue, Rules, TaskSpec, Timestamp,
-    codec::{self, Cached},
+    codec::{self, CachedQueue},
 };
 use millrace_servers::Redis;
 use serde_json::json;
@@ -35,7 +35,7 @@ fn main() {
 }
 
 /// A queue that has lived for a while: `finished` tasks are done, `tasks` are to be done.
-fn queue(player: &str, finished: usize, tasks: usize) -> Cached {
+fn queue(player: &str, finished: usize, tasks: usize) -> CachedQueue {
     let mut random = fastrand::Rng::with_seed(7);
     let id = PlayerId::new(player).expect("an id");
     let mut queue = Queue::new(id.clone(), Timestamp::from_millis(BEGIN));
@@ -68,7 +68,7 @@ fn queue(player: &str, finished: usize, tasks: usize) -> Cached {
     }
     queue.version = 1 + finished as u64 + tasks as u64;
     assert_eq!(queue.tasks.len(), tasks);
-    Cached { progress_known: !queue.has_partial_progress(), queue }
+    CachedQueue { progress_known: !queue.has_partial_progress(), queue }
 }
 
 /// The median time of one, in nanoseconds.
@@ -117,7 +117,7 @@ fn local() {
     let players: Vec<PlayerId> = (0..1_000).map(|n| PlayerId::new(&format!("player-{n}")).expect("an id")).collect();
     for player in &players {
         let cached = Arc::new(queue(player.as_str(), 64, 10));
-        tier.put(Held { cached, since: now });
+        tier.put(CachedCopy { cached, since: now });
     }
     let each = nanos(|| {
         for player in &players {
@@ -129,7 +129,7 @@ fn local() {
     let copy = queue("player-1", 64, 10);
     println!(
         "Local tier: {each} ns to take a copy of 10 tasks and put it back, {} of it the kind.\n",
-        nanos(|| Kind::of(&copy))
+        nanos(|| DataKind::of(&copy))
     );
 }
 
@@ -170,7 +170,8 @@ async fn calls() {
     for count in [1, 10, 100, 1_000] {
         let players: Vec<PlayerId> =
             (0..count).map(|n| PlayerId::new(&format!("player-{n}")).expect("an id")).collect();
-        let copies: Vec<Arc<Cached>> = players.iter().map(|player| Arc::new(queue(player.as_str(), 64, 10))).collect();
+        let copies: Vec<Arc<CachedQueue>> =
+            players.iter().map(|player| Arc::new(queue(player.as_str(), 64, 10))).collect();
         let put = async || assert_eq!(tier.put(&copies, Timestamp::from_millis(BEGIN)).await, 0);
         let get = async || {
             let (found, errors) = tier.get(&players).await;

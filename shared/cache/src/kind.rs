@@ -5,13 +5,13 @@ use std::{
     time::Duration,
 };
 
-use millrace_domain::codec::Cached;
+use millrace_domain::codec::CachedQueue;
 use serde::Serialize;
 
 /// A kind of cached data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum DataKind {
     /// A queue as it was committed.
     Queue,
     /// A queue with progress between milestones, which besides only the progress table knows.
@@ -22,7 +22,7 @@ pub enum Kind {
     Frequent,
 }
 
-impl Kind {
+impl DataKind {
     /// All kinds.
     pub const ALL: [Self; 4] = [Self::Queue, Self::Progress, Self::Stats, Self::Frequent];
 
@@ -39,7 +39,7 @@ impl Kind {
 
     /// The kind of a copy of a queue. One that claims to know the progress of an active task counts as
     /// progress even at 0 units: a report may have passed it by.
-    pub fn of(cached: &Cached) -> Self {
+    pub fn of(cached: &CachedQueue) -> Self {
         match cached.progress_known && cached.queue.has_partial_progress() {
             true => Self::Progress,
             false => Self::Queue,
@@ -73,26 +73,26 @@ impl<T> PerKind<T> {
     }
 }
 
-impl<T> Index<Kind> for PerKind<T> {
+impl<T> Index<DataKind> for PerKind<T> {
     type Output = T;
 
-    fn index(&self, kind: Kind) -> &T {
+    fn index(&self, kind: DataKind) -> &T {
         match kind {
-            Kind::Queue => &self.queue,
-            Kind::Progress => &self.progress,
-            Kind::Stats => &self.stats,
-            Kind::Frequent => &self.frequent,
+            DataKind::Queue => &self.queue,
+            DataKind::Progress => &self.progress,
+            DataKind::Stats => &self.stats,
+            DataKind::Frequent => &self.frequent,
         }
     }
 }
 
-impl<T> IndexMut<Kind> for PerKind<T> {
-    fn index_mut(&mut self, kind: Kind) -> &mut T {
+impl<T> IndexMut<DataKind> for PerKind<T> {
+    fn index_mut(&mut self, kind: DataKind) -> &mut T {
         match kind {
-            Kind::Queue => &mut self.queue,
-            Kind::Progress => &mut self.progress,
-            Kind::Stats => &mut self.stats,
-            Kind::Frequent => &mut self.frequent,
+            DataKind::Queue => &mut self.queue,
+            DataKind::Progress => &mut self.progress,
+            DataKind::Stats => &mut self.stats,
+            DataKind::Frequent => &mut self.frequent,
         }
     }
 }

@@ -10,11 +10,11 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use millrace_domain::{PlayerId, Queue, Task, Timestamp, codec::Cached, memory::Remembered};
+use millrace_domain::{PlayerId, Queue, Task, Timestamp, codec::CachedQueue, command_memory::Remembered};
 use moka::{notification::RemovalCause, ops::compute::Op, sync::Cache};
 
 use crate::{
-    kind::{Kind, PerKind},
+    kind::{DataKind, PerKind},
     stamp::Stamp,
     statistics::{Counter, LatencyRecorder, LocalFigures, LocalStatistics},
 };
@@ -62,9 +62,9 @@ pub struct Usage {
 
 /// A copy of a queue.
 #[derive(Debug, Clone)]
-pub struct Held {
+pub struct CachedCopy {
     /// The copy.
-    pub cached: Arc<Cached>,
+    pub cached: Arc<CachedQueue>,
     /// When it was known to be the newest.
     pub since: Timestamp,
 }
@@ -91,10 +91,10 @@ struct Entry {
 struct Slot {
     /// How new the copy is that was held last.
     stamp: Stamp,
-    kind: Kind,
+    kind: DataKind,
     since: Timestamp,
     /// None while somebody has taken the copy, or once it was found too old.
-    cached: Option<Arc<Cached>>,
+    cached: Option<Arc<CachedQueue>>,
 }
 
 impl Entry {
@@ -159,19 +159,19 @@ impl LocalTier {
     }
 
     /// The copy of a player's queue, unless there is none or it is older than is fresh.
-    pub fn get(&self, player: &PlayerId, now: Timestamp) -> Option<Held> {
+    pub fn get(&self, player: &PlayerId, now: Timestamp) -> Option<CachedCopy> {
         self.look(player, now, self.settings.freshness_ms, |slot| slot.cached.clone())
     }
 
     /// The same in emergency mode, where older copies are taken for good.
-    pub fn get_in_emergency(&self, player: &PlayerId, now: Timestamp) -> Option<Held> {
+    pub fn get_in_emergency(&self, player: &PlayerId, now: Timestamp) -> Option<CachedCopy> {
         let freshness = self.settings.freshness_ms.max(self.settings.emergency_freshness_ms);
         self.look(player, now, freshness, |slot| slot.cached.clone())
     }
 
     /// The same, out of the cache: whoever changes the queue need not copy it, and puts it back, changed
     /// or not. Until then others miss it.
-    pub fn take(&self, player: &PlayerId, now: Timestamp) -> Option<Held> {
+    pub fn take(&self, player: &PlayerId, now: Timestamp) -> Option<CachedCopy> {
         self.look(player, now, self.settings.freshness_ms, |slot| slot.cached.take())
     }
 
@@ -180,8 +180,8 @@ impl LocalTier {
         player: &PlayerId,
         now: Timestamp,
         freshness_ms: u64,
-        copy: impl Fn(&mut Slot) -> Option<Arc<Cached>>,
-    ) -> Option<Held> {
+        copy: impl Fn(&mut Slot) -> Option<Arc<CachedQueue>>,
+    ) -> Option<CachedCopy> {
         let held = self.entries.get(player).and_then(|entry| {
             let mut slot = entry.slot();
             // A copy from the future is one whose clock went back since: as old as can be.
@@ -191,7 +191,7 @@ impl LocalTier {
                 slot.cached = None;
             }
             let cached = copy(&mut slot);
-            cached.map(|cached| (Held { cached, since: slot.since }, slot.kind))
+            cached.map(|cached| (CachedCopy { cached, since: slot.since }, slot.kind))
         });
         match held {
             Some((held, kind)) => {
@@ -199,14 +199,14 @@ impl LocalTier {
                 Some(held)
             }
             None => {
-                self.counters.kinds[Kind::Queue].misses.add(1);
+                self.counters.kinds[DataKind::Queue].misses.add(1);
                 None
             }
         }
     }
 
     /// Whether a newer copy than `found` has been seen here in the last hour, even if it is not fresh any more.
-    pub fn knows_newer(&self, found: &Cached, now: Timestamp) -> bool {
+    pub fn knows_newer(&self, found: &CachedQueue, now: Timestamp) -> bool {
         self.entries.get(&found.queue.player_id).is_some_and(|entry| {
             let slot = entry.slot();
             slot.stamp > Stamp::of(found) && slot.is_known(now)
@@ -215,11 +215,11 @@ impl LocalTier {
 
     /// Puts a copy, unless a newer version was seen in the hour before it. A copy of the same version replaces: between
     /// milestones progress changes without a new version.
-    pub fn put(&self, held: Held) {
+    pub fn put(&self, held: CachedCopy) {
         let bytes = u32::try_from(footprint(&held.cached)).unwrap_or(u32::MAX);
         let queue = &held.cached.queue;
         let (player, version, since) = (queue.player_id.clone(), queue.version, held.since);
-        let kind = Kind::of(&held.cached);
+        let kind = DataKind::of(&held.cached);
         let new = Slot { stamp: Stamp::of(&held.cached), kind, since: held.since, cached: Some(held.cached) };
         let counters = &self.counters.kinds[kind];
         // A queue that loses a task and gains one keeps its place, and what it was accounted with.
@@ -283,7 +283,7 @@ impl LocalTier {
     pub fn usage(&self) -> Usage {
         self.entries.run_pending_tasks();
         let sum = |counter: fn(&KindCounters) -> &Counter| {
-            Kind::ALL.iter().map(|kind| counter(&self.counters.kinds[*kind]).get()).sum()
+            DataKind::ALL.iter().map(|kind| counter(&self.counters.kinds[*kind]).get()).sum()
         };
         Usage {
             entries: self.entries.entry_count(),
@@ -316,7 +316,7 @@ impl LocalTier {
 
 /// About how many bytes of memory a copy takes, its key and the cache's own bookkeeping included. A
 /// task's ids and up to two costs and rewards lie in the task itself.
-fn footprint(cached: &Cached) -> usize {
+fn footprint(cached: &CachedQueue) -> usize {
     const BOOKKEEPING: usize = 250;
     const ENTRY: usize = 32;
     const STEP: usize = 1024;

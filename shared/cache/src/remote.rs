@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use millrace_domain::{PlayerId, Timestamp, codec::Cached};
+use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
 use serde::Serialize;
 
 use crate::{emergency::Emergency, statistics::RemoteStatistics, upkeep::Upkeep};
@@ -27,11 +27,11 @@ pub trait RemoteTier: Send + Sync {
     fn state(&self) -> TierState;
 
     /// The copies of `players`, in their order, and how many errors there were: an error is a miss.
-    async fn get(&self, players: &[PlayerId]) -> (Vec<Option<Arc<Cached>>>, u64);
+    async fn get(&self, players: &[PlayerId]) -> (Vec<Option<Arc<CachedQueue>>>, u64);
 
     /// Puts each copy unless a newer one is held; returns how many errors there were. A tier that is
     /// left alone remembers whose copies it missed, and puts none.
-    async fn put(&self, copies: &[Arc<Cached>], now: Timestamp) -> u64;
+    async fn put(&self, copies: &[Arc<CachedQueue>], now: Timestamp) -> u64;
 
     /// Forgets players, so that no older copy under way can come back; returns how many errors there were.
     async fn forget(&self, players: &[PlayerId]) -> u64;

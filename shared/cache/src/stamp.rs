@@ -1,6 +1,6 @@
 //! Which of two copies of a queue is the newer one.
 
-use millrace_domain::codec::Cached;
+use millrace_domain::codec::CachedQueue;
 
 /// How new a copy is. Greater is newer: first by version, which grows with each commit; between two
 /// commits by units done, which only grow; and what knows its progress is above what does not.
@@ -20,7 +20,7 @@ impl Stamp {
     const MAX_UNITS: u64 = 10_u64.pow(Self::UNITS as u32) - 1;
 
     /// The stamp of a copy.
-    pub fn of(cached: &Cached) -> Self {
+    pub fn of(cached: &CachedQueue) -> Self {
         let units = cached.queue.tasks.iter().fold(0_u64, |sum, task| sum.saturating_add(task.units_done));
         Self {
             version: cached.queue.version,

@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Instant};
 
-use millrace_domain::{FeatureSwitch, PlayerId, Timestamp, codec::Cached};
+use millrace_domain::{FeatureSwitch, PlayerId, Timestamp, codec::CachedQueue};
 use serde::Serialize;
 
 use crate::{
     emergency::Emergency,
     flights::{Claim, Flights},
-    local::{Held, LocalTier, Usage},
+    local::{CachedCopy, LocalTier, Usage},
     remote::{RemoteTier, TierState},
     statistics::{CacheStatistics, RemoteStatistics},
     upkeep::Upkeep,
@@ -28,7 +28,7 @@ pub enum Tier {
 #[derive(Debug, Clone)]
 pub struct Hit {
     /// The copy.
-    pub held: Held,
+    pub held: CachedCopy,
     /// Where.
     pub tier: Tier,
 }
@@ -85,7 +85,7 @@ impl Tiers {
     }
 
     /// How those who only read look inside the process.
-    fn reading(&self, now: Timestamp) -> fn(&LocalTier, &PlayerId, Timestamp) -> Option<Held> {
+    fn reading(&self, now: Timestamp) -> fn(&LocalTier, &PlayerId, Timestamp) -> Option<CachedCopy> {
         if self.emergency(now).is_some() { LocalTier::get_in_emergency } else { LocalTier::get }
     }
 
@@ -107,7 +107,7 @@ impl Tiers {
         players: &[PlayerId],
         now: Timestamp,
         at_least: u64,
-        local: fn(&LocalTier, &PlayerId, Timestamp) -> Option<Held>,
+        local: fn(&LocalTier, &PlayerId, Timestamp) -> Option<CachedCopy>,
     ) -> Lookup {
         let started = Instant::now();
         let mut hits: Vec<Option<Hit>> = players
@@ -130,12 +130,12 @@ impl Tiers {
                 for (at, cached) in wanted.into_iter().zip(found) {
                     // What is shared may be older than what was seen here, after a put that failed or a
                     // failover that lost it. Nobody is to see a queue go back: that is a miss.
-                    let newer = |cached: &Arc<Cached>| {
+                    let newer = |cached: &Arc<CachedQueue>| {
                         self.local_switch.is_on_for(&cached.queue.player_id) && self.local.knows_newer(cached, now)
                     };
                     let cached = cached.filter(|cached| cached.queue.version >= at_least && !newer(cached));
                     // It is as new as what is committed: whoever commits puts it there before answering.
-                    hits[at] = cached.map(|cached| Hit { held: Held { cached, since: now }, tier: Tier::Redis });
+                    hits[at] = cached.map(|cached| Hit { held: CachedCopy { cached, since: now }, tier: Tier::Redis });
                 }
             }
         }
@@ -143,12 +143,12 @@ impl Tiers {
     }
 
     /// What is inside the process of one player, without counting a lookup elsewhere.
-    pub fn get_local(&self, player: &PlayerId, now: Timestamp) -> Option<Held> {
+    pub fn get_local(&self, player: &PlayerId, now: Timestamp) -> Option<CachedCopy> {
         self.local_switch.is_on_for(player).then(|| self.local.get(player, now))?
     }
 
     /// Puts a copy inside the process alone: one that others know already, or that is not changed yet.
-    pub fn put_local(&self, held: Held) {
+    pub fn put_local(&self, held: CachedCopy) {
         if self.local_switch.is_on_for(&held.cached.queue.player_id) {
             self.local.put(held);
         }
@@ -156,7 +156,7 @@ impl Tiers {
 
     /// Puts copies into every tier that is on for them, one round trip for all. Returns the errors of
     /// the remote tier; they fail nothing.
-    pub async fn put(&self, copies: &[Held], now: Timestamp) -> u64 {
+    pub async fn put(&self, copies: &[CachedCopy], now: Timestamp) -> u64 {
         for held in copies {
             self.put_local(held.clone());
         }

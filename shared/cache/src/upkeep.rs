@@ -6,13 +6,13 @@
 use std::{fmt, num::ParseIntError, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
-use millrace_domain::{PlayerId, Timestamp, codec::Cached};
+use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
     emergency::Emergency,
-    kind::{Kind, PerKind},
+    kind::{DataKind, PerKind},
     stamp::Stamp,
     statistics::Latency,
 };
@@ -33,7 +33,7 @@ pub struct ScanCursor {
 
 /// What is held of a player, by its first bytes: enough to know it again, and whether it is a copy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Seen(pub Vec<u8>);
+pub struct ObservedCopy(pub Vec<u8>);
 
 /// Puts a copy anew, whatever is held, unless that has become newer since it was seen.
 #[derive(Debug, Clone)]
@@ -41,9 +41,9 @@ pub struct Replacement {
     /// Whose copy.
     pub player_id: PlayerId,
     /// What was held before the table was read.
-    pub seen: Seen,
+    pub seen: ObservedCopy,
     /// What the table has; none: there is no row, and nothing is to be held.
-    pub copy: Option<Arc<Cached>>,
+    pub copy: Option<Arc<CachedQueue>>,
 }
 
 /// What became of a copy that was to be put.
@@ -153,12 +153,12 @@ pub struct Kept {
 #[async_trait]
 pub trait Upkeep: Send + Sync {
     /// What is held of each player: one round trip.
-    async fn seen(&self, players: &[PlayerId], deadline: Instant) -> Result<Vec<Seen>, UpkeepError>;
+    async fn seen(&self, players: &[PlayerId], deadline: Instant) -> Result<Vec<ObservedCopy>, UpkeepError>;
 
     /// Puts each copy unless a newer one is held: one round trip. Their players do not count as active.
     async fn fill(
         &self,
-        copies: &[Arc<Cached>],
+        copies: &[Arc<CachedQueue>],
         now: Timestamp,
         deadline: Instant,
     ) -> Result<Vec<Outcome>, UpkeepError>;
@@ -178,7 +178,7 @@ pub trait Upkeep: Send + Sync {
     /// remembered which version that was, and nothing older comes back.
     async fn clear(
         &self,
-        kind: Option<Kind>,
+        kind: Option<DataKind>,
         cursor: Option<&ScanCursor>,
         deadline: Instant,
     ) -> Result<ClearedPage, UpkeepError>;
@@ -187,7 +187,7 @@ pub trait Upkeep: Send + Sync {
     async fn clear_players(
         &self,
         players: &[PlayerId],
-        kind: Option<Kind>,
+        kind: Option<DataKind>,
         deadline: Instant,
     ) -> Result<ClearedPage, UpkeepError>;
 
@@ -247,17 +247,17 @@ impl FromStr for ScanCursor {
     }
 }
 
-impl Seen {
+impl ObservedCopy {
     /// Whether that is a copy, and of which kind. By its first bytes: a copy whose tasks have no unit done
     /// yet counts as a queue, whatever it knows of them.
-    pub fn kind(&self) -> Option<Kind> {
+    pub fn kind(&self) -> Option<DataKind> {
         let stamp = self.0.get(..Stamp::LENGTH).filter(|stamp| stamp.iter().all(u8::is_ascii_digit))?;
         let layout = self.0.get(Stamp::LENGTH)?;
         let units = &stamp[Stamp::VERSION..Stamp::LENGTH - 1];
         match (layout, stamp[Stamp::LENGTH - 1]) {
             (b't', _) => None,
-            (_, b'1') if units.iter().any(|digit| *digit != b'0') => Some(Kind::Progress),
-            _ => Some(Kind::Queue),
+            (_, b'1') if units.iter().any(|digit| *digit != b'0') => Some(DataKind::Progress),
+            _ => Some(DataKind::Queue),
         }
     }
 }
@@ -279,14 +279,14 @@ mod tests {
     #[test]
     fn the_first_bytes_tell_the_kind() {
         let seen = |units: u64, known: u8, layout: &str| {
-            Seen(format!("{:020}{units:012}{known}{layout}", 7).into_bytes()).kind()
+            ObservedCopy(format!("{:020}{units:012}{known}{layout}", 7).into_bytes()).kind()
         };
-        assert_eq!(seen(0, 1, "p"), Some(Kind::Queue));
-        assert_eq!(seen(5, 0, "p"), Some(Kind::Queue));
-        assert_eq!(seen(5, 1, "z"), Some(Kind::Progress));
+        assert_eq!(seen(0, 1, "p"), Some(DataKind::Queue));
+        assert_eq!(seen(5, 0, "p"), Some(DataKind::Queue));
+        assert_eq!(seen(5, 1, "z"), Some(DataKind::Progress));
         assert_eq!(seen(0, 0, "t"), None);
         assert_eq!(seen(5, 1, ""), None, "cut off");
-        assert_eq!(Seen(b"x".repeat(34)).kind(), None, "not ours");
-        assert_eq!(Seen::default().kind(), None);
+        assert_eq!(ObservedCopy(b"x".repeat(34)).kind(), None, "not ours");
+        assert_eq!(ObservedCopy::default().kind(), None);
     }
 }

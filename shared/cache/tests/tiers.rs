@@ -6,13 +6,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use millrace_cache::{Emergency, Held, LocalSettings, LocalTier, RemoteTier, Tier, TierState, Tiers};
-use millrace_domain::{FeatureSwitch, PlayerId, Queue, Timestamp, codec::Cached};
+use millrace_cache::{CachedCopy, Emergency, LocalSettings, LocalTier, RemoteTier, Tier, TierState, Tiers};
+use millrace_domain::{FeatureSwitch, PlayerId, Queue, Timestamp, codec::CachedQueue};
 
 /// A remote tier in memory that counts what it is asked.
 struct Shared {
     state: TierState,
-    held: Mutex<HashMap<PlayerId, Arc<Cached>>>,
+    held: Mutex<HashMap<PlayerId, Arc<CachedQueue>>>,
     round_trips: Mutex<Vec<usize>>,
     emergency: Mutex<Option<Emergency>>,
 }
@@ -28,12 +28,12 @@ impl RemoteTier for Shared {
     fn state(&self) -> TierState {
         self.state
     }
-    async fn get(&self, players: &[PlayerId]) -> (Vec<Option<Arc<Cached>>>, u64) {
+    async fn get(&self, players: &[PlayerId]) -> (Vec<Option<Arc<CachedQueue>>>, u64) {
         self.round_trips.lock().unwrap().push(players.len());
         let held = self.held.lock().unwrap();
         (players.iter().map(|player| held.get(player).cloned()).collect(), 0)
     }
-    async fn put(&self, copies: &[Arc<Cached>], _now: Timestamp) -> u64 {
+    async fn put(&self, copies: &[Arc<CachedQueue>], _now: Timestamp) -> u64 {
         self.round_trips.lock().unwrap().push(copies.len());
         let mut held = self.held.lock().unwrap();
         held.extend(copies.iter().map(|copy| (copy.queue.player_id.clone(), Arc::clone(copy))));
@@ -52,10 +52,10 @@ impl RemoteTier for Shared {
     }
 }
 
-fn copy(player: &str) -> Held {
+fn copy(player: &str) -> CachedCopy {
     let since = Timestamp::from_millis(0);
     let queue = Queue::new(PlayerId::new(player).unwrap(), since);
-    Held { cached: Arc::new(Cached { queue, progress_known: true }), since }
+    CachedCopy { cached: Arc::new(CachedQueue { queue, progress_known: true }), since }
 }
 
 fn ids(names: &[&str]) -> Vec<PlayerId> {
@@ -135,7 +135,7 @@ async fn in_emergency_mode_reads_take_older_copies_for_good_and_changes_do_not()
     assert!(tiers.take(player, at(1_001)).await.hits[0].is_none(), "who decides asks for the newest");
     assert_eq!(tiers.emergency(at(69_999)), Some(on));
     assert_eq!(tiers.emergency(at(70_000)), None);
-    tiers.put_local(Held { since: at(69_000), ..copy("a") });
+    tiers.put_local(CachedCopy { since: at(69_000), ..copy("a") });
     assert!(found(70_000).await && !found(70_001).await, "it is over");
     *shared.emergency.lock().unwrap() = Some(Emergency { enabled: false, ..on });
     assert_eq!(tiers.emergency(at(1)), None);
@@ -181,11 +181,11 @@ async fn a_tier_that_is_switched_off_is_neither_asked_nor_filled() {
 }
 
 /// A copy of a version.
-fn version(player: &str, version: u64) -> Held {
+fn version(player: &str, version: u64) -> CachedCopy {
     let held = copy(player);
     let mut cached = Arc::unwrap_or_clone(held.cached);
     cached.queue.version = version;
-    Held { cached: Arc::new(cached), since: held.since }
+    CachedCopy { cached: Arc::new(cached), since: held.since }
 }
 
 #[tokio::test]

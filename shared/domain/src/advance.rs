@@ -9,7 +9,7 @@ use crate::{
     event::Event,
     queue::Queue,
     rules::Rules,
-    task::{Priority, State, Task},
+    task::{Priority, Task, TaskState},
     time::Timestamp,
 };
 
@@ -108,7 +108,7 @@ impl Queue {
                 let paid = self.balances.take_all(&task.costs);
                 debug_assert!(paid, "only a task whose costs are covered is eligible");
             }
-            task.state = State::Active { started_at: now, paused_ms: 0 };
+            task.state = TaskState::Active { started_at: now, paused_ms: 0 };
             events.push(Event::TaskStarted { task_id: task.id.clone(), at: now });
             active += 1;
         }

@@ -5,15 +5,15 @@
 
 use crate::{
     command::{Command, Delivery},
+    command_memory::Recall,
     event::Event,
     finish::CANCELLED,
     ids::TaskId,
-    memory::Recall,
     queue::{MAX_BALANCES, MAX_QUEUE_BYTES, MAX_QUEUED_MS, Queue, duration_ms},
-    rejection::{Reason, Rejection},
+    rejection::{Rejection, RejectionReason},
     resources::Resources,
     rules::Rules,
-    task::{Outcome, Priority, State, Task, TaskSpec, Work},
+    task::{Outcome, Priority, Task, TaskSpec, TaskState, Work},
     time::Timestamp,
 };
 
@@ -23,7 +23,7 @@ pub enum Verdict {
     /// It took effect.
     Applied,
     /// It was decided before, with this refusal if it was refused and that is still known.
-    Duplicate(Option<Reason>),
+    Duplicate(Option<RejectionReason>),
     /// It is refused, for good.
     Rejected(Rejection),
 }
@@ -128,7 +128,7 @@ impl Queue {
         let unfinished = self.tasks.len() + specs.len();
         if unfinished > usize::from(self.max_tasks) {
             return Err(Rejection::new(
-                Reason::QueueFull,
+                RejectionReason::QueueFull,
                 format!(
                     "{} unfinished and {} new tasks; allowed: {} together",
                     self.tasks.len(),
@@ -145,7 +145,7 @@ impl Queue {
         let new_ms: u64 = specs.iter().map(|spec| duration_ms(spec.work)).sum();
         if self.queued_ms() + new_ms > MAX_QUEUED_MS {
             return Err(Rejection::new(
-                Reason::QueueTooLong,
+                RejectionReason::QueueTooLong,
                 format!(
                     "{} ms of timed work unfinished and {new_ms} ms new; allowed: {MAX_QUEUED_MS} ms together",
                     self.queued_ms()
@@ -159,7 +159,7 @@ impl Queue {
         if self.weight() > MAX_QUEUE_BYTES {
             self.tasks.truncate(before);
             return Err(Rejection::new(
-                Reason::QueueFull,
+                RejectionReason::QueueFull,
                 format!("the queue would take more bytes than it may; allowed: {MAX_QUEUE_BYTES}"),
             ));
         }
@@ -174,7 +174,7 @@ impl Queue {
         let in_command = |id: &TaskId| earlier.iter().any(|other| other.task_id == *id);
         if self.position(id).is_some() || self.remembered(id).is_some() || in_command(id) {
             return Err(Rejection::new(
-                Reason::DuplicateTask,
+                RejectionReason::DuplicateTask,
                 format!("taskId: `{id}` is taken; allowed: an id that no unfinished or remembered task has"),
             ));
         }
@@ -191,7 +191,7 @@ impl Queue {
                     Some(Outcome::Failed | Outcome::Cancelled) => failed = failed.or(Some(prerequisite)),
                     None => {
                         return Err(Rejection::new(
-                            Reason::UnknownPrerequisite,
+                            RejectionReason::UnknownPrerequisite,
                             format!(
                                 "prerequisites: `{id}` names `{prerequisite}`; allowed: a task of this queue, one earlier in the same command, or a remembered finished one"
                             ),
@@ -202,7 +202,7 @@ impl Queue {
         }
         match failed {
             Some(prerequisite) => Err(Rejection::new(
-                Reason::PrerequisiteFailed,
+                RejectionReason::PrerequisiteFailed,
                 format!("prerequisites: `{id}` names `{prerequisite}`, which did not complete"),
             )),
             None => Ok(waiting_for),
@@ -221,14 +221,14 @@ impl Queue {
         let task = &self.tasks[position];
         let Work::Units(units) = task.work else {
             return Err(Rejection::new(
-                Reason::NotReportedWork,
+                RejectionReason::NotReportedWork,
                 format!("taskId: `{id}` is timed work, which ends by the server's clock"),
             ));
         };
         let started_at = self.require_active(position)?;
         if sent_at < started_at {
             return Err(Rejection::new(
-                Reason::StaleReport,
+                RejectionReason::StaleReport,
                 format!(
                     "the report was sent at {sent_at}, before the current attempt of `{id}` started at {started_at}"
                 ),
@@ -257,7 +257,7 @@ impl Queue {
         let position = self.unfinished(id)?;
         if self.tasks[position].is_active() {
             return Err(Rejection::new(
-                Reason::TaskNotPending,
+                RejectionReason::TaskNotPending,
                 format!("taskId: `{id}` is active; allowed: a pending task"),
             ));
         }
@@ -280,7 +280,7 @@ impl Queue {
         let Some(paused_at) = self.paused_at.take() else { return };
         let length = at.millis_since(paused_at);
         for task in &mut self.tasks {
-            if let State::Active { paused_ms, .. } = &mut task.state {
+            if let TaskState::Active { paused_ms, .. } = &mut task.state {
                 *paused_ms += length;
             }
         }
@@ -301,7 +301,7 @@ impl Queue {
         let lost = balances.add_all(resources);
         if balances.len() > MAX_BALANCES.max(self.balances.len()) {
             return Err(Rejection::new(
-                Reason::TooManyResources,
+                RejectionReason::TooManyResources,
                 format!("resources: balances of {} different resources; allowed: {MAX_BALANCES}", balances.len()),
             ));
         }
@@ -312,14 +312,17 @@ impl Queue {
 
     fn unfinished(&self, id: &TaskId) -> Result<usize, Rejection> {
         self.position(id).ok_or_else(|| {
-            Rejection::new(Reason::UnknownTask, format!("taskId: no unfinished task `{id}` is in this queue"))
+            Rejection::new(RejectionReason::UnknownTask, format!("taskId: no unfinished task `{id}` is in this queue"))
         })
     }
 
     fn require_active(&self, position: usize) -> Result<Timestamp, Rejection> {
         let task = &self.tasks[position];
         task.started_at().ok_or_else(|| {
-            Rejection::new(Reason::TaskNotActive, format!("taskId: `{}` is pending; allowed: an active task", task.id))
+            Rejection::new(
+                RejectionReason::TaskNotActive,
+                format!("taskId: `{}` is pending; allowed: an active task", task.id),
+            )
         })
     }
 }

@@ -38,7 +38,7 @@ pub enum CodecError {
         /// What it should have been.
         wanted: u8,
     },
-    /// Written by a newer version of Millrace.
+    /// WriteResponse by a newer version of Millrace.
     #[error(
         "the row has format {found}, and this version reads formats up to {FORMAT_VERSION}: deploy the newer version again"
     )]
@@ -84,14 +84,14 @@ impl Coded for Outbox {
 
 /// A queue as the cache keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Cached {
+pub struct CachedQueue {
     /// The queue, progress between milestones included as far as it is known.
     pub queue: Queue,
     /// Whether progress between milestones is known: false after a load that did not read it.
     pub progress_known: bool,
 }
 
-impl Coded for Cached {
+impl Coded for CachedQueue {
     const KIND: u8 = b'C';
     const CAPACITY: usize = Queue::CAPACITY;
 }
@@ -106,7 +106,7 @@ impl Wire for Outbox {
 }
 
 fields! {
-    Cached { queue, progress_known }
+    CachedQueue { queue, progress_known }
 }
 
 /// The bytes of `value`.
@@ -191,8 +191,8 @@ mod tests {
         let bytes = encode(&queue);
         assert_eq!(bytes[..2], [b'Q', FORMAT_VERSION]);
         assert_eq!(decode::<Queue>(&bytes), Ok(queue.clone()));
-        let cached = Cached { queue, progress_known: true };
-        assert_eq!(decode::<Cached>(&encode(&cached)), Ok(cached.clone()));
+        let cached = CachedQueue { queue, progress_known: true };
+        assert_eq!(decode::<CachedQueue>(&encode(&cached)), Ok(cached.clone()));
         let outbox = Outbox(vec![Record::Stats(cached.queue.stats())]);
         assert_eq!(decode::<Outbox>(&encode(&outbox)), Ok(outbox));
     }
@@ -257,11 +257,11 @@ mod tests {
     fn the_kinds_are_not_interchangeable() {
         let queue = queue();
         let wrong = |found, wanted| CodecError::WrongKind { found, wanted };
-        let cached = encode(&Cached { queue: queue.clone(), progress_known: false });
+        let cached = encode(&CachedQueue { queue: queue.clone(), progress_known: false });
         let outbox = encode(&Outbox::default());
         assert_eq!(decode::<Queue>(&cached), Err(wrong(b'C', b'Q')));
         assert_eq!(decode::<Queue>(&outbox), Err(wrong(b'O', b'Q')));
-        assert_eq!(decode::<Cached>(&encode(&queue)), Err(wrong(b'Q', b'C')));
+        assert_eq!(decode::<CachedQueue>(&encode(&queue)), Err(wrong(b'Q', b'C')));
         assert_eq!(decode::<Outbox>(&cached), Err(wrong(b'C', b'O')));
         let mut renamed = cached;
         renamed[0] = b'Q';

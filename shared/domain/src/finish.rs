@@ -8,7 +8,7 @@ use crate::{
     queue::Queue,
     record::HistoryRecord,
     resources::Resources,
-    task::{Finished, Outcome, State, Task},
+    task::{FinishedTask, Outcome, Task, TaskState},
     time::Timestamp,
 };
 
@@ -44,7 +44,7 @@ impl Queue {
         task.attempts += 1;
         if task.attempts <= task.max_retries {
             let not_before = now + task.retry_delay(task.attempts);
-            task.state = State::Pending;
+            task.state = TaskState::Pending;
             task.units_done = 0;
             task.not_before = Some(not_before);
             events.push(Event::TaskRetried { task_id: task.id.clone(), attempts: task.attempts, not_before });
@@ -99,7 +99,7 @@ impl Queue {
     }
 
     fn record_end(&mut self, task: Task, end: End, now: Timestamp, events: &mut Vec<Event>) {
-        self.recent.push(&Finished { task_id: task.id.clone(), outcome: end.outcome, finished_at: now });
+        self.recent.push(&FinishedTask { task_id: task.id.clone(), outcome: end.outcome, finished_at: now });
         let time_spent_ms = match self.paused_at {
             // Time stands still for the work while the queue is paused.
             Some(paused_at) => task.active_ms(paused_at),

@@ -150,7 +150,7 @@ identifier!(
 );
 identifier!(
     /// What sort of work a task is, such as `harvest.wood`.
-    Kind, MAX_NAME_LENGTH, "a kind", name
+    TaskKind, MAX_NAME_LENGTH, "a kind", name
 );
 identifier!(
     /// The name of something a player holds an amount of, such as `gold`.
@@ -197,7 +197,7 @@ mod tests {
     fn what_is_allowed_and_what_is_not() {
         assert!(PlayerId::new("a").is_ok());
         assert!(PlayerId::new(&"x".repeat(128)).is_ok());
-        assert!(Kind::new(&"x".repeat(64)).is_ok());
+        assert!(TaskKind::new(&"x".repeat(64)).is_ok());
         assert!(TaskId::new("A-Z.a_z:0-9").is_ok());
         for character in (0..=255).map(char::from) {
             let allowed = character.is_ascii_alphanumeric() || "._:-".contains(character);
@@ -206,7 +206,7 @@ mod tests {
         for bad in ["", " ", "a b", "ä", "a/b", "a#b", "a\n"] {
             assert!(PlayerId::new(bad).is_err(), "{bad:?}");
         }
-        assert!(Kind::new(&"x".repeat(65)).is_err());
+        assert!(TaskKind::new(&"x".repeat(65)).is_err());
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | [`advance`] | time passes: what is due completes, free slots are filled |
 //! | [`finish`] | a task completes, fails or is cancelled, with all that follows |
 //! | [`event`] | what each step led to |
+//! | [`failure`] | why work has to be delivered again |
 //! | [`record`] | rows that record what was decided: history, stats, rejections, progress |
 //! | [`rejection`] | why a command was refused |
 //! | [`memory`] | what a queue remembers of the commands it has seen |
@@ -31,13 +32,14 @@ pub mod advance;
 pub mod apply;
 pub mod codec;
 pub mod command;
+pub mod command_memory;
 pub mod event;
+pub mod failure;
 pub mod finish;
+pub mod finished_tasks;
 pub mod ids;
-pub mod memory;
 pub mod parse;
 pub mod queue;
-pub mod recent;
 pub mod record;
 pub mod rejection;
 pub mod resources;
@@ -54,10 +56,11 @@ mod scenario;
 pub use apply::{Change, Verdict};
 pub use command::{Command, Delivery, FifoPosition};
 pub use event::Event;
-pub use ids::{CommandId, Kind, PlayerId, ResourceName, TaskId};
+pub use failure::FailureReason;
+pub use ids::{CommandId, PlayerId, ResourceName, TaskId, TaskKind};
 pub use queue::Queue;
 pub use record::Record;
-pub use rejection::{Reason, Rejection};
+pub use rejection::{Rejection, RejectionReason};
 pub use resources::{MAX_AMOUNT, Resources};
 pub use rollout::FeatureSwitch;
 pub use rules::Rules;

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    command_memory::CommandMemory,
+    finished_tasks::FinishedTasks,
     ids::{PlayerId, TaskId},
-    memory::Memory,
-    recent::Recent,
     record::{ProgressRecord, StatsRecord, TaskProgress, resources_size},
     resources::Resources,
-    task::{Finished, Task, Work},
+    task::{FinishedTask, Task, Work},
     time::Timestamp,
     wire::fields,
 };
@@ -66,9 +66,9 @@ pub struct Queue {
     /// The unfinished tasks in queue order.
     pub tasks: Vec<Task>,
     /// The last finished tasks, oldest first.
-    pub recent: Recent,
+    pub recent: FinishedTasks,
     /// The last commands.
-    pub memory: Memory,
+    pub memory: CommandMemory,
 }
 
 fields! {
@@ -93,8 +93,8 @@ impl Queue {
             balances: Resources::new(),
             totals: Totals::default(),
             tasks: Vec::new(),
-            recent: Recent::default(),
-            memory: Memory::default(),
+            recent: FinishedTasks::default(),
+            memory: CommandMemory::default(),
         }
     }
 
@@ -114,7 +114,7 @@ impl Queue {
     }
 
     /// A remembered finished task.
-    pub fn remembered(&self, id: &TaskId) -> Option<Finished> {
+    pub fn remembered(&self, id: &TaskId) -> Option<FinishedTask> {
         self.recent.find(id)
     }
 

@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{CommandId, Kind, PlayerId, TaskId},
+    ids::{CommandId, PlayerId, TaskId, TaskKind},
     queue::Totals,
-    rejection::Reason,
+    rejection::RejectionReason,
     resources::Resources,
     task::{Outcome, Priority, Work},
     time::Timestamp,
@@ -205,7 +205,7 @@ pub struct HistoryRecord {
     /// The task.
     pub task_id: TaskId,
     /// What sort of work it was.
-    pub kind: Kind,
+    pub kind: TaskKind,
     /// Its priority at the end.
     pub priority: Priority,
     /// How it ended.
@@ -267,7 +267,7 @@ pub struct RejectionRecord {
     /// The command, by its own name or by its message's.
     pub command_id: CommandId,
     /// The stable code.
-    pub reason: Reason,
+    pub reason: RejectionReason,
     /// What was refused and what would have been allowed.
     pub detail: String,
     /// The command's `type`, where it was understood.

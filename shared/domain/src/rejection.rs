@@ -10,7 +10,7 @@ use crate::wire::{Reader, Unreadable, Wire, Writer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Reason {
+pub enum RejectionReason {
     /// The task id is unfinished here, remembered as finished, or twice in the command.
     DuplicateTask,
     /// More unfinished tasks than `maxTasks`, or more bytes than a queue may have.
@@ -39,7 +39,7 @@ pub enum Reason {
     TooManyResources,
 }
 
-impl Reason {
+impl RejectionReason {
     /// All reasons, in the order in which rows number them, from 1.
     const ALL: [Self; 13] = [
         Self::DuplicateTask,
@@ -87,7 +87,7 @@ impl Reason {
     }
 }
 
-impl Wire for Reason {
+impl Wire for RejectionReason {
     fn write(&self, writer: &mut Writer) {
         writer.varint(u64::from(self.code()) - 1);
     }
@@ -106,14 +106,14 @@ impl Wire for Reason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// The stable code.
-    pub reason: Reason,
+    pub reason: RejectionReason,
     /// What was refused and what would have been allowed.
     pub detail: Cow<'static, str>,
 }
 
 impl Rejection {
     /// A refusal for `reason`, explained by `detail`.
-    pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(reason: RejectionReason, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { reason, detail: detail.into() }
     }
 }
@@ -124,11 +124,11 @@ mod tests {
 
     #[test]
     fn the_number_in_rows_is_the_place_in_the_list() {
-        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+        for (place, reason) in RejectionReason::ALL.into_iter().enumerate() {
             assert_eq!(usize::from(reason.code()), place + 1);
-            assert_eq!(Reason::from_code(reason.code()), Some(reason));
+            assert_eq!(RejectionReason::from_code(reason.code()), Some(reason));
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
         }
-        assert_eq!((Reason::from_code(0), Reason::from_code(200)), (None, None));
+        assert_eq!((RejectionReason::from_code(0), RejectionReason::from_code(200)), (None, None));
     }
 }

@@ -2,13 +2,13 @@
 //! of what they led to, one line for each event.
 
 use crate::{
-    CommandId, Kind, PlayerId, ResourceName, TaskId, Timestamp,
+    CommandId, PlayerId, ResourceName, TaskId, TaskKind, Timestamp,
     apply::{Change, Verdict},
     command::{Command, Delivery},
     event::Event,
     queue::Queue,
     record::HistoryRecord,
-    rejection::Reason,
+    rejection::RejectionReason,
     resources::Resources,
     rules::Rules,
     task::{Priority, Task, TaskSpec, Work},
@@ -42,7 +42,7 @@ pub(crate) fn gold(amount: u64) -> Resources {
 pub(crate) fn timed(task_id: &str, duration_ms: u64) -> TaskSpec {
     TaskSpec {
         task_id: id(task_id),
-        kind: Kind::new("test").unwrap(),
+        kind: TaskKind::new("test").unwrap(),
         priority: Priority::Normal,
         work: Work::DurationMs(duration_ms),
         not_before: None,
@@ -147,7 +147,7 @@ impl Scenario {
 
     /// A command that must be refused; the answer is why.
     #[track_caller]
-    pub(crate) fn refuse(&mut self, ms: u64, command: Command) -> Reason {
+    pub(crate) fn refuse(&mut self, ms: u64, command: Command) -> RejectionReason {
         match self.send(ms, command) {
             (Verdict::Rejected(rejection), Change::Decided) => rejection.reason,
             other => panic!("not refused: {other:?}"),
@@ -155,7 +155,7 @@ impl Scenario {
     }
 
     #[track_caller]
-    pub(crate) fn refuse_tasks<const N: usize>(&mut self, ms: u64, tasks: [TaskSpec; N]) -> Reason {
+    pub(crate) fn refuse_tasks<const N: usize>(&mut self, ms: u64, tasks: [TaskSpec; N]) -> RejectionReason {
         self.refuse(ms, Command::EnqueueTasks { tasks: tasks.to_vec() })
     }
 

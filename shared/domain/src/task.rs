@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
-    ids::{Kind, TaskId},
+    ids::{TaskId, TaskKind},
     parse::{Object, bounded},
     resources::Resources,
     time::Timestamp,
@@ -65,7 +65,7 @@ pub struct TaskSpec {
     /// Names the task within its queue; no unfinished or remembered task may have the same.
     pub task_id: TaskId,
     /// What sort of work it is.
-    pub kind: Kind,
+    pub kind: TaskKind,
     /// `low`, `normal` (where left out), `high` or `critical`.
     #[serde(default)]
     pub priority: Priority,
@@ -156,7 +156,7 @@ pub(crate) fn at_most<E: de::Error>(found: usize, max: usize, what: &str) -> Res
 
 /// Where an unfinished task stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum State {
+pub enum TaskState {
     /// Waits for its start.
     Pending,
     /// Occupies a slot.
@@ -174,7 +174,7 @@ pub struct Task {
     /// Names the task within its queue.
     pub id: TaskId,
     /// What sort of work it is.
-    pub kind: Kind,
+    pub kind: TaskKind,
     /// What is served first.
     pub priority: Priority,
     /// What has to happen for it to complete.
@@ -201,7 +201,7 @@ pub struct Task {
     /// When the command that queued it took effect.
     pub enqueued_at: Timestamp,
     /// Where it stands.
-    pub state: State,
+    pub state: TaskState,
 }
 
 fields! {
@@ -239,7 +239,7 @@ impl Wire for Work {
     }
 }
 
-impl Wire for State {
+impl Wire for TaskState {
     fn write(&self, writer: &mut Writer) {
         match self {
             Self::Pending => writer.byte(0),
@@ -280,27 +280,27 @@ impl Task {
             attempts: 0,
             paid: spec.costs.is_empty(),
             enqueued_at,
-            state: State::Pending,
+            state: TaskState::Pending,
         }
     }
 
     /// Whether the task occupies a slot.
     pub fn is_active(&self) -> bool {
-        matches!(self.state, State::Active { .. })
+        matches!(self.state, TaskState::Active { .. })
     }
 
     /// When the current attempt started, for an active task.
     pub fn started_at(&self) -> Option<Timestamp> {
         match self.state {
-            State::Active { started_at, .. } => Some(started_at),
-            State::Pending => None,
+            TaskState::Active { started_at, .. } => Some(started_at),
+            TaskState::Pending => None,
         }
     }
 
     /// When an active timed task completes, were the queue never paused again.
     pub fn finish_at(&self) -> Option<Timestamp> {
         match (self.state, self.work) {
-            (State::Active { started_at, paused_ms }, Work::DurationMs(ms)) => Some(started_at + paused_ms + ms),
+            (TaskState::Active { started_at, paused_ms }, Work::DurationMs(ms)) => Some(started_at + paused_ms + ms),
             _ => None,
         }
     }
@@ -313,8 +313,8 @@ impl Task {
     /// Milliseconds of work between the current start and `now`, pauses that have ended left out.
     pub fn active_ms(&self, now: Timestamp) -> u64 {
         match self.state {
-            State::Active { started_at, paused_ms } => now.millis_since(started_at).saturating_sub(paused_ms),
-            State::Pending => 0,
+            TaskState::Active { started_at, paused_ms } => now.millis_since(started_at).saturating_sub(paused_ms),
+            TaskState::Pending => 0,
         }
     }
 
@@ -360,7 +360,7 @@ impl Outcome {
 /// A finished task as its queue remembers it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Finished {
+pub struct FinishedTask {
     /// The task.
     pub task_id: TaskId,
     /// How it ended.

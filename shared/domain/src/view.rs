@@ -6,11 +6,11 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     event::Event,
-    ids::{Kind, PlayerId, TaskId},
+    ids::{PlayerId, TaskId, TaskKind},
     queue::{Queue, Totals},
     resources::Resources,
     rules::Rules,
-    task::{Finished, Priority, Task, Work},
+    task::{FinishedTask, Priority, Task, Work},
     time::Timestamp,
 };
 
@@ -37,7 +37,7 @@ pub struct QueueView {
     /// Active tasks, then pending ones in the order in which they would start.
     pub tasks: Vec<TaskView>,
     /// Remembered finished tasks, newest first.
-    pub recent: Vec<Finished>,
+    pub recent: Vec<FinishedTask>,
 }
 
 /// Whether time passes in a queue.
@@ -83,7 +83,7 @@ pub struct TaskView {
     /// The task.
     pub task_id: TaskId,
     /// What sort of work it is.
-    pub kind: Kind,
+    pub kind: TaskKind,
     /// What is served first.
     pub priority: Priority,
     /// `active` or `pending`.

@@ -1,6 +1,6 @@
 //! What can go wrong in a store, and which of it passes.
 
-use millrace_domain::record::Table;
+use millrace_domain::{FailureReason, record::Table};
 
 /// A call that a store did not carry out, or not wholly.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,22 +65,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call may succeed a little later.
-    pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Throttled { .. } | Self::TimedOut { .. } | Self::Unavailable { .. })
-    }
-
-    /// A stable code for answers and logs.
-    pub fn code(&self) -> &'static str {
+    /// Why the call failed, as answers and logs name it.
+    pub fn reason(&self) -> FailureReason {
         match self {
-            Self::Throttled { .. } => "store_throttled",
-            Self::TimedOut { .. } => "store_timed_out",
-            Self::TooLarge { .. } => "row_too_large",
-            Self::InvalidBatch { .. } => "invalid_batch",
-            Self::NoSuchTable { .. } => "no_such_table",
-            Self::AccessDenied { .. } => "access_denied",
-            Self::Unreadable { .. } => "row_unreadable",
-            Self::Unavailable { .. } => "store_unavailable",
+            Self::Throttled { .. } => FailureReason::StoreThrottled,
+            Self::TimedOut { .. } => FailureReason::StoreTimedOut,
+            Self::TooLarge { .. } => FailureReason::RowTooLarge,
+            Self::InvalidBatch { .. } => FailureReason::InvalidBatch,
+            Self::NoSuchTable { .. } => FailureReason::NoSuchTable,
+            Self::AccessDenied { .. } => FailureReason::AccessDenied,
+            Self::Unreadable { .. } => FailureReason::RowUnreadable,
+            Self::Unavailable { .. } => FailureReason::StoreUnavailable,
         }
     }
 

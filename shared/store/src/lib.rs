@@ -15,7 +15,7 @@
 //! only records what was decided is a plain put with a deterministic key ([`RecordStore::write`]).
 #![deny(missing_docs)]
 
-pub mod batcher;
+pub mod batch_writer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "dynamodb")]
@@ -27,9 +27,9 @@ pub mod rules;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
-pub use batcher::{Batcher, BatcherSettings, Row, WriteStatistics, Written};
+pub use batch_writer::{BatchWriter, BatchWriterSettings, Row, WriteResponse, WriteStatistics};
 pub use error::{CommitError, StoreError};
 pub use port::{
-    Committed, Connections, DUE_SHARDS, Due, DuePage, Loaded, MAX_BATCH_ITEMS, MAX_ROW_BYTES, Page, QueueStore,
-    QueueWrite, RecordStore, Store, StoredQueue, due_shard,
+    CommitResponse, Connections, DUE_SHARDS, Due, DuePage, LoadResponse, MAX_BATCH_ITEMS, MAX_ROW_BYTES, Page,
+    QueueRow, QueueStore, QueueWrite, RecordStore, Store, due_shard,
 };

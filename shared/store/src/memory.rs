@@ -27,8 +27,8 @@ use millrace_domain::{
 use crate::{
     error::{CommitError, StoreError},
     port::{
-        Committed, DUE_SHARDS, Due, DuePage, Loaded, MAX_BATCH_ITEMS, Page, QueueStore, QueueWrite, RecordStore, Store,
-        StoredQueue, due_shard,
+        CommitResponse, DUE_SHARDS, Due, DuePage, LoadResponse, MAX_BATCH_ITEMS, Page, QueueRow, QueueStore,
+        QueueWrite, RecordStore, Store, due_shard,
     },
     rules::{self, MAX_LOAD_KEYS},
 };
@@ -109,7 +109,7 @@ type Sorted<T> = HashMap<String, BTreeMap<String, T>, RandomState>;
 
 #[derive(Default)]
 struct Rows {
-    queues: HashMap<PlayerId, StoredQueue, RandomState>,
+    queues: HashMap<PlayerId, QueueRow, RandomState>,
     /// The `due` index, by shard.
     due: [BTreeSet<(Timestamp, PlayerId)>; DUE_SHARDS as usize],
     progress: HashMap<PlayerId, ProgressRecord, RandomState>,
@@ -147,14 +147,14 @@ impl MemoryStore {
     }
 
     /// All queues, by player.
-    pub fn queues(&self) -> Vec<(PlayerId, StoredQueue)> {
+    pub fn queues(&self) -> Vec<(PlayerId, QueueRow)> {
         let mut queues: Vec<_> = self.rows().queues.iter().map(|(player, row)| (player.clone(), row.clone())).collect();
         queues.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         queues
     }
 
     /// A player's queue.
-    pub fn queue(&self, player: &PlayerId) -> Option<StoredQueue> {
+    pub fn queue(&self, player: &PlayerId) -> Option<QueueRow> {
         self.rows().queues.get(player).cloned()
     }
 
@@ -181,8 +181,8 @@ impl MemoryStore {
 
     /// Puts a queue's row whatever was there, and takes it out of the `due` index: a row that somebody
     /// else has written, or damaged bytes.
-    pub fn plant_queue(&self, player: &PlayerId, row: StoredQueue) {
-        self.rows().put_queue(player, StoredQueue { due_at: None, ..row });
+    pub fn plant_queue(&self, player: &PlayerId, row: QueueRow) {
+        self.rows().put_queue(player, QueueRow { due_at: None, ..row });
     }
 
     /// Removes a queue's row; returns whether there was one.
@@ -225,7 +225,7 @@ fn with_fault<T, E: From<StoreError>>(fault: Fault, effect: impl FnOnce() -> Res
 }
 
 impl Rows {
-    fn put_queue(&mut self, player: &PlayerId, row: StoredQueue) {
+    fn put_queue(&mut self, player: &PlayerId, row: QueueRow) {
         let due_at = row.due_at;
         let before = match self.queues.get_mut(player) {
             Some(known) => std::mem::replace(known, row).due_at,
@@ -252,7 +252,7 @@ impl Rows {
         if found != write.expected {
             return Err(CommitError::Conflict);
         }
-        let row = StoredQueue {
+        let row = QueueRow {
             version: write.version,
             queue: write.queue.clone(),
             outbox: write.outbox.clone(),
@@ -294,8 +294,8 @@ where
 
 #[async_trait]
 impl QueueStore for MemoryStore {
-    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> Loaded {
-        let mut loaded = Loaded {
+    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse {
+        let mut loaded = LoadResponse {
             queues: Vec::with_capacity(queues.len()),
             progress: Vec::with_capacity(progress.len()),
             calls: (queues.len() + progress.len()).div_ceil(MAX_LOAD_KEYS) as u64,
@@ -311,7 +311,7 @@ impl QueueStore for MemoryStore {
         loaded
     }
 
-    async fn commit(&self, writes: &[QueueWrite]) -> Committed {
+    async fn commit(&self, writes: &[QueueWrite]) -> CommitResponse {
         let mut outcomes = Vec::with_capacity(writes.len());
         for write in writes {
             outcomes.push(match self.fault(Operation::Commit { write }).await {
@@ -319,7 +319,7 @@ impl QueueStore for MemoryStore {
                 fault => with_fault(fault, || self.rows().commit(write)),
             });
         }
-        Committed { outcomes, calls: writes.len().div_ceil(MAX_BATCH_ITEMS) as u64 }
+        CommitResponse { outcomes, calls: writes.len().div_ceil(MAX_BATCH_ITEMS) as u64 }
     }
 
     async fn due(&self, shard: u8, until: Timestamp, after: Option<&Due>, limit: usize) -> DuePage {

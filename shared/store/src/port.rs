@@ -22,7 +22,7 @@ pub fn due_shard(player: &PlayerId) -> u8 {
 
 /// A row of the queues table as it is stored; its bytes are the domain's (`millrace_domain::codec`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredQueue {
+pub struct QueueRow {
     /// The version that the next commit must expect.
     pub version: u64,
     /// The encoded queue.
@@ -35,9 +35,9 @@ pub struct StoredQueue {
 
 /// The answer to [`QueueStore::load`]: one entry for each id asked for, in the order of asking.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadResponse {
     /// The queues; `Ok(None)` where there is no row.
-    pub queues: Vec<Result<Option<StoredQueue>, StoreError>>,
+    pub queues: Vec<Result<Option<QueueRow>, StoreError>>,
     /// Progress between milestones; `Ok(None)` where there is no row.
     pub progress: Vec<Result<Option<ProgressRecord>, StoreError>>,
     /// Round trips made.
@@ -70,7 +70,7 @@ impl QueueWrite {
 
 /// The answer to [`QueueStore::commit`].
 #[derive(Debug)]
-pub struct Committed {
+pub struct CommitResponse {
     /// One outcome for each write, in their order.
     pub outcomes: Vec<Result<(), CommitError>>,
     /// Round trips made.
@@ -122,11 +122,11 @@ pub struct Connections {
 pub trait QueueStore: Send + Sync {
     /// Loads queues, and progress rows, by player. Strongly consistent. Never fails as a whole:
     /// each id has a result of its own.
-    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> Loaded;
+    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse;
 
     /// Writes each queue if its row has the expected version. The writes stand alone: one that fails
     /// harms no other. No two of them are of one player.
-    async fn commit(&self, writes: &[QueueWrite]) -> Committed;
+    async fn commit(&self, writes: &[QueueWrite]) -> CommitResponse;
 
     /// Queues of one shard with something due at or before `until`, earliest first, at most `limit`, after
     /// the row `after` of an earlier page. That row may have moved or left the index since.

@@ -10,7 +10,7 @@ use std::{
 
 use millrace_domain::{Record, Timestamp, record::Table};
 use millrace_store::{
-    CommitError, QueueStore, QueueWrite, RecordStore, Store, StoreError, StoredQueue,
+    CommitError, QueueRow, QueueStore, QueueWrite, RecordStore, Store, StoreError,
     conformance::sample,
     due_shard,
     memory::{Fault, MemoryStore, Operation},
@@ -83,7 +83,7 @@ async fn faults_meet_single_rows() {
 async fn a_fault_hook_may_commit_in_between() {
     let store = MemoryStore::new();
     let (player, elsewhere) = (sample::player(), store.handle());
-    let theirs = StoredQueue { version: 1, queue: b"theirs".to_vec(), outbox: None, due_at: None };
+    let theirs = QueueRow { version: 1, queue: b"theirs".to_vec(), outbox: None, due_at: None };
     let planted = theirs.clone();
     store.set_faults(Arc::new(move |operation| {
         if let Operation::Commit { write } = operation {
@@ -114,7 +114,7 @@ async fn planted_and_removed_rows_leave_the_index() {
     let commit = |expected| QueueWrite { due_at: Some(at), ..sample::write(&player, expected) };
     assert_eq!(store.commit(&[commit(0)]).await.outcomes, vec![Ok(())]);
     assert_eq!((store.due_at(&player), due().await.unwrap().len()), (Some(at), 1));
-    store.plant_queue(&player, StoredQueue { version: 7, queue: b"damaged".to_vec(), outbox: None, due_at: None });
+    store.plant_queue(&player, QueueRow { version: 7, queue: b"damaged".to_vec(), outbox: None, due_at: None });
     assert_eq!((store.due_at(&player), due().await.unwrap().len()), (None, 0));
     assert_eq!(store.commit(&[commit(7)]).await.outcomes, vec![Ok(())]);
     assert!(store.remove_queue(&player) && !store.remove_queue(&player));

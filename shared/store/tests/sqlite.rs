@@ -178,7 +178,7 @@ async fn a_lock_of_somebody_else_is_waited_for_and_then_throttles() {
     let throttled = StoreError::Throttled { table: "queues".to_owned() };
     assert_eq!(outcome, Err(CommitError::Store(throttled.clone())));
     assert!(started.elapsed() >= Duration::from_millis(450), "it did not wait: {:?}", started.elapsed());
-    assert!(throttled.is_passing());
+    assert!(throttled.reason().is_passing());
     assert_eq!(store.load(&ids, &[]).await.queues, vec![Ok(None)], "readers do not wait for a writer");
 
     let waiting = {

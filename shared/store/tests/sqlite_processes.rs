@@ -11,7 +11,7 @@ use std::{
 
 use millrace_domain::{PlayerId, Record, record::Table};
 use millrace_store::{
-    CommitError, QueueStore, QueueWrite, RecordStore, StoreError, StoredQueue,
+    CommitError, QueueRow, QueueStore, QueueWrite, RecordStore, StoreError,
     conformance::sample,
     sqlite::{SqliteSettings, SqliteStore},
 };
@@ -46,7 +46,7 @@ fn shared(number: usize) -> PlayerId {
     PlayerId::new(&format!("shared-{number}")).unwrap()
 }
 
-async fn load(store: &SqliteStore, player: &PlayerId) -> Option<StoredQueue> {
+async fn load(store: &SqliteStore, player: &PlayerId) -> Option<QueueRow> {
     store.load(std::slice::from_ref(player), &[]).await.queues.remove(0).unwrap()
 }
 

@@ -22,7 +22,7 @@ use millrace_cache::{
     RemoteTier,
     redis::{RedisMode, RedisTier, RedisTierSettings},
 };
-use millrace_domain::{PlayerId, Queue, Timestamp, codec::Cached};
+use millrace_domain::{PlayerId, Queue, Timestamp, codec::CachedQueue};
 use millrace_servers::Redis;
 use millrace_tests::{Function, FunctionError, Invocation, function::Setup, stored::player};
 use serde_json::{Value, json};
@@ -100,18 +100,18 @@ async fn tier(url: &str, mode: RedisMode, prefix: &str) -> RedisTier {
 }
 
 /// A copy of an empty queue with so much gold.
-fn copy(player_id: &PlayerId, version: u64, gold: u64) -> Arc<Cached> {
+fn copy(player_id: &PlayerId, version: u64, gold: u64) -> Arc<CachedQueue> {
     let mut queue = Queue::new(player_id.clone(), Timestamp::from_millis(1_000));
     queue.version = version;
     if gold > 0 {
         let balances = serde_json::from_value(json!({"gold": gold}));
         queue.balances = balances.expect("a balance");
     }
-    Arc::new(Cached { queue, progress_known: true })
+    Arc::new(CachedQueue { queue, progress_known: true })
 }
 
 /// Puts copies that were never committed.
-async fn plant(tier: &RedisTier, copies: &[Arc<Cached>]) {
+async fn plant(tier: &RedisTier, copies: &[Arc<CachedQueue>]) {
     for copies in copies.chunks(1_000) {
         assert_eq!(tier.put(copies, Timestamp::from_millis(1_000)).await, 0);
     }

@@ -1,7 +1,7 @@
 //! Wrong copies made right.
 
 use millrace_cache::{RemoteTier, redis::RedisMode};
-use millrace_domain::{PlayerId, codec::Cached};
+use millrace_domain::{PlayerId, codec::CachedQueue};
 use millrace_tests::{backends::BackEnds, stored::player};
 use serde_json::json;
 
@@ -102,7 +102,7 @@ async fn progress_between_milestones_is_not_lost() {
     let tier = tier(&back_ends.redis.url(), RedisMode::Standalone, back_ends.prefix()).await;
     let held = async || {
         let copy = tier.get(&one).await.0.remove(0).expect("a copy");
-        let Cached { queue, progress_known } = &*copy;
+        let CachedQueue { queue, progress_known } = &*copy;
         (queue.tasks[0].units_done, *progress_known)
     };
     assert_eq!(held().await, (44, true));

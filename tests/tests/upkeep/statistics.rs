@@ -3,9 +3,9 @@
 use std::{path::Path, time::Duration};
 
 use millrace_domain::Timestamp;
-use millrace_runtime::{Settings, clock, compose, start};
+use millrace_lambda::{Settings, clock, compose, start};
+use millrace_pipeline::{Invocation, Service};
 use millrace_servers::Redis;
-use millrace_service::{Invocation, Service};
 use millrace_tests::{
     function::Setup,
     tables::{Database, PREFIX},

@@ -1,9 +1,9 @@
 use super::*;
 
-fn held(player: &str, version: u64, since: Timestamp) -> Held {
+fn held(player: &str, version: u64, since: Timestamp) -> CachedCopy {
     let mut queue = Queue::new(PlayerId::new(player).unwrap(), Timestamp::from_millis(0));
     queue.version = version;
-    Held { cached: Arc::new(Cached { queue, progress_known: true }), since }
+    CachedCopy { cached: Arc::new(CachedQueue { queue, progress_known: true }), since }
 }
 
 fn at(millis: u64) -> Timestamp {
@@ -31,7 +31,7 @@ fn a_copy_that_is_too_old_is_dropped_when_it_is_asked_for_and_its_version_is_kno
     assert_eq!(Arc::strong_count(&copy), 2);
     assert!(tier.get(&copy.queue.player_id, at(1_001)).is_none());
     assert_eq!(Arc::strong_count(&copy), 1);
-    let knows_newer = |copy: &Cached| tier.knows_newer(copy, at(1_001));
+    let knows_newer = |copy: &CachedQueue| tier.knows_newer(copy, at(1_001));
     assert!(knows_newer(&held("p", 6, at(0)).cached) && !knows_newer(&copy));
     tier.put(held("p", 6, at(1_001)));
     assert!(tier.get(&copy.queue.player_id, at(1_001)).is_none(), "an older one does not take its place");

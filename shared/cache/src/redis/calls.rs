@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use millrace_domain::{PlayerId, Timestamp, codec::Cached};
+use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
 use redis::Value;
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     emergency::Emergency,
-    kind::Kind,
+    kind::DataKind,
     remote::{RemoteTier, TierState},
     stamp::Stamp,
     statistics::RemoteStatistics,
@@ -34,7 +34,7 @@ impl RemoteTier for RedisTier {
         self.shared.state_and_probe()
     }
 
-    async fn get(&self, players: &[PlayerId]) -> (Vec<Option<Arc<Cached>>>, u64) {
+    async fn get(&self, players: &[PlayerId]) -> (Vec<Option<Arc<CachedQueue>>>, u64) {
         let shared = &self.shared;
         if players.is_empty() || shared.state_and_probe() != TierState::Up {
             return (vec![None; players.len()], 0);
@@ -70,7 +70,7 @@ impl RemoteTier for RedisTier {
         }
     }
 
-    async fn put(&self, copies: &[Arc<Cached>], now: Timestamp) -> u64 {
+    async fn put(&self, copies: &[Arc<CachedQueue>], now: Timestamp) -> u64 {
         let shared = &self.shared;
         if copies.is_empty() {
             return 0;
@@ -80,7 +80,7 @@ impl RemoteTier for RedisTier {
             shared.owed.add(debts);
             return 0;
         }
-        let kinds: Vec<Kind> = copies.iter().map(|copy| Kind::of(copy)).collect();
+        let kinds: Vec<DataKind> = copies.iter().map(|copy| DataKind::of(copy)).collect();
         let writes = copies.iter().zip(&kinds).map(|(copy, kind)| {
             Command::put(shared.key(&copy.queue.player_id), &shared.value(copy), shared.ttl(*kind, now))
         });
@@ -163,14 +163,14 @@ impl Shared {
     }
 
     /// What is held of a copy in Redis, counted.
-    pub(super) fn value(&self, copy: &Cached) -> Vec<u8> {
+    pub(super) fn value(&self, copy: &CachedQueue) -> Vec<u8> {
         let value = value::encode(copy);
-        self.kinds[Kind::of(copy)].bytes_written.add(value.len() as u64);
+        self.kinds[DataKind::of(copy)].bytes_written.add(value.len() as u64);
         value
     }
 
     /// How long a copy is to live that is put now: in emergency mode, until that is over and then as ever.
-    pub(super) fn ttl(&self, kind: Kind, now: Timestamp) -> Duration {
+    pub(super) fn ttl(&self, kind: DataKind, now: Timestamp) -> Duration {
         let ttl = self.jittered(self.settings.ttls[kind]);
         match self.client.companions.emergency().filter(|emergency| emergency.is_on(now)) {
             Some(emergency) => ttl + Duration::from_millis(emergency.until.millis_since(now)),
@@ -232,8 +232,8 @@ impl Shared {
     }
 
     /// The copy of a reply, counted.
-    fn read(&self, player: &PlayerId, reply: Reply) -> Result<Option<Cached>, Unreadable> {
-        let nothing = &self.kinds[Kind::Queue];
+    fn read(&self, player: &PlayerId, reply: Reply) -> Result<Option<CachedQueue>, Unreadable> {
+        let nothing = &self.kinds[DataKind::Queue];
         let bytes = match reply {
             Reply::Value(Value::BulkString(bytes)) => bytes,
             Reply::Value(_) => {
@@ -251,7 +251,7 @@ impl Shared {
         };
         match value::decode(&bytes) {
             Ok(Some(copy)) if copy.queue.player_id == *player => {
-                let counters = &self.kinds[Kind::of(&copy)];
+                let counters = &self.kinds[DataKind::of(&copy)];
                 counters.hits.add(1);
                 counters.bytes_read.add(bytes.len() as u64);
                 Ok(Some(copy))
@@ -266,7 +266,7 @@ impl Shared {
     }
 
     fn unreadable(&self, player: &PlayerId, error: &str) -> Unreadable {
-        let counters = &self.kinds[Kind::Queue];
+        let counters = &self.kinds[DataKind::Queue];
         counters.misses.add(1);
         counters.errors.add(1);
         tracing::debug!(player = player.as_str(), error, "a value in Redis cannot be read");

@@ -33,7 +33,7 @@ const MAX_ROUND_TRIPS: usize = 3;
 pub(super) struct Client {
     connector: Connector,
     current: Mutex<Option<Arc<Topology>>>,
-    /// Held by whoever connects. How the last attempt failed, if it did.
+    /// CachedCopy by whoever connects. How the last attempt failed, if it did.
     connecting: tokio::sync::Mutex<Option<ConnectError>>,
     attempts: AtomicU64,
     /// What rides along.

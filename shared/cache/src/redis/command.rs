@@ -4,7 +4,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use redis::{Cmd, Script, cmd};
 
-use crate::{kind::Kind, stamp::Stamp};
+use crate::{kind::DataKind, stamp::Stamp};
 
 /// Sets a value unless a newer one is held. `ARGV`: the value, its time to live in milliseconds.
 ///
@@ -174,10 +174,10 @@ impl Command {
     }
 
     /// Leaves a tombstone in the place of a copy, of one kind or any.
-    pub(super) fn clear(key: String, kind: Option<Kind>, ttl: Duration) -> Self {
+    pub(super) fn clear(key: String, kind: Option<DataKind>, ttl: Duration) -> Self {
         let kind = match kind {
-            Some(Kind::Queue) => "queue",
-            Some(Kind::Progress) => "progress",
+            Some(DataKind::Queue) => "queue",
+            Some(DataKind::Progress) => "progress",
             _ => "all",
         };
         Self::evaluated(&CLEAR_SCRIPT, key, &[kind.as_bytes()], ttl, None)

@@ -9,7 +9,7 @@ mod walk;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use millrace_domain::{PlayerId, Timestamp, codec::Cached};
+use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
 use redis::{Value, cmd, from_redis_value};
 use tokio::time::Instant;
 
@@ -21,9 +21,10 @@ use super::{
 };
 use crate::{
     emergency::Emergency,
-    kind::Kind,
+    kind::DataKind,
     upkeep::{
-        ClearedPage, Kept, Outcome, PlayersPage, Replacement, ScanCursor, Seen, ServerFigures, Upkeep, UpkeepError,
+        ClearedPage, Kept, ObservedCopy, Outcome, PlayersPage, Replacement, ScanCursor, ServerFigures, Upkeep,
+        UpkeepError,
     },
 };
 
@@ -34,23 +35,23 @@ const MAX_KEPT: i64 = 1_000;
 
 #[async_trait]
 impl Upkeep for RedisTier {
-    async fn seen(&self, players: &[PlayerId], deadline: Instant) -> Result<Vec<Seen>, UpkeepError> {
+    async fn seen(&self, players: &[PlayerId], deadline: Instant) -> Result<Vec<ObservedCopy>, UpkeepError> {
         let shared = &self.shared;
         let look = |player| Command::look(shared.key(player));
         let replies = shared.upkeep_call(players.iter().map(look).collect(), deadline).await?;
         // What has another type is not ours; it is seen as if there were nothing.
-        Ok(replies.into_iter().map(|reply| Seen(bytes(reply).unwrap_or_default())).collect())
+        Ok(replies.into_iter().map(|reply| ObservedCopy(bytes(reply).unwrap_or_default())).collect())
     }
 
     async fn fill(
         &self,
-        copies: &[Arc<Cached>],
+        copies: &[Arc<CachedQueue>],
         now: Timestamp,
         deadline: Instant,
     ) -> Result<Vec<Outcome>, UpkeepError> {
         let shared = &self.shared;
-        let fill = |copy: &Arc<Cached>| {
-            Command::fill(shared.key(&copy.queue.player_id), &shared.value(copy), shared.ttl(Kind::of(copy), now))
+        let fill = |copy: &Arc<CachedQueue>| {
+            Command::fill(shared.key(&copy.queue.player_id), &shared.value(copy), shared.ttl(DataKind::of(copy), now))
         };
         let replies = shared.upkeep_call(copies.iter().map(fill).collect(), deadline).await?;
         Ok(replies.iter().map(outcome).collect())
@@ -65,7 +66,7 @@ impl Upkeep for RedisTier {
         let shared = &self.shared;
         let replace = |Replacement { player_id, seen, copy }: &Replacement| {
             let (value, ttl) = match copy {
-                Some(copy) => (shared.value(copy), shared.ttl(Kind::of(copy), now)),
+                Some(copy) => (shared.value(copy), shared.ttl(DataKind::of(copy), now)),
                 None => (Vec::new(), Duration::ZERO),
             };
             Command::replace(shared.key(player_id), &seen.0, &value, ttl)
@@ -75,7 +76,7 @@ impl Upkeep for RedisTier {
     }
 
     async fn players(&self, cursor: Option<&ScanCursor>, deadline: Instant) -> Result<PlayersPage, UpkeepError> {
-        let space = self.shared.space(Kind::Queue);
+        let space = self.shared.space(DataKind::Queue);
         let (keys, next) = self.shared.scan(&space, cursor, deadline).await?;
         let mut known = HashSet::new();
         let player = |key: Vec<u8>| PlayerId::new(std::str::from_utf8(key.strip_prefix(space.as_bytes())?).ok()?).ok();
@@ -85,14 +86,14 @@ impl Upkeep for RedisTier {
 
     async fn clear(
         &self,
-        kind: Option<Kind>,
+        kind: Option<DataKind>,
         cursor: Option<&ScanCursor>,
         deadline: Instant,
     ) -> Result<ClearedPage, UpkeepError> {
         let shared = &self.shared;
         let prefix = kind.map_or_else(|| shared.settings.key_prefix.clone(), |kind| shared.space(kind));
         let (keys, next) = shared.scan(&prefix, cursor, deadline).await?;
-        let spaces = Kind::ALL.map(|kind| (kind, shared.space(kind)));
+        let spaces = DataKind::ALL.map(|kind| (kind, shared.space(kind)));
         let mut page = ClearedPage { next, ..ClearedPage::default() };
         let mut commands = Vec::with_capacity(keys.len());
         for key in keys {
@@ -111,15 +112,15 @@ impl Upkeep for RedisTier {
     async fn clear_players(
         &self,
         players: &[PlayerId],
-        kind: Option<Kind>,
+        kind: Option<DataKind>,
         deadline: Instant,
     ) -> Result<ClearedPage, UpkeepError> {
         let shared = &self.shared;
-        let spaces: &[Kind] = match kind {
-            None => &[Kind::Queue, Kind::Stats, Kind::Frequent],
-            Some(Kind::Queue | Kind::Progress) => &[Kind::Queue],
-            Some(Kind::Stats) => &[Kind::Stats],
-            Some(Kind::Frequent) => &[Kind::Frequent],
+        let spaces: &[DataKind] = match kind {
+            None => &[DataKind::Queue, DataKind::Stats, DataKind::Frequent],
+            Some(DataKind::Queue | DataKind::Progress) => &[DataKind::Queue],
+            Some(DataKind::Stats) => &[DataKind::Stats],
+            Some(DataKind::Frequent) => &[DataKind::Frequent],
         };
         let mut commands = Vec::with_capacity(players.len() * spaces.len());
         for player in players {
@@ -143,7 +144,7 @@ impl Upkeep for RedisTier {
         let left = Duration::from_millis(until.millis_since(now));
         let extend = |player| {
             // Not all at once, just when the table has recovered.
-            let ttl = left + shared.jittered(shared.settings.ttls[Kind::Queue]);
+            let ttl = left + shared.jittered(shared.settings.ttls[DataKind::Queue]);
             Command::extend(shared.key(player), ttl)
         };
         let replies = shared.upkeep_call(players.iter().map(extend).collect(), deadline).await?;

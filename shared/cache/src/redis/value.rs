@@ -7,7 +7,7 @@
 //! 'z':         their number as four bytes, little-endian, then the same bytes as an LZ4 block
 //! ```
 
-use millrace_domain::codec::{self, Cached, CodecError};
+use millrace_domain::codec::{self, CachedQueue, CodecError};
 
 use crate::stamp::Stamp;
 
@@ -47,13 +47,13 @@ pub enum ValueError {
 }
 
 /// The value of a copy.
-pub fn encode(cached: &Cached) -> Vec<u8> {
+pub fn encode(cached: &CachedQueue) -> Vec<u8> {
     encode_from(cached, COMPRESS_FROM)
 }
 
 /// The same, compressed from another size on.
 #[doc(hidden)]
-pub fn encode_from(cached: &Cached, compress_from: usize) -> Vec<u8> {
+pub fn encode_from(cached: &CachedQueue, compress_from: usize) -> Vec<u8> {
     let mut head = [PLAIN; HEADER];
     let stamp = Stamp::of(cached).digits();
     head[..Stamp::LENGTH].copy_from_slice(&stamp);
@@ -83,7 +83,7 @@ fn compressed(stamp: &[u8], body: &[u8]) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// [`ValueError`] where it is damaged or written by a newer version.
-pub fn decode(value: &[u8]) -> Result<Option<Cached>, ValueError> {
+pub fn decode(value: &[u8]) -> Result<Option<CachedQueue>, ValueError> {
     let (Some(layout), Some(body)) = (value.get(Stamp::LENGTH), value.get(HEADER..)) else {
         return Err(ValueError::TooShort(value.len()));
     };
@@ -111,21 +111,21 @@ pub fn decode(value: &[u8]) -> Result<Option<Cached>, ValueError> {
 mod tests {
     use millrace_domain::{
         PlayerId, Queue, TaskId, Timestamp,
-        task::{Finished, Outcome},
+        task::{FinishedTask, Outcome},
     };
 
     use super::*;
 
     /// A copy of more than `COMPRESS_FROM` bytes where `finished` is 64.
-    fn copy(finished: usize) -> Cached {
+    fn copy(finished: usize) -> CachedQueue {
         let mut queue = Queue::new(PlayerId::new("p-1").unwrap(), Timestamp::from_millis(1_000));
         queue.version = 7;
         for n in 0..finished {
             let task_id = TaskId::new(&format!("{}-{n}", "a-long-task-id".repeat(5))).unwrap();
             let finished_at = Timestamp::from_millis(n as u64);
-            queue.recent.push(&Finished { task_id, outcome: Outcome::Completed, finished_at });
+            queue.recent.push(&FinishedTask { task_id, outcome: Outcome::Completed, finished_at });
         }
-        Cached { queue, progress_known: true }
+        CachedQueue { queue, progress_known: true }
     }
 
     #[test]

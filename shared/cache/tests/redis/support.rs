@@ -6,7 +6,7 @@ use millrace_cache::{
     BreakerSettings, RemoteTier, TierState,
     redis::{RedisMode, RedisTier, RedisTierSettings},
 };
-use millrace_domain::{PlayerId, Queue, Task, TaskSpec, Timestamp, codec::Cached, task::State};
+use millrace_domain::{PlayerId, Queue, Task, TaskSpec, Timestamp, codec::CachedQueue, task::TaskState};
 use millrace_servers::{Redis, RedisCluster};
 
 /// A player's id.
@@ -25,18 +25,18 @@ pub fn key(name: &str) -> String {
 }
 
 /// A copy as it was committed.
-pub fn copy(name: &str, version: u64) -> Arc<Cached> {
+pub fn copy(name: &str, version: u64) -> Arc<CachedQueue> {
     let mut queue = Queue::new(player(name), Timestamp::from_millis(1_000));
     queue.version = version;
-    Arc::new(Cached { queue, progress_known: true })
+    Arc::new(CachedQueue { queue, progress_known: true })
 }
 
 /// A copy with a task of 100 units, so many of them done, and whether that is known.
-pub fn progress(name: &str, version: u64, units_done: u64, progress_known: bool) -> Arc<Cached> {
+pub fn progress(name: &str, version: u64, units_done: u64, progress_known: bool) -> Arc<CachedQueue> {
     let mut cached = Arc::unwrap_or_clone(copy(name, version));
     let spec: TaskSpec = serde_json::from_str(r#"{"taskId": "t-1", "kind": "dig", "work": {"units": 100}}"#).unwrap();
     let mut task = Task::new(&spec, Vec::new(), Timestamp::from_millis(1_000));
-    task.state = State::Active { started_at: Timestamp::from_millis(1_000), paused_ms: 0 };
+    task.state = TaskState::Active { started_at: Timestamp::from_millis(1_000), paused_ms: 0 };
     task.units_done = units_done;
     cached.queue.tasks.push(task);
     cached.progress_known = progress_known;
@@ -92,7 +92,7 @@ pub async fn versions(tier: &RedisTier, names: &[&str]) -> Vec<Option<u64>> {
 }
 
 /// Puts copies; there must be no errors.
-pub async fn put(tier: &RedisTier, copies: &[Arc<Cached>]) {
+pub async fn put(tier: &RedisTier, copies: &[Arc<CachedQueue>]) {
     assert_eq!(tier.put(copies, Timestamp::from_millis(2_000)).await, 0);
 }
 

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use millrace_cache::{
-    Emergency, Kind, RemoteTier, ScanCursor, Upkeep,
+    DataKind, Emergency, RemoteTier, ScanCursor, Upkeep,
     redis::RedisTier,
-    upkeep::{Kept, Outcome, Replacement, Seen},
+    upkeep::{Kept, ObservedCopy, Outcome, Replacement},
 };
 use millrace_domain::{PlayerId, Timestamp};
 use millrace_servers::{Redis, RedisCluster};
@@ -30,13 +30,13 @@ fn names(players: &[PlayerId]) -> Vec<&str> {
     players.iter().map(PlayerId::as_str).collect()
 }
 
-async fn kinds(tier: &RedisTier, names: &[&str]) -> Vec<Option<Kind>> {
+async fn kinds(tier: &RedisTier, names: &[&str]) -> Vec<Option<DataKind>> {
     let players: Vec<PlayerId> = names.iter().map(|name| player(name)).collect();
-    tier.seen(&players, soon()).await.unwrap().iter().map(Seen::kind).collect()
+    tier.seen(&players, soon()).await.unwrap().iter().map(ObservedCopy::kind).collect()
 }
 
 /// Clears from the beginning to the end; what was scanned, cleared, and how many pages it took.
-async fn clear(tier: &RedisTier, kind: Option<Kind>) -> (u64, u64, u64) {
+async fn clear(tier: &RedisTier, kind: Option<DataKind>) -> (u64, u64, u64) {
     let (mut scanned, mut cleared, mut pages, mut cursor) = (0, 0, 0, None);
     loop {
         let page = tier.clear(kind, cursor.as_ref(), soon()).await.unwrap();
@@ -82,15 +82,18 @@ async fn each_kind_is_cleared_by_itself() {
     };
     let exists = async |key: &str| redis.cli::<bool>(&["EXISTS", key]).await;
     fill().await;
-    assert_eq!(kinds(&tier, &["q", "p", "u"]).await, [Some(Kind::Queue), Some(Kind::Progress), Some(Kind::Queue)]);
-    assert_eq!(clear(&tier, Some(Kind::Progress)).await, (3, 1, 1));
-    assert_eq!(kinds(&tier, &["q", "p", "u"]).await, [Some(Kind::Queue), None, Some(Kind::Queue)]);
+    assert_eq!(
+        kinds(&tier, &["q", "p", "u"]).await,
+        [Some(DataKind::Queue), Some(DataKind::Progress), Some(DataKind::Queue)]
+    );
+    assert_eq!(clear(&tier, Some(DataKind::Progress)).await, (3, 1, 1));
+    assert_eq!(kinds(&tier, &["q", "p", "u"]).await, [Some(DataKind::Queue), None, Some(DataKind::Queue)]);
     fill().await;
-    assert_eq!(clear(&tier, Some(Kind::Queue)).await, (3, 2, 1));
-    assert_eq!(kinds(&tier, &["q", "p", "u"]).await, [None, Some(Kind::Progress), None]);
-    assert_eq!(clear(&tier, Some(Kind::Stats)).await, (1, 1, 1));
+    assert_eq!(clear(&tier, Some(DataKind::Queue)).await, (3, 2, 1));
+    assert_eq!(kinds(&tier, &["q", "p", "u"]).await, [None, Some(DataKind::Progress), None]);
+    assert_eq!(clear(&tier, Some(DataKind::Stats)).await, (1, 1, 1));
     assert!(!exists("millrace:stats:q").await && exists("millrace:frequent:x").await);
-    assert_eq!(clear(&tier, Some(Kind::Frequent)).await, (1, 1, 1));
+    assert_eq!(clear(&tier, Some(DataKind::Frequent)).await, (1, 1, 1));
     fill().await;
     assert_eq!(clear(&tier, None).await, (5, 5, 1));
     assert!(exists("millraceX").await && exists("other:queue:q").await, "those are of others");
@@ -102,10 +105,10 @@ async fn each_kind_is_cleared_by_itself() {
         let page = tier.clear_players(players, kind, soon()).await.unwrap();
         (page.scanned, page.cleared, page.next)
     };
-    assert_eq!(cleared(&[q.clone(), p.clone()], Some(Kind::Progress)).await, (2, 1, None));
-    assert_eq!(cleared(std::slice::from_ref(&q), Some(Kind::Stats)).await, (1, 1, None));
+    assert_eq!(cleared(&[q.clone(), p.clone()], Some(DataKind::Progress)).await, (2, 1, None));
+    assert_eq!(cleared(std::slice::from_ref(&q), Some(DataKind::Stats)).await, (1, 1, None));
     assert_eq!(cleared(&[q, p], None).await, (6, 1, None), "one copy was left of them");
-    assert_eq!(kinds(&tier, &["q", "p", "u"]).await, [None, None, Some(Kind::Queue)]);
+    assert_eq!(kinds(&tier, &["q", "p", "u"]).await, [None, None, Some(DataKind::Queue)]);
 }
 
 #[tokio::test]
@@ -138,7 +141,7 @@ async fn a_replacement_takes_the_place_of_what_was_seen_and_of_nothing_that_came
     assert!(!redis.cli::<bool>(&["EXISTS", &key("rowless")]).await);
 
     // What nobody had seen is not dropped for want of a row.
-    let rowless = Replacement { player_id: player("past"), seen: Seen::default(), copy: None };
+    let rowless = Replacement { player_id: player("past"), seen: ObservedCopy::default(), copy: None };
     assert_eq!(tier.replace(&[rowless], at(2_000), soon()).await.unwrap(), [Outcome::Outdated]);
     assert_eq!(versions(&tier, &["past"]).await, [five]);
 }

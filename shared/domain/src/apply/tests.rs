@@ -57,7 +57,7 @@ fn first_what_is_due_happens_then_the_command_then_slots_are_filled() {
 fn a_command_that_comes_at_the_moment_a_task_ends_comes_too_late_for_it() {
     let mut s = Scenario::new();
     s.enqueue(0, [timed("a", 10)]);
-    assert_eq!(s.refuse(10, cancel("a")), Reason::UnknownTask);
+    assert_eq!(s.refuse(10, cancel("a")), RejectionReason::UnknownTask);
     assert_eq!(s.queue.totals.completed, 1);
 }
 
@@ -77,7 +77,7 @@ fn a_refused_command_is_final_and_its_duplicate_carries_the_refusal() {
     let command = delivery("c", 5, cancel("a"));
     s.deliver(5, &command);
     s.enqueue(6, [timed("a", 10)]);
-    assert_eq!(s.deliver(7, &command), (Verdict::Duplicate(Some(Reason::UnknownTask)), Change::Nothing));
+    assert_eq!(s.deliver(7, &command), (Verdict::Duplicate(Some(RejectionReason::UnknownTask)), Change::Nothing));
     assert_eq!(s.queue.tasks.len(), 1, "what would succeed now is refused for good");
 }
 
@@ -86,7 +86,7 @@ fn a_refused_command_still_lets_time_pass() {
     let mut s = Scenario::new();
     s.enqueue(0, [timed("a", 10), timed("b", 10)]);
     s.turn_the_page();
-    assert_eq!(s.refuse(15, cancel("x")), Reason::UnknownTask);
+    assert_eq!(s.refuse(15, cancel("x")), RejectionReason::UnknownTask);
     assert_eq!(s.story(), ["10 a completed", "10 b started"]);
     assert_eq!(s.queue.active_at, at(15));
 }
@@ -116,7 +116,7 @@ fn the_commands_of_one_task_refuse_one_that_is_not_unfinished_here() {
         for command in
             [report(task, 1), fail(task), cancel(task), set_priority(task, Priority::High), move_to_front(task)]
         {
-            assert_eq!(s.refuse(2, command.clone()), Reason::UnknownTask, "{command:?}");
+            assert_eq!(s.refuse(2, command.clone()), RejectionReason::UnknownTask, "{command:?}");
         }
     }
 }
@@ -125,8 +125,8 @@ fn the_commands_of_one_task_refuse_one_that_is_not_unfinished_here() {
 fn only_an_active_task_fails_and_only_a_pending_one_moves() {
     let mut s = Scenario::new();
     s.enqueue(0, [timed("active", 10), timed("pending", 10)]);
-    assert_eq!(s.refuse(1, fail("pending")), Reason::TaskNotActive);
-    assert_eq!(s.refuse(1, move_to_front("active")), Reason::TaskNotPending);
+    assert_eq!(s.refuse(1, fail("pending")), RejectionReason::TaskNotActive);
+    assert_eq!(s.refuse(1, move_to_front("active")), RejectionReason::TaskNotPending);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_grant_of_too_many_different_resources_is_refused_whole() {
     };
     s.apply(0, grant(names(0, MAX_BALANCES)));
     let balances = s.queue.balances.clone();
-    assert_eq!(s.refuse(0, grant(names(MAX_BALANCES - 1, MAX_BALANCES + 1))), Reason::TooManyResources);
+    assert_eq!(s.refuse(0, grant(names(MAX_BALANCES - 1, MAX_BALANCES + 1))), RejectionReason::TooManyResources);
     assert_eq!(s.queue.balances, balances);
     s.apply(0, grant(names(0, 3)));
     assert_eq!(s.queue.balances.get("r-2"), 2);

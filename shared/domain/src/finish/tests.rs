@@ -3,7 +3,7 @@
 use crate::{
     MAX_AMOUNT,
     command::Command,
-    recent::REMEMBERED_TASKS,
+    finished_tasks::REMEMBERED_TASKS,
     scenario::*,
     task::{MAX_RETRY_DELAY_MS, Outcome, TaskSpec},
 };

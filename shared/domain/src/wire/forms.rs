@@ -24,7 +24,7 @@ macro_rules! positions {
     ($($type:ty { $($variant:ident),* $(,)? })*) => {$(
         impl crate::wire::Wire for $type {
             fn write(&self, writer: &mut crate::wire::Writer) {
-                // Written as a match, so that a choice that is missing in the list is no program.
+                // WriteResponse as a match, so that a choice that is missing in the list is no program.
                 let position = match self {
                     $(Self::$variant)|* => *self as u64,
                 };

@@ -40,7 +40,7 @@ pub enum Unreadable {
     Identifier,
     /// Bytes that are a value as they are, are none.
     #[error("what a queue remembers is of another form")]
-    Memory,
+    CommandMemory,
 }
 
 impl<'a> Reader<'a> {

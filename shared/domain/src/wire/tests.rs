@@ -4,10 +4,10 @@ use smallvec::SmallVec;
 
 use super::*;
 use crate::{
-    ids::{Kind, TaskId},
-    rejection::Reason,
+    ids::{TaskId, TaskKind},
+    rejection::RejectionReason,
     resources::Resources,
-    task::{Outcome, Priority, State, Task, Work},
+    task::{Outcome, Priority, Task, TaskState, Work},
     time::Timestamp,
 };
 
@@ -57,12 +57,12 @@ prop_compose! {
         waiting_for in prop::collection::vec(id(), 0..3),
         (costs, rewards) in (amounts(), amounts()),
         state in prop_oneof![
-            Just(State::Pending),
-            (time(), any::<u64>()).prop_map(|(started_at, paused_ms)| State::Active { started_at, paused_ms }),
+            Just(TaskState::Pending),
+            (time(), any::<u64>()).prop_map(|(started_at, paused_ms)| TaskState::Active { started_at, paused_ms }),
         ],
     ) -> Task {
         Task {
-            id, kind: Kind::new(&kind).unwrap(), priority, work, units_done, not_before, waiting_for, costs, rewards,
+            id, kind: TaskKind::new(&kind).unwrap(), priority, work, units_done, not_before, waiting_for, costs, rewards,
             max_retries, retry_delay_ms, attempts, paid, enqueued_at, state,
         }
     }
@@ -150,7 +150,7 @@ proptest! {
         let _ = read::<Everything>(&bytes);
         let _ = read::<Vec<Task>>(&bytes);
         let _ = read::<Vec<crate::record::Record>>(&bytes);
-        let _ = read::<crate::codec::Cached>(&bytes);
+        let _ = read::<crate::codec::CachedQueue>(&bytes);
     }
 }
 
@@ -194,9 +194,9 @@ fn choices_stand_where_serde_has_them() {
     check(&[Priority::Low, Priority::Normal, Priority::High, Priority::Critical]);
     check(&[Outcome::Completed, Outcome::Failed, Outcome::Cancelled]);
     check(&[Work::DurationMs(7), Work::Units(300)]);
-    check(&[State::Pending, State::Active { started_at: Timestamp::from_millis(1 << 40), paused_ms: 3 }]);
-    check(&(1..=13).map(|code| Reason::from_code(code).unwrap()).collect::<Vec<_>>());
-    assert_eq!(Reason::from_code(14), None);
+    check(&[TaskState::Pending, TaskState::Active { started_at: Timestamp::from_millis(1 << 40), paused_ms: 3 }]);
+    check(&(1..=13).map(|code| RejectionReason::from_code(code).unwrap()).collect::<Vec<_>>());
+    assert_eq!(RejectionReason::from_code(14), None);
 }
 
 #[test]
@@ -219,22 +219,22 @@ fn what_is_no_value_is_refused_and_says_why() {
 fn what_is_no_identifier_is_refused() {
     let refused = "an identifier is empty, too long or has a character that is not allowed";
     let long = |length: u8, prefix: &[u8]| [prefix, &[b'a'].repeat(length.into())].concat();
-    assert!(read::<TaskId>(&long(128, &[0x80, 1])).is_ok() && read::<Kind>(&long(64, &[64])).is_ok());
+    assert!(read::<TaskId>(&long(128, &[0x80, 1])).is_ok() && read::<TaskKind>(&long(64, &[64])).is_ok());
     for bytes in [&[0][..], b"\x03a b", b"\x02\xc3\xa4", &long(129, &[0x81, 1])] {
         assert_eq!(read::<TaskId>(bytes).unwrap_err(), refused, "{bytes:?}");
     }
     for bytes in [&[0][..], b"\x03a b", b"\x02\xc3\xa4", &long(65, &[65])] {
-        assert_eq!(read::<Kind>(bytes).unwrap_err(), refused, "{bytes:?}");
+        assert_eq!(read::<TaskKind>(bytes).unwrap_err(), refused, "{bytes:?}");
         // A name that was refused is not remembered as one that is allowed.
-        assert_eq!(read::<(Kind, Kind)>(&[bytes, bytes].concat()).unwrap_err(), refused);
+        assert_eq!(read::<(TaskKind, TaskKind)>(&[bytes, bytes].concat()).unwrap_err(), refused);
     }
 }
 
 #[test]
 fn names_that_come_again_are_the_same() {
-    let names: Vec<Kind> =
-        ["a", "b", "a", "c", "d", "e", "a", "f", "b", "e", "aa"].map(|name| Kind::new(name).unwrap()).into();
-    assert_eq!(read::<Vec<Kind>>(&written(&names, 0)), Ok(names));
+    let names: Vec<TaskKind> =
+        ["a", "b", "a", "c", "d", "e", "a", "f", "b", "e", "aa"].map(|name| TaskKind::new(name).unwrap()).into();
+    assert_eq!(read::<Vec<TaskKind>>(&written(&names, 0)), Ok(names));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use millrace_domain::{
-    Command, Delivery, MAX_AMOUNT, Priority, Reason, Resources, TaskId, TaskSpec, Work, task::Outcome,
+    Command, Delivery, MAX_AMOUNT, Priority, RejectionReason, Resources, TaskId, TaskSpec, Work, task::Outcome,
 };
 
 use crate::support::{BEGINNING, Step};
@@ -45,8 +45,8 @@ pub struct ModelEnd {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ModelVerdict {
     Applied,
-    Rejected(Reason),
-    Duplicate(Option<Reason>),
+    Rejected(RejectionReason),
+    Duplicate(Option<RejectionReason>),
 }
 
 #[derive(Debug)]
@@ -65,7 +65,7 @@ pub struct Model {
     /// After how long without a command the queue is paused, if something is still due.
     pause_after: Option<Moment>,
     active_at: Moment,
-    decided: BTreeMap<String, Option<Reason>>,
+    decided: BTreeMap<String, Option<RejectionReason>>,
     last_place: Option<(u128, u16)>,
 }
 
@@ -155,16 +155,16 @@ impl Model {
         }
     }
 
-    fn execute(&mut self, command: &Command, sent: Moment) -> Result<(), Reason> {
+    fn execute(&mut self, command: &Command, sent: Moment) -> Result<(), RejectionReason> {
         match command {
             Command::EnqueueTasks { tasks } => self.enqueue(tasks)?,
             Command::ReportProgress { task_id, units_done } => {
                 let at = self.find(task_id)?;
                 let task = &mut self.tasks[at];
-                let Work::Units(units) = task.spec.work else { return Err(Reason::NotReportedWork) };
-                let started_at = task.started_at.ok_or(Reason::TaskNotActive)?;
+                let Work::Units(units) = task.spec.work else { return Err(RejectionReason::NotReportedWork) };
+                let started_at = task.started_at.ok_or(RejectionReason::TaskNotActive)?;
                 if sent < started_at {
-                    return Err(Reason::StaleReport);
+                    return Err(RejectionReason::StaleReport);
                 }
                 task.units_done = task.units_done.max((*units_done).min(units));
                 self.complete_reported();
@@ -172,7 +172,7 @@ impl Model {
             Command::FailTask { task_id, reason } => {
                 let at = self.find(task_id)?;
                 if self.tasks[at].started_at.is_none() {
-                    return Err(Reason::TaskNotActive);
+                    return Err(RejectionReason::TaskNotActive);
                 }
                 self.fail(at, reason);
             }
@@ -188,7 +188,7 @@ impl Model {
             Command::MoveToFront { task_id } => {
                 let at = self.find(task_id)?;
                 if self.tasks[at].started_at.is_some() {
-                    return Err(Reason::TaskNotPending);
+                    return Err(RejectionReason::TaskNotPending);
                 }
                 let task = self.tasks.remove(at);
                 let first = self.tasks.iter().position(|other| other.priority == task.priority).unwrap_or(at);
@@ -215,22 +215,22 @@ impl Model {
         Ok(())
     }
 
-    fn enqueue(&mut self, specs: &[TaskSpec]) -> Result<(), Reason> {
+    fn enqueue(&mut self, specs: &[TaskSpec]) -> Result<(), RejectionReason> {
         if self.tasks.len() + specs.len() > self.max_tasks {
-            return Err(Reason::QueueFull);
+            return Err(RejectionReason::QueueFull);
         }
         let mut known: Vec<TaskId> = self.tasks.iter().map(|task| task.spec.task_id.clone()).collect();
         let remembered: Vec<ModelEnd> = self.ended.iter().rev().take(64).cloned().collect();
         let end_of = |id: &TaskId| remembered.iter().find(|end| end.task_id == *id).map(|end| end.outcome);
         for spec in specs {
             if known.contains(&spec.task_id) || end_of(&spec.task_id).is_some() {
-                return Err(Reason::DuplicateTask);
+                return Err(RejectionReason::DuplicateTask);
             }
             if spec.prerequisites.iter().any(|id| !known.contains(id) && end_of(id).is_none()) {
-                return Err(Reason::UnknownPrerequisite);
+                return Err(RejectionReason::UnknownPrerequisite);
             }
             if spec.prerequisites.iter().any(|id| end_of(id).is_some_and(|outcome| outcome != Outcome::Completed)) {
-                return Err(Reason::PrerequisiteFailed);
+                return Err(RejectionReason::PrerequisiteFailed);
             }
             known.push(spec.task_id.clone());
         }
@@ -240,7 +240,7 @@ impl Model {
         };
         let total: u64 = self.tasks.iter().map(|task| &task.spec).chain(specs).map(duration).sum();
         if total > 7 * 24 * 60 * 60 * 1_000 {
-            return Err(Reason::QueueTooLong);
+            return Err(RejectionReason::QueueTooLong);
         }
         for spec in specs {
             self.tasks.push(ModelTask {
@@ -258,8 +258,8 @@ impl Model {
         Ok(())
     }
 
-    fn find(&self, id: &TaskId) -> Result<usize, Reason> {
-        self.tasks.iter().position(|task| task.spec.task_id == *id).ok_or(Reason::UnknownTask)
+    fn find(&self, id: &TaskId) -> Result<usize, RejectionReason> {
+        self.tasks.iter().position(|task| task.spec.task_id == *id).ok_or(RejectionReason::UnknownTask)
     }
 
     /// Starts one task after the other, until no slot is free or nobody may start.

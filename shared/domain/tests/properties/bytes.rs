@@ -2,7 +2,7 @@
 
 use millrace_domain::{
     Change, Event, Queue, Record,
-    codec::{Cached, Outbox, decode, encode},
+    codec::{CachedQueue, Outbox, decode, encode},
 };
 use proptest::prelude::*;
 
@@ -30,8 +30,8 @@ proptest! {
             });
             let outbox = Outbox(records.chain([Record::Stats(queue.stats()), Record::Progress(queue.progress())]).collect());
             prop_assert_eq!(decode::<Outbox>(&encode(&outbox)).unwrap(), outbox);
-            let cached = Cached { queue: queue.clone(), progress_known: outcome.change == Change::Decided };
-            prop_assert_eq!(decode::<Cached>(&encode(&cached)).unwrap(), cached);
+            let cached = CachedQueue { queue: queue.clone(), progress_known: outcome.change == Change::Decided };
+            prop_assert_eq!(decode::<CachedQueue>(&encode(&cached)).unwrap(), cached);
         }
     }
 

@@ -18,7 +18,7 @@ mod support;
 mod tasks;
 mod time;
 
-use millrace_domain::{Command, Event, Queue, Rules, TaskSpec, Timestamp, Verdict, memory::Recall};
+use millrace_domain::{Command, Event, Queue, Rules, TaskSpec, Timestamp, Verdict, command_memory::Recall};
 use mirror::Mirror;
 use proptest::prelude::*;
 use support::{Outcome, Scale, Step, new_queue, steps, take};

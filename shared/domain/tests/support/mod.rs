@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use millrace_domain::{
-    Change, Command, CommandId, Delivery, Event, FifoPosition, Kind, MAX_AMOUNT, PlayerId, Priority, Queue,
-    ResourceName, Resources, Rules, Task, TaskId, TaskSpec, Timestamp, Verdict, Work,
-    task::{Finished, Outcome as Ended},
+    Change, Command, CommandId, Delivery, Event, FifoPosition, MAX_AMOUNT, PlayerId, Priority, Queue, ResourceName,
+    Resources, Rules, Task, TaskId, TaskKind, TaskSpec, Timestamp, Verdict, Work,
+    task::{FinishedTask, Outcome as Ended},
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -364,7 +364,7 @@ impl Naming {
     }
 
     fn spec(&mut self, raw: RawTask, earlier: &[TaskSpec]) -> TaskSpec {
-        let completed = |ended: &Finished| ended.outcome == Ended::Completed;
+        let completed = |ended: &FinishedTask| ended.outcome == Ended::Completed;
         let recent = self.queue.recent.newest_first().into_iter().filter(completed).take(3);
         let known: Vec<TaskId> = (self.queue.tasks.iter().map(|task| &task.id))
             .chain(earlier.iter().map(|spec| &spec.task_id))
@@ -386,7 +386,7 @@ impl Naming {
         };
         TaskSpec {
             task_id,
-            kind: Kind::new("test").unwrap(),
+            kind: TaskKind::new("test").unwrap(),
             priority: raw.priority,
             work: raw.work,
             not_before: raw.not_before.map(|offset| time((self.now + offset).max(0) as u64)),

@@ -5,28 +5,23 @@ use millrace_domain::{PlayerId, Record, record::Table};
 use super::{SharedStore, sample};
 use crate::{
     error::{CommitError, StoreError},
-    port::{Committed, MAX_BATCH_ITEMS, MAX_ROW_BYTES, QueueWrite, StoredQueue},
+    port::{CommitResponse, MAX_BATCH_ITEMS, MAX_ROW_BYTES, QueueRow, QueueWrite},
 };
 
-async fn load(store: &SharedStore, player: &PlayerId) -> Option<StoredQueue> {
+async fn load(store: &SharedStore, player: &PlayerId) -> Option<QueueRow> {
     let mut loaded = store.load(std::slice::from_ref(player), &[]).await;
     assert_eq!(loaded.queues.len(), 1);
     loaded.queues.remove(0).expect("the row is readable")
 }
 
 async fn commit(store: &SharedStore, write: &QueueWrite) -> Result<(), CommitError> {
-    let Committed { mut outcomes, calls } = store.commit(std::slice::from_ref(write)).await;
+    let CommitResponse { mut outcomes, calls } = store.commit(std::slice::from_ref(write)).await;
     assert_eq!((outcomes.len(), calls), (1, 1));
     outcomes.remove(0)
 }
 
-fn row(write: &QueueWrite) -> StoredQueue {
-    StoredQueue {
-        version: write.version,
-        queue: write.queue.clone(),
-        outbox: write.outbox.clone(),
-        due_at: write.due_at,
-    }
+fn row(write: &QueueWrite) -> QueueRow {
+    QueueRow { version: write.version, queue: write.queue.clone(), outbox: write.outbox.clone(), due_at: write.due_at }
 }
 
 /// There is no row until the first commit.

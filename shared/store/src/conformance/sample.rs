@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use millrace_domain::{
-    CommandId, Kind, PlayerId, Priority, Reason, Resources, TaskId, Timestamp, Work,
+    CommandId, PlayerId, Priority, RejectionReason, Resources, TaskId, TaskKind, Timestamp, Work,
     queue::Totals,
     record::{HistoryRecord, ProgressRecord, RejectionRecord, StatsRecord, TaskProgress},
     task::Outcome,
@@ -48,7 +48,7 @@ pub fn history(player: &PlayerId, task: &str, finished_at: Timestamp) -> History
     HistoryRecord {
         player_id: player.clone(),
         task_id: TaskId::new(task).expect("it is allowed"),
-        kind: Kind::new("harvest.wood").expect("it is allowed"),
+        kind: TaskKind::new("harvest.wood").expect("it is allowed"),
         priority: Priority::High,
         outcome: Outcome::Completed,
         reason: None,
@@ -72,7 +72,7 @@ pub fn rejection(partition: &str, command: &str, received_at: Timestamp) -> Reje
         partition: partition.to_owned(),
         received_at,
         command_id: CommandId::new(command).expect("it is allowed"),
-        reason: Reason::UnknownTask,
+        reason: RejectionReason::UnknownTask,
         detail: "taskId: `t-9` is no unfinished task here".to_owned(),
         command_type: Some("cancelTask".to_owned()),
         task_id: Some(TaskId::new("t-9").expect("it is allowed")),

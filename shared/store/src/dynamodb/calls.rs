@@ -90,7 +90,7 @@ impl Pool {
     /// Notes that something is about to be sent; renews the pool where nothing was sent for long.
     fn touch(&self) -> u64 {
         let now = SystemTime::now();
-        // Held to the end: whoever comes second finds the new pool.
+        // CachedCopy to the end: whoever comes second finds the new pool.
         let mut last = lock(&self.last_used);
         // A clock that was set back tells nothing.
         if now.duration_since(*last).is_ok_and(|idle| idle > self.idle_timeout) {

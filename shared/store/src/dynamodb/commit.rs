@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{CommitError, StoreError},
-    port::{Committed, MAX_BATCH_ITEMS, QueueWrite},
+    port::{CommitResponse, MAX_BATCH_ITEMS, QueueWrite},
     rules,
 };
 
@@ -43,7 +43,7 @@ type Placed<'a> = (usize, &'a QueueWrite);
 type Outcome = Result<(), (CommitError, Remedy)>;
 
 impl DynamoDbStore {
-    pub(super) async fn commit_rows(&self, writes: &[QueueWrite]) -> Committed {
+    pub(super) async fn commit_rows(&self, writes: &[QueueWrite]) -> CommitResponse {
         let round_trips = AtomicU64::new(0);
         let mut outcomes: Vec<Result<(), CommitError>> =
             writes.iter().map(|write| Ok(rules::check_queue(self.name(Table::Queues), write)?)).collect();
@@ -53,7 +53,7 @@ impl DynamoDbStore {
         for (at, outcome) in results.into_iter().flatten() {
             outcomes[at] = outcome;
         }
-        Committed { outcomes, calls: round_trips.load(Ordering::Relaxed) }
+        CommitResponse { outcomes, calls: round_trips.load(Ordering::Relaxed) }
     }
 
     /// Distributes writes to calls, by number and bytes.

@@ -15,7 +15,7 @@ use super::{
     error::{About, Remedy},
     rows::{self, Item, attribute},
 };
-use crate::{error::StoreError, port::Loaded, rules::MAX_LOAD_KEYS};
+use crate::{error::StoreError, port::LoadResponse, rules::MAX_LOAD_KEYS};
 
 /// A row that is wanted: of the queues table, or of the progress table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,7 +29,7 @@ type Found<'a> = HashMap<Wanted<'a>, Result<Item, StoreError>>;
 
 impl DynamoDbStore {
     /// Loads rows. Each call stands alone: the error of one is that of its own keys.
-    pub(super) async fn load_rows(&self, queues: &[PlayerId], progress: &[PlayerId]) -> Loaded {
+    pub(super) async fn load_rows(&self, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse {
         let wanted = of(Table::Queues, queues).chain(of(Table::Progress, progress));
         // A call that names a key twice is refused.
         let mut seen = HashSet::with_capacity(queues.len() + progress.len());
@@ -53,7 +53,7 @@ impl DynamoDbStore {
             let item = take(key)?;
             item.map(|item| rows::read_record(item, self.name(key.table), key.player)).transpose()
         });
-        Loaded { queues, progress: progress.collect(), calls: round_trips.load(Ordering::Relaxed) }
+        LoadResponse { queues, progress: progress.collect(), calls: round_trips.load(Ordering::Relaxed) }
     }
 
     /// Loads the rows of one call, and what the server leaves over, until nothing is left or it has

@@ -60,7 +60,7 @@ pub use self::{
 };
 use crate::{
     error::StoreError,
-    port::{Committed, Connections, Due, DuePage, Loaded, Page, QueueStore, QueueWrite, RecordStore, Store},
+    port::{CommitResponse, Connections, Due, DuePage, LoadResponse, Page, QueueStore, QueueWrite, RecordStore, Store},
 };
 
 /// Most calls at once that a store allows.
@@ -161,7 +161,7 @@ impl DynamoDbStore {
         let outcome = outcome.unwrap_or_else(|_| Err(error::timed_out(self.connect_timeout)));
         match &outcome {
             Ok(()) => {}
-            Err(error) if error.is_passing() => {
+            Err(error) if error.reason().is_passing() => {
                 tracing::warn!(%error, "no connection to DynamoDB was opened ahead");
             }
             Err(error) => tracing::error!(%error, "DynamoDB refuses this function: no command can be applied"),
@@ -182,11 +182,11 @@ impl DynamoDbStore {
 
 #[async_trait]
 impl QueueStore for DynamoDbStore {
-    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> Loaded {
+    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse {
         self.load_rows(queues, progress).await
     }
 
-    async fn commit(&self, writes: &[QueueWrite]) -> Committed {
+    async fn commit(&self, writes: &[QueueWrite]) -> CommitResponse {
         self.commit_rows(writes).await
     }
 

@@ -20,7 +20,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::{
     error::StoreError,
-    port::{Due, QueueWrite, StoredQueue, due_shard},
+    port::{Due, QueueRow, QueueWrite, due_shard},
 };
 
 /// A row.
@@ -82,16 +82,16 @@ impl QueueValues {
 }
 
 /// Reads a queue's row; `name` is the table's name with its prefix.
-pub(super) fn read_queue(mut item: Item, name: &str, player: &str) -> Result<StoredQueue, StoreError> {
+pub(super) fn read_queue(mut item: Item, name: &str, player: &str) -> Result<QueueRow, StoreError> {
     queue(&mut item).map_err(|detail| unreadable(name, player, &detail))
 }
 
-fn queue(item: &mut Item) -> Result<StoredQueue, String> {
+fn queue(item: &mut Item) -> Result<QueueRow, String> {
     let queue = binary(item, attribute::QUEUE)?.ok_or_else(|| format!("`{}` is missing", attribute::QUEUE))?;
     let outbox = binary(item, attribute::OUTBOX)?;
     // What is no time is not in the index.
     let due_at = whole(item, attribute::DUE_AT).ok().map(Timestamp::from_millis);
-    Ok(StoredQueue { version: whole(item, attribute::VERSION)?, queue, outbox, due_at })
+    Ok(QueueRow { version: whole(item, attribute::VERSION)?, queue, outbox, due_at })
 }
 
 fn binary(item: &mut Item, attribute: &str) -> Result<Option<Vec<u8>>, String> {

@@ -37,7 +37,7 @@ pub enum OpenError {
         /// The application id that it carries.
         found: i32,
     },
-    /// Written by a newer version of Millrace.
+    /// WriteResponse by a newer version of Millrace.
     #[error(
         "{} has schema {found}, and this version knows schemas up to {known}: deploy the newer version again; nothing was changed",
         path.display()

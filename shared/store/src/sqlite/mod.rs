@@ -57,7 +57,9 @@ use self::{
 };
 use crate::{
     error::{CommitError, StoreError},
-    port::{Committed, Due, DuePage, Loaded, MAX_BATCH_ITEMS, Page, QueueStore, QueueWrite, RecordStore, Store},
+    port::{
+        CommitResponse, Due, DuePage, LoadResponse, MAX_BATCH_ITEMS, Page, QueueStore, QueueWrite, RecordStore, Store,
+    },
     rules::MAX_LOAD_KEYS,
 };
 
@@ -301,7 +303,7 @@ fn millis(duration: Duration) -> u64 {
 
 #[async_trait]
 impl QueueStore for SqliteStore {
-    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> Loaded {
+    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse {
         let calls = (queues.len() + progress.len()).div_ceil(MAX_LOAD_KEYS) as u64;
         let (wanted_queues, wanted_progress) = (queues.to_vec(), progress.to_vec());
         let work = move |connection: &mut Connection, sql: &Statements| {
@@ -313,8 +315,8 @@ impl QueueStore for SqliteStore {
             ))
         };
         match self.run(Table::Queues, work).await {
-            Ok((queues, progress)) => Loaded { queues, progress, calls },
-            Err(error) => Loaded {
+            Ok((queues, progress)) => LoadResponse { queues, progress, calls },
+            Err(error) => LoadResponse {
                 queues: queues.iter().map(|_| Err(error.clone())).collect(),
                 progress: progress.iter().map(|_| Err(error.clone())).collect(),
                 calls,
@@ -322,8 +324,8 @@ impl QueueStore for SqliteStore {
         }
     }
 
-    async fn commit(&self, writes: &[QueueWrite]) -> Committed {
-        let mut committed = Committed { outcomes: Vec::with_capacity(writes.len()), calls: 0 };
+    async fn commit(&self, writes: &[QueueWrite]) -> CommitResponse {
+        let mut committed = CommitResponse { outcomes: Vec::with_capacity(writes.len()), calls: 0 };
         for chunk in writes.chunks(MAX_BATCH_ITEMS) {
             committed.calls += 1;
             match self.commit_chunk(chunk.to_vec()).await {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{CommitError, StoreError},
-    port::{Due, Page, QueueWrite, StoredQueue, due_shard},
+    port::{Due, Page, QueueRow, QueueWrite, due_shard},
     rules,
 };
 
@@ -79,14 +79,14 @@ pub(super) fn load_queue(
     connection: &Connection,
     sql: &Statements,
     player: &PlayerId,
-) -> Result<Option<StoredQueue>, StoreError> {
+) -> Result<Option<QueueRow>, StoreError> {
     let read = |row: &Row<'_>| {
         let version: i64 = row.get(0)?;
         let version = u64::try_from(version).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, version))?;
         // What is no time is not in the index.
         let due_at = row.get_ref(3)?.as_i64().ok().and_then(|millis| u64::try_from(millis).ok());
         let due_at = due_at.map(Timestamp::from_millis);
-        Ok(StoredQueue { version, queue: row.get(1)?, outbox: row.get(2)?, due_at })
+        Ok(QueueRow { version, queue: row.get(1)?, outbox: row.get(2)?, due_at })
     };
     let row = connection
         .prepare_cached(&sql.load_queue)

@@ -9,7 +9,7 @@ use millrace_domain::{
     record::{HistoryRecord, RejectionRecord, StatsRecord, Table},
 };
 use millrace_store::{
-    Committed, Due, DuePage, Loaded, Page, QueueStore, QueueWrite, RecordStore, Store, StoreError,
+    CommitResponse, Due, DuePage, LoadResponse, Page, QueueStore, QueueWrite, RecordStore, Store, StoreError,
     sqlite::{SqliteSettings, SqliteStore},
 };
 use rusqlite::Connection;
@@ -51,11 +51,11 @@ impl<S> InTurns<S> {
 
 #[async_trait]
 impl<S: Store> QueueStore for InTurns<S> {
-    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> Loaded {
+    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse {
         self.next().load(queues, progress).await
     }
 
-    async fn commit(&self, writes: &[QueueWrite]) -> Committed {
+    async fn commit(&self, writes: &[QueueWrite]) -> CommitResponse {
         self.next().commit(writes).await
     }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use millrace_domain::{Record, record::Table};
 use millrace_servers::{Fault, rules};
 use millrace_store::{
-    Batcher, BatcherSettings, Connections, MAX_BATCH_ITEMS, QueueStore, QueueWrite, RecordStore, Row, Store,
+    BatchWriter, BatchWriterSettings, Connections, MAX_BATCH_ITEMS, QueueStore, QueueWrite, RecordStore, Row, Store,
     conformance::sample,
     dynamodb::{CommitMode, DynamoDbSettings, MAX_CONNECTIONS},
 };
@@ -71,7 +71,7 @@ async fn a_call_of_commits_holds_so_many_bytes() {
 #[tokio::test]
 async fn the_batcher_takes_a_call_for_every_25_rows() {
     let at = Proxied::start().await;
-    let batcher = Batcher::new(Arc::new(at.store()), BatcherSettings::default());
+    let batcher = BatchWriter::new(Arc::new(at.store()), BatchWriterSettings::default());
     let player = sample::player();
     let rows = history(&player, 250).into_iter().map(|record| Row { record, origin: (), alone: false }).collect();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);

@@ -264,7 +264,7 @@ async fn missing_credentials_are_no_access() {
         (none.credentials_provider(slow), false),
     ] {
         let error = DynamoDbStore::new(config, at.settings()).ping().await.unwrap_err();
-        assert_eq!(error.is_passing(), !refused, "{error}");
+        assert_eq!(error.reason().is_passing(), !refused, "{error}");
         assert_eq!(matches!(error, StoreError::AccessDenied { .. }), refused, "{error}");
         let text = error.to_string();
         assert!(text.contains("credentials") && !text.contains('{') && text.len() < 300, "{text}");

@@ -5,10 +5,10 @@ use tokio::time::Instant;
 
 use super::{bytes, walk::scanned};
 use crate::{
-    kind::{Kind, PerKind},
+    kind::{DataKind, PerKind},
     redis::{Shared, command::Command},
     statistics::LatencyRecorder,
-    upkeep::{KeySample, NodeFigures, Seen, ServerFigures, UpkeepError},
+    upkeep::{KeySample, NodeFigures, ObservedCopy, ServerFigures, UpkeepError},
 };
 
 /// How often each node is asked for a sign of life, one after the other.
@@ -55,14 +55,14 @@ async fn sample(shared: &Shared, nodes: usize, deadline: Instant) -> Result<KeyS
     scan.arg(0).arg("COUNT").arg(SAMPLE / nodes.max(1));
     let mut sample = KeySample { complete: true, ..KeySample::default() };
     let mut queues = Vec::new();
-    let spaces = [Kind::Queue, Kind::Stats, Kind::Frequent].map(|kind| (kind, shared.space(kind)));
+    let spaces = [DataKind::Queue, DataKind::Stats, DataKind::Frequent].map(|kind| (kind, shared.space(kind)));
     for answered in shared.upkeep_ask(None, &[scan], deadline).await? {
         let (position, keys) = scanned(answered.values.into_iter().next())?;
         sample.complete &= position == 0;
         sample.keys += keys.len() as u64;
         for key in keys {
             match spaces.iter().find(|(_, space)| key.starts_with(space.as_bytes())) {
-                Some((Kind::Queue, _)) => match String::from_utf8(key) {
+                Some((DataKind::Queue, _)) => match String::from_utf8(key) {
                     Ok(key) => queues.push(Command::look(key)),
                     Err(_) => sample.foreign += 1,
                 },
@@ -74,7 +74,7 @@ async fn sample(shared: &Shared, nodes: usize, deadline: Instant) -> Result<KeyS
     }
     for reply in shared.upkeep_call(queues, deadline).await? {
         // What was there a moment ago may be gone; then it counts as forgotten.
-        match Seen(bytes(reply).unwrap_or_default()).kind() {
+        match ObservedCopy(bytes(reply).unwrap_or_default()).kind() {
             Some(kind) => sample.copies[kind] += 1,
             None => sample.forgotten += 1,
         }
@@ -84,7 +84,7 @@ async fn sample(shared: &Shared, nodes: usize, deadline: Instant) -> Result<KeyS
 }
 
 fn sum(copies: &PerKind<u64>) -> u64 {
-    Kind::ALL.iter().map(|kind| copies[*kind]).sum()
+    DataKind::ALL.iter().map(|kind| copies[*kind]).sum()
 }
 
 /// Reads the answer to `INFO`. Who may not ask is told nothing.

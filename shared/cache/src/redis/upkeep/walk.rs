@@ -6,7 +6,7 @@ use redis::{Cmd, Value, cmd, from_redis_value};
 use tokio::time::Instant;
 
 use crate::{
-    kind::Kind,
+    kind::DataKind,
     redis::{
         Shared,
         ask::Answered,
@@ -30,11 +30,11 @@ impl From<Failure> for UpkeepError {
 
 impl Shared {
     /// How keys of a kind begin. Copies of queues lie in one place, whatever they know of progress.
-    pub(super) fn space(&self, kind: Kind) -> String {
+    pub(super) fn space(&self, kind: DataKind) -> String {
         let name = match kind {
-            Kind::Queue | Kind::Progress => "queue",
-            Kind::Stats => "stats",
-            Kind::Frequent => "frequent",
+            DataKind::Queue | DataKind::Progress => "queue",
+            DataKind::Stats => "stats",
+            DataKind::Frequent => "frequent",
         };
         format!("{}{name}:", self.settings.key_prefix)
     }
@@ -48,10 +48,10 @@ impl Shared {
     }
 
     /// The command that clears a key that lies in `space`, where only copies of `kind` are to go.
-    pub(super) fn clearing(&self, key: String, space: Kind, kind: Option<Kind>) -> Command {
+    pub(super) fn clearing(&self, key: String, space: DataKind, kind: Option<DataKind>) -> Command {
         match space {
-            Kind::Queue | Kind::Progress => Command::clear(key, kind, self.settings.tombstone_ttl),
-            Kind::Stats | Kind::Frequent => Command::unlink(key),
+            DataKind::Queue | DataKind::Progress => Command::clear(key, kind, self.settings.tombstone_ttl),
+            DataKind::Stats | DataKind::Frequent => Command::unlink(key),
         }
     }
 

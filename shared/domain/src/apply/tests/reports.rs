@@ -1,6 +1,6 @@
 //! `reportProgress`: milestones, refusals, and what is not worth a write.
 
-use crate::{Verdict, apply::Change, command::Command, rejection::Reason, scenario::*, task::TaskSpec};
+use crate::{Verdict, apply::Change, command::Command, rejection::RejectionReason, scenario::*, task::TaskSpec};
 
 #[test]
 fn crossing_a_quarter_is_decided_and_what_lies_between_is_progress() {
@@ -52,7 +52,7 @@ fn a_report_of_all_units_or_more_completes_and_rewards_once() {
     let record = s.record("a");
     assert_eq!((record.units_done, record.time_spent_ms), (100, 9));
     assert_eq!(s.story(), ["9 a at 100 %", "9 a completed", "9 next started"]);
-    assert_eq!(s.refuse(10, report("a", 100)), Reason::UnknownTask);
+    assert_eq!(s.refuse(10, report("a", 100)), RejectionReason::UnknownTask);
     assert_eq!((s.gold(), s.queue.totals.completed), (7, 1));
 }
 
@@ -84,9 +84,13 @@ fn refusals_come_in_their_order() {
     let mut s = Scenario::new();
     s.enqueue(0, [reported("active", 10)]);
     s.enqueue(0, [timed("timed", 10), reported("pending", 10)]);
-    assert_eq!(s.refuse(1, report("never", 1)), Reason::UnknownTask);
-    assert_eq!(s.refuse(1, report("timed", 1)), Reason::NotReportedWork, "pending, and that is not said first");
-    assert_eq!(s.refuse(1, report("pending", 1)), Reason::TaskNotActive);
+    assert_eq!(s.refuse(1, report("never", 1)), RejectionReason::UnknownTask);
+    assert_eq!(
+        s.refuse(1, report("timed", 1)),
+        RejectionReason::NotReportedWork,
+        "pending, and that is not said first"
+    );
+    assert_eq!(s.refuse(1, report("pending", 1)), RejectionReason::TaskNotActive);
 }
 
 #[test]
@@ -98,12 +102,12 @@ fn a_report_sent_before_the_current_attempt_started_is_stale() {
         (Verdict::Rejected(rejection), _) => Some(rejection.reason),
         _ => None,
     };
-    assert_eq!(stale(&mut s, "c-9", 9), Some(Reason::StaleReport));
+    assert_eq!(stale(&mut s, "c-9", 9), Some(RejectionReason::StaleReport));
     assert_eq!(stale(&mut s, "c-10", 10), None, "the moment of the start is not before it");
     s.apply(20, fail("a"));
     s.advance(30);
     assert_eq!(s.task("a").started_at(), Some(at(25)));
-    assert_eq!(stale(&mut s, "c-24", 24), Some(Reason::StaleReport), "it speaks of the first attempt");
+    assert_eq!(stale(&mut s, "c-24", 24), Some(RejectionReason::StaleReport), "it speaks of the first attempt");
     assert_eq!(s.task("a").units_done, 0);
     assert_eq!(stale(&mut s, "c-25", 25), None);
 }
@@ -113,7 +117,7 @@ fn a_report_of_a_task_that_waits_for_its_retry_is_refused() {
     let mut s = Scenario::new();
     s.enqueue(0, [reported("a", 100)]);
     s.apply(5, fail("a"));
-    assert_eq!(s.refuse(6, report("a", 50)), Reason::TaskNotActive);
+    assert_eq!(s.refuse(6, report("a", 50)), RejectionReason::TaskNotActive);
 }
 
 #[test]

@@ -1,0 +1,158 @@
+//! The time: the system's clock, or one that a file moves.
+
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use millrace_domain::Timestamp;
+use millrace_pipeline::Clock;
+
+use crate::settings::Settings;
+
+/// The clock of this machine, in UTC.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        now()
+    }
+}
+
+/// The time of this machine's clock; a clock before 1970 counts as 1970.
+pub fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The clock that the settings name. A file that says no time, which has stopped the start unless it was
+/// changed since, is logged, and the system's clock taken.
+pub fn of(settings: &Settings) -> Arc<dyn Clock> {
+    match settings.clock_file.as_deref().map(FileClock::open) {
+        None => Arc::new(SystemClock),
+        Some(Ok(clock)) => Arc::new(clock),
+        Some(Err(error)) => {
+            tracing::error!(%error, "the clock is not moved");
+            Arc::new(SystemClock)
+        }
+    }
+}
+
+/// A clock that a file moves, for tests and local use. The file is read each time: it holds how many
+/// milliseconds to add to the system's clock (`90000`, `+90000`, `-500`), or the time itself, which then
+/// stands still (`2026-11-20T12:00:00.000Z`).
+///
+/// It decides what is due. Deadlines, time-outs, what expires and the times of the logs stay on the
+/// system's clock.
+#[derive(Debug)]
+pub struct FileClock {
+    path: PathBuf,
+    /// What it said last: while somebody writes the file, it says nothing.
+    last: Mutex<Setting>,
+}
+
+/// What the file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Setting {
+    Offset(i64),
+    Time(Timestamp),
+}
+
+/// A file that does not say what time it is.
+#[derive(Debug)]
+pub struct ClockFileError {
+    found: Result<String, io::Error>,
+}
+
+impl fmt::Display for ClockFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.found {
+            Err(error) => write!(f, "the file cannot be read: {error}"),
+            Ok(text) => write!(f, "the file holds `{}`", millrace_domain::ids::clip(text, 60)),
+        }?;
+        f.write_str("; allowed: a number of milliseconds, or a time such as 2026-11-20T12:00:00.000Z")
+    }
+}
+
+impl std::error::Error for ClockFileError {}
+
+impl FileClock {
+    /// The clock that the file at `path` moves.
+    ///
+    /// # Errors
+    /// [`ClockFileError`] where it does not say what time it is.
+    pub fn open(path: &Path) -> Result<Self, ClockFileError> {
+        let last = Mutex::new(read(path)?);
+        Ok(Self { path: path.to_owned(), last })
+    }
+}
+
+impl Clock for FileClock {
+    fn now(&self) -> Timestamp {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(setting) = read(&self.path) {
+            *last = setting;
+        }
+        match *last {
+            Setting::Time(time) => time,
+            Setting::Offset(millis) => Timestamp::from_millis(now().as_millis().saturating_add_signed(millis)),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Setting, ClockFileError> {
+    let text = fs::read_to_string(path).map_err(|error| ClockFileError { found: Err(error) })?;
+    let setting = match text.trim().parse::<i64>() {
+        Ok(millis) => Some(Setting::Offset(millis)),
+        Err(_) => Timestamp::parse(text.trim()).ok().map(Setting::Time),
+    };
+    setting.ok_or(ClockFileError { found: Ok(text) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_tells_the_time() {
+        let before = SystemTime::now();
+        let now = UNIX_EPOCH + std::time::Duration::from_millis(SystemClock.now().as_millis() + 1);
+        assert!(now >= before, "the clock is behind");
+        assert!(SystemClock.now().as_millis() > 1_700_000_000_000);
+    }
+
+    #[test]
+    fn a_file_moves_it_and_what_is_half_written_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clock");
+        for (text, millis) in [("90000", 90_000_i64), (" +90000\n", 90_000), ("-3600000", -3_600_000), ("0", 0)] {
+            fs::write(&path, text).unwrap();
+            let clock = FileClock::open(&path).unwrap();
+            let moved = clock.now().as_millis().cast_signed() - now().as_millis().cast_signed();
+            assert!((moved - millis).abs() < 5_000, "{text}: {moved}");
+        }
+        let clock = FileClock::open(&path).unwrap();
+        let time = "2026-11-20T12:00:00.042Z";
+        fs::write(&path, time).unwrap();
+        for text in [time, "", "soon"] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(clock.now().to_string(), time, "{text}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert_eq!(clock.now().to_string(), time);
+    }
+
+    #[test]
+    fn a_file_that_says_no_time_is_refused_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clock");
+        let missing = FileClock::open(&path).unwrap_err().to_string();
+        assert!(missing.starts_with("the file cannot be read: "), "{missing}");
+        fs::write(&path, "tomorrow").unwrap();
+        let bad = FileClock::open(&path).unwrap_err().to_string();
+        assert!(bad.starts_with("the file holds `tomorrow`; allowed: "), "{bad}");
+    }
+}

@@ -1,0 +1,266 @@
+//! JSON logs, one event a line: time, level, target, message, and the fields of the event and of the
+//! spans around it, all on one level so that a query names `request_id` and not a path.
+//!
+//! Where an event and a span have a field of one name, the event's counts; among spans the innermost's.
+//! `timestamp` and `level` are named the way Lambda's own log filter expects them.
+
+use std::{backtrace::BacktraceStatus, fmt, panic::PanicHookInfo};
+
+use millrace_domain::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+    subscriber::SetGlobalDefaultError,
+};
+use tracing_subscriber::{
+    Layer as _,
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter,
+        format::{JsonFields, Writer},
+    },
+    layer::SubscriberExt as _,
+    registry::{LookupSpan, Registry},
+};
+
+use crate::{clock, settings::LogSettings};
+
+/// Names that a line has of its own; a field of one of these names gets the prefix `field.`.
+const RESERVED: [&str; 3] = ["timestamp", "level", "target"];
+
+/// Starts the logs of this process, to standard output, and has panics logged too.
+///
+/// # Errors
+/// [`SetGlobalDefaultError`] where logs have been started before.
+pub fn init(settings: &LogSettings) -> Result<(), SetGlobalDefaultError> {
+    tracing::subscriber::set_global_default(subscriber(settings, std::io::stdout))?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// The subscriber that writes logs to `writer`.
+pub fn subscriber<W>(settings: &LogSettings, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer()
+        .event_format(JsonLine)
+        .fmt_fields(JsonFields::new())
+        .with_ansi(false)
+        .with_writer(writer);
+    Registry::default().with(lines.with_filter(settings.filter()))
+}
+
+/// Logs a panic as one event, with a backtrace where `RUST_BACKTRACE` asks for one.
+pub fn log_panic(panic: &PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("a panic without a message");
+    let location = panic.location().map(ToString::to_string);
+    let thread = std::thread::current();
+    let backtrace = std::backtrace::Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(
+        target: "panic",
+        panic = true,
+        location,
+        thread = thread.name().unwrap_or("unnamed"),
+        backtrace,
+        "{message}"
+    );
+}
+
+/// Formats an event as one line of JSON.
+struct JsonLine;
+
+#[derive(Serialize)]
+struct Line<'a> {
+    timestamp: Timestamp,
+    level: &'static str,
+    target: &'a str,
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+impl<S, N> FormatEvent<S, N> for JsonLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut fields = Map::new();
+        for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
+            let extensions = span.extensions();
+            let formatted = extensions.get::<FormattedFields<N>>();
+            if let Some(Ok(of_span)) = formatted.map(|formatted| serde_json::from_str::<Map<_, _>>(&formatted.fields)) {
+                for (name, value) in of_span {
+                    fields.insert(free_name(&name), value);
+                }
+            }
+        }
+        let metadata = event.metadata();
+        // A field without a value is null, so that a query can tell it from one that nobody writes.
+        fields.extend(metadata.fields().iter().map(|field| (free_name(field.name()), Value::Null)));
+        event.record(&mut Fields(&mut fields));
+        let line =
+            Line { timestamp: clock::now(), level: metadata.level().as_str(), target: metadata.target(), fields };
+        writeln!(writer, "{}", serde_json::to_string(&line).map_err(|_| fmt::Error)?)
+    }
+}
+
+fn free_name(name: &str) -> String {
+    if RESERVED.contains(&name) { format!("field.{name}") } else { name.to_owned() }
+}
+
+/// Collects the fields of an event.
+struct Fields<'a>(&'a mut Map<String, Value>);
+
+impl Fields<'_> {
+    fn insert(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(free_name(field.name()), value.into());
+    }
+}
+
+impl Visit for Fields<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.insert(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.insert(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.insert(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.insert(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.insert(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.insert(field, format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex, MutexGuard},
+    };
+
+    use super::*;
+
+    /// What was logged, line by line.
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl Buffer {
+        fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        }
+
+        fn lines(&self) -> Vec<Map<String, Value>> {
+            let text = String::from_utf8(self.lock().clone()).unwrap();
+            text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+        }
+    }
+
+    impl io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(level: &str, what: impl FnOnce()) -> Vec<Map<String, Value>> {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = subscriber(&LogSettings::parse(level).unwrap(), move || writer.clone());
+        tracing::subscriber::with_default(subscriber, what);
+        buffer.lines()
+    }
+
+    #[test]
+    fn a_line_has_the_fields_of_the_event_and_of_its_spans() {
+        let lines = logged("info", || {
+            let _invocation = tracing::error_span!("invocation", request_id = "r-1", attempt = 1).entered();
+            let _message = tracing::error_span!("message", message_id = "m-1", attempt = 2).entered();
+            tracing::info!(player_id = "p-1", tasks = 3_u64, ratio = 0.5, late = true, "a \"task\"\nended");
+            tracing::debug!("not at this level");
+        });
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        let line = &lines[0];
+        for (name, expected) in [
+            ("level", Value::from("INFO")),
+            ("target", "millrace_lambda::logs::tests".into()),
+            ("message", "a \"task\"\nended".into()),
+            ("request_id", "r-1".into()),
+            ("message_id", "m-1".into()),
+            ("player_id", "p-1".into()),
+            ("tasks", 3.into()),
+            ("ratio", 0.5.into()),
+            ("late", true.into()),
+            ("attempt", 2.into()),
+        ] {
+            assert_eq!(line.get(name), Some(&expected), "{name} of {line:?}");
+        }
+        let timestamp = line["timestamp"].as_str().unwrap();
+        assert_eq!(timestamp.len(), "2026-11-20T12:00:00.000Z".len());
+        assert!(Timestamp::parse(timestamp).is_ok(), "{timestamp}");
+    }
+
+    #[test]
+    fn fields_never_hide_what_a_line_has_of_its_own() {
+        let lines = logged("info", || tracing::warn!(level = "low", timestamp = 1, "careful"));
+        assert_eq!(lines[0]["level"], "WARN");
+        assert_eq!(lines[0]["field.level"], "low");
+        assert_eq!(lines[0]["field.timestamp"], 1);
+    }
+
+    #[test]
+    fn numbers_are_numbers_and_a_field_without_a_value_is_null() {
+        let lines =
+            logged("info", || tracing::info!(hit_rate = Some(0.857), lateness_p99_ms = None::<u64>, "processed"));
+        assert_eq!((&lines[0]["hit_rate"], &lines[0]["lateness_p99_ms"]), (&Value::from(0.857), &Value::Null));
+    }
+
+    #[test]
+    fn the_request_id_is_there_whatever_the_level() {
+        for level in ["error", "millrace_lambda=error", "off,millrace_lambda=error"] {
+            let lines = logged(level, || {
+                let span = crate::runtime::invocation_span("r-2", None);
+                span.in_scope(|| tracing::error!("bad"));
+            });
+            assert_eq!(lines.len(), 1, "{level}");
+            assert_eq!(lines[0]["request_id"], "r-2", "{level}");
+        }
+        assert!(logged("off", || tracing::error!("bad")).is_empty());
+    }
+
+    #[test]
+    fn a_panic_is_one_event() {
+        // The hook is the process's: other tests that panic while this one runs get the first one back.
+        let lines = logged("info", || {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(log_panic));
+            let panicked = std::panic::catch_unwind(|| panic!("no {} left", "queue"));
+            std::panic::set_hook(before);
+            assert!(panicked.is_err());
+        });
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert_eq!(lines[0]["message"], "no queue left");
+        assert_eq!(lines[0]["level"], "ERROR");
+        assert_eq!(lines[0]["target"], "panic");
+        assert!(lines[0]["location"].as_str().unwrap().contains("logs.rs:"), "{lines:?}");
+        assert!(lines[0]["thread"].as_str().is_some());
+    }
+}

@@ -1,5 +1,0 @@
-//! Prints the table of all settings, as the documentation shows it.
-
-fn main() {
-    print!("{}", millrace_runtime::settings::markdown());
-}

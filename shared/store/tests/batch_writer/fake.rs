@@ -1,0 +1,217 @@
+//! A store that keeps rows in memory, writes down every call, and fails as it is told.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use millrace_domain::{
+    CommandId, PlayerId, Priority, Record, RejectionReason, Resources, TaskId, TaskKind, Timestamp, Work,
+    queue::Totals,
+    record::{HistoryRecord, ProgressRecord, RecordKey, RejectionRecord, StatsRecord, Table},
+    task::Outcome,
+};
+use millrace_store::{MAX_BATCH_ITEMS, Page, RecordStore, Row, StoreError};
+use tokio::time::{Instant, sleep};
+
+pub type Answer = Result<Vec<usize>, StoreError>;
+
+/// Decides on the answer to the nth call from 0, before rows are kept: those at the positions it
+/// returns are not, and with an error none is.
+pub type Script = Box<dyn Fn(usize, Table, &[Record]) -> Answer + Send + Sync>;
+
+/// A call as it came in.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub at: Instant,
+    pub table: Table,
+    pub records: Vec<Record>,
+}
+
+pub struct FakeStore {
+    script: Script,
+    latency: Duration,
+    seen: Mutex<Vec<Seen>>,
+    rows: Mutex<HashMap<RecordKey, Record>>,
+    violations: Mutex<Vec<String>>,
+    running: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+/// Counts a call as running until it ends or is broken off.
+struct Running<'a>(&'a AtomicUsize);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl FakeStore {
+    pub fn new(
+        latency: Duration,
+        script: impl Fn(usize, Table, &[Record]) -> Answer + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            script: Box::new(script),
+            latency,
+            seen: Mutex::default(),
+            rows: Mutex::default(),
+            violations: Mutex::default(),
+            running: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+        })
+    }
+
+    /// One that takes everything, in 10 ms.
+    pub fn sound() -> Arc<Self> {
+        Self::new(Duration::from_millis(10), |_, _, _| Ok(Vec::new()))
+    }
+
+    /// All calls so far, in the order of their start. Panics if one broke the rules for batches.
+    pub fn seen(&self) -> Vec<Seen> {
+        assert_eq!(*self.violations.lock().unwrap(), Vec::<String>::new());
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub fn sizes(&self) -> Vec<usize> {
+        self.seen().iter().map(|call| call.records.len()).collect()
+    }
+
+    pub fn row(&self, key: &RecordKey) -> Option<Record> {
+        self.rows.lock().unwrap().get(key).cloned()
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows.lock().unwrap().len()
+    }
+
+    pub fn peak(&self) -> usize {
+        self.peak.load(Ordering::SeqCst)
+    }
+
+    pub fn running(&self) -> usize {
+        self.running.load(Ordering::SeqCst)
+    }
+
+    fn check(&self, table: Table, records: &[Record]) {
+        let mut keys: Vec<_> = records.iter().map(Record::key).collect();
+        keys.sort();
+        keys.dedup();
+        let whole = !records.is_empty()
+            && records.len() <= MAX_BATCH_ITEMS
+            && keys.len() == records.len()
+            && records.iter().all(|record| record.table() == table);
+        if !whole {
+            self.violations.lock().unwrap().push(format!("{table:?}: {records:?}"));
+        }
+    }
+}
+
+#[async_trait]
+impl RecordStore for FakeStore {
+    async fn write(&self, table: Table, records: &[Record]) -> Answer {
+        self.check(table, records);
+        let running = Running(&self.running);
+        self.peak.fetch_max(self.running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        let nth = {
+            let mut seen = self.seen.lock().unwrap();
+            seen.push(Seen { at: Instant::now(), table, records: records.to_vec() });
+            seen.len() - 1
+        };
+        if !self.latency.is_zero() {
+            sleep(self.latency).await;
+        }
+        drop(running);
+        let answer = (self.script)(nth, table, records);
+        if let Ok(unprocessed) = &answer {
+            let kept = records.iter().enumerate().filter(|(at, _)| !unprocessed.contains(at));
+            self.rows.lock().unwrap().extend(kept.map(|(_, record)| (record.key(), record.clone())));
+        }
+        answer
+    }
+
+    async fn history(&self, _: &PlayerId, _: usize, _: Option<&str>) -> Result<Page<HistoryRecord>, StoreError> {
+        unreachable!("the batcher only writes")
+    }
+
+    async fn rejections(&self, _: &str, _: usize, _: Option<&str>) -> Result<Page<RejectionRecord>, StoreError> {
+        unreachable!("the batcher only writes")
+    }
+
+    async fn stats(&self, _: &PlayerId) -> Result<Option<StatsRecord>, StoreError> {
+        unreachable!("the batcher only writes")
+    }
+}
+
+fn player(n: usize) -> PlayerId {
+    PlayerId::new(&format!("p-{n}")).unwrap()
+}
+
+/// The nth row of the history table.
+pub fn history(n: usize, value: u64) -> Record {
+    let at = Timestamp::from_millis(n as u64);
+    Record::History(Box::new(HistoryRecord {
+        player_id: player(n),
+        task_id: TaskId::new(&format!("t-{n}")).unwrap(),
+        kind: TaskKind::new("harvest.wood").unwrap(),
+        priority: Priority::Normal,
+        outcome: Outcome::Completed,
+        reason: None,
+        attempts: 0,
+        work: Work::Units(1),
+        units_done: value,
+        enqueued_at: at,
+        started_at: Some(at),
+        finished_at: at,
+        time_spent_ms: 0,
+        costs: Resources::default(),
+        refunded: Resources::default(),
+        rewards: Resources::default(),
+        lost: Resources::default(),
+    }))
+}
+
+/// The nth row of the progress table.
+pub fn progress(n: usize, value: u64) -> Record {
+    Record::Progress(ProgressRecord { player_id: player(n), version: value, tasks: Vec::new() })
+}
+
+/// The nth row of the rejections table, with a body of so many bytes.
+pub fn rejection(n: usize, bytes: usize) -> Record {
+    Record::Rejection(RejectionRecord {
+        partition: format!("unknown#{:x}", n % 16),
+        received_at: Timestamp::from_millis(n as u64),
+        command_id: CommandId::new(&format!("c-{n}")).unwrap(),
+        reason: RejectionReason::UnknownTask,
+        detail: String::new(),
+        command_type: None,
+        task_id: None,
+        body: Some("x".repeat(bytes)),
+    })
+}
+
+/// The nth row of the stats table.
+pub fn stats(n: usize, value: u64) -> Record {
+    let as_of = Timestamp::from_millis(0);
+    Record::Stats(StatsRecord { player_id: player(n), version: value, as_of, totals: Totals::default() })
+}
+
+/// Rows whose origins are their positions.
+pub fn rows(records: impl IntoIterator<Item = Record>) -> Vec<Row<usize>> {
+    let row = |(origin, record)| Row { record, origin, alone: false };
+    records.into_iter().enumerate().map(row).collect()
+}
+
+pub fn throttled(table: Table) -> StoreError {
+    StoreError::Throttled { table: table.as_str().to_owned() }
+}
+
+pub fn invalid(table: Table) -> StoreError {
+    StoreError::InvalidBatch { table: table.as_str().to_owned(), detail: "a bad row".to_owned() }
+}
