@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use millrace_domain::Timestamp;
-use millrace_lambda::{Settings, clock, compose, start};
+use millrace_lambda::{Settings, back_ends, clock, compose};
 use millrace_pipeline::{Invocation, Service};
 use millrace_servers::Redis;
 use millrace_tests::{
@@ -26,8 +26,8 @@ async fn service(folder: &Path, redis: &Redis) -> Service {
     ];
     let vars = vars.into_iter().map(|(name, value)| (name.into(), value.into()));
     let settings = Settings::from_vars(vars).expect("allowed settings");
-    let back_ends = start::open(&settings).await.expect("open back ends");
-    compose::service(&settings, back_ends.store, back_ends.cache, 1)
+    let back_ends = back_ends::open(&settings).await.expect("open back ends");
+    compose::service(&settings, back_ends.store, back_ends.cache, true)
 }
 
 fn invocation() -> Invocation {
