@@ -1,7 +1,7 @@
 //! Advances what is due through the pipeline, where there is no queue for ticks.
 //!
 //! Nothing delivers again what a crash cuts short here. So a commit leaves its queue in the due index
-//! until its records are written; see [`due_entries`](millrace_pipeline::steps::due_entries).
+//! until its records are written; see [`correct_due_entries`].
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use millrace_pipeline::{
     item::Outcome,
     player::{FinalQueue, Player, PlayerState},
     process::decide,
-    steps::{due_entries::correct_due_entries, refresh::refresh},
+    steps::{commit::correct_due_entries, refresh::refresh},
 };
 use millrace_store::Due;
 

@@ -26,7 +26,9 @@ use millrace_domain::{
     codec::{decode, encode},
     parse::{Message, message},
 };
-use millrace_pipeline::{Answer, Invocation, PipelineSettings, Platform, PlatformParts, process};
+use millrace_pipeline::{
+    Answer, Invocation, PipelineSettings, Platform, PlatformParts, process, steps::apply::apply_items,
+};
 use millrace_store::{BatchWriter, BatchWriterSettings, QueueRow, Store, memory::MemoryStore};
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, time::Instant};
@@ -200,6 +202,7 @@ fn platform(players: usize, rows: &[(PlayerId, QueueRow)], local: FeatureSwitch,
         cache: Tiers::local_only(LocalTier::new(LocalSettings::default()), local),
         clock: Arc::new(|| Timestamp::from_millis(NOW)),
         resident_bytes: || None,
+        apply: apply_items,
         settings: PipelineSettings { batching, ..PipelineSettings::default() },
     })
 }

@@ -13,6 +13,7 @@ use crate::{
     counters::Counters,
     failure::Failure,
     item::{Action, Item, Outcome},
+    message::Message,
     player::{FinalQueue, Player, PlayerState},
 };
 
@@ -28,17 +29,6 @@ pub enum Source {
     EventBridge,
     /// A caller that reads the answer.
     Direct,
-}
-
-/// A message of the payload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// The id that a batch item failure names.
-    pub id: String,
-    /// The message group, for a message of a FIFO queue.
-    pub fifo_group: Option<String>,
-    /// Whether it has to be delivered again.
-    pub is_handed_back: bool,
 }
 
 /// Input that could not be understood.

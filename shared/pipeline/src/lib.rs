@@ -6,10 +6,10 @@
 //! |---|---|
 //! | [`process`](mod@process) | the way of a payload: the steps in their order |
 //! | [`context`], [`batch`] | the two values that every step works on |
-//! | [`player`], [`item`] | a player of the batch and one of its commands or ticks, with their states |
-//! | [`decode`] | the payload into a batch |
-//! | [`steps`] | load, apply, commit, record, due entries, refresh, answer: one file each |
-//! | [`apply_items`](mod@apply_items), [`applied`] | the pure domain on the items of one player, and what it led to |
+//! | [`message`], [`player`], [`item`] | what a batch has: messages, players, commands and ticks, with their states |
+//! | [`steps`] | decode, load, apply, commit, record, refresh, answer: one file each |
+//! | [`applied`] | what applying the items of one player led to |
+//! | [`command_names`] | names for commands that bring none |
 //! | [`loaded_queue`], [`lookup`], [`rows`] | a queue with what is known about it; reads of caches and rows |
 //! | [`platform`], [`settings`] | what all invocations of a process share |
 //! | [`failure`] | why something has to be delivered again |
@@ -26,17 +26,17 @@
 
 pub mod answer;
 pub mod applied;
-pub mod apply_items;
 pub mod batch;
+pub mod command_names;
 pub mod context;
 pub mod counters;
-pub mod decode;
 pub mod failure;
 pub mod item;
 pub mod lateness;
 pub mod loaded_queue;
 mod logs;
 pub mod lookup;
+pub mod message;
 pub mod performance;
 pub mod platform;
 pub mod player;
@@ -47,7 +47,6 @@ pub mod report_builder;
 pub mod rows;
 pub mod settings;
 pub mod steps;
-mod writes;
 
 pub use answer::{Answer, ProcessError};
 pub use context::{Context, Invocation};

@@ -5,10 +5,10 @@ use smallvec::SmallVec;
 
 use crate::{
     applied::Applied,
-    batch::Message,
     failure::Failure,
     item::{Item, Outcome},
     loaded_queue::LoadedQueue,
+    message::Message,
 };
 
 /// Most items of one player that an invocation takes.
