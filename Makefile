@@ -36,11 +36,11 @@ help:
 
 run: $(CARGO_LAMBDA)
 	@scripts/require cargo cc
-	cargo run $(LOCKED) -p millrace-demo -- run --cargo-lambda $(CARGO_LAMBDA)
+	cargo run $(LOCKED) --bin millrace-demo -- run --cargo-lambda $(CARGO_LAMBDA)
 
 dev: $(CARGO_LAMBDA)
 	@scripts/require cargo cc
-	cargo run $(LOCKED) -p millrace-demo -- dev --cargo-lambda $(CARGO_LAMBDA) --port $(PORT)
+	cargo run $(LOCKED) --bin millrace-demo -- dev --cargo-lambda $(CARGO_LAMBDA) --port $(PORT)
 
 test: lint servers infra-test
 	cargo test $(LOCKED) --workspace
@@ -64,7 +64,7 @@ bench: $(CARGO_LAMBDA) servers
 		$(CARGO_LAMBDA) lambda build $(LOCKED) --release --compiler cargo --output-format $$format \
 			--lambda-dir $(SHIPPED) --package process-tasks --package floor || exit; \
 	done
-	cargo run $(LOCKED) --package millrace-bench -- $(SHIPPED)
+	cargo run $(LOCKED) --bin millrace-bench -- $(SHIPPED)
 
 # What is shipped. zig is found as a module of Python.
 functions: $(CARGO_LAMBDA) .tools/ziglang-$(ZIGLANG_VERSION)/ziglang/__main__.py
