@@ -19,7 +19,7 @@ use aws_sdk_sqs::{
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use millrace_domain::FailureReason;
-use millrace_pipeline::{TickError, TickMessage, TicksQueue};
+use millrace_due::{TickError, TickMessage, TicksQueue};
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

@@ -129,7 +129,7 @@ async fn bad_requests_are_refused_by_the_name_of_what_is_wrong() {
     let database = Database::new();
     let function = started(database.function("maintain-cache")).await;
     let cases = [
-        ("", "no JSON"),
+        ("", "not JSON"),
         ("[1]", "[1] is not allowed"),
         ("{}", "action: missing; allowed: warm, clear, rebuild, emergencyMode, statistics, upkeep"),
         (r#"{"Records": []}"#, "action: missing"),

@@ -4,20 +4,21 @@ use std::{path::Path, time::Duration};
 
 use millrace_domain::Timestamp;
 use millrace_lambda::{Settings, back_ends, clock, compose};
-use millrace_pipeline::{Invocation, Service};
+use millrace_pipeline::{Invocation, Platform};
 use millrace_servers::Redis;
 use millrace_tests::{
     function::Setup,
     tables::{Database, PREFIX},
 };
+use millrace_upkeep::{recent_reports, statistics_history};
 use serde_json::{Value, json};
 
 use crate::{grant, invoke, number, players, started, tick};
 
 const HISTORY: &str = "t-upkeep:statistics";
 
-/// A service in this process, as a function makes it.
-async fn service(folder: &Path, redis: &Redis) -> Service {
+/// A platform in this process, as a function makes it.
+async fn platform(folder: &Path, redis: &Redis) -> Platform {
     let vars = [
         ("MILLRACE_STORE", format!("sqlite:{}", folder.join("x.db").display())),
         ("MILLRACE_TABLE_PREFIX", PREFIX.to_owned()),
@@ -27,7 +28,7 @@ async fn service(folder: &Path, redis: &Redis) -> Service {
     let vars = vars.into_iter().map(|(name, value)| (name.into(), value.into()));
     let settings = Settings::from_vars(vars).expect("allowed settings");
     let back_ends = back_ends::open(&settings).await.expect("open back ends");
-    compose::service(&settings, back_ends.store, back_ends.cache, true)
+    compose::platform(&settings, back_ends.store, back_ends.cache, true)
 }
 
 fn invocation() -> Invocation {
@@ -83,15 +84,15 @@ async fn samples_are_kept_read_and_trimmed() {
     assert!((86_000_000..=86_400_000).contains(&redis.cli::<u64>(&["PTTL", HISTORY]).await));
 
     let folder = tempfile::tempdir().expect("a folder");
-    let service = service(folder.path(), &redis).await;
-    let history = service.statistics_history(5, &invocation()).await.expect("a history");
+    let platform = platform(folder.path(), &redis).await;
+    let history = statistics_history(&platform, 5, &invocation()).await.expect("a history");
     assert_eq!(history.len(), 5);
     assert!(history[..3].iter().all(|sample| sample["server"]["nodes"].is_array()), "{history:#?}");
     assert_eq!(history[3], json!({"planted": 0}), "the latest first");
-    let all = service.statistics_history(5_000, &invocation()).await.expect("a history");
+    let all = statistics_history(&platform, 5_000, &invocation()).await.expect("a history");
     assert_eq!(all.len(), 1_000);
     redis.kill();
-    let error = service.statistics_history(5, &invocation()).await.expect_err("no Redis");
+    let error = statistics_history(&platform, 5, &invocation()).await.expect_err("no Redis");
     assert_eq!(error.error_type(), "CacheUnavailable");
 }
 
@@ -127,8 +128,8 @@ async fn what_processes_have_done_is_shared_without_another_round_trip() {
         }
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let service = service(folder.path(), &redis).await;
-    let reports = service.recent_reports(10, &invocation()).await.expect("reports");
+    let platform = platform(folder.path(), &redis).await;
+    let reports = recent_reports(&platform, 10, &invocation()).await.expect("reports");
     // The first invocation of each, with the put of its second; the others within ten seconds wait.
     assert_eq!(reports.len(), 2, "{reports:#?}");
     assert_ne!(reports[0]["process"], reports[1]["process"]);
@@ -139,5 +140,5 @@ async fn what_processes_have_done_is_shared_without_another_round_trip() {
         assert!(report["processingTimeMs"].as_f64() > Some(0.0) && number(report, "/coldStarts") == 1);
     }
     assert!(reports[0]["to"].as_str() >= reports[1]["to"].as_str(), "the latest first");
-    assert_eq!(service.recent_reports(1, &invocation()).await.expect("reports").len(), 1);
+    assert_eq!(recent_reports(&platform, 1, &invocation()).await.expect("reports").len(), 1);
 }
