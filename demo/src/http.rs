@@ -126,7 +126,7 @@ fn task_line(queue: &Value) -> String {
             queue["balances"]["potion"]
         ),
         (task, _) => format!(
-            "{} {}, {:.0} %, ends {}",
+            "{} {}, {:.0} %, finishes {}",
             text(&task["taskId"]),
             text(&task["state"]),
             task["progress"].as_f64().unwrap_or_default() * 100.0,
