@@ -67,8 +67,8 @@ impl Api {
         tokio::time::timeout(REQUEST_TIMEOUT, answer).await.map_err(|_| ClientError::TimedOut)?
     }
 
-    /// Enqueues a short task, reads the queue while it runs, and again after its completion. Returns the
-    /// requests with their responses, and the problems found.
+    /// Enqueues a short task, reads the queue while it runs, and again after its completion.
+    /// Returns the requests with their responses, and the problems found.
     pub async fn run_task(&self) -> Result<(Vec<String>, Vec<String>), ClientError> {
         let queue = format!("/players/{PLAYER}/queue");
         let header = ["request", "status", "X-Cache", "response"].map(str::to_owned);
@@ -103,8 +103,8 @@ impl Api {
     }
 }
 
-/// The address at which the emulator takes HTTP requests. Its router, in `Cargo.toml`, hands them to
-/// `queue-api`.
+/// The address at which the emulator takes HTTP requests. Its router, in `Cargo.toml`, hands them
+/// to `queue-api`.
 pub fn url(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`run`] | every event of `events/`, twice; a task over HTTP; the content of the store |
 //! | [`dev`] | the functions on a store that is kept, until Ctrl-C |
-//! | [`server`], [`process`] | builds the functions, starts them behind an emulator of Lambda, ends them |
+//! | [`server`], [`process`] | builds, starts and ends the functions and an emulator of Lambda |
 //! | [`client`], [`http`] | send events and HTTP requests |
 //! | [`answer`] | prints an answer, and checks it |
 //! | [`stored`] | prints queues and history from the store |

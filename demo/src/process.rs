@@ -22,8 +22,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a process. Its group differs from that of this program: Ctrl-C in the terminal reaches
-    /// only this program, which then ends the process.
+    /// Starts a process. Its group differs from that of this program: Ctrl-C in the terminal
+    /// reaches only this program, which then ends the process.
     pub fn start(name: &str, command: &mut Command) -> Result<Self, ServerError> {
         let spawned = command.process_group(0).spawn();
         let program = || command.get_program().to_string_lossy().into_owned();

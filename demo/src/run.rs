@@ -1,5 +1,5 @@
-//! `make run`: every event of `events/` on a new store, the same events again, a task over HTTP, and
-//! the content of the store.
+//! `make run`: every event of `events/` on a new store, the same events again, a task over HTTP,
+//! and the content of the store.
 
 use std::{io, path::Path, time::SystemTime};
 

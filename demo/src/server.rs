@@ -1,7 +1,7 @@
 //! The functions on this machine, behind an emulator of Lambda.
 //!
-//! The emulator is `cargo lambda watch --only-lambda-apis`. It does not start the functions, because
-//! the environment in `Cargo.toml` would override the settings of a demonstration.
+//! The emulator is `cargo lambda watch --only-lambda-apis`. It does not start the functions,
+//! because the environment in `Cargo.toml` would override the settings of a demonstration.
 
 use std::{
     fs::{self, File},

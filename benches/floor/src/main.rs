@@ -1,9 +1,9 @@
-//! The floor of the benchmarks: a function with the same clients as `process-tasks`, but without logic.
-//! Its cost is that of the runtime, the clients and the network.
+//! The floor of the benchmarks: a function with the same clients as `process-tasks`, but without
+//! logic. Its cost is that of the runtime, the clients and the network.
 //!
-//! An event `{"keys": [...]}` is one pipelined read of these keys, and one pipelined write of the values,
-//! as in an invocation of the real function. The answer contains the duration of the read. Other
-//! fields of the event are ignored.
+//! An event `{"keys": [...]}` is one pipelined read of these keys, and one pipelined write of the
+//! values, as in an invocation of the real function. The answer contains the duration of the read.
+//! Other fields of the event are ignored.
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
-//! The commands of simulated players. Of ten commands three enqueue a task, five report progress (one
-//! of them completes its task), and two cancel a task, so that queues keep about ten tasks.
+//! The commands of simulated players. Of ten commands three enqueue a task, five report progress
+//! (one of them completes its task), and two cancel a task, so that queues keep about ten tasks.
 
 use std::collections::VecDeque;
 

@@ -1,6 +1,6 @@
-//! Benchmarks of the shipped `process-tasks` as a process, compared with a floor: a function with the
-//! same clients but without logic. Both run in turns on the same real servers, because the speed of a
-//! machine varies. The results are tables in Markdown.
+//! Benchmarks of the shipped `process-tasks` as a process, compared with a floor: a function with
+//! the same clients but without logic. Both run in turns on the same real servers, because the
+//! speed of a machine varies. The results are tables in Markdown.
 //!
 //! | module | contents |
 //! |---|---|
@@ -13,7 +13,8 @@
 //! | [`load`] | 1,000 players on eight processes |
 //! | [`table`] | medians, targets, Markdown |
 //!
-//! A missed target is marked in its table. A command that is lost or applied twice ends the program.
+//! A missed target is marked in its table. A command that is lost or applied twice ends the
+//! program.
 #![deny(missing_docs)]
 
 mod game;

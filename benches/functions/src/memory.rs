@@ -20,7 +20,8 @@ const BATCH: usize = 1_000;
 const RUNS: [(usize, &[usize]); 2] = [(100, &[1, 10, 50, COMPARED]), (1_000, &[1, 10, COMPARED, 250, 300])];
 /// The sample that is compared with the floor: after 100,000 commands.
 const COMPARED: usize = 100;
-/// A sample is the median of the last batches, because the allocator returns freed memory with a delay.
+/// A sample is the median of the last batches, because the allocator returns freed memory with a
+/// delay.
 const BATCHES_OF_A_SAMPLE: usize = 9;
 /// The allowed multiple of the memory of the floor.
 const LIMIT: f64 = 2.0;
@@ -36,8 +37,8 @@ pub async fn measure(stage: &Stage) -> String {
     tables.join("\n\n")
 }
 
-/// Sends every batch to the function, and the same bytes to the floor, which reads the queues of the
-/// players from Redis. Adds a row after each batch in `sampled`.
+/// Sends every batch to the function, and the same bytes to the floor, which reads the queues of
+/// the players from Redis. Adds a row after each batch in `sampled`.
 async fn of_players(stage: &Stage, players: usize, sampled: &[usize]) -> Table {
     let servers = Servers::start().await;
     let mut both = Both::start(stage, &servers).await;

@@ -12,15 +12,16 @@ use crate::{
 
 /// The players of a batch, with one command each.
 const PLAYERS: usize = 10;
-/// The batches before the measurement. After them connections are warm, and queues remember the most
-/// commands.
+/// The batches before the measurement. After them connections are warm, and queues remember the
+/// most commands.
 const WARM_UP: usize = 80;
 /// The measured batches.
 const BATCHES: usize = 1_000;
 /// The allowed multiple of the time of the floor.
 const LIMIT: f64 = 1.3;
 
-/// The function processes a batch, and the floor reads the same keys, in turns. The local cache is off.
+/// The function processes a batch, and the floor reads the same keys, in turns. The local cache is
+/// off.
 pub async fn measure(stage: &Stage) -> Table {
     let servers = Servers::start().await;
     let function = started(&stage.function(&servers).env("MILLRACE_LOCAL_CACHE", "off")).await;
@@ -33,8 +34,9 @@ pub async fn measure(stage: &Stage) -> Table {
         let messages = game.batch(now());
         let mut event = sqs::standard(&messages);
         event["keys"] = keys.clone().into();
-        // The preceding process affects how fast Redis answers: right after the function, the floor needs
-        // only two thirds of the time that it needs after itself. Therefore both run after the floor.
+        // The preceding process affects how fast Redis answers: right after the function, the floor
+        // needs only two thirds of the time that it needs after itself. Therefore both run after
+        // the floor.
         let _ = of_floor(&floor, &event).await;
         let read = of_floor(&floor, &event).await;
         let _ = of_floor(&floor, &event).await;

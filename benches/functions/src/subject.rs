@@ -45,8 +45,8 @@ impl Stage {
         Self { function: binary(FUNCTION), floor: binary(FLOOR) }
     }
 
-    /// The measured function on these servers. It gets the settings in the environment of this program,
-    /// so that their cost can be measured: `MILLRACE_DB_MAX_CONNECTIONS=5 make bench`.
+    /// The measured function on these servers. It gets the settings in the environment of this
+    /// program, so that their cost can be measured: `MILLRACE_DB_MAX_CONNECTIONS=5 make bench`.
     pub fn function(&self, servers: &Servers) -> Setup {
         let setup = env::vars_os()
             .filter(|(name, _)| name.to_str().is_some_and(|name| name.starts_with("MILLRACE_")))

@@ -1,7 +1,7 @@
 //! IAM tokens for ElastiCache: passwords made from the AWS credentials of the function.
 //!
-//! A token is the query of a presigned request `connect`, valid for 15 minutes. A connection that was
-//! opened with one lives up to 12 hours.
+//! A token is the query of a presigned request `connect`, valid for 15 minutes. A connection that
+//! was opened with one lives up to 12 hours.
 //! <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth-iam.html>
 
 use std::time::{Duration, SystemTime};

@@ -1,8 +1,8 @@
 //! Logs in JSON, one line for each event: time, level, target, message, fields.
 //!
 //! The fields of the event and of its spans are on one level, so that a query names `request_id`
-//! instead of a path. If names collide, the event wins over spans, and inner spans win over outer ones.
-//! The log filter of Lambda expects the names `timestamp` and `level`.
+//! instead of a path. If names collide, the event wins over spans, and inner spans win over outer
+//! ones. The log filter of Lambda expects the names `timestamp` and `level`.
 
 use std::{backtrace::BacktraceStatus, fmt, panic::PanicHookInfo};
 

@@ -7,7 +7,8 @@ use std::{fs::File, io::Read};
 ///
 /// A call takes some microseconds: it reads one short file of the kernel.
 pub fn resident_bytes() -> Option<u64> {
-    // Seven numbers of at most 20 digits. /proc/self/status has the same value, but is slower to read.
+    // Seven numbers of at most 20 digits. /proc/self/status has the same value, but is slower to
+    // read.
     let mut buffer = [0_u8; 256];
     let length = File::open("/proc/self/statm").ok()?.read(&mut buffer).ok()?;
     let pages = resident_pages(std::str::from_utf8(&buffer[..length]).ok()?)?;

@@ -22,8 +22,8 @@ pub fn build() -> &'static PathBuf {
     PATH.get_or_init(|| {
         let build = escargot::CargoBuild::new()
             .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"))
-            // With --workspace the dependencies have the same features as in `cargo test --workspace`,
-            // and are not built again.
+            // With --workspace the dependencies have the same features as in `cargo test
+            // --workspace`, and are not built again.
             .arg("--workspace")
             .example("echo");
         let built = if cfg!(debug_assertions) { build } else { build.release() };
@@ -77,8 +77,8 @@ impl Function {
         self.signal("TERM").await
     }
 
-    /// Sends a signal to the function. Returns its exit status and its logs, after a check that standard
-    /// output has only JSON lines and standard error is empty.
+    /// Sends a signal to the function. Returns its exit status and its logs, after a check that
+    /// standard output has only JSON lines and standard error is empty.
     pub async fn signal(self, signal: &str) -> (ExitStatus, Vec<Value>) {
         let id = self.child.id().expect("it is still running").to_string();
         let sent = Command::new("kill").args(["-s", signal, &id]).status().await.expect("kill is there");

@@ -1,5 +1,5 @@
-//! The start-up and the Lambda glue, run as Lambda runs them: `examples/echo.rs` as a process, with a
-//! fake Runtime API.
+//! The start-up and the Lambda glue, run as Lambda runs them: `examples/echo.rs` as a process, with
+//! a fake Runtime API.
 
 mod function;
 mod runtime_api;

@@ -94,8 +94,8 @@ impl RuntimeApi {
         &self.address
     }
 
-    /// Whether a registered extension has asked for its next event. Lambda does not end the init phase
-    /// before it has.
+    /// Whether a registered extension has asked for its next event. Lambda does not end the init
+    /// phase before it has.
     pub fn extension_is_waiting(&self) -> bool {
         self.shared.extension_is_waiting.load(Ordering::SeqCst)
     }
