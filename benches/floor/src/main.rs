@@ -1,9 +1,9 @@
-//! A function of the same clients as `process-tasks` and with no logic: what it takes is what the
-//! runtime, the clients and the network take. The benchmarks compare the real function with it.
+//! The floor of the benchmarks: a function with the same clients as `process-tasks`, but without
+//! logic. Its cost is that of the runtime, the clients and the network.
 //!
-//! An event `{"keys": [...]}`, beside whatever else, is one pipelined read of those keys, and one pipelined
-//! write of what was read, as every invocation of the real function reads and writes; the answer tells how long
-//! the read took.
+//! An event `{"keys": [...]}` is one pipelined read of these keys, and one pipelined write of the
+//! values, as in an invocation of the real function. The answer contains the duration of the read.
+//! Other fields of the event are ignored.
 
 use std::time::Instant;
 
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Error> {
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let redis = redis::Client::open(std::env::var("MILLRACE_REDIS_URL")?)?;
     let redis = redis.get_multiplexed_async_connection().await?;
-    // Both are connected before the first event, as in the real function.
+    // The real function also connects before the first event.
     let table = format!("{}queues", std::env::var("MILLRACE_TABLE_PREFIX")?);
     dynamodb.describe_table().table_name(table).send().await?;
     lambda_runtime::run(service_fn(|event| read(redis.clone(), event))).await

@@ -1,4 +1,4 @@
-//! 1,000 players at once on eight processes: throughput, and what the caches and batches are good for.
+//! 1,000 players on eight processes: throughput, and the effect of caches and batches.
 
 use millrace_domain::Timestamp;
 use millrace_tests::{
@@ -13,15 +13,15 @@ use crate::{
 
 const PLAYERS: usize = 1_000;
 const PROCESSES: usize = 8;
-/// How long the cached read of a batch may take at the 95th percentile, in milliseconds.
+/// The limit of the cached read of a batch at the 95th percentile, in milliseconds.
 const READ_LIMIT_MS: f64 = 10.0;
-/// How many of a hundred lookups have to be hits.
+/// The lowest allowed hit rate in percent.
 const HITS_PERCENT: f64 = 90.0;
 
-/// Sends every player's 20 commands and checks that each was applied once.
+/// Sends 20 commands of every player, and checks that each was applied exactly once.
 ///
 /// # Panics
-/// Where one was not.
+/// If one was not.
 pub async fn measure(stage: &Stage) -> String {
     let servers = Servers::start().await;
     let mut functions = Vec::new();
@@ -43,15 +43,19 @@ pub async fn measure(stage: &Stage) -> String {
 
     let [_, read_p95, _] = percentiles(&figures.cached_read_ms);
     let hits = 100.0 * figures.hit_rate();
-    let heading = format!("{PLAYERS} players at once, {COMMANDS} commands each, {PROCESSES} processes");
-    let mut table = Table::new(&heading, &["figure", "found"]);
+    let heading = format!("{PLAYERS} concurrent players, {COMMANDS} commands each, {PROCESSES} processes");
+    let mut table = Table::new(&heading, &["figure", "measured"]);
     let lost = "every command applied exactly once";
-    table.aimed(lost, &[figures.applied.to_string()], Target { text: "all of 20,000", met: true });
-    table.aimed(
+    table.row_with_target(lost, &[figures.applied.to_string()], Target { text: "all of 20,000", met: true });
+    table.row_with_target(
         "cached read of a batch, 95th percentile",
         &[format!("{read_p95:.2} ms")],
         Target { text: "below 10 ms", met: read_p95 < READ_LIMIT_MS },
     );
-    table.aimed("cache hit rate", &[format!("{hits:.1} %")], Target { text: "above 90 %", met: hits > HITS_PERCENT });
+    table.row_with_target(
+        "cache hit rate",
+        &[format!("{hits:.1} %")],
+        Target { text: "above 90 %", met: hits > HITS_PERCENT },
+    );
     format!("{table}\n\n{}", figures.table())
 }

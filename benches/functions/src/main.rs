@@ -1,19 +1,20 @@
-//! Benchmarks of the shipped function as a process, beside a floor: a function of the same clients
-//! with no logic. Both run on the same real servers, which this program starts, in turns within one
-//! run, since machines are noisy. What comes out are tables in Markdown.
+//! Benchmarks of the shipped `process-tasks` as a process, compared with a floor: a function with
+//! the same clients but without logic. Both run in turns on the same real servers, because the
+//! speed of a machine varies. The results are tables in Markdown.
 //!
-//! | module | what lives in it |
+//! | module | contents |
 //! |---|---|
-//! | [`subject`] | the two functions and the servers they run on |
-//! | [`game`] | the commands that players send |
-//! | [`start`] | from spawn to the first request for an invocation |
-//! | [`read`] | reading the queues of a warm batch from Redis |
+//! | [`subject`] | the two functions and their servers |
+//! | [`game`] | the commands of simulated players |
+//! | [`start`] | the time from spawn to the first request for an invocation |
+//! | [`read`] | the time to read the queues of a batch from Redis |
 //! | [`memory`] | resident memory over 100,000 commands |
-//! | [`size`] | what is uploaded |
-//! | [`load`] | 1,000 players at once on eight processes |
+//! | [`size`] | the size of the zip and of the binary |
+//! | [`load`] | 1,000 players on eight processes |
 //! | [`table`] | medians, targets, Markdown |
 //!
-//! A target that is missed is shown as such. A command that is lost or applied twice ends the program.
+//! A missed target is marked in its table. A command that is lost or applied twice ends the
+//! program.
 #![deny(missing_docs)]
 
 mod game;
@@ -31,9 +32,9 @@ use subject::Stage;
 
 const USAGE: &str = "usage: millrace-bench DIRECTORY [start|size|read|memory|load]...
 DIRECTORY is what `cargo lambda build --lambda-dir` was given, with bootstrap and bootstrap.zip of \
-process-tasks and floor; without names everything is measured.";
+process-tasks and floor; without names all sections are measured.";
 
-/// What is measured, in this order.
+/// The sections, in the order in which they are measured.
 const SECTIONS: [&str; 5] = ["start", "size", "read", "memory", "load"];
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,4 +1,4 @@
-//! Memory: the resident size of both functions over 100,000 commands and more.
+//! The resident memory of both functions over 100,000 commands and more.
 
 use std::{fs, time::SystemTime};
 
@@ -11,108 +11,148 @@ use crate::{
     table::{Quartiles, Table, Target},
 };
 
-/// Messages of a batch.
+/// The messages of a batch.
 const BATCH: usize = 1_000;
-/// How many players send them, and after how many batches it is looked at. A queue grows over some two hundred
-/// commands, until it remembers as many tasks as it ever does; the last two looks, which are compared, come later.
-const RUNS: [(usize, &[usize]); 2] = [(100, &[1, 10, 50, AIMED]), (1_000, &[1, 10, AIMED, 250, 300])];
-/// The look that is held against the floor: 100,000 commands.
-const AIMED: usize = 100;
-/// A look is the median of so many batches, up to the one that it is named after: what a batch has freed is given
-/// back some time later, so that one look alone depends on when it comes.
-const BATCHES_OF_A_LOOK: usize = 9;
-/// How many times as much as the floor it may take.
+/// The number of players, and the batches after which the memory is sampled.
+///
+/// A queue grows for some two hundred commands, until it remembers the most tasks. The last two
+/// samples, which are compared, come later.
+const RUNS: [(usize, &[usize]); 2] = [(100, &[1, 10, 50, COMPARED]), (1_000, &[1, 10, COMPARED, 250, 300])];
+/// The sample that is compared with the floor: after 100,000 commands.
+const COMPARED: usize = 100;
+/// A sample is the median of the last batches, because the allocator returns freed memory with a
+/// delay.
+const BATCHES_OF_A_SAMPLE: usize = 9;
+/// The allowed multiple of the memory of the floor.
 const LIMIT: f64 = 2.0;
-/// How many parts of a hundred more between the last two looks is still flat.
+/// The allowed growth between the last two samples in percent.
 const FLAT_PERCENT: f64 = 5.0;
 
-/// A table for few players and one for many.
+/// Measures with few players and with many, a table for each.
 pub async fn measure(stage: &Stage) -> String {
     let mut tables = Vec::new();
-    for (players, looks) in RUNS {
-        tables.push(of_players(stage, players, looks).await.to_string());
+    for (players, sampled) in RUNS {
+        tables.push(of_players(stage, players, sampled).await.to_string());
     }
     tables.join("\n\n")
 }
 
-/// Sends every batch to the function, and the same bytes to the floor, which reads the queues of the
-/// batch's players from Redis.
-async fn of_players(stage: &Stage, players: usize, at: &[usize]) -> Table {
+/// Sends every batch to the function, and the same bytes to the floor, which reads the queues of
+/// the players from Redis. Adds a row after each batch in `sampled`.
+async fn of_players(stage: &Stage, players: usize, sampled: &[usize]) -> Table {
     let servers = Servers::start().await;
-    let function = started(&stage.function(&servers)).await;
-    let floor = started(&stage.floor(&servers)).await;
+    let mut both = Both::start(stage, &servers).await;
     let mut game = Game::new("memory", players);
     let keys = servers.keys(game.players());
     let heading = format!("Memory, batches of {BATCH} commands of {players} players");
-    let columns = ["resident after", FLOOR, FUNCTION, "times", "of it the binary's pages", "of it queues cached"];
+    let columns = ["resident after", FLOOR, FUNCTION, "times", "the binary's pages", "cached queues"];
     let mut table = Table::new(&heading, &columns);
-    let mut resident = [Vec::new(), Vec::new()];
-    let figures = |resident: &[Vec<f64>; 2], cached: Option<f64>| {
-        let [floor, resident] =
-            resident.each_ref().map(|all| median(&all[all.len().saturating_sub(BATCHES_OF_A_LOOK)..]));
-        let (times, file) = (resident / floor, memory(&function, "RssFile"));
-        let cached = cached.map_or(String::new(), mib);
-        (times, resident, [mib(floor), mib(resident), format!("{times:.2}"), mib(file), cached])
-    };
-    let look = |resident: &mut [Vec<f64>; 2]| {
-        for (all, subject) in resident.iter_mut().zip([&floor, &function]) {
-            all.push(memory(subject, "VmRSS"));
-        }
-    };
-    look(&mut resident);
-    table.row("start", &figures(&resident, None).2);
-    resident.iter_mut().for_each(Vec::clear);
-    let mut looks = Vec::new();
-    for batch in 1..=at.last().copied().unwrap_or_default() {
+    both.record();
+    table.row("start", &both.sample().row(None));
+    both.resident.iter_mut().for_each(Vec::clear);
+    let mut samples = Vec::new();
+    for batch in 1..=sampled.last().copied().unwrap_or_default() {
         let messages: Vec<_> = (0..BATCH / players).flat_map(|_| game.batch(now())).collect();
-        let answers = load::send(&function, &messages).await;
-        let applied: f64 = answers.iter().map(|answer| number(answer, "/report/commands/applied")).sum();
-        assert_eq!(applied, BATCH as f64, "every command is applied once");
-        let mut event = sqs::standard(&messages);
-        event["keys"] = keys.clone().into();
-        let read = floor.invoke(&event).await.unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(number(&read, "/found"), players as f64, "the floor reads what the function has written");
-        look(&mut resident);
-        if at.contains(&batch) {
-            let last = &answers[answers.len() - 1];
-            let (times, function, row) = figures(&resident, Some(number(last, "/report/memory/localCacheBytes")));
-            looks.push(function);
-            let what = format!("{} commands", batch * BATCH);
-            eprintln!("memory after {what}: {}", row.join(", "));
-            match batch {
-                AIMED => {
-                    table.aimed(&what, &row, Target::at_most("at most 2 times the floor", times, LIMIT));
-                }
-                _ => table.row(&what, &row),
+        let cached = both.process(&messages, &keys).await;
+        both.record();
+        if !sampled.contains(&batch) {
+            continue;
+        }
+        let sample = both.sample();
+        samples.push(sample.function);
+        let (name, row) = (format!("{} commands", batch * BATCH), sample.row(Some(cached)));
+        eprintln!("memory after {name}: {}", row.join(", "));
+        match batch {
+            COMPARED => {
+                let target = Target::at_most("at most 2 times the floor", sample.times(), LIMIT);
+                table.row_with_target(&name, &row, target);
             }
+            _ => table.row(&name, &row),
         }
     }
-    let [.., before, last] = looks[..] else { unreachable!("it was looked at several times") };
+    let ([.., before, last], [.., from, to]) = (&samples[..], sampled) else { panic!("two samples are compared") };
     let growth = 100.0 * (last - before) / before;
-    let [.., from, to] = at else { unreachable!("it was looked at several times") };
-    let (from, to) = (from * BATCH, to * BATCH);
     let row = |figures: [String; 3]| [&figures[..], &[String::new(), String::new()]].concat();
-    table.aimed(
-        &format!("growth from {from} to {to}"),
+    table.row_with_target(
+        &format!("growth from {} to {}", from * BATCH, to * BATCH),
         &row([String::new(), format!("{growth:+.1} %"), String::new()]),
         Target::at_most("flat: at most 5 %", growth, FLAT_PERCENT),
     );
-    let [least, most] = [&floor, &function].map(|subject| memory(subject, "VmHWM"));
-    table.row("the most at any time", &row([mib(least), mib(most), format!("{:.2}", most / least)]));
+    let [floor, function] = [&both.floor, &both.function].map(|function| memory(function, "VmHWM"));
+    table.row("highest", &row([mib(floor), mib(function), format!("{:.2}", function / floor)]));
     table
+}
+
+/// Both functions, and their resident memory after each batch.
+struct Both {
+    floor: Function,
+    function: Function,
+    /// In bytes: of the floor, of the function.
+    resident: [Vec<f64>; 2],
+}
+
+/// The resident memory of both, in bytes.
+struct Sample {
+    floor: f64,
+    function: f64,
+    /// The pages of its binary.
+    file: f64,
+}
+
+impl Both {
+    async fn start(stage: &Stage, servers: &Servers) -> Self {
+        let function = started(&stage.function(servers)).await;
+        let floor = started(&stage.floor(servers)).await;
+        Self { floor, function, resident: [Vec::new(), Vec::new()] }
+    }
+
+    /// Lets both process a batch. Returns the bytes in the local cache of the function.
+    async fn process(&self, messages: &[sqs::Message], keys: &[String]) -> f64 {
+        let answers = load::send(&self.function, messages).await;
+        let applied: f64 = answers.iter().map(|answer| number(answer, "/report/commands/applied")).sum();
+        assert_eq!(applied, BATCH as f64, "every command is applied once");
+        let mut event = sqs::standard(messages);
+        event["keys"] = keys.into();
+        let read = self.floor.invoke(&event).await.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(number(&read, "/found"), keys.len() as f64, "the floor reads what the function has written");
+        number(&answers[answers.len() - 1], "/report/memory/localCacheBytes")
+    }
+
+    fn record(&mut self) {
+        for (all, function) in self.resident.iter_mut().zip([&self.floor, &self.function]) {
+            all.push(memory(function, "VmRSS"));
+        }
+    }
+
+    fn sample(&self) -> Sample {
+        let last = |all: &Vec<f64>| median(&all[all.len().saturating_sub(BATCHES_OF_A_SAMPLE)..]);
+        let [floor, function] = self.resident.each_ref().map(last);
+        Sample { floor, function, file: memory(&self.function, "RssFile") }
+    }
+}
+
+impl Sample {
+    fn times(&self) -> f64 {
+        self.function / self.floor
+    }
+
+    fn row(&self, cached: Option<f64>) -> [String; 5] {
+        let cached = cached.map_or(String::new(), mib);
+        [mib(self.floor), mib(self.function), format!("{:.2}", self.times()), mib(self.file), cached]
+    }
 }
 
 fn median(values: &[f64]) -> f64 {
     Quartiles::of(values).median
 }
 
-/// The time by the clock of the machine.
+/// The time of the system clock.
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is past 1970");
     Timestamp::from_millis(since.as_millis() as u64)
 }
 
-/// A line of `/proc/PID/status`, in bytes.
+/// A value of `/proc/PID/status`, in bytes.
 fn memory(function: &Function, name: &str) -> f64 {
     let path = format!("/proc/{}/status", function.pid());
     let status = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));

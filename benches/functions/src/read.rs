@@ -1,4 +1,4 @@
-//! Warm read: the queues of a batch of 10 players, all of them from Redis.
+//! The time to read the queues of 10 players from Redis.
 
 use millrace_tests::{Function, load, sqs};
 use serde_json::Value;
@@ -10,16 +10,18 @@ use crate::{
     table::{Quartiles, Table, Target},
 };
 
-/// Players of a batch, a command each.
+/// The players of a batch, with one command each.
 const PLAYERS: usize = 10;
-/// Batches before it is measured: connections are warm, and queues remember as many commands as they ever do.
+/// The batches before the measurement. After them connections are warm, and queues remember the
+/// most commands.
 const WARM_UP: usize = 80;
-/// Batches that are measured.
+/// The measured batches.
 const BATCHES: usize = 1_000;
-/// How many times as long as the floor it may take.
+/// The allowed multiple of the time of the floor.
 const LIMIT: f64 = 1.3;
 
-/// Has the function process a batch, and the floor read the same keys, in turns. The local cache is off.
+/// The function processes a batch, and the floor reads the same keys, in turns. The local cache is
+/// off.
 pub async fn measure(stage: &Stage) -> Table {
     let servers = Servers::start().await;
     let function = started(&stage.function(&servers).env("MILLRACE_LOCAL_CACHE", "off")).await;
@@ -28,12 +30,13 @@ pub async fn measure(stage: &Stage) -> Table {
     let keys = servers.keys(game.players());
     let mut taken = [Vec::new(), Vec::new()];
     for batch in 0..WARM_UP + BATCHES {
-        // Both get the same bytes and read the same values: what Redis holds now.
+        // Both get the same bytes and read the same values from Redis.
         let messages = game.batch(now());
         let mut event = sqs::standard(&messages);
         event["keys"] = keys.clone().into();
-        // What ran just before decides how soon Redis answers: after the function, which leaves the whole machine
-        // awake, the floor reads in two thirds of the time that it needs after itself. So both run after the floor.
+        // The preceding process affects how fast Redis answers: right after the function, the floor
+        // needs only two thirds of the time that it needs after itself. Therefore both run after
+        // the floor.
         let _ = of_floor(&floor, &event).await;
         let read = of_floor(&floor, &event).await;
         let _ = of_floor(&floor, &event).await;
@@ -52,7 +55,7 @@ pub async fn measure(stage: &Stage) -> Table {
     let times = function.median / floor.median;
     let heading = format!("Warm read of {PLAYERS} queues from Redis, {BATCHES} of each");
     let mut table = Table::new(&heading, &["time", FLOOR, FUNCTION, "times"]);
-    table.aimed(
+    table.row_with_target(
         "median",
         &[us(floor.median), us(function.median), format!("{times:.2}")],
         Target::at_most("at most 1.3 times the floor", times, LIMIT),

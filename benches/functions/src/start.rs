@@ -1,16 +1,16 @@
-//! Start: from spawn to the first request for an invocation, with Redis and DynamoDB connected.
+//! The time from spawn to the first request for an invocation, with Redis and DynamoDB connected.
 
 use crate::{
     subject::{FLOOR, FUNCTION, Servers, Stage, started},
     table::{Quartiles, Table, Target},
 };
 
-/// Starts of each function.
+/// The starts of each function.
 const STARTS: usize = 41;
-/// How many times as long as the floor it may take.
+/// The allowed multiple of the time of the floor.
 const LIMIT: f64 = 1.5;
 
-/// Starts both in turns and ends each before the next one is started.
+/// Starts both in turns, and ends each one before the next start.
 pub async fn measure(stage: &Stage) -> Table {
     let servers = Servers::start().await;
     let setups = [stage.floor(&servers), stage.function(&servers)];
@@ -18,7 +18,7 @@ pub async fn measure(stage: &Stage) -> Table {
     for turn in 0..=STARTS {
         for (setup, taken) in setups.iter().zip(&mut taken) {
             let function = started(setup).await;
-            // The first of each reads its binary from the disk.
+            // The first start reads the binary from the disk.
             if turn > 0 {
                 taken.push(function.started_in().as_secs_f64() * 1_000.0);
             }
@@ -31,7 +31,7 @@ pub async fn measure(stage: &Stage) -> Table {
         &format!("Start, {STARTS} of each"),
         &["until the first request for an invocation", FLOOR, FUNCTION, "times"],
     );
-    table.aimed(
+    table.row_with_target(
         "median",
         &[ms(floor.median), ms(function.median), format!("{times:.2}")],
         Target::at_most("at most 1.5 times the floor", times, LIMIT),

@@ -1,4 +1,4 @@
-//! The two functions that are compared, and the servers they run on.
+//! The two functions that are compared, and their servers.
 
 use std::{
     env,
@@ -13,18 +13,18 @@ use millrace_tests::{
 };
 use serde_json::Value;
 
-/// The function that is shipped.
+/// The measured function.
 pub const FUNCTION: &str = "process-tasks";
-/// The function of the same clients with no logic.
+/// The function with the same clients and without logic.
 pub const FLOOR: &str = "floor";
 
-/// The binaries of both.
+/// The binaries of both functions.
 pub struct Stage {
     function: PathBuf,
     floor: PathBuf,
 }
 
-/// Tables and a Redis of their own.
+/// Empty tables and an empty Redis.
 pub struct Servers {
     /// The tables and the Redis.
     pub back_ends: BackEnds,
@@ -32,10 +32,10 @@ pub struct Servers {
 }
 
 impl Stage {
-    /// The binaries below what `cargo lambda build --lambda-dir` was given.
+    /// The binaries in a directory that `cargo lambda build --lambda-dir` wrote.
     ///
     /// # Panics
-    /// Where they are not there.
+    /// If one is missing.
     pub fn at(directory: &Path) -> Self {
         let binary = |name: &str| {
             let path = directory.join(name).join("bootstrap");
@@ -45,59 +45,59 @@ impl Stage {
         Self { function: binary(FUNCTION), floor: binary(FLOOR) }
     }
 
-    /// The shipped function on these servers. Settings in the environment of this program reach it,
-    /// to see what they cost: `MILLRACE_DB_MAX_CONNECTIONS=5 make bench`.
+    /// The measured function on these servers. It gets the settings in the environment of this
+    /// program, so that their cost can be measured: `MILLRACE_DB_MAX_CONNECTIONS=5 make bench`.
     pub fn function(&self, servers: &Servers) -> Setup {
         let setup = env::vars_os()
             .filter(|(name, _)| name.to_str().is_some_and(|name| name.starts_with("MILLRACE_")))
             .fold(Function::at(self.function.clone()), |setup, (name, value)| setup.env(name, value));
-        servers.told(setup).env("MILLRACE_STORE", "dynamodb")
+        servers.configure(setup).env("MILLRACE_STORE", "dynamodb")
     }
 
     /// The floor on these servers.
     pub fn floor(&self, servers: &Servers) -> Setup {
-        servers.told(Function::at(self.floor.clone()))
+        servers.configure(Function::at(self.floor.clone()))
     }
 }
 
 impl Servers {
-    /// Starts them, with empty tables and an empty cache.
+    /// Starts the servers.
     pub async fn start() -> Self {
         let back_ends = BackEnds::start().await;
-        // Without the proxies of the tests, which would take a processor from the functions.
+        // Without the proxies of the tests, which would compete with the functions for processors.
         let mut environment = MiniStack::shared().await.env();
         environment.push(("MILLRACE_TABLE_PREFIX", back_ends.prefix().to_owned()));
         environment.push(("MILLRACE_REDIS_URL", back_ends.redis.url()));
         Self { back_ends, environment }
     }
 
-    fn told(&self, setup: Setup) -> Setup {
+    fn configure(&self, setup: Setup) -> Setup {
         self.environment.iter().fold(setup, |setup, (name, value)| setup.env(name, value))
     }
 
-    /// The keys in Redis of these players' queues.
+    /// The keys of the queues of these players in Redis.
     pub fn keys(&self, players: impl IntoIterator<Item = String>) -> Vec<String> {
         let prefix = self.back_ends.prefix();
         players.into_iter().map(|player| format!("{prefix}queue:{player}")).collect()
     }
 }
 
-/// Starts a function, which has to reach its servers before it asks for work.
+/// Starts a function, and checks that it has reached its servers.
 ///
 /// # Panics
-/// Where it does not start, or warns of something.
+/// If the function does not start, or logs a warning.
 pub async fn started(setup: &Setup) -> Function {
     let function = setup.start().await.unwrap_or_else(|error: StartError| panic!("{error}"));
     let log = function.log();
-    let fine = log.iter().all(|line| !matches!(line["level"].as_str(), Some("WARN" | "ERROR")));
-    assert!(fine, "the function has not reached all of its servers: {log:#?}");
+    let no_warning = log.iter().all(|line| !matches!(line["level"].as_str(), Some("WARN" | "ERROR")));
+    assert!(no_warning, "the function has not reached all of its servers: {log:#?}");
     function
 }
 
-/// A figure of an answer.
+/// A number of an answer.
 ///
 /// # Panics
-/// Where it is not there.
+/// If it is missing.
 pub fn number(answer: &Value, path: &str) -> f64 {
     let found = answer.pointer(path).and_then(Value::as_f64);
     found.unwrap_or_else(|| panic!("there is no {path} in {answer:#}"))

@@ -1,23 +1,23 @@
-//! Medians and quartiles, targets, and tables in Markdown.
+//! Quartiles, targets, and tables in Markdown.
 
 use std::fmt::{self, Write as _};
 
-/// Quartiles of what was measured.
+/// The quartiles of measured values.
 #[derive(Debug, Clone, Copy)]
 pub struct Quartiles {
-    /// A quarter lies below.
+    /// A quarter of the values is below.
     pub lower: f64,
-    /// Half lies below.
+    /// Half of the values is below.
     pub median: f64,
-    /// Three quarters lie below.
+    /// Three quarters of the values are below.
     pub upper: f64,
 }
 
 impl Quartiles {
-    /// Of these values, between neighbours by proportion.
+    /// The quartiles of these values, interpolated between neighbours.
     ///
     /// # Panics
-    /// Where there are none.
+    /// If there are no values.
     pub fn of(values: &[f64]) -> Self {
         assert!(!values.is_empty(), "nothing was measured");
         let mut sorted = values.to_vec();
@@ -31,30 +31,30 @@ impl Quartiles {
     }
 }
 
-/// What a figure is to be at most.
+/// The target of a figure.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
-    /// In words.
+    /// The target in words.
     pub text: &'a str,
-    /// Whether it is so.
+    /// Whether it is met.
     pub met: bool,
 }
 
 impl<'a> Target<'a> {
-    /// A figure that is to be at most `limit`.
-    pub fn at_most(text: &'a str, found: f64, limit: f64) -> Self {
-        Self { text, met: found <= limit }
+    /// A target that is met by at most `limit`.
+    pub fn at_most(text: &'a str, measured: f64, limit: f64) -> Self {
+        Self { text, met: measured <= limit }
     }
 }
 
-/// A table. The last two columns are the target and whether it is met.
+/// A table. Its last two columns are the target, and whether it is met.
 #[derive(Debug)]
 pub struct Table {
     text: String,
 }
 
 impl Table {
-    /// A table under a heading; the first column says what a row is, the others hold figures.
+    /// A table with a heading. The first column has the names of the rows, the others have figures.
     pub fn new(heading: &str, columns: &[&str]) -> Self {
         let mut text = format!("### {heading}\n\n|");
         for column in columns.iter().chain(&["target", "met"]) {
@@ -72,8 +72,8 @@ impl Table {
         self.line(what, figures, "", "");
     }
 
-    /// A row with one.
-    pub fn aimed(&mut self, what: &str, figures: &[String], target: Target<'_>) {
+    /// A row with a target.
+    pub fn row_with_target(&mut self, what: &str, figures: &[String], target: Target<'_>) {
         self.line(what, figures, target.text, if target.met { "yes" } else { "**no**" });
     }
 
@@ -93,17 +93,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quartiles_lie_between_neighbours() {
+    fn quartiles_are_interpolated() {
         let Quartiles { lower, median, upper } = Quartiles::of(&[4.0, 1.0, 3.0, 2.0]);
         assert_eq!((lower, median, upper), (1.75, 2.5, 3.25));
         assert_eq!(Quartiles::of(&[7.0]).median, 7.0);
     }
 
     #[test]
-    fn a_table_says_what_is_met() {
+    fn a_table_shows_whether_targets_are_met() {
         let mut table = Table::new("Size", &["file", "bytes"]);
         table.row("one", &["1".to_owned()]);
-        table.aimed("two", &["2".to_owned()], Target::at_most("at most 1", 2.0, 1.0));
+        table.row_with_target("two", &["2".to_owned()], Target::at_most("at most 1", 2.0, 1.0));
         let expected = "### Size\n\n| file | bytes | target | met |\n|---|---:|---|---|\n| one | 1 |  |  |\n\
                         | two | 2 | at most 1 | **no** |";
         assert_eq!(table.to_string(), expected);

@@ -1,5 +1,5 @@
-//! `advance-queues`: finds the queues with something due and has them advanced. A schedule invokes it,
-//! or a direct call; the payload is ignored.
+//! `advance-queues`: finds the queues with something due and has them advanced. A schedule invokes
+//! it, or a direct call; the payload is ignored.
 
 use std::time::Duration;
 

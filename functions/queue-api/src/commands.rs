@@ -1,5 +1,5 @@
-//! `POST /players/{playerId}/commands`: reads the commands, checks the rights of the caller, applies
-//! the commands, answers with their results.
+//! `POST /players/{playerId}/commands`: reads the commands, checks the rights of the caller,
+//! applies the commands, answers with their results.
 
 use lambda_http::http::StatusCode;
 use millrace_domain::PlayerId;
@@ -16,8 +16,8 @@ use crate::{
 /// Applies the commands of a request.
 ///
 /// # Errors
-/// [`Problem`] if no command was applied: the caller lacks a right, no command is well-formed, or the
-/// pipeline failed.
+/// [`Problem`] if no command was applied: the caller lacks a right, no command is well-formed, or
+/// the pipeline failed.
 pub async fn apply(
     platform: &Platform,
     request: &Request,

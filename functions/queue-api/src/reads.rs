@@ -104,8 +104,8 @@ impl Reader<'_> {
         Ok(PageRequest { player_id: self.player, limit: page.limit, after: page.after.as_deref(), at_least })
     }
 
-    /// The response with `shown`. Its entity tag is that of `tagged`: the same without values that change
-    /// as time passes.
+    /// The response with `shown`. Its entity tag is that of `tagged`: the same without values that
+    /// change as time passes.
     fn tagged(&self, shown: &impl Serialize, tagged: &impl Serialize, version: u64, report: &ReadReport) -> Answer {
         let tag = etag::of(version, tagged);
         let known = etag::matches(&self.request.headers, &tag);

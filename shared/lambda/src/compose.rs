@@ -16,8 +16,8 @@ use crate::{
     settings::{CacheTtl, RedisSettings, Settings},
 };
 
-/// The platform of the pipeline on `store` and `cache`, with a random seed for the jitter of waits: processes that
-/// start together must not retry together.
+/// The platform of the pipeline on `store` and `cache`, with a random seed for the jitter of waits:
+/// processes that start together must not retry together.
 ///
 /// `redelivered` says whether the source of the invocations delivers unfinished work again.
 pub fn platform(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, redelivered: bool) -> Platform {
@@ -34,8 +34,8 @@ pub fn platform(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, redeli
     })
 }
 
-/// A seed from the randomness of the system. Process ids would not do: in the execution environments
-/// of Lambda they are all alike.
+/// A seed from the randomness of the system. Process ids would not do: in the execution
+/// environments of Lambda they are all alike.
 pub(crate) fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
