@@ -25,7 +25,7 @@ help:
 	@echo 'make dev     start the functions on the store in .data/ and keep them running until Ctrl-C (PORT=9000)'
 	@echo 'make test    lint, infra-test, all tests on real servers that make servers installs, then e2e'
 	@echo 'make servers install what the tests talk to into .tools/: Redis (where there is none), MiniStack, DynamoDB Local, Schemathesis'
-	@echo 'make lint    formatting, clippy and documentation, warnings refused'
+	@echo 'make lint    formatting, clippy, documentation and the rules of tests/structure; warnings are errors'
 	@echo 'make functions  build the functions as they are shipped, for arm64, into target/functions'
 	@echo 'make infra-test types, unit tests, cdk-nag, synthesis and cfn-lint of what infra/ deploys'
 	@echo 'make e2e     deploy all of it onto an emulator of AWS, use it, update it, destroy it'
@@ -53,6 +53,7 @@ lint:
 	@scripts/require cargo cc rustfmt clippy
 	cargo fmt --all -- --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	cargo run $(LOCKED) --quiet -p millrace-structure
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps --quiet
 
 # The functions are built as they are shipped; the second build only lays the binary beside the zip.
