@@ -2,7 +2,7 @@
 
 use millrace_domain::Timestamp;
 use millrace_tests::{
-    load::{COMMANDS, Load, check, percentiles, player},
+    load::{COMMANDS, Load, assert_all_applied, percentiles, player},
     sqs::START_MS,
 };
 
@@ -33,11 +33,11 @@ pub async fn measure(stage: &Stage) -> String {
 
     assert_eq!(figures.applied, (PLAYERS * COMMANDS) as u64, "every command is applied once");
     let players: Vec<_> = (0..PLAYERS).map(player).collect();
-    for (at, queue) in servers.back_ends.queues(&players).await.iter().enumerate() {
-        check(at, queue);
+    for (at, queue) in servers.backends.queues(&players).await.iter().enumerate() {
+        assert_all_applied(at, queue);
     }
     for player in &players {
-        let history = servers.back_ends.history(player.as_str()).await;
+        let history = servers.backends.history(player.as_str()).await;
         assert_eq!(history.len(), 4, "{player} has a row for each finished task");
     }
 

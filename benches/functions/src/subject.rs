@@ -8,8 +8,8 @@ use std::{
 use millrace_servers::MiniStack;
 use millrace_tests::{
     Function,
-    backends::BackEnds,
-    function::{Setup, StartError},
+    backends::Backends,
+    function::{FunctionBuilder, StartError},
 };
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ pub struct Stage {
 /// Tables and a Redis of their own.
 pub struct Servers {
     /// The tables and the Redis.
-    pub back_ends: BackEnds,
+    pub backends: Backends,
     environment: Vec<(&'static str, String)>,
 }
 
@@ -47,37 +47,39 @@ impl Stage {
 
     /// The shipped function on these servers. Settings in the environment of this program reach it,
     /// to see what they cost: `MILLRACE_DB_MAX_CONNECTIONS=5 make bench`.
-    pub fn function(&self, servers: &Servers) -> Setup {
+    pub fn function(&self, servers: &Servers) -> FunctionBuilder {
         let setup = env::vars_os()
             .filter(|(name, _)| name.to_str().is_some_and(|name| name.starts_with("MILLRACE_")))
-            .fold(Function::at(self.function.clone()), |setup, (name, value)| setup.env(name, value));
+            .fold(Function::builder_for(FUNCTION, self.function.clone()), |setup, (name, value)| {
+                setup.env(name, value)
+            });
         servers.told(setup).env("MILLRACE_STORE", "dynamodb")
     }
 
     /// The floor on these servers.
-    pub fn floor(&self, servers: &Servers) -> Setup {
-        servers.told(Function::at(self.floor.clone()))
+    pub fn floor(&self, servers: &Servers) -> FunctionBuilder {
+        servers.told(Function::builder_for(FLOOR, self.floor.clone()))
     }
 }
 
 impl Servers {
     /// Starts them, with empty tables and an empty cache.
     pub async fn start() -> Self {
-        let back_ends = BackEnds::start().await;
+        let backends = Backends::start().await;
         // Without the proxies of the tests, which would take a processor from the functions.
         let mut environment = MiniStack::shared().await.env();
-        environment.push(("MILLRACE_TABLE_PREFIX", back_ends.prefix().to_owned()));
-        environment.push(("MILLRACE_REDIS_URL", back_ends.redis.url()));
-        Self { back_ends, environment }
+        environment.push(("MILLRACE_TABLE_PREFIX", backends.prefix().to_owned()));
+        environment.push(("MILLRACE_REDIS_URL", backends.redis.url()));
+        Self { backends, environment }
     }
 
-    fn told(&self, setup: Setup) -> Setup {
+    fn told(&self, setup: FunctionBuilder) -> FunctionBuilder {
         self.environment.iter().fold(setup, |setup, (name, value)| setup.env(name, value))
     }
 
     /// The keys in Redis of these players' queues.
     pub fn keys(&self, players: impl IntoIterator<Item = String>) -> Vec<String> {
-        let prefix = self.back_ends.prefix();
+        let prefix = self.backends.prefix();
         players.into_iter().map(|player| format!("{prefix}queue:{player}")).collect()
     }
 }
@@ -86,7 +88,7 @@ impl Servers {
 ///
 /// # Panics
 /// Where it does not start, or warns of something.
-pub async fn started(setup: &Setup) -> Function {
+pub async fn started(setup: &FunctionBuilder) -> Function {
     let function = setup.start().await.unwrap_or_else(|error: StartError| panic!("{error}"));
     let log = function.log();
     let fine = log.iter().all(|line| !matches!(line["level"].as_str(), Some("WARN" | "ERROR")));
