@@ -1,41 +1,34 @@
-//! `advance-queues`: finds the queues with something due and has them advanced. Invoked by a schedule, or
-//! directly; what it is invoked with does not matter.
+//! `advance-queues`: finds the queues with something due and has them advanced. A schedule invokes it,
+//! or a direct call; the payload is ignored.
 
-use std::sync::Arc;
+use millrace_lambda::{App, Function, FunctionError, Invocation, StartError, back_ends, ticks::SqsTicks};
+use millrace_pipeline::{Advanced, Service, TicksQueue};
 
-use millrace_lambda::{FunctionError, Settings, StartError, compose, logs, runtime, start, start::BackEnds};
-use millrace_pipeline::TicksQueue;
-
-/// As in `process-tasks`: advancing makes and drops as many small objects.
+// As in `process-tasks`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-async fn run() -> Result<(), StartError> {
-    let settings = Settings::from_env()?;
-    logs::init(&settings.log)?;
-    settings.warn_of_unknown();
-    let BackEnds { store, cache } = start::open(&settings).await?;
-    let ticks = start::open_ticks(&settings).await?.map(Arc::new);
-    let service = compose::invoked_once_service(&settings, Arc::clone(&store), cache, compose::random_seed());
-    let service = Arc::new(service);
-    runtime::close_on_signal(async move || store.close().await).await?;
-    runtime::run(move |invocation| {
-        let (service, ticks) = (Arc::clone(&service), ticks.clone());
-        async move {
-            let ticks = ticks.as_deref().map(|ticks| ticks as &dyn TicksQueue);
-            let advanced = service.advance(ticks, &compose::invocation(&invocation)).await;
-            advanced.map_err(|error| FunctionError::new(error.error_type(), error))
-        }
-    })
-    .await?;
-    Ok(())
+struct AdvanceQueues {
+    service: Service,
+    /// None: the function advances the queues itself.
+    ticks: Option<SqsTicks>,
 }
 
-// One thread: a function of one virtual processor has no use for more, and waits are not work. The
-// embedded store brings threads of its own.
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
-    if let Err(error) = run().await {
-        start::fail(&error);
+impl Function for AdvanceQueues {
+    type Answer = Advanced;
+    const REDELIVERED: bool = false;
+
+    async fn open(app: App) -> Result<Self, StartError> {
+        Ok(Self { ticks: back_ends::open_ticks(&app.settings).await?, service: app.service })
     }
+
+    async fn answer(&self, invocation: Invocation) -> Result<Advanced, FunctionError> {
+        let ticks = self.ticks.as_ref().map(|ticks| ticks as &dyn TicksQueue);
+        let advanced = self.service.advance(ticks, &invocation.for_pipeline()).await;
+        advanced.map_err(|error| FunctionError::new(error.error_type(), error))
+    }
+}
+
+fn main() {
+    millrace_lambda::run::<AdvanceQueues>();
 }

@@ -1,39 +1,36 @@
-//! `maintain-cache`: warms, clears and rebuilds the shared cache, switches emergency mode, keeps statistics.
-//! Called by EventBridge Scheduler every few minutes, or by an operator.
+//! `maintain-cache`: upkeep of the shared cache. It warms, clears and rebuilds copies, switches
+//! emergency mode, and records statistics. Schedules invoke it, or an operator.
 
-use std::sync::Arc;
+use millrace_lambda::{App, Function, FunctionError, Invocation, StartError};
+use millrace_pipeline::{
+    Service,
+    maintenance::{Maintained, Request},
+};
 
-use millrace_lambda::{FunctionError, Settings, StartError, compose, logs, runtime, start, start::BackEnds};
-use millrace_pipeline::maintenance::Request;
-
-/// Looking through a cache makes and drops many small objects, as a batch of commands does.
+// As in `process-tasks`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-async fn run() -> Result<(), StartError> {
-    let settings = Settings::from_env()?;
-    logs::init(&settings.log)?;
-    settings.warn_of_unknown();
-    let BackEnds { store, cache } = start::open(&settings).await?;
-    let service = Arc::new(compose::service(&settings, Arc::clone(&store), cache, compose::random_seed()));
-    runtime::close_on_signal(async move || store.close().await).await?;
-    runtime::run(move |invocation| {
-        let service = Arc::clone(&service);
-        async move {
-            let request = Request::from_payload(&invocation.payload);
-            let request = request.map_err(|error| FunctionError::new(error.error_type(), error))?;
-            let maintained = service.maintain(request, &compose::invocation(&invocation)).await;
-            maintained.map_err(|error| FunctionError::new(error.error_type(), error))
-        }
-    })
-    .await?;
-    Ok(())
+struct MaintainCache {
+    service: Service,
 }
 
-// One thread: a function of one virtual processor has no use for more, and waits are not work.
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
-    if let Err(error) = run().await {
-        start::fail(&error);
+impl Function for MaintainCache {
+    type Answer = Maintained;
+    const REDELIVERED: bool = true;
+
+    async fn open(app: App) -> Result<Self, StartError> {
+        Ok(Self { service: app.service })
     }
+
+    async fn answer(&self, invocation: Invocation) -> Result<Maintained, FunctionError> {
+        let request = Request::from_payload(&invocation.payload);
+        let request = request.map_err(|error| FunctionError::new(error.error_type(), error))?;
+        let maintained = self.service.maintain(request, &invocation.for_pipeline()).await;
+        maintained.map_err(|error| FunctionError::new(error.error_type(), error))
+    }
+}
+
+fn main() {
+    millrace_lambda::run::<MaintainCache>();
 }

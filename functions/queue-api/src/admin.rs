@@ -1,8 +1,9 @@
-//! The routes for those who run the service: `/health` and `/admin`.
+//! The routes for operators: `/health` and `/admin`.
 
 use std::time::{Duration, Instant};
 
 use lambda_http::http::StatusCode;
+use millrace_domain::FailureReason;
 use millrace_pipeline::{
     Invocation, Service,
     health::Status,
@@ -14,26 +15,27 @@ use serde_json::Value;
 
 use crate::{answer::Answer, parameters, problem::Problem, request::Request};
 
-/// Most samples of the shared cache's history that an answer shows: five hours, at one every five minutes.
+/// The most samples of the shared cache in an answer: five hours with one every five minutes.
 const MAX_SAMPLES: usize = 60;
-/// Most reports of processes that an answer shows.
+/// The most reports of processes in an answer.
 const MAX_REPORTS: usize = 100;
-/// Most bytes of a request for upkeep: it may name ten thousand players.
+/// The most bytes of an upkeep request: it may name ten thousand players.
 const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
 
-/// What is known of performance.
+/// The answer of `GET /admin/performance`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Performance {
     #[serde(flatten)]
     report: PerformanceReport,
-    /// What processes of all functions have told of themselves, the latest first; null likewise.
+    /// The last reports of processes of all functions, newest first. Null if the shared cache does
+    /// not answer.
     processes: Option<Vec<Value>>,
-    /// What the upkeep has measured, the latest first; null where the shared cache does not answer.
+    /// The last samples of upkeep, newest first. Null if the shared cache does not answer.
     cache_history: Option<Vec<Value>>,
 }
 
-/// Whether the store and the cache can be reached. Anybody may ask.
+/// `GET /health`: whether the store and the cache are reachable. Needs no authentication.
 pub async fn health(service: &Service, request: &Request) -> Result<Answer, Problem> {
     parameters::none(request)?;
     let started = Instant::now();
@@ -45,7 +47,7 @@ pub async fn health(service: &Service, request: &Request) -> Result<Answer, Prob
     Ok(Answer::json(status, &health).timed(started.elapsed(), None, None))
 }
 
-/// What this process has done lately, what all have, and what the upkeep has measured of the shared cache.
+/// `GET /admin/performance`: recent figures of this process and of all, and samples of the cache.
 pub async fn performance(
     service: &Service,
     request: &Request,
@@ -53,9 +55,9 @@ pub async fn performance(
     started: Instant,
 ) -> Result<Answer, Problem> {
     parameters::none(request)?;
-    // What this process has done is worth an answer, even where the shared cache gives none.
+    // The figures of this process are answered even if the shared cache does not answer.
     let read = |answer: Result<Vec<Value>, MaintenanceError>| {
-        answer.inspect_err(|error| tracing::warn!(%error, "the shared cache does not tell of processes")).ok()
+        answer.inspect_err(|error| tracing::warn!(%error, "cannot read reports from the shared cache")).ok()
     };
     let (processes, cache_history) = tokio::join!(
         service.recent_reports(MAX_REPORTS, invocation),
@@ -66,7 +68,7 @@ pub async fn performance(
     Ok(Answer::json(StatusCode::OK, &answer).timed(started.elapsed(), None, None))
 }
 
-/// Upkeep of the shared cache: what `maintain-cache` does.
+/// `POST /admin/cache/{action}`: upkeep of the shared cache, as `maintain-cache` does it.
 pub async fn cache(
     service: &Service,
     request: &Request,
@@ -75,14 +77,14 @@ pub async fn cache(
 ) -> Result<Answer, Problem> {
     parameters::none(request)?;
     let body = parameters::body_or_none(request, MAX_BODY_BYTES)?;
-    let asked =
+    let wanted =
         maintenance::Request::for_action(action, body).map_err(|error| Problem::malformed(&error.to_string()))?;
-    let maintained = service.maintain(asked, invocation).await.map_err(|error| match error {
+    let maintained = service.maintain(wanted, invocation).await.map_err(|error| match error {
         MaintenanceError::BadRequest(error) => Problem::malformed(&error.to_string()),
-        MaintenanceError::CacheUnavailable { .. } => Problem::of_failure("cache_unavailable"),
-        MaintenanceError::StoreUnavailable { .. } => Problem::of_failure("store_unavailable"),
+        MaintenanceError::CacheUnavailable { .. } => Problem::of_failure(FailureReason::CacheUnavailable),
+        MaintenanceError::StoreUnavailable { .. } => Problem::of_failure(FailureReason::StoreUnavailable),
         MaintenanceError::EmergencyMode { .. } => Problem::emergency_mode(&error.to_string()),
-        _ => Problem::of_failure("internal_error"),
+        _ => Problem::of_failure(FailureReason::InternalError),
     })?;
     let report = &maintained.report;
     let took = Duration::from_secs_f64(report.processing_time_ms / 1000.0);

@@ -1,4 +1,4 @@
-//! An answer: status, headers, a JSON body; compressed where asked for.
+//! A response: status, headers, a JSON body, compressed if the client accepts it.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use serde::Serialize;
 
 use crate::{encoding, problem::Problem, request::Request};
 
-/// Where a read came from.
+/// The cache tier that a read came from.
 pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
-/// The version of the queue that an answer shows.
+/// The version of the queue in the response.
 pub const X_QUEUE_VERSION: HeaderName = HeaderName::from_static("x-queue-version");
-/// What a step took.
+/// How long the request took.
 pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
-/// Answers are kept by nobody.
+/// Clients and proxies must not keep the response.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-/// Answers are asked about again before they are used again.
+/// Clients may keep the response, and must revalidate it before each use.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-/// An answer on its way out.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -37,23 +37,23 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Without a body.
+    /// A response without a body.
     pub fn empty(status: StatusCode) -> Self {
         Self { status, headers: HeaderMap::from_iter([(header::CACHE_CONTROL, NO_STORE)]), body: Vec::new() }
     }
 
-    /// A value as JSON, kept by nobody.
+    /// A value as JSON that clients must not keep.
     pub fn json(status: StatusCode, value: &impl Serialize) -> Self {
         let body = serde_json::to_vec(value).unwrap_or_else(|error| {
-            // No value of ours refuses to be written.
-            tracing::error!(%error, "an answer cannot be written");
+            // The values of this crate can always be serialized.
+            tracing::error!(%error, "cannot serialize a response");
             Vec::new()
         });
         let headers = HeaderMap::from_iter([(header::CACHE_CONTROL, NO_STORE), (header::CONTENT_TYPE, JSON)]);
         Self { status, headers, body }
     }
 
-    /// The same, to be asked about again by its tag.
+    /// With an entity tag; clients may keep the response and revalidate it by the tag.
     #[must_use]
     pub fn tagged(mut self, etag: HeaderValue) -> Self {
         self.headers.insert(header::CACHE_CONTROL, REVALIDATE);
@@ -61,7 +61,7 @@ impl Answer {
         self
     }
 
-    /// Nothing but the headers: whoever asks has the body.
+    /// Only the headers, because the client has the body.
     #[must_use]
     pub fn not_modified(mut self) -> Self {
         self.status = StatusCode::NOT_MODIFIED;
@@ -70,23 +70,23 @@ impl Answer {
         self
     }
 
-    /// With a header, which has to be of ASCII.
+    /// With a header. Its value must be ASCII.
     #[must_use]
     pub fn with(mut self, name: HeaderName, value: &str) -> Self {
         match HeaderValue::from_str(value) {
             Ok(value) => drop(self.headers.insert(name, value)),
-            Err(_) => tracing::error!(%name, value, "no header has such a value"),
+            Err(_) => tracing::error!(%name, value, "not a valid header value"),
         }
         self
     }
 
-    /// With where it came from.
+    /// With the tier that the data came from.
     #[must_use]
     pub fn found_in(self, found: Option<Tier>) -> Self {
         self.with(X_CACHE, cache_name(found))
     }
 
-    /// With what it took: `total`, and where something was looked up, the tier and the share of hits.
+    /// With `Server-Timing`: the total, the tier, and the hit rate if something was looked up.
     #[must_use]
     pub fn timed(self, total: Duration, cache: Option<&str>, hit_rate: Option<f64>) -> Self {
         let mut timing = format!("total;dur={:.3}", total.as_secs_f64() * 1000.0);
@@ -99,7 +99,7 @@ impl Answer {
         self.with(SERVER_TIMING, &timing)
     }
 
-    /// The answer to `request` in the form of API Gateway.
+    /// The response to `request` in the format of API Gateway.
     pub fn finish(mut self, request: &Request) -> ApiGatewayV2httpResponse {
         let mut body = self.body;
         let mut compressed = false;
@@ -137,8 +137,8 @@ impl From<Problem> for Answer {
     }
 }
 
-/// Says that the answer depends on a header of the request. In one value: API Gateway's form has no place
-/// for two.
+/// Adds a header of the request to `Vary`. All names are in one value, because the format of API
+/// Gateway allows only one.
 pub fn vary(headers: &mut HeaderMap, name: &'static str) {
     let known = headers.get(header::VARY).and_then(|value| value.to_str().ok()).map(|value| format!("{value}, {name}"));
     let value = known.and_then(|value| HeaderValue::from_str(&value).ok());

@@ -1,30 +1,31 @@
-//! Who asks, by the request's authorizer context, and what that allows.
+//! The caller, by the authorizer context of the request, and what it may do.
 //!
-//! Only `requestContext.authorizer` counts. API Gateway fills it after it has checked a token or a
-//! signature; path, query, headers and body are the sender's own. Without it nothing is allowed.
+//! Only `requestContext.authorizer` counts: API Gateway sets it after it has checked a token or a
+//! signature. Path, query, headers and body come from the sender. Without the context nothing is
+//! allowed.
 //!
-//! | context | who |
+//! | context | caller |
 //! |---|---|
-//! | `jwt` | the player that the claim `sub` names, with the scopes of `scopes` and of the claim `scope` |
-//! | `iam` with a Cognito identity | the player of that identity id, without scopes |
-//! | `iam` of a Cognito session without its identity | a player, but nobody says which: nothing is allowed |
-//! | `iam` otherwise | no player, both scopes: an IAM policy has let this principal in |
-//! | `lambda` | nobody: what an authorizer function answers has no form that could be relied on |
+//! | `jwt` | the player of the claim `sub`, with the scopes of `scopes` and the claim `scope` |
+//! | `iam` with a Cognito identity | the player of the identity id, without scopes |
+//! | `iam` with a Cognito session but no identity | an unknown player: nothing is allowed |
+//! | `iam` otherwise | no player, both scopes: an IAM policy allows this principal |
+//! | `lambda` | none: answers of authorizer functions have no standard format |
 
 use lambda_http::aws_lambda_events::apigw::ApiGatewayRequestAuthorizer;
 use millrace_domain::{Command, PlayerId};
 use millrace_lambda::settings::Authentication;
 
-/// The scope for whatever could make something out of nothing.
+/// The scope for commands that could create value.
 pub const COMMANDS: &str = "millrace/commands";
-/// The scope for other players' queues, and for `/admin`.
+/// The scope for `/admin` and the queues of other players.
 pub const ADMIN: &str = "millrace/admin";
 
-/// How Cognito names the sessions of the players that it lets assume a role. A function URL leaves out whose
-/// session it is, and without that a player would look like a server.
+/// The end of the ARN of a Cognito session. A function URL leaves out the identity of the session, so
+/// that a player would look like a server.
 const COGNITO_SESSION: &str = "/CognitoIdentityCredentials";
 
-/// Who asks.
+/// The caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Caller {
     subject: Option<String>,
@@ -33,7 +34,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Who asks; none where nobody has vouched for anybody.
+    /// The caller; none if the request is not authenticated.
     pub fn of(authorizer: Option<&ApiGatewayRequestAuthorizer>, authentication: Authentication) -> Option<Self> {
         if authentication == Authentication::None {
             return Some(Self { subject: None, commands: true, admin: true });
@@ -52,7 +53,7 @@ impl Caller {
         let iam = authorizer.iam.as_ref()?;
         match &iam.cognito_identity {
             Some(identity) => Some(Self { subject: identity.identity_id.clone(), ..Self::default() }),
-            // Whoever API Gateway lets in with a signature has an ARN.
+            // Every principal with a signature has an ARN.
             None => iam.user_arn.as_ref().filter(|arn| !arn.is_empty()).map(|arn| {
                 let trusted = !arn.ends_with(COGNITO_SESSION);
                 Self { subject: None, commands: trusted, admin: trusted }
@@ -68,7 +69,7 @@ impl Caller {
         if self.admin { Ok(()) } else { Err(ADMIN) }
     }
 
-    /// Whether the caller may look into this queue, and send it commands at all.
+    /// Whether the caller may read this queue and send it commands.
     ///
     /// # Errors
     /// The scope that is missing.
@@ -77,12 +78,12 @@ impl Caller {
         if own || self.admin { Ok(()) } else { Err(ADMIN) }
     }
 
-    /// Whether the caller may send this command to a queue that it may use.
+    /// Whether the caller may send this command, given that it may use the queue.
     ///
     /// # Errors
     /// The scope that is missing.
     pub fn may_send(&self, command: &Command) -> Result<(), &'static str> {
-        // What is not listed here may make something out of nothing.
+        // All other commands could create value.
         let harmless = matches!(
             command,
             Command::CancelTask { .. }
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_its_subject_with_its_scopes() {
+    fn a_token_has_its_subject_and_scopes() {
         let plain = caller(json!({"jwt": {"claims": {"sub": "p-1"}, "scopes": null}})).unwrap();
         assert_eq!(plain.may_use(&player("p-1")), Ok(()));
         assert_eq!(plain.may_use(&player("p-2")), Err(ADMIN));
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_without_a_subject_owns_nothing() {
+    fn a_token_without_a_subject_has_no_queue() {
         for claims in [json!({"jwt": {"claims": {}}}), json!({"jwt": {"claims": null}}), json!({"jwt": {}})] {
             assert_eq!(caller(claims).unwrap(), Caller::default());
         }
@@ -152,18 +153,18 @@ mod tests {
             let mut context = json!({"iam": identity});
             context["iam"]["userArn"] =
                 "arn:aws:sts::123456789012:assumed-role/players/CognitoIdentityCredentials".into();
-            assert_eq!(caller(context), Some(Caller::default()), "whose session it is, nobody says");
+            assert_eq!(caller(context), Some(Caller::default()), "the identity of the session is unknown");
         }
         assert_eq!(caller(json!({"iam": {}})), None);
         assert_eq!(caller(json!({"iam": {"userArn": ""}})), None);
     }
 
     #[test]
-    fn nobody_is_nobody() {
+    fn without_authentication_there_is_no_caller() {
         assert_eq!(Caller::of(None, Authentication::Authorizer), None);
         assert_eq!(caller(json!({})), None);
         assert_eq!(caller(json!({"lambda": {"sub": "p-1", "scope": "millrace/admin", "iam": {"userArn": "x"}}})), None);
-        let anybody = Caller::of(None, Authentication::None).unwrap();
-        assert_eq!((anybody.may_administer(), anybody.may_use(&player("p"))), (Ok(()), Ok(())));
+        let caller = Caller::of(None, Authentication::None).unwrap();
+        assert_eq!((caller.may_administer(), caller.may_use(&player("p"))), (Ok(()), Ok(())));
     }
 }

@@ -1,4 +1,5 @@
-//! `POST /players/{playerId}/commands`: read, checked against the caller's rights, applied, answered.
+//! `POST /players/{playerId}/commands`: reads the commands, checks the rights of the caller, applies
+//! the commands, answers with their results.
 
 use lambda_http::http::StatusCode;
 use millrace_domain::PlayerId;
@@ -8,15 +9,15 @@ use crate::{
     answer::{Answer, X_QUEUE_VERSION},
     auth::Caller,
     parameters,
-    problem::{Problem, failure_detail, is_passing},
+    problem::{Problem, failure_detail, failure_reason},
     request::Request,
 };
 
 /// Applies the commands of a request.
 ///
 /// # Errors
-/// [`Problem`] where nothing was applied: a missing right for any of them, nothing that could be
-/// understood, or a failure.
+/// [`Problem`] if no command was applied: the caller lacks a right, no command is well-formed, or the
+/// pipeline failed.
 pub async fn apply(
     service: &Service,
     request: &Request,
@@ -32,8 +33,8 @@ pub async fn apply(
     }
     let mut answer = service.apply_commands(commands, invocation).await;
     for result in answer.results.iter_mut().filter(|result| result.status == "failed") {
-        // What the store says of itself is in the log.
-        result.detail = result.reason.map(|code| failure_detail(code).to_owned());
+        // Details of the failure are only logged.
+        result.detail = result.reason.map(|code| failure_detail(failure_reason(code)).to_owned());
     }
     match problem_of(&answer) {
         Some(problem) => Err(problem.with_results(answer.results)),
@@ -49,14 +50,15 @@ pub async fn apply(
     }
 }
 
-/// What is to be said of all commands at once: nothing was understood, or nothing has worked.
+/// The problem of the request as a whole: no command is well-formed, or all have failed.
 fn problem_of(answer: &CommandsAnswer) -> Option<Problem> {
     let counts = answer.report.commands;
     if counts.failed > 0 && counts.failed + counts.malformed == counts.received {
-        let mut codes = answer.results.iter().filter(|result| result.status == "failed").filter_map(|one| one.reason);
-        let first = codes.next()?;
-        // If one of them may never succeed, the request as it is may not either.
-        return Some(Problem::of_failure(codes.find(|code| !is_passing(code)).unwrap_or(first)));
+        let failed = answer.results.iter().filter(|result| result.status == "failed");
+        let mut reasons = failed.filter_map(|result| result.reason).map(failure_reason);
+        let first = reasons.next()?;
+        // A retry of the request cannot succeed if one of its commands cannot.
+        return Some(Problem::of_failure(reasons.find(|reason| !reason.is_passing()).unwrap_or(first)));
     }
     if counts.malformed == counts.received {
         let detail = answer.results.first().and_then(|result| result.detail.as_deref());

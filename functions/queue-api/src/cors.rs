@@ -1,4 +1,4 @@
-//! Cross-origin requests: which pages of other origins may use the API from a browser.
+//! Cross-origin requests: pages of which origins may use the API in a browser.
 
 use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use millrace_lambda::settings::CorsOrigins;
@@ -9,17 +9,17 @@ use crate::{
 };
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
-/// Those of the API, and those that a signature needs.
+/// The request headers of the API, and those that a signature needs.
 const ALLOWED: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, if-none-match, x-min-queue-version, x-amz-date, x-amz-security-token, \
      x-amz-content-sha256",
 );
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("etag, retry-after, server-timing, x-cache, x-queue-version, allow, www-authenticate");
-/// Two hours: no browser keeps it for longer.
+/// Two hours; browsers do not keep the answer for longer.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 
-/// The origin that the request's page may be told it is, where it is allowed.
+/// The value of `Access-Control-Allow-Origin`, if the origin of the request is allowed.
 fn allowed(request: &Request, origins: &CorsOrigins) -> Option<HeaderValue> {
     let origin = request.headers.get(header::ORIGIN)?;
     match origins {
@@ -30,8 +30,8 @@ fn allowed(request: &Request, origins: &CorsOrigins) -> Option<HeaderValue> {
     }
 }
 
-/// The answer to a browser that asks whether it may send a request: before it sends any credentials. None
-/// where that is not what it asks, or it may not.
+/// The answer to a preflight request, which has no credentials. None if the request is not one, or
+/// its origin is not allowed.
 pub fn preflight(request: &Request, origins: &CorsOrigins) -> Option<Answer> {
     let asks = request.method == Method::OPTIONS && request.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let origin = allowed(request, origins).filter(|_| asks)?;
@@ -46,7 +46,7 @@ pub fn preflight(request: &Request, origins: &CorsOrigins) -> Option<Answer> {
     Some(answer)
 }
 
-/// Lets the page read the answer.
+/// Lets the page read the response, if its origin is allowed.
 pub fn mark(headers: &mut HeaderMap, request: &Request, origins: &CorsOrigins) {
     vary_by_origin(headers, origins);
     if let Some(origin) = allowed(request, origins) {
@@ -55,7 +55,7 @@ pub fn mark(headers: &mut HeaderMap, request: &Request, origins: &CorsOrigins) {
     }
 }
 
-/// Where only some origins are allowed, another one gets another answer.
+/// With a list of origins, the response depends on the origin.
 fn vary_by_origin(headers: &mut HeaderMap, origins: &CorsOrigins) {
     if matches!(origins, CorsOrigins::Listed(listed) if !listed.is_empty()) {
         answer::vary(headers, "origin");

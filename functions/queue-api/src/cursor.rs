@@ -1,17 +1,17 @@
-//! Cursors: where a page goes on. Opaque, and bound to the list that they came from.
+//! Cursors: opaque positions at which the next page of a list begins.
 //!
-//! A checksum over route, player and place finds what was damaged or comes from another list. It is no
-//! secret and need not be: the partition that is read is the path's, whatever a cursor says.
+//! A checksum over route, player and key detects damaged cursors and cursors of other lists. It is not
+//! a secret: the path alone decides which partition is read.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use millrace_domain::PlayerId;
 
 const FORMAT: u8 = 1;
 const CHECKSUM: usize = 8;
-/// Longer than any cursor of ours.
+/// Longer than any valid cursor.
 const MAX_LENGTH: usize = 512;
 
-/// The cursor that goes on behind `key` of a player's list.
+/// The cursor of the page after `key`.
 pub fn encode(route: &str, player: &PlayerId, key: &str) -> String {
     let mut bytes = vec![FORMAT];
     bytes.extend_from_slice(&checksum(route, player, key));
@@ -19,7 +19,7 @@ pub fn encode(route: &str, player: &PlayerId, key: &str) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The key behind which the list goes on; none where the cursor is damaged or of another list.
+/// The key after which the page begins; none if the cursor is damaged or from another list.
 pub fn decode(route: &str, player: &PlayerId, cursor: &str) -> Option<String> {
     if cursor.len() > MAX_LENGTH {
         return None;
@@ -32,7 +32,7 @@ pub fn decode(route: &str, player: &PlayerId, cursor: &str) -> Option<String> {
 }
 
 fn checksum(route: &str, player: &PlayerId, key: &str) -> [u8; CHECKSUM] {
-    // No id has a line break, so no two lists look alike.
+    // Ids have no line breaks, so that two lists never have the same text.
     xxhash_rust::xxh3::xxh3_64(format!("{route}\n{player}\n{key}").as_bytes()).to_be_bytes()
 }
 
@@ -43,7 +43,7 @@ mod tests {
     const KEY: &str = "2026-11-20T12:00:00.000Z#task-1";
 
     #[test]
-    fn a_cursor_leads_back_to_its_key_in_its_own_list_alone() {
+    fn a_cursor_is_valid_only_in_its_list() {
         let [one, other] = ["p-1", "p-2"].map(|id| PlayerId::new(id).unwrap());
         let cursor = encode("history", &one, KEY);
         assert!(cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{cursor}");
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn every_damage_is_found() {
+    fn damaged_cursors_are_detected() {
         let player = PlayerId::new("p").unwrap();
         let cursor = encode("history", &player, KEY);
         for at in 0..cursor.len() {

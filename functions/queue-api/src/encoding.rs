@@ -1,22 +1,23 @@
-//! Answers compressed with gzip, for those who ask for it.
+//! Compression with gzip, for clients that accept it.
 
 use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
 use lambda_http::http::{HeaderMap, header};
 
-/// The smallest answer that is compressed: below, the header and the work are worth more.
+/// The smallest body that is compressed. Below, the header and the work cost more than is saved.
 pub const MIN_BYTES: usize = 1_024;
-/// JSON of many alike objects is small at any level; this one takes a third of the time of the default.
+/// JSON of many similar objects is small at any level. This one takes a third of the time of the
+/// default.
 const LEVEL: u32 = 3;
 
-/// The bytes, compressed.
+/// Compresses the bytes.
 pub fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), Compression::new(LEVEL));
     encoder.write_all(bytes).and_then(|()| encoder.finish()).ok()
 }
 
-/// Whether gzip is wanted: accepted, and not less than the answer as it is.
+/// Whether the client accepts gzip, and does not prefer the uncompressed body.
 pub fn accepts_gzip(headers: &HeaderMap) -> bool {
     let (mut gzip, mut any, mut identity) = (None, None, None);
     let lists = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
@@ -35,7 +36,7 @@ pub fn accepts_gzip(headers: &HeaderMap) -> bool {
     gzip > 0 && gzip >= identity.unwrap_or(0)
 }
 
-/// The weight in thousandths; none where it is none, so that the coding is passed over.
+/// The quality value in thousandths; none if it is malformed, so that the coding is ignored.
 fn quality<'a>(mut parameters: impl Iterator<Item = &'a str>) -> Option<u32> {
     let Some(parameter) = parameters.next() else { return Some(1_000) };
     let (name, value) = parameter.split_once('=')?;
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights_decide() {
+    fn quality_values_are_respected() {
         let accepts = |value: &str| {
             accepts_gzip(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_str(value).unwrap())]))
         };
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_compressed_is_read_again() {
+    fn a_compressed_body_can_be_read() {
         let bytes = "{\"taskId\":\"t\"}".repeat(500).into_bytes();
         let smaller = gzip(&bytes).unwrap();
         assert!(smaller.len() * 10 < bytes.len());

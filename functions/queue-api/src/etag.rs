@@ -1,20 +1,20 @@
-//! Entity tags: weak ones, that change when something happens and not because time passes.
+//! Weak entity tags. They change when the queue changes, not because time passes.
 //!
-//! A queue as of now is another one every millisecond: `asOf`, and the progress of timed work. Neither
-//! is part of the tag. Whatever else an answer shows is: a task that starts or completes changes it without
-//! any command.
+//! `asOf` and the progress of timed work change every millisecond, and are not part of the tag.
+//! Everything else in the response is: a task that starts or completes changes the tag without a
+//! command.
 
 use lambda_http::http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 
-/// The tag of what `value` shows, of a queue of this version.
+/// The tag of `value`, which shows a queue of this version.
 pub fn of(version: u64, value: &impl Serialize) -> HeaderValue {
     let bytes = serde_json::to_vec(value).unwrap_or_default();
     let tag = format!("W/\"{version}-{:016x}\"", xxhash_rust::xxh3::xxh3_64(&bytes));
     HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("W/\"\""))
 }
 
-/// Whether the sender has what `tag` stands for already.
+/// Whether the client already has the response with this tag.
 pub fn matches(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let Ok(tag) = tag.to_str() else { return false };

@@ -1,4 +1,4 @@
-//! A request's way: who asks, for what, whether that is allowed, and the answer.
+//! The way of a request: the caller, the route, the rights of the caller, the response.
 
 use std::time::Instant;
 
@@ -7,8 +7,7 @@ use lambda_http::{
     http::{HeaderValue, StatusCode, header},
 };
 use millrace_lambda::{
-    FunctionError, Settings, compose,
-    runtime::Invocation,
+    App, Function, FunctionError, Invocation, StartError,
     settings::{Authentication, CorsOrigins},
 };
 use millrace_pipeline::Service;
@@ -31,24 +30,23 @@ pub struct Api {
     origins: CorsOrigins,
 }
 
-impl Api {
-    /// On a service, as it is set.
-    pub fn new(service: Service, settings: &Settings) -> Self {
-        Self { service, authentication: settings.authentication, origins: settings.cors_origins.clone() }
+impl Function for Api {
+    type Answer = ApiGatewayV2httpResponse;
+    const REDELIVERED: bool = false;
+
+    async fn open(app: App) -> Result<Self, StartError> {
+        let App { settings, service } = app;
+        Ok(Self { service, authentication: settings.authentication, origins: settings.cors_origins })
     }
 
-    /// Answers an invocation.
-    ///
-    /// # Errors
-    /// [`FunctionError`] where it brings no request.
-    pub async fn answer(&self, invocation: &Invocation) -> Result<ApiGatewayV2httpResponse, FunctionError> {
+    async fn answer(&self, invocation: Invocation) -> Result<ApiGatewayV2httpResponse, FunctionError> {
         let started = Instant::now();
         let request = Request::read(&invocation.payload)?;
         let route = Route::of(&request.method, &request.segments);
         let mut answer = match cors::preflight(&request, &self.origins) {
             Some(answer) => answer,
             None => {
-                let answer = self.route(&request, &route, invocation, started).await;
+                let answer = self.route(&request, &route, &invocation, started).await;
                 let mut answer = answer.unwrap_or_else(Answer::from);
                 cors::mark(&mut answer.headers, &request, &self.origins);
                 answer
@@ -67,7 +65,10 @@ impl Api {
         );
         Ok(answer.finish(&request))
     }
+}
 
+impl Api {
+    /// Checks who may do what, and takes the route.
     async fn route(
         &self,
         request: &Request,
@@ -76,8 +77,7 @@ impl Api {
         started: Instant,
     ) -> Result<Answer, Problem> {
         let caller = Caller::of(request.authorizer.as_ref(), self.authentication);
-        // Before anything else: whoever is not known does not even learn which routes there are, but for the
-        // one that is everybody's.
+        // This check comes first: unauthenticated callers do not learn which routes exist.
         if caller.is_none() && !Route::is_public(&request.segments) {
             return Err(Problem::unauthorized());
         }
@@ -102,7 +102,7 @@ impl Api {
         } else {
             caller.may_administer().map_err(|scope| Problem::forbidden(scope, "/admin"))?;
         }
-        let invocation = compose::invocation(invocation);
+        let invocation = invocation.for_pipeline();
         let reader = |player| Reader { service: &self.service, request, invocation: &invocation, player };
         match route {
             Route::Health => admin::health(&self.service, request).await,

@@ -1,16 +1,17 @@
-//! `queue-api`: queues over HTTP. Reads, cache first, and commands that are applied before the answer.
+//! `queue-api`: queues over HTTP. Reads, served from caches first, and commands that are applied
+//! before the response.
 //!
-//! | module | what lives in it |
+//! | module | contents |
 //! |---|---|
-//! | [`request`] | an invocation's bytes into a request |
-//! | [`routes`] | method and path into a route |
-//! | [`auth`] | who asks, by the request's authorizer context, and what that allows |
-//! | [`handler`] | a route's answer |
+//! | [`handler`] | the way of a request from its bytes to its response |
+//! | [`request`] | the bytes of an invocation as a request |
+//! | [`routes`] | method and path as a route |
+//! | [`auth`] | the caller, by the authorizer context, and what it may do |
 //! | [`reads`], [`commands`], [`admin`] | the routes |
-//! | [`views`] | rows the way readers see them |
-//! | [`parameters`], [`cursor`] | what a query and headers may say; where a page goes on |
+//! | [`views`] | rows as clients see them |
+//! | [`parameters`], [`cursor`] | the query and headers that are allowed; positions in lists |
 //! | [`problem`] | errors as RFC 9457 problem details |
-//! | [`answer`], [`etag`], [`encoding`], [`cors`] | an answer with its headers, compressed where asked for |
+//! | [`answer`], [`etag`], [`encoding`], [`cors`] | a response with its headers |
 #![deny(missing_docs)]
 
 mod admin;
@@ -29,35 +30,12 @@ mod request;
 mod routes;
 mod views;
 
-use std::sync::Arc;
-
-use millrace_lambda::{Settings, StartError, compose, logs, runtime, start, start::BackEnds};
-
 use crate::handler::Api;
 
+// As in `process-tasks`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-async fn run() -> Result<(), StartError> {
-    let settings = Settings::from_env()?;
-    logs::init(&settings.log)?;
-    settings.warn_of_unknown();
-    let BackEnds { store, cache } = start::open(&settings).await?;
-    let service = compose::invoked_once_service(&settings, Arc::clone(&store), cache, compose::random_seed());
-    let api = Arc::new(Api::new(service, &settings));
-    runtime::close_on_signal(async move || store.close().await).await?;
-    runtime::run(move |invocation| {
-        let api = Arc::clone(&api);
-        async move { api.answer(&invocation).await }
-    })
-    .await?;
-    Ok(())
-}
-
-// One thread: see `process-tasks`.
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
-    if let Err(error) = run().await {
-        start::fail(&error);
-    }
+fn main() {
+    millrace_lambda::run::<Api>();
 }

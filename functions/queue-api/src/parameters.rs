@@ -1,35 +1,35 @@
-//! What a query and headers may say. Anything else is refused: a parameter that is misspelt would
-//! otherwise have no effect, and nobody would know.
+//! Query parameters and headers. Unknown parameters are refused, so that a misspelt one does not go
+//! unnoticed.
 
 use lambda_http::http::{HeaderName, header};
 use millrace_domain::{MAX_AMOUNT, PlayerId};
 
 use crate::{cursor, problem::Problem, request::Request};
 
-/// A read is not answered with an older version than this.
+/// The header with the oldest version of a queue that a read may answer.
 pub const X_MIN_QUEUE_VERSION: HeaderName = HeaderName::from_static("x-min-queue-version");
 const MIN_VERSION: &str = "X-Min-Queue-Version";
 
-/// Most rows of a page.
+/// The most rows of a page.
 pub const MAX_LIMIT: usize = 100;
 const DEFAULT_LIMIT: usize = 20;
-/// Most bytes of a body of commands, as large as a message of SQS has been for most of its life.
+/// The most bytes of a body with commands; the former limit of an SQS message.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// Which part of a list is asked for.
+/// The page of a list that is requested.
 #[derive(Debug, PartialEq, Eq)]
-pub struct PageAsked {
-    /// Most rows.
+pub struct PageRequest {
+    /// The most rows.
     pub limit: usize,
-    /// The sort key behind which it begins.
+    /// The sort key after which the page begins.
     pub after: Option<String>,
 }
 
-impl PageAsked {
+impl PageRequest {
     /// Reads `limit` and `cursor`.
     ///
     /// # Errors
-    /// [`Problem`] for anything else.
+    /// [`Problem`] if a parameter is unknown or not allowed.
     pub fn of(request: &Request, route: &str, player: &PlayerId) -> Result<Self, Problem> {
         let [limit, after] = only(request, ["limit", "cursor"])?;
         let limit = match limit {
@@ -41,21 +41,21 @@ impl PageAsked {
         };
         let after = after.map(|after| {
             let key = cursor::decode(route, player, after);
-            key.ok_or_else(|| Problem::invalid("cursor", after, "a nextCursor of this list, as it came"))
+            key.ok_or_else(|| Problem::invalid("cursor", after, "a nextCursor of this list, unchanged"))
         });
         Ok(Self { limit, after: after.transpose()? })
     }
 }
 
-/// No parameters.
+/// Refuses all query parameters.
 ///
 /// # Errors
-/// [`Problem`] where there is one.
+/// [`Problem`] if there is one.
 pub fn none(request: &Request) -> Result<(), Problem> {
     only(request, []).map(|[]| ())
 }
 
-/// The parameters of these names, each at most once, and no other.
+/// Reads the parameters with these names. Each may be given once, and no others.
 fn only<'a, const N: usize>(request: &'a Request, names: [&'static str; N]) -> Result<[Option<&'a str>; N], Problem> {
     let mut values = [None; N];
     for (name, value) in &request.query {
@@ -70,10 +70,10 @@ fn only<'a, const N: usize>(request: &'a Request, names: [&'static str; N]) -> R
     Ok(values)
 }
 
-/// The version below which a read is not answered.
+/// The oldest version that a read may answer.
 ///
 /// # Errors
-/// [`Problem`] where the header is no version.
+/// [`Problem`] if the header is not a version.
 pub fn min_version(request: &Request) -> Result<u64, Problem> {
     let mut given = request.headers.get_all(&X_MIN_QUEUE_VERSION).iter();
     let Some(value) = given.next() else { return Ok(0) };
@@ -82,23 +82,23 @@ pub fn min_version(request: &Request) -> Result<u64, Problem> {
     version.ok_or_else(|| Problem::invalid(MIN_VERSION, text, format!("one whole number from 0 to {MAX_AMOUNT}")))
 }
 
-/// A version was asked for that even the table does not have.
-pub fn not_reached(wanted: u64, newest: u64) -> Problem {
-    Problem::version_not_reached(MIN_VERSION, wanted, newest)
+/// The problem of a read whose version the table has not reached.
+pub fn not_reached(requested: u64, newest: u64) -> Problem {
+    Problem::version_not_reached(MIN_VERSION, requested, newest)
 }
 
-/// The body of commands.
+/// The body with commands.
 ///
 /// # Errors
-/// [`Problem`] where it is too large or of another type.
+/// [`Problem`] if it is too large or has another type.
 pub fn body(request: &Request) -> Result<&[u8], Problem> {
     typed_body(request, MAX_BODY_BYTES)
 }
 
-/// A body that may be left out, and then needs no type.
+/// An optional body. An empty one needs no type.
 ///
 /// # Errors
-/// [`Problem`] where it is too large or of another type.
+/// [`Problem`] if it is too large or has another type.
 pub fn body_or_none(request: &Request, max: usize) -> Result<&[u8], Problem> {
     match &request.body {
         Some(body) if body.is_empty() => Ok(body),
@@ -109,7 +109,7 @@ pub fn body_or_none(request: &Request, max: usize) -> Result<&[u8], Problem> {
 fn typed_body(request: &Request, max: usize) -> Result<&[u8], Problem> {
     const JSON: &str = "application/json";
     let Some(body) = &request.body else {
-        return Err(Problem::malformed("the body is not base64, and the event says it is"));
+        return Err(Problem::malformed("the event says that the body is base64, and it is not"));
     };
     if body.len() > max {
         return Err(Problem::too_large(body.len(), max));
@@ -125,7 +125,7 @@ fn typed_body(request: &Request, max: usize) -> Result<&[u8], Problem> {
     Ok(body)
 }
 
-/// Digits only: no sign, no blanks.
+/// Only digits: no sign, no spaces.
 fn whole(text: &str) -> Option<u64> {
     (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
 }

@@ -1,20 +1,20 @@
 //! Errors as RFC 9457 problem details.
 
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use millrace_domain::ids::clip;
+use millrace_domain::{FailureReason, ids::clip};
 use millrace_pipeline::answer::CommandResult;
 use serde::Serialize;
 
-/// What the `type` of every problem begins with; its `errorType` follows.
+/// The prefix of the `type` of every problem; its `errorType` follows.
 const TYPE_PREFIX: &str = "urn:millrace:problem:";
-/// Most characters of a value that a problem quotes.
+/// The most characters of a value that a problem quotes.
 const MAX_SHOWN: usize = 200;
-/// After how many seconds a passing failure is worth another try.
+/// After how many seconds a client may retry after a passing failure.
 const RETRY_AFTER_SECONDS: &str = "1";
-/// What an id may be.
+/// The allowed values of an id.
 pub const ID_ALLOWED: &str = "1 to 128 characters of A-Z a-z 0-9 . _ : -";
 
-/// A problem.
+/// An error response.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub struct Problem(Box<Details>);
@@ -34,10 +34,10 @@ struct Details {
     value: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed: Option<String>,
-    /// Which command of a list.
+    /// The position of the command in its list.
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<usize>,
-    /// What became of the commands.
+    /// The results of the commands.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     results: Vec<CommandResult>,
     #[serde(skip)]
@@ -73,140 +73,164 @@ impl Problem {
         self
     }
 
-    /// The status.
+    /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// The headers that belong to it.
+    /// Headers that the response needs.
     pub fn headers(&self) -> &HeaderMap {
         &self.0.headers
     }
 
-    /// It was in this command of a list.
+    /// With the position of the command in its list.
     #[must_use]
     pub fn at(mut self, index: usize) -> Self {
         self.0.index = Some(index);
         self
     }
 
-    /// With what became of the commands.
+    /// With the results of the commands.
     #[must_use]
     pub fn with_results(mut self, results: Vec<CommandResult>) -> Self {
         self.0.results = results;
         self
     }
 
-    /// A part of the request that is not allowed as it is.
+    /// A parameter, header or path segment is not allowed.
     pub fn invalid(field: &'static str, value: &str, allowed: impl Into<String>) -> Self {
         let allowed = allowed.into();
         let detail = format!("{field}: `{}` is not allowed; allowed: {allowed}", clip(value, MAX_SHOWN));
-        Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", "A parameter is not allowed", detail)
+        Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", "Invalid parameter", detail)
             .of_field(field, value, allowed)
     }
 
-    /// Commands of which none could be understood, or a request for upkeep that could not.
+    /// No command of the body is well-formed, or the upkeep request is not.
     pub fn malformed(detail: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be understood", clip(detail, 2_000))
+        Self::new(StatusCode::BAD_REQUEST, "malformed", "Malformed request body", clip(detail, 2_000))
     }
 
-    /// Nobody has vouched for the caller.
+    /// The request has no authorizer context.
     pub fn unauthorized() -> Self {
         let detail =
             "the request has no authorizer context; allowed: a token or a signature that API Gateway has checked";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Nobody is known to ask", detail)
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Authentication required", detail)
             .header(header::WWW_AUTHENTICATE, "Bearer")
     }
 
     /// The caller lacks a scope.
     pub fn forbidden(scope: &'static str, what: &str) -> Self {
         let detail = format!("{what} needs the scope {scope}");
-        let mut problem = Self::new(StatusCode::FORBIDDEN, "forbidden", "The caller may not do this", detail);
+        let mut problem = Self::new(StatusCode::FORBIDDEN, "forbidden", "Missing scope", detail);
         problem.0.allowed = Some(format!("the scope {scope}"));
         problem
     }
 
-    /// There is nothing under this path.
+    /// The path does not exist.
     pub fn unknown_route() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "unknown_route", "There is nothing here", "no route has this path")
+        Self::new(StatusCode::NOT_FOUND, "unknown_route", "Path not found", "no route has this path")
     }
 
-    /// There is, for other methods.
+    /// The path exists, but not for this method.
     pub fn method_not_allowed(method: &str, allowed: &'static str) -> Self {
         let detail = format!("{} is not allowed here; allowed: {allowed}", clip(method, MAX_SHOWN));
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "The method is not allowed", detail)
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", detail)
             .header(header::ALLOW, allowed)
     }
 
-    /// No queue of the player.
+    /// The player has no queue.
     pub fn unknown_player(player: &str) -> Self {
         let detail = format!("no queue of `{player}` exists");
-        Self::new(StatusCode::NOT_FOUND, "unknown_player", "The player has no queue", detail)
+        Self::new(StatusCode::NOT_FOUND, "unknown_player", "Player not found", detail)
     }
 
-    /// No such task, as far as the queue remembers.
+    /// The queue has no such task, and does not remember one.
     pub fn unknown_task(task: &str) -> Self {
-        let detail = format!("`{task}` is no unfinished task of this queue and none of the last ones that have ended");
-        Self::new(StatusCode::NOT_FOUND, "unknown_task", "The queue does not know the task", detail)
+        let detail = format!("`{task}` is neither an unfinished task of this queue nor one of its last finished tasks");
+        Self::new(StatusCode::NOT_FOUND, "unknown_task", "Task not found", detail)
     }
 
-    /// Even the table has an older version.
-    pub fn version_not_reached(field: &'static str, wanted: u64, newest: u64) -> Self {
-        let detail = format!("version {wanted} was asked for, and the newest one is {newest}");
-        Self::new(StatusCode::PRECONDITION_FAILED, "version_not_reached", "The queue is not so new", detail).of_field(
-            field,
-            &wanted.to_string(),
-            format!("up to {newest}"),
-        )
+    /// The version of the queue in the table is older than requested.
+    pub fn version_not_reached(field: &'static str, requested: u64, newest: u64) -> Self {
+        let detail = format!("version {requested} was requested, and the newest version is {newest}");
+        Self::new(StatusCode::PRECONDITION_FAILED, "version_not_reached", "Requested version not reached", detail)
+            .of_field(field, &requested.to_string(), format!("up to {newest}"))
     }
 
-    /// A body that is too large.
+    /// The body is too large.
     pub fn too_large(bytes: usize, max: usize) -> Self {
         let detail = format!("the body has {bytes} bytes; allowed: {max}");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is too large", detail)
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "Request body too large", detail)
     }
 
-    /// A body of another type.
+    /// The body has another type or coding.
     pub fn unsupported_media_type(field: &'static str, value: &str, allowed: &'static str) -> Self {
         let detail = format!("{field}: `{}` is not allowed; allowed: {allowed}", clip(value, MAX_SHOWN));
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body is of another type", detail)
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type", detail)
             .of_field(field, value, allowed)
             .header(HeaderName::from_static("accept-post"), "application/json")
     }
 
-    /// What cannot be done in emergency mode.
+    /// The upkeep request is not possible in emergency mode.
     pub fn emergency_mode(detail: &str) -> Self {
         Self::new(StatusCode::CONFLICT, "emergency_mode", "Emergency mode is on", detail)
     }
 
-    /// A failure of what the service stands on. What it says of itself stays in the log.
-    pub fn of_failure(code: &'static str) -> Self {
-        let detail = failure_detail(code);
-        if is_passing(code) {
-            return Self::new(StatusCode::SERVICE_UNAVAILABLE, code, "It does not work at the moment", detail)
+    /// The store, the cache or the pipeline failed. Details of the failure are only logged.
+    pub fn of_failure(reason: FailureReason) -> Self {
+        let (code, detail) = (reason.code(), failure_detail(reason));
+        if reason.is_passing() {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Self::new(status, code, "Service temporarily unavailable", detail)
                 .header(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, "Something is broken", detail)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, "Internal error", detail)
     }
 }
 
-/// Whether the same request may succeed a little later.
-pub fn is_passing(code: &str) -> bool {
-    matches!(
-        code,
-        "store_throttled" | "store_timed_out" | "store_unavailable" | "cache_unavailable" | "conflict" | "deadline"
-    )
+/// The failure for callers, without details of the deployment.
+pub fn failure_detail(reason: FailureReason) -> &'static str {
+    match reason {
+        FailureReason::StoreThrottled => "the store throttles calls; try again",
+        FailureReason::StoreTimedOut | FailureReason::StoreUnavailable => "the store does not answer; try again",
+        FailureReason::CacheUnavailable => "the shared cache does not answer; try again",
+        FailureReason::VersionConflict => "other requests changed the queue at each attempt; try again",
+        FailureReason::Deadline => "no time was left; try again",
+        FailureReason::TooManyCommands => "the request has too many commands for one player; send the rest again",
+        FailureReason::RowUnreadable => "the row of the queue cannot be read; it was not changed",
+        FailureReason::RowTooLarge => "the queue would no longer fit into its row",
+        FailureReason::NoSuchTable
+        | FailureReason::AccessDenied
+        | FailureReason::InvalidBatch
+        | FailureReason::InternalError => "the service has an internal error; its operator must act",
+        // These concern messages and ticks; no HTTP request leads to them.
+        FailureReason::EarlierMessageFailed
+        | FailureReason::TicksRefused
+        | FailureReason::NoSuchQueue
+        | FailureReason::TicksThrottled
+        | FailureReason::TicksUnavailable
+        | FailureReason::TicksUnanswered => "the message was not delivered; try again",
+    }
 }
 
-/// A failure, for people who do not run the service.
-pub fn failure_detail(code: &str) -> &'static str {
-    match code {
-        "store_throttled" => "the store refuses work for the moment; try again",
-        "store_timed_out" | "store_unavailable" => "the store does not answer; try again",
-        "cache_unavailable" => "the shared cache does not answer; try again",
-        "conflict" => "others changed the queue each time it was tried; try again",
-        "deadline" => "no time was left; try again",
-        "row_unreadable" => "the queue cannot be read; its row is left as it is",
-        _ => "the service cannot do this until somebody mends it",
+/// The reason with this code.
+pub fn failure_reason(code: &str) -> FailureReason {
+    let reason = FailureReason::ALL.into_iter().find(|reason| reason.code() == code);
+    reason.unwrap_or(FailureReason::InternalError)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passing_failures_are_503_and_all_others_500() {
+        for reason in FailureReason::ALL {
+            let problem = Problem::of_failure(reason);
+            let expected = if reason.is_passing() { 503 } else { 500 };
+            assert_eq!((problem.status().as_u16(), problem.0.error_type), (expected, reason.code()));
+            assert_eq!(problem.headers().contains_key(header::RETRY_AFTER), reason.is_passing());
+            assert_eq!(failure_reason(reason.code()), reason);
+        }
     }
 }

@@ -1,28 +1,28 @@
 //! The routes that read.
 
 use lambda_http::http::StatusCode;
-use millrace_domain::{PlayerId, TaskId, Timestamp, view::TaskView};
+use millrace_domain::{FailureReason, PlayerId, TaskId, Timestamp, view::TaskView};
 use millrace_pipeline::{Invocation, QueueRead, ReadError, ReadReport, Service, read::PageRead};
 use serde::Serialize;
 
 use crate::{
     answer::{Answer, X_QUEUE_VERSION, cache_name},
     cursor, etag,
-    parameters::{self, PageAsked},
-    problem::Problem,
+    parameters::{self, PageRequest},
+    problem::{Problem, failure_reason},
     request::Request,
     views::{HistoryItem, List, OneTask, RejectionItem, Stats, TaskState},
 };
 
-/// What every read needs.
+/// The context of a read.
 pub struct Reader<'a> {
-    /// The service.
+    /// The pipeline.
     pub service: &'a Service,
-    /// What is asked.
+    /// The request.
     pub request: &'a Request,
-    /// Within what time.
+    /// The invocation, with its deadline.
     pub invocation: &'a Invocation,
-    /// Whose queue.
+    /// The player whose queue is read.
     pub player: &'a PlayerId,
 }
 
@@ -52,7 +52,7 @@ impl Reader<'_> {
         let Some(finished) = view.recent.iter().find(|finished| finished.task_id == *id) else {
             return Err(Problem::unknown_task(id.as_str()));
         };
-        let state = || TaskState::FinishedTask { state: "finished", finished };
+        let state = || TaskState::Finished { state: "finished", finished };
         let (shown, tagged) = (answer(view.as_of, state()), answer(nothing, state()));
         Ok(self.tagged(&shown, &tagged, view.version, &read.report))
     }
@@ -66,21 +66,21 @@ impl Reader<'_> {
         Ok(self.tagged(&stats(queue.advanced_to), &stats(Timestamp::default()), version, &read.report))
     }
 
-    /// FinishedTask tasks, newest first.
+    /// Finished tasks, newest first.
     pub async fn history(&self) -> Result<Answer, Problem> {
         const ROUTE: &str = "history";
-        let (asked, at_least) = self.page_asked(ROUTE)?;
-        let after = asked.after.as_deref();
-        let read = self.service.read_history(self.player, asked.limit, after, at_least, self.invocation).await;
+        let (page, at_least) = self.page_request(ROUTE)?;
+        let after = page.after.as_deref();
+        let read = self.service.read_history(self.player, page.limit, after, at_least, self.invocation).await;
         self.list::<_, HistoryItem>(ROUTE, read)
     }
 
     /// Refused commands, newest first.
     pub async fn rejections(&self) -> Result<Answer, Problem> {
         const ROUTE: &str = "rejections";
-        let (asked, at_least) = self.page_asked(ROUTE)?;
-        let after = asked.after.as_deref();
-        let read = self.service.read_rejections(self.player, asked.limit, after, at_least, self.invocation).await;
+        let (page, at_least) = self.page_request(ROUTE)?;
+        let after = page.after.as_deref();
+        let read = self.service.read_rejections(self.player, page.limit, after, at_least, self.invocation).await;
         self.list::<_, RejectionItem>(ROUTE, read)
     }
 
@@ -91,12 +91,13 @@ impl Reader<'_> {
         read.map_err(|error| self.problem(error))
     }
 
-    fn page_asked(&self, route: &str) -> Result<(PageAsked, u64), Problem> {
-        let asked = PageAsked::of(self.request, route, self.player)?;
-        Ok((asked, parameters::min_version(self.request)?))
+    fn page_request(&self, route: &str) -> Result<(PageRequest, u64), Problem> {
+        let page = PageRequest::of(self.request, route, self.player)?;
+        Ok((page, parameters::min_version(self.request)?))
     }
 
-    /// The answer with `shown`, tagged by `tagged`, which is the same without what passes with time.
+    /// The response with `shown`. Its entity tag is that of `tagged`: the same without values that change
+    /// as time passes.
     fn tagged(&self, shown: &impl Serialize, tagged: &impl Serialize, version: u64, report: &ReadReport) -> Answer {
         let tag = etag::of(version, tagged);
         let known = etag::matches(&self.request.headers, &tag);
@@ -119,7 +120,7 @@ impl Reader<'_> {
             items: page.items.into_iter().map(T::from).collect(),
             next_cursor: page.next.map(|key| cursor::encode(route, self.player, &key)),
         };
-        // Rows are read from the table, whatever the caches have.
+        // Pages are always read from the table.
         let cache = Some(cache_name(None));
         Ok(Answer::json(StatusCode::OK, &list).found_in(None).timed(report.processing_time, cache, report.hit_rate()))
     }
@@ -130,18 +131,18 @@ impl Reader<'_> {
             ReadError::NotReached { wanted, newest } => parameters::not_reached(wanted, newest),
             ReadError::Failed(failure) => {
                 tracing::warn!(player_id = %self.player, reason = failure.code, detail = %failure.detail, "a read failed");
-                Problem::of_failure(failure.code)
+                Problem::of_failure(failure_reason(failure.code))
             }
-            // The enum may grow.
+            // The enum is non-exhaustive.
             other => {
                 tracing::error!(player_id = %self.player, error = %other, "a read failed");
-                Problem::of_failure("internal_error")
+                Problem::of_failure(FailureReason::InternalError)
             }
         }
     }
 }
 
-/// A task without what passes with time: the progress of timed work.
+/// The task without the progress of timed work, which changes as time passes.
 fn timeless(task: &TaskView) -> TaskView {
     let progress = task.progress.filter(|_| task.units_done.is_some());
     TaskView { progress, ..task.clone() }

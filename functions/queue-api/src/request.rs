@@ -1,8 +1,8 @@
-//! An invocation's bytes into a request: API Gateway's HTTP API with payload format 2.0, a function URL,
-//! or `cargo lambda watch`, which all send the same form.
+//! The bytes of an invocation as a request. HTTP APIs of API Gateway (payload format 2.0), function URLs
+//! and `cargo lambda watch` all send the same format.
 //!
-//! The fields of the event are taken as they are. The crate's own way to an `http::Request` builds a URI out
-//! of headers that anybody can send, and panics where that is none.
+//! The conversion of `lambda_http` to an `http::Request` is not used: it builds a URI from headers of
+//! the client, and panics if they make no valid one.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lambda_http::{
@@ -13,7 +13,7 @@ use lambda_http::{
 use millrace_lambda::FunctionError;
 use percent_encoding::percent_decode_str;
 
-/// The stage that shows in no path.
+/// The stage that is not part of the path.
 const DEFAULT_STAGE: &str = "$default";
 
 /// A request.
@@ -21,29 +21,28 @@ const DEFAULT_STAGE: &str = "$default";
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// The path's segments, decoded.
+    /// The segments of the path, decoded.
     pub segments: Vec<String>,
-    /// The query's parameters in their order, decoded.
+    /// The parameters of the query in their order, decoded.
     pub query: Vec<(String, String)>,
-    /// The headers. Anybody can send any.
+    /// The headers; the client can send any.
     pub headers: HeaderMap,
-    /// The body; none where it says to be base64 and is none.
+    /// The body; none if it is marked as base64 and is not.
     pub body: Option<Vec<u8>>,
-    /// Who asks, as the authorizer in front of the function has found out. Nobody who sends a request can
-    /// put anything here.
+    /// The authorizer context, which API Gateway sets. Clients cannot.
     pub authorizer: Option<ApiGatewayRequestAuthorizer>,
 }
 
 impl Request {
-    /// Reads an invocation's bytes.
+    /// Reads the bytes of an invocation.
     ///
     /// # Errors
-    /// `NotAnHttpRequest` where they are none: the function was invoked in some other way.
+    /// `NotAnHttpRequest` if the function was invoked with something else.
     pub fn read(payload: &[u8]) -> Result<Self, FunctionError> {
         let event = match serde_json::from_slice(payload) {
             Ok(LambdaRequest::ApiGatewayV2(event)) => event,
             Ok(_) => {
-                return Err(FunctionError::new("NotAnHttpRequest", "allowed: API Gateway's payload format 2.0"));
+                return Err(FunctionError::new("NotAnHttpRequest", "allowed: payload format 2.0 of API Gateway"));
             }
             Err(error) => return Err(FunctionError::new("NotAnHttpRequest", error)),
         };
@@ -65,21 +64,21 @@ impl Request {
         })
     }
 
-    /// A header as text; none where it is missing or no text.
+    /// A header as text; none if it is missing or not ASCII.
     pub fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
 
-/// A named stage is the first part of the path.
+/// Removes the stage, which is the first part of the path if it is a named one.
 fn without_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
     let Some(stage) = stage.filter(|stage| *stage != DEFAULT_STAGE && !stage.is_empty()) else { return path };
     let rest = path.strip_prefix('/').and_then(|path| path.strip_prefix(stage));
     rest.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path)
 }
 
-/// Segments are decoded after the path was split: an encoded slash is part of a segment. HTTP APIs send
-/// paths decoded already; no id has a `%`, so decoding one twice gives no id that decoding it once does not.
+/// Splits the path before it decodes the segments: an encoded slash is part of a segment. HTTP APIs
+/// send decoded paths. Decoding an id twice is harmless, because ids have no `%`.
 fn segments(path: &str) -> Vec<String> {
     let path = path.strip_prefix('/').unwrap_or(path);
     path.split('/').map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned()).collect()
@@ -102,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_are_decoded_after_they_were_split() {
+    fn segments_are_decoded_after_the_path_is_split() {
         for (path, expected) in [
             ("/health", vec!["health"]),
             ("/players/a%3Ab/queue", vec!["players", "a:b", "queue"]),
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_stage_is_taken_off_the_path() {
+    fn a_named_stage_is_removed_from_the_path() {
         for (stage, path, expected) in [
             ("dev", "/dev/health", vec!["health"]),
             ("dev", "/health", vec!["health"]),
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_clients_send_never_panics() {
+    fn malformed_requests_do_not_panic() {
         for (name, value) in [("host", "a b:99999"), ("x-forwarded-proto", "no scheme"), ("x-y", "ü")] {
             let read = Request::read(&event(|event| {
                 event["headers"][name] = json!(value);

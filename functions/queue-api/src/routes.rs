@@ -1,9 +1,9 @@
-//! Method and path into a route.
+//! Method and path as a route.
 
 use lambda_http::http::Method;
 use millrace_domain::{PlayerId, TaskId};
 
-/// What can be asked for.
+/// A route of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     /// `GET /health`
@@ -26,25 +26,25 @@ pub enum Route {
     Cache(&'static str),
 }
 
-/// A request that no route answers.
+/// Why a request has no route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoRoute {
-    /// There is nothing under this path.
+    /// The path does not exist.
     Unknown,
-    /// There is, for these methods.
+    /// The path exists, but only for these methods.
     Method(&'static str),
-    /// `OPTIONS` asks for the methods of a path.
+    /// `OPTIONS`: the methods of the path.
     Options(&'static str),
     /// An id in the path is not allowed.
     Id {
-        /// Which.
+        /// The name of the id.
         field: &'static str,
         /// Its value.
         value: String,
     },
 }
 
-/// What can be done to the cache.
+/// The actions of `POST /admin/cache/{action}`.
 const CACHE_ACTIONS: [&str; 4] = ["warm", "clear", "rebuild", "emergency-mode"];
 
 const READ: &str = "GET, HEAD, OPTIONS";
@@ -54,7 +54,7 @@ impl Route {
     /// The route of a request.
     ///
     /// # Errors
-    /// [`NoRoute`] where there is none.
+    /// [`NoRoute`] if there is none.
     pub fn of(method: &Method, segments: &[String]) -> Result<Self, NoRoute> {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let methods = match segments.as_slice() {
@@ -79,20 +79,20 @@ impl Route {
             ["players", id, "rejections"] => Ok(Self::Rejections(player(id)?)),
             ["players", id, "commands"] => Ok(Self::Commands(player(id)?)),
             ["admin", "performance"] => Ok(Self::Performance),
-            ["admin", "cache", asked] => {
-                let action = CACHE_ACTIONS.into_iter().find(|action| action == asked);
+            ["admin", "cache", name] => {
+                let action = CACHE_ACTIONS.into_iter().find(|action| action == name);
                 action.map(Self::Cache).ok_or(NoRoute::Unknown)
             }
             _ => Err(NoRoute::Unknown),
         }
     }
 
-    /// Whether anybody may ask what is under this path.
+    /// Whether the path needs no authentication.
     pub fn is_public(segments: &[String]) -> bool {
         segments == ["health"]
     }
 
-    /// Its name, for logs.
+    /// The name in logs.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Health => "health",
@@ -107,7 +107,7 @@ impl Route {
         }
     }
 
-    /// Whose queue it is about.
+    /// The player whose queue the route concerns.
     pub fn player(&self) -> Option<&PlayerId> {
         match self {
             Self::Queue(player)
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn every_path_has_its_methods() {
+    fn each_path_has_its_methods() {
         for path in ["/health", "/players/p/queue", "/players/p/tasks/t", "/players/p/stats", "/admin/performance"] {
             assert_eq!(of(Method::GET, path), of(Method::HEAD, path));
             assert!(of(Method::GET, path).is_ok(), "{path}");
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_unknown_and_a_bad_id_is_named() {
+    fn unknown_paths_and_bad_ids_are_told_apart() {
         for path in [
             "/",
             "/players",

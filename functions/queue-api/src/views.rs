@@ -1,4 +1,4 @@
-//! Rows the way readers see them. What does not apply is left out.
+//! Rows as clients see them. Fields that do not apply are left out.
 
 use millrace_domain::{
     CommandId, PlayerId, Priority, Resources, TaskId, TaskKind, Timestamp, Work,
@@ -10,64 +10,64 @@ use millrace_domain::{
 };
 use serde::Serialize;
 
-/// Most characters of a malformed body that a page shows; the table has all of it. With these, the largest
-/// page is well below the 6 MB that a function may answer.
+/// The most characters of a malformed body in a page. The table has the whole body. With this limit
+/// the largest page stays well below the 6 MB that Lambda allows.
 const MAX_BODY_SHOWN: usize = 4_096;
 
 /// One task of a queue as of now.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OneTask<'a> {
-    /// Whose.
+    /// The player.
     pub player_id: &'a PlayerId,
     /// The queue's version.
     pub version: u64,
-    /// Now.
+    /// The time of the view.
     pub as_of: Timestamp,
     /// The task.
     #[serde(flatten)]
     pub task: TaskState<'a>,
 }
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum TaskState<'a> {
     /// It is unfinished.
     Unfinished(&'a TaskView),
-    /// It has ended, and the queue remembers it.
-    FinishedTask {
+    /// It is finished, and the queue remembers it.
+    Finished {
         /// `finished`.
         state: &'static str,
-        /// How it ended.
+        /// Its outcome.
         #[serde(flatten)]
         finished: &'a FinishedTask,
     },
 }
 
-/// A player's totals as of now.
+/// The totals of a player as of now.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats<'a> {
-    /// Whose.
+    /// The player.
     pub player_id: &'a PlayerId,
     /// The queue's version.
     pub version: u64,
-    /// Now.
+    /// The time of the view.
     pub as_of: Timestamp,
     /// The totals.
     pub totals: &'a Totals,
 }
 
-/// Some rows of a list.
+/// One page of a list.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct List<'a, T> {
-    /// Whose.
+    /// The player.
     pub player_id: &'a PlayerId,
     /// The rows, newest first.
     pub items: Vec<T>,
-    /// Where the list goes on; left out at its end.
+    /// The cursor of the next page; left out at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }

@@ -1,42 +1,41 @@
-//! The smallest function: it answers with what it was sent. The tests of the Lambda glue run it.
+//! The smallest function: it answers with what it received. The tests of the Lambda glue run it.
 //!
-//! `fail` fails the invocation, `panic` panics, `slow` takes a moment.
+//! The payload `fail` fails the invocation, `panic` panics, and `slow` takes 200 ms.
 
 use std::time::Duration;
 
-use millrace_lambda::{FunctionError, Invocation, Settings, StartError, logs, runtime, start};
+use millrace_lambda::{App, Function, FunctionError, Invocation, StartError};
 use serde_json::{Value, json};
 
-async fn echo(invocation: Invocation) -> Result<Value, FunctionError> {
-    let payload = String::from_utf8_lossy(&invocation.payload);
-    match payload.as_ref() {
-        "fail" => return Err(FunctionError::new("EchoFailed", "it was asked to fail")),
-        "panic" => panic!("it was asked to panic"),
-        "slow" => tokio::time::sleep(Duration::from_millis(200)).await,
-        _ => {}
+struct Echo;
+
+impl Function for Echo {
+    type Answer = Value;
+    const REDELIVERED: bool = true;
+
+    async fn open(_: App) -> Result<Self, StartError> {
+        Ok(Self)
     }
-    tracing::info!(bytes = invocation.payload.len(), "echoed");
-    Ok(json!({
-        "payload": payload,
-        "bytes": invocation.payload.len(),
-        "requestId": invocation.request_id,
-        "deadline": invocation.deadline,
-        "coldStart": invocation.cold_start,
-    }))
+
+    async fn answer(&self, invocation: Invocation) -> Result<Value, FunctionError> {
+        let payload = String::from_utf8_lossy(&invocation.payload);
+        match payload.as_ref() {
+            "fail" => return Err(FunctionError::new("EchoFailed", "it was asked to fail")),
+            "panic" => panic!("it was asked to panic"),
+            "slow" => tokio::time::sleep(Duration::from_millis(200)).await,
+            _ => {}
+        }
+        tracing::info!(bytes = invocation.payload.len(), "echoed");
+        Ok(json!({
+            "payload": payload,
+            "bytes": invocation.payload.len(),
+            "requestId": invocation.request_id,
+            "deadline": invocation.deadline,
+            "coldStart": invocation.cold_start,
+        }))
+    }
 }
 
-async fn run() -> Result<(), StartError> {
-    let settings = Settings::from_env()?;
-    logs::init(&settings.log)?;
-    let start::BackEnds { store, .. } = start::open(&settings).await?;
-    runtime::close_on_signal(async move || store.close().await).await?;
-    runtime::run(echo).await?;
-    Ok(())
-}
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
-    if let Err(error) = run().await {
-        start::fail(&error);
-    }
+fn main() {
+    millrace_lambda::run::<Echo>();
 }

@@ -1,4 +1,4 @@
-//! Prints the table of all settings, as the documentation shows it.
+//! Prints the table of all settings in Markdown, for `docs/settings.md`.
 
 fn main() {
     print!("{}", millrace_lambda::settings::markdown());

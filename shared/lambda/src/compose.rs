@@ -1,66 +1,43 @@
-//! From settings and open back ends to the service, and from an invocation of Lambda to one of the service.
+//! From settings and open back ends to the pipeline.
 
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
     sync::Arc,
-    time::Duration,
 };
 
 use millrace_cache::{BreakerSettings, Tiers, Ttls, redis::RedisTierSettings};
 use millrace_pipeline::{Parts, Service, ServiceSettings};
-use millrace_store::{
-    BatchWriter, BatchWriterSettings, RecordStore, Store, dynamodb::DynamoDbSettings, sqlite::SqliteSettings,
-};
-use tokio::time::Instant;
+use millrace_store::{BatchWriter, BatchWriterSettings, RecordStore, Store, dynamodb::DynamoDbSettings};
 
 use crate::{
     clock, resident_memory,
-    runtime::Invocation,
     settings::{CacheTtl, RedisSettings, Settings},
 };
 
-/// The service that the settings describe, on `store` and `cache`. `seed` sets the jitter of waits: processes
-/// that were started together must not wait together.
-pub fn service(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, seed: u64) -> Service {
-    with(settings, store, cache, service_settings(settings, seed))
-}
-
-/// The same for a function whose invocations nobody repeats, those of the clock or of callers over HTTP:
-/// what it does not finish has to be found.
-pub fn invoked_once_service(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, seed: u64) -> Service {
-    let own = ServiceSettings { delivered_again: false, ..service_settings(settings, seed) };
-    with(settings, store, cache, own)
-}
-
-fn with(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, own: ServiceSettings) -> Service {
+/// The pipeline on `store` and `cache`, with a random seed for the jitter of waits: processes that
+/// start together must not retry together.
+///
+/// `redelivered` says whether the source of the invocations delivers unfinished work again.
+pub fn service(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, redelivered: bool) -> Service {
+    let seed = random_seed();
+    let records = Arc::clone(&store) as Arc<dyn RecordStore>;
     Service::new(Parts {
-        batcher: BatchWriter::new(Arc::clone(&store) as Arc<dyn RecordStore>, batcher_settings(settings, own.seed)),
+        batcher: BatchWriter::new(records, batch_writer_settings(settings, seed)),
         store,
         cache,
         clock: clock::of(settings),
         resident_bytes: resident_memory::resident_bytes,
-        settings: own,
+        settings: ServiceSettings { delivered_again: redelivered, ..service_settings(settings, seed) },
     })
 }
 
-/// A seed from the system's randomness. Process ids would not do: in Lambda's sandboxes they are all alike.
-pub fn random_seed() -> u64 {
+/// A seed from the randomness of the system. Process ids would not do: in the execution environments
+/// of Lambda they are all alike.
+pub(crate) fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// The settings of the embedded store.
-pub(crate) fn sqlite_settings(settings: &Settings) -> SqliteSettings {
-    SqliteSettings {
-        prefix: settings.table_prefix.clone(),
-        max_connections: settings.database.max_connections,
-        connect_timeout: settings.database.connect_timeout,
-        idle_timeout: settings.database.idle_timeout,
-        history_retention: settings.retention.history,
-        rejections_retention: settings.retention.rejections,
-    }
-}
-
-/// The settings of the store in DynamoDB.
+/// The settings of the DynamoDB store.
 pub(crate) fn dynamodb_settings(settings: &Settings) -> DynamoDbSettings {
     DynamoDbSettings {
         prefix: settings.table_prefix.clone(),
@@ -75,8 +52,8 @@ pub(crate) fn dynamodb_settings(settings: &Settings) -> DynamoDbSettings {
     }
 }
 
-/// The settings of the shared cache tier. Its keys have the tables' prefix: deployments that share a
-/// server must not share queues.
+/// The settings of the shared cache. Its keys have the prefix of the tables, so that deployments on
+/// one server do not share queues.
 pub(crate) fn redis_settings(settings: &Settings, redis: &RedisSettings, seed: u64) -> RedisTierSettings {
     let CacheTtl { active_queue, task_progress, player_stats, frequent_data } = settings.cache_ttl;
     let limits = &settings.redis_limits;
@@ -97,7 +74,7 @@ pub(crate) fn redis_settings(settings: &Settings, redis: &RedisSettings, seed: u
     }
 }
 
-fn batcher_settings(settings: &Settings, seed: u64) -> BatchWriterSettings {
+fn batch_writer_settings(settings: &Settings, seed: u64) -> BatchWriterSettings {
     BatchWriterSettings {
         max_items: settings.batch.max_items,
         linger: settings.batch.linger,
@@ -116,7 +93,7 @@ fn service_settings(settings: &Settings, seed: u64) -> ServiceSettings {
         batching: settings.features.batching,
         memory_threshold: settings.memory_threshold_bytes,
         warm_max_players: settings.warming.max_players,
-        warm_due_within: settings.warming.due_within,
+        warm_interval: settings.warming.interval,
         function: settings.function_name.clone(),
         look_ahead: settings.advance.period + settings.advance.slack,
         rules: settings.rules,
@@ -125,26 +102,18 @@ fn service_settings(settings: &Settings, seed: u64) -> ServiceSettings {
     }
 }
 
-/// An invocation as the service takes it: its time-out on the clock that never jumps.
-pub fn invocation(invocation: &Invocation) -> millrace_pipeline::Invocation {
-    let left = Duration::from_millis(invocation.deadline.millis_since(clock::now()));
-    millrace_pipeline::Invocation {
-        request_id: invocation.request_id.clone(),
-        times_out_at: Instant::now() + left,
-        cold_start: invocation.cold_start,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use millrace_cache::redis::RedisMode;
-    use millrace_domain::{Rules, Timestamp};
+    use millrace_domain::Rules;
     use millrace_store::dynamodb::CommitMode;
 
     use super::*;
 
     #[test]
-    fn the_service_is_told_what_was_set() {
+    fn the_pipeline_gets_its_settings() {
         let vars = [
             ("MILLRACE_STORE", "dynamodb"),
             ("MILLRACE_CONFLICT_RETRIES", "7"),
@@ -156,7 +125,7 @@ mod tests {
             ("MILLRACE_MEMORY_THRESHOLD_BYTES", "99999999"),
             ("AWS_LAMBDA_FUNCTION_NAME", "f-1"),
             ("MILLRACE_WARM_MAX_PLAYERS", "77"),
-            ("MILLRACE_WARM_DUE_WITHIN_SECONDS", "8"),
+            ("MILLRACE_WARM_INTERVAL_SECONDS", "80"),
             ("MILLRACE_ADVANCE_PERIOD_SECONDS", "30"),
             ("MILLRACE_ADVANCE_SLACK_SECONDS", "7"),
             ("MILLRACE_INACTIVE_PAUSE_DAYS", "4"),
@@ -166,18 +135,18 @@ mod tests {
         assert_eq!((service.conflict_retries, service.deadline_margin.as_millis()), (7, 900));
         assert_eq!((service.commit_batch, service.concurrency, service.memory_threshold), (12, 4, 99_999_999));
         assert_eq!(service.function, "f-1");
-        assert_eq!((service.warm_max_players, service.warm_due_within.as_secs()), (77, 8));
+        assert_eq!((service.warm_max_players, service.warm_interval.as_secs()), (77, 80));
         assert_eq!((service.batching.enabled, service.batching.rollout_percent), (true, 30));
         assert_eq!((service.look_ahead.as_secs(), service.delivered_again), (37, true));
         assert_eq!(service.rules, Rules::default().pause_after_days(4));
-        let batcher = batcher_settings(&settings, 2);
-        assert_eq!((batcher.max_items, batcher.linger.as_millis(), batcher.concurrency), (12, 3, 4));
-        assert_eq!((service.seed, batcher.seed), (1, 2));
+        let writer = batch_writer_settings(&settings, 2);
+        assert_eq!((writer.max_items, writer.linger.as_millis(), writer.concurrency), (12, 3, 4));
+        assert_eq!((service.seed, writer.seed), (1, 2));
         assert_ne!(random_seed(), random_seed());
     }
 
     #[test]
-    fn the_stores_are_told_what_was_set() {
+    fn the_dynamodb_store_gets_its_settings() {
         let vars = [
             ("MILLRACE_STORE", "dynamodb"),
             ("MILLRACE_TABLE_PREFIX", "t-"),
@@ -191,15 +160,6 @@ mod tests {
         ];
         let settings = Settings::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap();
         let day = Duration::from_secs(86_400);
-        let expected = SqliteSettings {
-            prefix: "t-".to_owned(),
-            max_connections: 6,
-            connect_timeout: Duration::from_millis(80),
-            idle_timeout: Duration::from_secs(9),
-            history_retention: day,
-            rejections_retention: 2 * day,
-        };
-        assert_eq!(sqlite_settings(&settings), expected);
         let expected = DynamoDbSettings {
             prefix: "t-".to_owned(),
             max_connections: 6,
@@ -215,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_is_told_what_was_set() {
+    fn the_shared_cache_gets_its_settings() {
         let vars = [
             ("MILLRACE_STORE", "dynamodb"),
             ("MILLRACE_TABLE_PREFIX", "t-"),
@@ -240,18 +200,5 @@ mod tests {
         assert_eq!((tier.breaker.failures, tier.breaker.cool_down.as_millis()), (13, 140));
         let [queue, progress, stats, frequent] = [1, 2, 3, 4].map(Duration::from_secs);
         assert_eq!(tier.ttls, Ttls { queue, progress, stats, frequent });
-    }
-
-    #[test]
-    fn the_time_out_is_as_far_away_as_the_deadline() {
-        let deadline = clock::now() + 30_000_u64;
-        let of_lambda = Invocation { payload: "{}".into(), request_id: "r-1".to_owned(), deadline, cold_start: true };
-        let before = Instant::now();
-        let taken = invocation(&of_lambda);
-        let left = taken.times_out_at - before;
-        assert!(left <= Duration::from_secs(30) + before.elapsed() && left > Duration::from_secs(29), "{left:?}");
-        assert_eq!((taken.request_id.as_str(), taken.cold_start), ("r-1", true));
-        let passed = invocation(&Invocation { deadline: Timestamp::from_millis(1), ..of_lambda });
-        assert!(passed.times_out_at <= Instant::now(), "a deadline that has passed is now");
     }
 }

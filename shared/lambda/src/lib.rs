@@ -1,32 +1,42 @@
-//! What a function needs around the service: settings, start-up, logs, clock, the Lambda Runtime API.
+//! Everything a function needs around the pipeline: settings, start-up, logs, clock, the Lambda
+//! Runtime API.
 //!
-//! | module | what lives in it |
+//! | module | contents |
 //! |---|---|
-//! | [`settings`] | what the environment may say, read once at the start |
-//! | [`start`] | from settings to open back ends; what a failing start does |
-//! | [`compose`] | from settings and back ends to the service |
+//! | [`function`] | the start-up that all functions share, from settings to the handler |
+//! | [`settings`] | the settings, read once from the environment |
+//! | [`back_ends`] | opens the store, the cache tiers and the queue for ticks |
+//! | [`embedded_store`] | opens the embedded store, in builds that have it |
+//! | [`compose`] | from settings and open back ends to the pipeline |
+//! | [`runtime`] | invocations as raw bytes, answers, graceful shutdown |
+//! | [`start_error`] | why a function does not start |
 //! | [`elasticache`] | IAM tokens for ElastiCache |
-//! | [`logs`] | JSON logs, one event a line, panics among them |
-//! | [`memory`] | the resident size of the process |
-//! | [`clock`] | the time: the system's clock, or one that a file moves |
-//! | [`ticks`] | the queue that ticks go to: SQS |
-//! | [`lambda`] | invocations as raw bytes, answers, graceful shutdown |
+//! | [`ticks`] | the queue for ticks: SQS |
+//! | [`clock`] | the system clock, or a clock that a file moves |
+//! | [`logs`] | logs in JSON, one line each, panics included |
+//! | [`resident_memory`] | the resident memory of the process |
 //!
-//! A function's `main` goes through them in this order: read the settings, start the logs, open the
-//! back ends, close them on a signal, run the handler. `examples/echo.rs` is the smallest one.
+//! A function implements [`Function`], and its `main` calls [`run`]. `examples/echo.rs` is the
+//! smallest one.
+//!
+//! The feature `embedded-store` (on by default) compiles SQLite. Shipped builds leave it out.
 #![deny(missing_docs)]
 
+pub mod back_ends;
 pub mod clock;
 pub mod compose;
 pub mod elasticache;
+pub mod embedded_store;
+pub mod function;
 pub mod logs;
 pub mod resident_memory;
 pub mod runtime;
 pub mod settings;
-pub mod start;
+pub mod start_error;
 pub mod ticks;
 
 pub use clock::SystemClock;
+pub use function::{App, Function, run};
 pub use runtime::{FunctionError, Invocation};
 pub use settings::{Settings, SettingsError};
-pub use start::StartError;
+pub use start_error::StartError;

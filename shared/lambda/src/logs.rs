@@ -237,7 +237,7 @@ mod tests {
     fn the_request_id_is_there_whatever_the_level() {
         for level in ["error", "millrace_lambda=error", "off,millrace_lambda=error"] {
             let lines = logged(level, || {
-                let span = crate::runtime::invocation_span("r-2", None);
+                let span = crate::runtime::span::invocation_span("r-2", None);
                 span.in_scope(|| tracing::error!("bad"));
             });
             assert_eq!(lines.len(), 1, "{level}");

@@ -1,7 +1,7 @@
-//! The queue that ticks go to: SQS.
+//! The queue for ticks: SQS.
 //!
-//! The SDK retries nothing here, as with DynamoDB: whoever sends ticks counts the calls, knows the deadline,
-//! and sends again what was not taken.
+//! Retries of the SDK are off, as for DynamoDB. The sender of the ticks counts the calls, knows the
+//! deadline, and sends again what was not accepted.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -18,16 +18,17 @@ use aws_sdk_sqs::{
     types::{BatchResultErrorEntry, SendMessageBatchRequestEntry},
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use millrace_domain::FailureReason;
 use millrace_pipeline::{TickError, TickMessage, TicksQueue};
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long one call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// After so long without use connections are made anew: the function is frozen between two runs, and the
-/// pool's own clock may stand still meanwhile while the server closes them.
-const IDLE: Duration = Duration::from_secs(20);
-/// Most characters of what the server says that are kept.
+/// The client is replaced after this time without use. Between two runs the execution environment is
+/// frozen: the server closes the connections, and the clock of the pool may not notice.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The most characters of an error message of the server that are kept.
 const MAX_DETAIL_LENGTH: usize = 300;
 
 /// A queue of SQS.
@@ -35,12 +36,12 @@ const MAX_DETAIL_LENGTH: usize = 300;
 pub struct SqsTicks {
     config: Config,
     url: String,
-    /// With the time of its last use, by the wall clock.
+    /// The client, and the wall-clock time of its last use.
     client: Mutex<(SystemTime, Client)>,
 }
 
 impl SqsTicks {
-    /// The queue at `url`; region, credentials and endpoint are those of `sdk`. Sends nothing yet.
+    /// The queue at `url`, with the region, credentials and endpoint of `sdk`.
     pub fn new(sdk: &SdkConfig, url: impl Into<String>) -> Self {
         let config = Config::from(sdk)
             .to_builder()
@@ -49,7 +50,7 @@ impl SqsTicks {
             .timeout_config(
                 TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(CALL_TIMEOUT).build(),
             )
-            // Answers are small, and the whole call is bounded.
+            // Answers are small, and the call has a time-out.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
         let client = Mutex::new((SystemTime::now(), connect(&config)));
@@ -59,8 +60,8 @@ impl SqsTicks {
     fn client(&self) -> Client {
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         let now = SystemTime::now();
-        // A clock that was set back says nothing: make them anew as well.
-        if now.duration_since(client.0).is_ok_and(|idle| idle < IDLE) {
+        // If the clock was set back, the idle time is unknown.
+        if now.duration_since(client.0).is_ok_and(|idle| idle < IDLE_TIMEOUT) {
             client.0 = now;
         } else {
             *client = (now, connect(&self.config));
@@ -85,9 +86,9 @@ impl TicksQueue for SqsTicks {
                 .build()
         };
         let entries: Result<Vec<_>, _> = messages.iter().enumerate().map(entry).collect();
-        let entries = entries.map_err(|error| refused("invalid_ticks", error.to_string()))?;
+        let entries = entries.map_err(|error| tick_error(FailureReason::InvalidBatch, &error.to_string()))?;
         let call = self.client().send_message_batch().queue_url(&self.url).set_entries(Some(entries));
-        // The SDK's futures are kilobytes.
+        // The futures of the SDK have several kilobytes.
         let answer = Box::pin(call.send()).await.map_err(|error| of_call(&error))?;
         let mut results: Vec<Result<(), TickError>> = messages.iter().map(|_| Err(TickError::unanswered())).collect();
         for sent in answer.successful() {
@@ -106,45 +107,35 @@ fn set(results: &mut [Result<(), TickError>], id: &str, result: Result<(), TickE
     }
 }
 
-fn refused(code: &'static str, detail: impl AsRef<str>) -> TickError {
-    TickError { code, detail: millrace_domain::ids::clip(detail.as_ref(), MAX_DETAIL_LENGTH).into(), passing: false }
+fn tick_error(reason: FailureReason, detail: &str) -> TickError {
+    TickError { reason, detail: millrace_domain::ids::clip(detail, MAX_DETAIL_LENGTH).into() }
 }
 
-fn passing(code: &'static str, detail: impl AsRef<str>) -> TickError {
-    TickError { passing: true, ..refused(code, detail) }
-}
-
+/// The error of one message of a call.
 fn of_entry(entry: &BatchResultErrorEntry) -> TickError {
-    let detail = format!("{}: {}", entry.code(), entry.message().unwrap_or_default());
-    match entry.sender_fault() {
-        // Throttling is said to be the sender's fault too.
-        true if !is_throttling(entry.code()) => refused("ticks_refused", detail),
-        _ => passing("ticks_unavailable", detail),
-    }
+    let reason = match entry.sender_fault() {
+        // SQS reports throttling as a fault of the sender too.
+        true if !is_throttling(entry.code()) => FailureReason::TicksRefused,
+        _ => FailureReason::TicksUnavailable,
+    };
+    tick_error(reason, &format!("{}: {}", entry.code(), entry.message().unwrap_or_default()))
 }
 
+/// The error of a whole call.
 fn of_call(error: &SdkError<SendMessageBatchError>) -> TickError {
     let SdkError::ServiceError(answer) = error else {
-        let no_credentials = matches!(error, SdkError::ConstructionFailure(_));
-        let detail = DisplayErrorContext(error).to_string();
-        return if no_credentials {
-            refused("ticks_unavailable", detail)
-        } else {
-            passing("ticks_unavailable", detail)
-        };
+        return tick_error(FailureReason::TicksUnavailable, &DisplayErrorContext(error).to_string());
     };
     let code = answer.err().code().unwrap_or("an unnamed error");
-    let detail = format!("{code}: {}", answer.err().message().unwrap_or_default());
     let status = answer.raw().status().as_u16();
-    match code {
-        _ if is_throttling(code) => passing("ticks_throttled", detail),
-        _ if status >= 500 => passing("ticks_unavailable", detail),
-        _ if code.ends_with("QueueDoesNotExist") || code.ends_with("NonExistentQueue") => {
-            refused("no_such_queue", detail)
-        }
-        _ if code.starts_with("AccessDenied") || status == 403 => refused("access_denied", detail),
-        _ => refused("ticks_refused", detail),
-    }
+    let reason = match code {
+        _ if is_throttling(code) => FailureReason::TicksThrottled,
+        _ if status >= 500 => FailureReason::TicksUnavailable,
+        _ if code.ends_with("QueueDoesNotExist") || code.ends_with("NonExistentQueue") => FailureReason::NoSuchQueue,
+        _ if code.starts_with("AccessDenied") || status == 403 => FailureReason::AccessDenied,
+        _ => FailureReason::TicksRefused,
+    };
+    tick_error(reason, &format!("{code}: {}", answer.err().message().unwrap_or_default()))
 }
 
 fn is_throttling(code: &str) -> bool {
@@ -155,21 +146,20 @@ fn is_throttling(code: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn entry(code: &str, sender_fault: bool) -> TickError {
+    fn reason(code: &str, sender_fault: bool) -> FailureReason {
         let entry = BatchResultErrorEntry::builder().id("0").code(code).sender_fault(sender_fault);
-        of_entry(&entry.build().unwrap())
+        of_entry(&entry.build().unwrap()).reason
     }
 
     #[test]
-    fn what_the_server_fails_at_may_be_sent_again_and_what_it_refuses_not() {
-        assert!(entry("InternalError", false).passing);
-        assert!(entry("RequestThrottled", true).passing);
-        let refused = entry("InvalidMessageContents", true);
-        assert_eq!((refused.code, refused.passing), ("ticks_refused", false));
+    fn a_failure_of_the_server_is_passing_and_a_refused_message_is_not() {
+        assert!(reason("InternalError", false).is_passing());
+        assert!(reason("RequestThrottled", true).is_passing());
+        assert_eq!(reason("InvalidMessageContents", true), FailureReason::TicksRefused);
     }
 
     #[test]
-    fn an_answer_that_names_no_message_of_the_call_changes_nothing() {
+    fn an_answer_with_unknown_ids_changes_nothing() {
         let mut results = vec![Err(TickError::unanswered()), Err(TickError::unanswered())];
         for id in ["7", "x", ""] {
             set(&mut results, id, Ok(()));

@@ -23,8 +23,9 @@ pub struct ServiceSettings {
     pub memory_threshold: u64,
     /// Most players warmed at once, where nothing else is asked for.
     pub warm_max_players: usize,
-    /// How soon something has to be due for its queue to be warmed, where nothing else is asked for.
-    pub warm_due_within: Duration,
+    /// The time until the next warm-up. A queue with something due before it is warmed, unless the
+    /// request says otherwise, and a warmed copy lives until it.
+    pub warm_interval: Duration,
     /// The function that this is, for those who read what all processes have done.
     pub function: String,
     /// Whether whoever invokes this process delivers again what is cut short, as SQS does. The clock does
@@ -50,7 +51,7 @@ impl Default for ServiceSettings {
             batching: FeatureSwitch::ON,
             memory_threshold: 400 << 20,
             warm_max_players: 1_000,
-            warm_due_within: Duration::from_secs(300),
+            warm_interval: Duration::from_secs(900),
             function: String::new(),
             delivered_again: true,
             look_ahead: Duration::from_secs(65),

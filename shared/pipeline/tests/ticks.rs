@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use millrace_domain::{
-    PlayerId,
+    FailureReason, PlayerId,
     parse::{self, Message},
 };
 use millrace_pipeline::{AdvanceError, Advanced, TickError, TickMessage, TicksQueue, advance::Mode};
@@ -34,7 +34,8 @@ struct Ticks {
 }
 
 fn error(passing: bool) -> TickError {
-    TickError { code: "refused", detail: "no".into(), passing }
+    let reason = if passing { FailureReason::TicksUnavailable } else { FailureReason::TicksRefused };
+    TickError { reason, detail: "no".into() }
 }
 
 #[async_trait]
@@ -119,7 +120,7 @@ async fn a_message_that_is_never_taken_is_given_up_and_harms_no_other() {
         let advance = rows.service.advance(Some(&ticks), &invocation(60)).await.unwrap().advance;
         assert_eq!((advance.ticks, advance.failed, advance.done), (100, 100, false), "{advance:?}");
         assert_eq!(advance.calls.ticks, if passing { 5 } else { 1 });
-        assert_eq!(advance.send_error.unwrap().code, "refused");
+        assert_eq!(advance.send_error.unwrap().reason.is_passing(), passing);
     }
 }
 
@@ -133,7 +134,8 @@ async fn a_queue_that_takes_nothing_ends_the_run_with_an_error() {
     {
         let ticks = Ticks { call_fault: Some(call_fault), ..Ticks::default() };
         let failed = rows.service.advance(Some(&ticks), &invocation(60)).await.unwrap_err();
-        assert_eq!(failed, AdvanceError::TicksNotSent { due: 3, detail: "refused: no".to_owned() });
+        let detail = if calls == 1 { "ticks_refused: no" } else { "ticks_unavailable: no" };
+        assert_eq!(failed, AdvanceError::TicksNotSent { due: 3, detail: detail.to_owned() });
         assert_eq!((failed.error_type(), ticks.calls.load(Ordering::Relaxed)), ("TicksNotSent", calls));
     }
     let ticks = Ticks { call_fault: Some(|call| (call < 3).then(|| error(true))), ..Ticks::default() };

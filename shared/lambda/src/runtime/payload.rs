@@ -1,8 +1,7 @@
-//! Hands the body of an invocation to the handler as it came.
+//! Hands the payload of an invocation to the handler as received.
 //!
-//! `lambda_runtime` deserializes the body as JSON before it calls the handler. The layer gives it
-//! `null` instead and keeps the body in a task-local value around the call. Nothing is copied: the
-//! handler gets the buffer that was received.
+//! `lambda_runtime` parses the body as JSON before it calls the handler. The layer replaces the body
+//! with `null` and keeps the bytes in a task-local value for the time of the call. Nothing is copied.
 
 use std::{
     cell::Cell,
@@ -51,8 +50,8 @@ impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for RawPayloadServi
     }
 }
 
-/// The body of the invocation that the current task handles: the first time it is asked for, within
-/// the future of the handler. Empty otherwise.
+/// Takes the payload of the invocation that the current task handles. Empty outside a handler, and
+/// after the first call.
 pub fn take() -> Bytes {
     PAYLOAD.try_with(Cell::take).unwrap_or_default()
 }

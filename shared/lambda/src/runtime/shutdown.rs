@@ -1,9 +1,9 @@
 //! Closes what is open when the process is told to end.
 //!
-//! Lambda kills a process without a word unless an extension is registered; with one it sends
-//! `SIGTERM` and waits for half a second. So an internal extension is registered that subscribes to
-//! no events. Emulators may not know extensions: the start waits for the registration, but not for
-//! long, and signals are heeded with or without it.
+//! Lambda kills a process without a signal unless an extension is registered. With one it sends
+//! `SIGTERM` and waits for half a second. Therefore an internal extension is registered that
+//! subscribes to no events. Emulators may not support extensions: the start waits only briefly for
+//! the registration, and signals are handled with or without it.
 
 use std::{env, future::Future, io, time::Duration};
 
@@ -14,18 +14,20 @@ use tokio::{
     time::timeout,
 };
 
-/// Unique among the extensions of a function, as Lambda demands.
+/// The name of the extension. Lambda demands that it is unique in the function.
 const EXTENSION_NAME: &str = "millrace-graceful-shutdown";
 /// How long the start waits for the registration. Lambda answers in milliseconds.
-const REGISTRATION_TIME: Duration = Duration::from_secs(1);
+const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long closing may take. Lambda kills the process after 500 ms.
-const CLOSING_TIME: Duration = Duration::from_millis(450);
+const CLOSING_TIMEOUT: Duration = Duration::from_millis(450);
 
-/// On `SIGTERM` or `SIGINT` runs `close`, then ends the process with exit code 0. To be called once,
-/// before [`run`](super::run): an extension can only be registered while the function starts.
+/// On `SIGTERM` or `SIGINT` runs `close`, then ends the process with exit code 0.
+///
+/// Call it once, before [`run`](super::run()): an extension can only be registered during the init
+/// phase.
 ///
 /// # Errors
-/// [`io::Error`] where the system does not let the signals be heeded.
+/// [`io::Error`] if the system refuses to deliver the signals.
 pub async fn close_on_signal<C, F>(close: C) -> io::Result<()>
 where
     C: FnOnce() -> F + Send + 'static,
@@ -38,7 +40,7 @@ where
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
-        match timeout(CLOSING_TIME, close()).await {
+        match timeout(CLOSING_TIMEOUT, close()).await {
             Ok(()) => tracing::info!(signal = name, "closed"),
             Err(_) => tracing::warn!(signal = name, "closing took too long and was cut short"),
         }
@@ -54,21 +56,21 @@ async fn register_extension() {
         return;
     }
     let (done, registered) = oneshot::channel();
-    // A task of its own, never aborted: an extension that was registered and does not ask for its
-    // next event keeps Lambda from ending the start.
+    // This task is never aborted: Lambda does not end the init phase before a registered extension
+    // asks for its next event.
     tokio::spawn(async move {
         let extension = Extension::new().with_events(&[]).with_extension_name(EXTENSION_NAME);
         match extension.register().await {
             Ok(extension) => {
-                // Nobody waits any more where the time was up.
+                // The receiver is gone if the registration timed out.
                 let _ = done.send(());
                 if let Err(error) = extension.run().await {
                     tracing::debug!(%error, "the extension for graceful shutdown ended");
                 }
             }
-            Err(error) => tracing::debug!(%error, "no extension for graceful shutdown; signals are heeded where sent"),
+            Err(error) => tracing::debug!(%error, "no extension for graceful shutdown; signals are still handled"),
         }
     });
-    // Without an answer in time, or with a refusal, the start goes on with the signals alone.
-    let _ = timeout(REGISTRATION_TIME, registered).await;
+    // After a time-out or a refusal the start continues with the signals alone.
+    let _ = timeout(REGISTRATION_TIMEOUT, registered).await;
 }

@@ -1,15 +1,15 @@
-//! A bad setting, in one line that names it, its value and what is allowed.
+//! The error of a bad setting, in one line: its name, its value, the allowed values.
 //!
-//! Secrets never show: a Redis URL only with its scheme, any other value without what stands between
-//! `://` and `@`, and the value of an unknown variable not at all.
+//! Secrets are never shown. A Redis URL shows only its scheme, any other value leaves out what is
+//! between `://` and `@`, and the value of an unknown variable is not shown at all.
 
 use std::fmt;
 
 use super::reference::{self, Spec};
 
-/// Most characters of a value that an error quotes.
+/// The most characters of a value that an error quotes.
 const MAX_SHOWN: usize = 200;
-/// Most names that an error suggests.
+/// The most names that an error suggests.
 const MAX_NEAREST: usize = 3;
 
 /// A setting that stops the start.
@@ -21,22 +21,22 @@ pub enum SettingsError {
     Missing {
         /// The setting.
         name: &'static str,
-        /// What it may be.
+        /// The allowed values.
         allowed: String,
     },
-    /// A value that is not allowed.
+    /// A value is not allowed.
     #[error("{name}={value} is not allowed; allowed: {allowed}")]
     NotAllowed {
         /// The setting.
         name: &'static str,
         /// Its value, without secrets.
         value: Shown,
-        /// What it may be.
+        /// The allowed values.
         allowed: String,
     },
 }
 
-/// A variable that looks like a setting and is none.
+/// A variable with the prefix of settings that is not a setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} is not a setting and has no effect; the nearest ones: {}", .nearest.join(", "))]
 pub struct UnknownSetting {
@@ -67,12 +67,12 @@ impl UnknownSetting {
     }
 }
 
-/// A value the way an error may show it: one line, clipped, without secrets.
+/// A value as an error may show it: one line, clipped, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown(String);
 
 impl Shown {
-    /// A value that is no secret as a whole; credentials of a URL in it are left out all the same.
+    /// A value that is not a secret. Credentials of a URL in it are left out all the same.
     pub(super) fn text(value: &str) -> Self {
         let masked = match (value.find("://"), value.rfind('@')) {
             (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}***{}", &value[..scheme + 3], &value[at..]),
@@ -82,8 +82,8 @@ impl Shown {
         Self(millrace_domain::ids::clip(&line, MAX_SHOWN))
     }
 
-    /// A URL with a secret in it. Where it is not well formed, any part may be the secret, so only a
-    /// known scheme shows.
+    /// A URL that contains a secret. In a malformed one any part may be the secret, so that only a
+    /// known scheme is shown.
     pub(super) fn url(value: &str) -> Self {
         let schemes = ["redis", "rediss", "redis+unix", "unix", "valkey", "valkeys", "http", "https", "tcp"];
         match value.split_once("://") {

@@ -1,4 +1,4 @@
-//! One variable into one value.
+//! Reads one variable as one value.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -7,21 +7,21 @@ use millrace_domain::FeatureSwitch;
 use super::{
     error::SettingsError,
     reference::{Spec, Values, table},
-    values::{self, Authentication, RedisSettings, RedisUrl, StoreChoice},
+    values::{self, Authentication, RedisLimits, RedisSettings, RedisUrl, StoreChoice},
 };
 
-/// The function's memory in MiB, as Lambda sets it.
+/// The memory of the function in MiB, as Lambda sets it.
 const FUNCTION_MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
-/// The variables that send DynamoDB calls elsewhere than to AWS, as every AWS SDK knows them.
+/// The variables with which every AWS SDK sends DynamoDB calls to another endpoint.
 const ENDPOINT_OVERRIDES: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
-/// Makes AWS SDKs ignore the above.
+/// Makes the AWS SDKs ignore [`ENDPOINT_OVERRIDES`].
 const IGNORE_ENDPOINTS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
 
-/// What makes allowed what must not be in production.
-const OUT_OF_AWS: &str =
+/// Where settings are allowed that must not be used in production.
+const OUTSIDE_AWS: &str =
     "with AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL set, or with MILLRACE_STORE=sqlite:<path of a file>";
 
-/// Reads settings by the rows of the table.
+/// Reads settings by their rows in the table.
 pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -35,7 +35,7 @@ impl<'a> Reader<'a> {
         (self.lookup)(spec.name)
     }
 
-    /// A setting without which there is no start.
+    /// A required setting.
     pub(super) fn required<T>(&self, spec: &Spec, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, SettingsError> {
         let value = self.raw(spec).ok_or_else(|| SettingsError::missing(spec))?;
         parsed(spec, &value, parse)
@@ -47,7 +47,7 @@ impl<'a> Reader<'a> {
         parsed(spec, &value, parse)
     }
 
-    /// Text that may be left out. Templates write empty text for what is left out, so it counts as unset.
+    /// Optional text. Empty text counts as unset, because templates write it for absent values.
     pub(super) fn optional<T>(
         &self,
         spec: &Spec,
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A whole number of a narrower type, which the row's maximum fits.
+    /// A whole number of a narrower type. The maximum of the row fits into it.
     pub(super) fn narrow<T: TryFrom<u64>>(&self, spec: &Spec) -> Result<T, SettingsError> {
         let number = self.whole(spec)?;
         T::try_from(number).map_err(|_| SettingsError::not_allowed(spec, &number.to_string(), spec.allowed()))
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
         self.whole(spec).map(|days| Duration::from_secs(days * 24 * 60 * 60))
     }
 
-    /// A switch and its rollout.
+    /// A switch and its rollout percentage.
     pub(super) fn feature(&self, switch: &Spec, rollout: &Spec) -> Result<FeatureSwitch, SettingsError> {
         let enabled = self.text(switch, |value| match value {
             "on" => Some(true),
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
         Ok(FeatureSwitch { enabled, rollout_percent: self.narrow(rollout)? })
     }
 
-    /// The shared cache tier, where there is one.
+    /// The shared cache, if there is one.
     pub(super) fn redis(&self) -> Result<Option<RedisSettings>, SettingsError> {
         let url = self.optional(&table::REDIS_URL, RedisUrl::parse)?;
         let mode = self.text(&table::REDIS_MODE, values::redis_mode)?;
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
         let spec = &table::REDIS_IAM_CACHE_NAME;
         let iam_cache_name = self.optional(spec, values::cache_name)?;
         let Some(url) = url else { return Ok(None) };
-        // A token is a password that must not travel in the clear, and it is made for one user.
+        // A token is a password: it is made for one user, and must only be sent encrypted.
         if let Some(name) = iam_cache_name.as_deref().filter(|_| url.token_user().is_none()) {
             let allowed = format!("{}; MILLRACE_REDIS_URL=rediss://user@host", spec.allowed());
             return Err(SettingsError::not_allowed(spec, name, allowed));
@@ -114,23 +114,34 @@ impl<'a> Reader<'a> {
         Ok(Some(RedisSettings { url, mode, ca_file, iam_cache_name }))
     }
 
-    /// `none` would let everybody into production, so it needs a store that is not in AWS.
+    /// Time-outs and circuit breaker of the shared cache.
+    pub(super) fn redis_limits(&self) -> Result<RedisLimits, SettingsError> {
+        Ok(RedisLimits {
+            connect_timeout: self.millis(&table::REDIS_CONNECT_TIMEOUT_MS)?,
+            response_timeout: self.millis(&table::REDIS_RESPONSE_TIMEOUT_MS)?,
+            breaker_failures: self.narrow(&table::REDIS_BREAKER_FAILURES)?,
+            breaker_cool_down: self.millis(&table::REDIS_BREAKER_COOL_DOWN_MS)?,
+        })
+    }
+
+    /// `none` would open a production API to every caller. Therefore the store must be outside AWS.
     pub(super) fn authentication(&self, store: &StoreChoice) -> Result<Authentication, SettingsError> {
         let spec = &table::AUTH;
         let chosen = self.optional(spec, |value| (value == "none").then_some(Authentication::None))?;
         if chosen == Some(Authentication::None) && self.is_in_aws(store) {
-            return Err(SettingsError::not_allowed(spec, "none", format!("unset, or none {OUT_OF_AWS}")));
+            return Err(SettingsError::not_allowed(spec, "none", format!("unset, or none {OUTSIDE_AWS}")));
         }
         Ok(chosen.unwrap_or_default())
     }
 
-    /// A moved clock would complete everything in production at once, so it needs a store that is not in AWS.
+    /// A moved clock would complete all tasks of a production store. Therefore the store must be
+    /// outside AWS.
     pub(super) fn clock_file(&self, store: &StoreChoice) -> Result<Option<PathBuf>, SettingsError> {
         let spec = &table::CLOCK_FILE;
         let chosen = self.optional(spec, values::path)?;
         match &chosen {
             Some(path) if self.is_in_aws(store) => {
-                let allowed = format!("unset, or the path of a file {OUT_OF_AWS}");
+                let allowed = format!("unset, or the path of a file {OUTSIDE_AWS}");
                 Err(SettingsError::not_allowed(spec, &path.to_string_lossy(), allowed))
             }
             _ => Ok(chosen),
@@ -146,7 +157,7 @@ impl<'a> Reader<'a> {
         !ignored && ENDPOINT_OVERRIDES.iter().any(|name| (self.lookup)(name).is_some_and(|url| !url.is_empty()))
     }
 
-    /// The memory threshold: where it is unset, a share of the memory that Lambda says there is.
+    /// The memory threshold. Its default is a share of the memory that Lambda reports.
     pub(super) fn memory_threshold(&self) -> Result<u64, SettingsError> {
         let spec = &table::MEMORY_THRESHOLD_BYTES;
         let Values::Whole { min, max, .. } = spec.values else { return self.whole(spec) };
@@ -168,7 +179,7 @@ fn parsed<T>(spec: &Spec, value: &str, parse: impl FnOnce(&str) -> Option<T>) ->
     parse(value).ok_or_else(|| SettingsError::not_allowed(spec, value, spec.allowed()))
 }
 
-/// Digits only: no sign, no blanks.
+/// Only digits: no sign, no spaces.
 fn whole_number(value: &str) -> Option<u64> {
     value.bytes().all(|byte| byte.is_ascii_digit()).then(|| value.parse().ok())?
 }

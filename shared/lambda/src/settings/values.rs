@@ -7,12 +7,12 @@ use millrace_cache::redis::RedisMode;
 use millrace_store::dynamodb::CommitMode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-/// Longest table prefix: a DynamoDB table name has at most 255 characters.
+/// The longest table prefix. A DynamoDB table name has at most 255 characters.
 const MAX_PREFIX_LENGTH: usize = 200;
-/// The target of spans that say what an event belongs to.
+/// The target of the span around an invocation.
 pub(crate) const SPAN_TARGET: &str = "millrace_invocation";
 
-/// Where queues and records are kept.
+/// The store of queues and records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreChoice {
     /// Amazon DynamoDB.
@@ -26,7 +26,7 @@ impl StoreChoice {
     pub(super) fn parse(value: &str) -> Option<Self> {
         match value.split_once(':') {
             None if value == "dynamodb" => Some(Self::DynamoDb),
-            // Each connection would have an in-memory database of its own.
+            // An in-memory database would differ from connection to connection.
             Some(("sqlite", path)) if !path.is_empty() && !path.starts_with(":memory:") => {
                 Some(Self::Sqlite(PathBuf::from(path)))
             }
@@ -35,33 +35,33 @@ impl StoreChoice {
     }
 }
 
-/// The shared cache tier.
+/// The shared cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisSettings {
     /// The server.
     pub url: RedisUrl,
-    /// How it is laid out.
+    /// One server or a cluster.
     pub mode: RedisMode,
-    /// The certificates to trust; none: those of the system.
+    /// The certificate authorities to trust; none: those of the system.
     pub ca_file: Option<PathBuf>,
-    /// The replication group of ElastiCache that IAM tokens are made for; none: no tokens.
+    /// The ElastiCache replication group for which IAM tokens are made; none: no tokens.
     pub iam_cache_name: Option<String>,
 }
 
-/// How long the shared cache tier is waited for.
+/// Time-outs and circuit breaker of the shared cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RedisLimits {
     /// How long a connection may take to open.
     pub connect_timeout: Duration,
-    /// How long an answer is waited for.
+    /// How long a call waits for an answer.
     pub response_timeout: Duration,
-    /// After how many failures in a row it is left alone.
+    /// The failures in a row after which the circuit breaker opens.
     pub breaker_failures: u32,
-    /// For how long it is left alone before it is tried again.
+    /// How long the circuit breaker stays open before the next attempt.
     pub breaker_cool_down: Duration,
 }
 
-/// A `redis://` or `rediss://` URL. It may hold a password, so it does not show in `Debug`.
+/// A `redis://` or `rediss://` URL. It may contain a password, which `Debug` and `Display` leave out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisUrl(String);
 
@@ -75,7 +75,7 @@ impl RedisUrl {
         well_formed.then(|| Self(value.to_owned()))
     }
 
-    /// The user, where IAM tokens can be made for one: over TLS, and without a password.
+    /// The user for whom IAM tokens can be made. Needs TLS, and no password in the URL.
     pub fn token_user(&self) -> Option<&str> {
         let (user_info, _) = self.0.strip_prefix("rediss://")?.rsplit_once('@')?;
         (!user_info.is_empty() && !user_info.contains(':')).then_some(user_info)
@@ -89,7 +89,7 @@ impl RedisUrl {
 
 impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A query may hold anything, so it does not show either.
+        // The query may contain a secret too.
         let shown = self.0.split(['?', '#']).next().unwrap_or_default();
         match (shown.split_once("://"), shown.rfind('@')) {
             (Some((scheme, _)), Some(at)) => write!(f, "{scheme}://***{}", &shown[at..]),
@@ -104,22 +104,22 @@ impl fmt::Debug for RedisUrl {
     }
 }
 
-/// Who may do what over HTTP.
+/// How HTTP callers are authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Authentication {
-    /// What the request's authorizer context allows.
+    /// By the authorizer context of the request.
     #[default]
     Authorizer,
-    /// Everybody may do everything: for local use.
+    /// Every request is allowed, for local use.
     None,
 }
 
-/// Whose pages may use the API from a browser.
+/// The origins whose pages may use the API in a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CorsOrigins {
-    /// Everybody's.
+    /// All origins.
     Any,
-    /// Those of these origins, each as a browser sends it.
+    /// These origins, as browsers send them.
     Listed(Vec<String>),
 }
 
@@ -140,7 +140,8 @@ impl CorsOrigins {
     }
 }
 
-/// An origin: scheme and host, and a port where it is not the scheme's own; in lower case, without a path.
+/// Reads an origin: scheme, host, and a port unless it is the default of the scheme. In lower case,
+/// without a path.
 fn origin_of(value: &str) -> Option<String> {
     let uri = Uri::from_str(value).ok()?;
     let rest = value.split_once("://")?.1;
@@ -154,10 +155,10 @@ fn origin_of(value: &str) -> Option<String> {
     well_formed.then(|| value.to_owned())
 }
 
-/// Whether a browser sends a port: not the one that the scheme has anyway, nor with zeros in front.
+/// Whether a browser sends the port: not the default of the scheme, and without leading zeros.
 fn is_sent(port: &str, uri: &Uri) -> bool {
-    let own = if uri.scheme_str() == Some("https") { "443" } else { "80" };
-    port != own && !port.starts_with('0')
+    let default = if uri.scheme_str() == Some("https") { "443" } else { "80" };
+    port != default && !port.starts_with('0')
 }
 
 /// What is logged.
@@ -167,10 +168,10 @@ pub struct LogSettings {
 }
 
 impl LogSettings {
-    /// Reads a level or directives such as `info,millrace_store=debug`; none where they are not allowed.
+    /// Reads a level, or directives such as `info,millrace_store=debug`. None if they are not allowed.
     pub fn parse(value: &str) -> Option<Self> {
         let parts: Vec<&str> = value.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-        // The library takes a bare word for a target, so that a misspelt level would turn off all logs.
+        // The library reads a single word as a target: a misspelt level would switch off all logs.
         let is_level = |part: &str| LevelFilter::from_str(part).is_ok();
         let clear = parts.iter().all(|part| part.contains('=') || is_level(part));
         let directives = parts.join(",");
@@ -178,15 +179,15 @@ impl LogSettings {
         allowed.then_some(Self { directives })
     }
 
-    /// The filter for a subscriber. The span of an invocation is always on: every event carries its
-    /// request id, whatever the level.
+    /// The filter for a subscriber. The span of an invocation is always on, so that every line has its
+    /// request id.
     pub(crate) fn filter(&self) -> Targets {
-        // What was parsed once is parsed again.
+        // `parse` has accepted these directives.
         Targets::from_str(&self.directives).unwrap_or_default().with_target(SPAN_TARGET, LevelFilter::ERROR)
     }
 }
 
-/// How a Redis server is laid out.
+/// One Redis server or a cluster.
 pub(super) fn redis_mode(value: &str) -> Option<RedisMode> {
     match value {
         "standalone" => Some(RedisMode::Standalone),
@@ -195,7 +196,7 @@ pub(super) fn redis_mode(value: &str) -> Option<RedisMode> {
     }
 }
 
-/// How DynamoDB is told of changed queues.
+/// How changed queues are committed to DynamoDB.
 pub(super) fn commit_mode(value: &str) -> Option<CommitMode> {
     match value {
         "batched" => Some(CommitMode::Batched),
@@ -212,11 +213,11 @@ pub(super) fn path(value: &str) -> Option<PathBuf> {
 /// The name of an ElastiCache replication group: 1 to 40 letters, digits and hyphens.
 pub(super) fn cache_name(value: &str) -> Option<String> {
     let allowed = (1..=40).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    // The service knows them in lower case, and so must what is signed.
+    // ElastiCache stores names in lower case, and signatures must use that form.
     allowed.then(|| value.to_ascii_lowercase())
 }
 
-/// A table prefix: what a DynamoDB table name may have.
+/// A table prefix, of the characters that a DynamoDB table name may have.
 pub(super) fn table_prefix(value: &str) -> Option<String> {
     let allowed = value.len() <= MAX_PREFIX_LENGTH
         && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
@@ -234,7 +235,7 @@ pub(super) fn queue_url(value: &str) -> Option<String> {
     well_formed.then(|| value.to_owned())
 }
 
-/// Whether a URL has a host, and a port only where it is one.
+/// Whether a URL has a host, and a valid port or none.
 fn has_host(uri: &Uri) -> bool {
     let Some(authority) = uri.authority() else { return false };
     let host_and_port = authority.as_str().rsplit('@').next().unwrap_or_default();

@@ -92,7 +92,7 @@ fn error_of_ticks<S: serde::Serializer>(error: &Option<TickError>, serializer: S
         error: &'static str,
         detail: &'a str,
     }
-    error.as_ref().map(|error| Shown { error: error.code, detail: &error.detail }).serialize(serializer)
+    error.as_ref().map(|error| Shown { error: error.reason.code(), detail: &error.detail }).serialize(serializer)
 }
 
 impl AdvanceReport {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use millrace_domain::Timestamp;
+use millrace_domain::{FailureReason, Timestamp};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
@@ -106,7 +106,7 @@ impl Service {
                                 sent.messages += 1;
                                 sent.players += tick.players;
                             }
-                            Err(error) if error.passing => {
+                            Err(error) if error.reason.is_passing() => {
                                 left.push(tick);
                                 sent.error = Some(error);
                             }
@@ -119,7 +119,7 @@ impl Service {
                     open = left;
                 }
                 Err(error) => {
-                    let passing = error.passing;
+                    let passing = error.reason.is_passing();
                     sent.error = Some(error);
                     if !passing {
                         break;
@@ -138,11 +138,11 @@ impl Service {
         if sent.failed == 0 {
             sent.error = None;
         } else if let Some(error) = &sent.error {
-            if error.is_deadline() {
+            if error.reason == FailureReason::Deadline {
                 sent.left = open.iter().map(|tick| tick.due_at).min();
             }
             let (ticks, players) = (call.len(), sent.failed);
-            tracing::warn!(error = error.code, detail = %error.detail, ticks, players, "ticks were not sent");
+            tracing::warn!(error = error.reason.code(), detail = %error.detail, ticks, players, "ticks were not sent");
         }
         sent
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use async_trait::async_trait;
-use millrace_domain::{PlayerId, Timestamp};
+use millrace_domain::{FailureReason, PlayerId, Timestamp};
 use millrace_store::Due;
 use serde::Serialize;
 
@@ -38,30 +38,25 @@ pub struct TickMessage<'a> {
 
 /// A message that was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {detail}")]
+#[error("{reason}: {detail}")]
 pub struct TickError {
-    /// A stable code.
-    pub code: &'static str,
-    /// A sentence for people.
+    /// The reason.
+    pub reason: FailureReason,
+    /// The explanation for people.
     pub detail: Cow<'static, str>,
-    /// Whether the same message may be taken a little later.
-    pub passing: bool,
 }
 
 impl TickError {
     /// No time was left.
     pub fn deadline() -> Self {
-        Self { code: "deadline", detail: Cow::Borrowed("no time was left before the deadline"), passing: false }
-    }
-
-    /// Whether it is [`TickError::deadline`].
-    pub fn is_deadline(&self) -> bool {
-        self.code == "deadline"
+        let detail = Cow::Borrowed("no time was left before the deadline");
+        Self { reason: FailureReason::Deadline, detail }
     }
 
     /// The answer to a call does not say what became of the message.
     pub fn unanswered() -> Self {
-        Self { code: "unanswered", detail: Cow::Borrowed("the answer does not name the message"), passing: true }
+        let detail = Cow::Borrowed("the answer does not name the message");
+        Self { reason: FailureReason::TicksUnanswered, detail }
     }
 }
 

@@ -42,7 +42,7 @@ impl Service {
             }
             None => {
                 let most = warm.max_players.unwrap_or(self.settings.warm_max_players);
-                let within = warm.due_within.unwrap_or(self.settings.warm_due_within);
+                let within = warm.due_within.unwrap_or(self.settings.warm_interval);
                 let due = self.due_soon(task, within, most).await?;
                 let active = task.upkeep.active(most, task.deadline).await?;
                 let mut players = alternately(due, active);

@@ -1,101 +1,43 @@
-//! From settings to open back ends; what a failing start does.
+//! Opens what the settings name: the store, the cache tiers, the queue for ticks.
 //!
-//! Everything that a function talks to is connected here, in the init phase: the first event must not
+//! Everything is connected during the init phase of the function, so that the first event does not
 //! pay for it.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig};
 use millrace_cache::{
     LocalTier, Tiers,
-    redis::{Credentials, RedisCredentials, RedisTier, RedisTierError},
+    redis::{Credentials, RedisCredentials, RedisTier},
 };
-use millrace_store::{
-    Store,
-    dynamodb::DynamoDbStore,
-    sqlite::{OpenError, SqliteStore},
-};
+use millrace_store::{Store, dynamodb::DynamoDbStore};
 
 use crate::{
-    clock::{ClockFileError, FileClock},
+    clock::FileClock,
     compose,
-    elasticache::{TokenError, TokenSigner},
-    runtime::RunError,
-    settings::{Settings, SettingsError, StoreChoice},
+    elasticache::TokenSigner,
+    embedded_store,
+    settings::{Settings, StoreChoice},
+    start_error::StartError,
     ticks::SqsTicks,
 };
 
-/// Why a function does not start. Displays as one line.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// A bad setting.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// The embedded store cannot be opened.
-    #[error("MILLRACE_STORE=sqlite:{path} cannot be opened: {error}")]
-    Store {
-        /// The file.
-        path: String,
-        /// Why not.
-        #[source]
-        error: OpenError,
-    },
-    /// The file that moves the clock says no time.
-    #[error("MILLRACE_CLOCK_FILE={path} cannot be used: {error}")]
-    Clock {
-        /// The file.
-        path: String,
-        /// Why not.
-        #[source]
-        error: ClockFileError,
-    },
-    /// DynamoDB needs a region.
-    #[error("AWS_REGION is not set; allowed: the region of the tables and queues")]
-    NoRegion,
-    /// The shared cache tier cannot be used as it is set.
-    #[error("MILLRACE_REDIS_URL={url}: {error}")]
-    Redis {
-        /// The URL without secrets.
-        url: String,
-        /// Why not.
-        #[source]
-        error: RedisTierError,
-    },
-    /// IAM tokens cannot be made for the shared cache tier.
-    #[error("MILLRACE_REDIS_IAM_CACHE_NAME={name} cannot be used: {error}")]
-    Tokens {
-        /// The replication group.
-        name: String,
-        /// Why not.
-        #[source]
-        error: TokenError,
-    },
-    /// Logs have been started before.
-    #[error("the logs cannot be started: {0}")]
-    Logs(#[from] tracing::subscriber::SetGlobalDefaultError),
-    /// The system does not let signals be heeded.
-    #[error("signals cannot be heeded: {0}")]
-    Signals(#[from] std::io::Error),
-    /// The function could not be run.
-    #[error(transparent)]
-    Run(#[from] RunError),
-}
-
-/// What the settings name, open.
+/// The store and the caches, open.
 pub struct BackEnds {
     /// Queues and records.
     pub store: Arc<dyn Store>,
-    /// Queues kept near.
+    /// The local and the shared cache.
     pub cache: Tiers,
 }
 
-/// Opens the store and the cache tiers that the settings name, side by side. A store or a cache that
-/// does not answer is no reason not to start: it may answer when the first event comes.
+/// Opens the store and the cache tiers concurrently.
+///
+/// A store or a cache that does not answer does not fail the start: it may answer when the first
+/// event comes.
 ///
 /// # Errors
-/// [`StartError`] where they can never be used as they are set.
+/// [`StartError`] if the settings can never work.
 pub async fn open(settings: &Settings) -> Result<BackEnds, StartError> {
     check_clock(settings)?;
     let tokens = settings.redis.as_ref().is_some_and(|redis| redis.iam_cache_name.is_some());
@@ -107,7 +49,7 @@ pub async fn open(settings: &Settings) -> Result<BackEnds, StartError> {
     Ok(BackEnds { store: store?, cache: cache? })
 }
 
-/// The queue that ticks go to, where the settings name one.
+/// The queue for ticks; none if the settings name none.
 ///
 /// # Errors
 /// [`StartError::NoRegion`].
@@ -120,24 +62,23 @@ pub async fn open_ticks(settings: &Settings) -> Result<Option<SqsTicks>, StartEr
     Ok(Some(SqsTicks::new(&sdk, url)))
 }
 
-/// Looks whether the file that moves the clock says what time it is.
+/// Fails if the clock file holds no time.
 fn check_clock(settings: &Settings) -> Result<(), StartError> {
     let Some(path) = &settings.clock_file else { return Ok(()) };
     FileClock::open(path).map_err(|error| StartError::Clock { path: path.display().to_string(), error })?;
-    tracing::warn!(path = %path.display(), "the clock is moved by a file: for tests and local use only");
+    tracing::warn!(path = %path.display(), "a file moves the clock: for tests and local use only");
     Ok(())
 }
 
 async fn open_store(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Arc<dyn Store>, StartError> {
     match (&settings.store, sdk) {
         (StoreChoice::Sqlite(path), _) => {
-            let store = SqliteStore::open(path, compose::sqlite_settings(settings)).await;
-            let store = store.map_err(|error| StartError::Store { path: path.display().to_string(), error })?;
-            Ok(Arc::new(store))
+            let store = embedded_store::open(path, settings).await;
+            store.map_err(|error| StartError::EmbeddedStore { path: path.display().to_string(), error })
         }
         (StoreChoice::DynamoDb, Some(sdk)) if sdk.region().is_some() => {
             let store = DynamoDbStore::new(sdk, compose::dynamodb_settings(settings));
-            // What goes wrong is logged; the first event may find it mended.
+            // The store logs a failure. By the first event it may be reachable.
             let _ = store.warm_up().await;
             Ok(Arc::new(store))
         }
@@ -147,7 +88,7 @@ async fn open_store(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Arc<
 
 async fn open_cache(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Tiers, StartError> {
     let tiers = Tiers::local_only(LocalTier::new(settings.local_cache), settings.features.local_cache);
-    // Switched off, it is left alone altogether: not even asked whether it is there.
+    // A shared cache that is switched off is not even connected.
     let Some(redis) = settings.redis.as_ref().filter(|_| settings.features.redis_cache.enabled) else {
         return Ok(tiers);
     };
@@ -165,7 +106,7 @@ async fn open_cache(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Tier
     Ok(tiers.with_remote(Arc::new(tier), settings.features.redis_cache))
 }
 
-/// IAM tokens as the cache takes them: made anew for each connection.
+/// Makes a new IAM token for each connection to the shared cache.
 struct IamCredentials(TokenSigner);
 
 #[async_trait]
@@ -176,19 +117,7 @@ impl RedisCredentials for IamCredentials {
     }
 }
 
-/// Ends the process: one line on standard error, exit code 1.
-pub fn fail(error: &dyn fmt::Display) -> ! {
-    eprintln!("{}", one_line(error));
-    std::process::exit(1)
-}
-
-/// What stands in causes from elsewhere may have several lines.
-fn one_line(error: &dyn fmt::Display) -> String {
-    let text = error.to_string();
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
-}
-
-#[cfg(test)]
+#[cfg(all(test, feature = "embedded-store"))]
 mod tests {
     use millrace_cache::TierState;
 
@@ -207,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn opens_the_embedded_store() {
+    async fn the_embedded_store_is_opened() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queues.db");
         let settings = settings(&[("MILLRACE_STORE", &format!("sqlite:{}", path.display()))]);
@@ -219,12 +148,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cache_that_can_never_be_used_is_named_and_one_that_is_away_is_not() {
+    async fn an_unreachable_cache_does_not_fail_the_start_but_an_unusable_one_does() {
         let folder = tempfile::tempdir().unwrap();
         let store = format!("sqlite:{}", folder.path().join("queues.db").display());
         // Nothing listens there.
-        let away = [("MILLRACE_STORE", store.as_str()), ("MILLRACE_REDIS_URL", "redis://app:hunter2@127.0.0.1:1")];
-        assert!(open(&settings(&away)).await.is_ok());
+        let unreachable =
+            [("MILLRACE_STORE", store.as_str()), ("MILLRACE_REDIS_URL", "redis://app:hunter2@127.0.0.1:1")];
+        assert!(open(&settings(&unreachable)).await.is_ok());
         let no_file = [
             ("MILLRACE_STORE", store.as_str()),
             ("MILLRACE_REDIS_URL", "rediss://app:hunter2@127.0.0.1:1"),
@@ -236,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cache_that_is_switched_off_is_left_alone_altogether() {
+    async fn a_cache_that_is_switched_off_is_not_connected() {
         let (folder, redis) = (tempfile::tempdir().unwrap(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         redis.set_nonblocking(true).unwrap();
         let store = format!("sqlite:{}", folder.path().join("queues.db").display());
@@ -249,12 +179,12 @@ mod tests {
         ];
         let BackEnds { cache, .. } = open(&settings(&vars)).await.unwrap();
         assert_eq!((cache.remote_state(), cache.ping_remote().await), (TierState::Off, TierState::Off));
-        let called = redis.accept().map(|(_, caller)| caller);
-        assert!(called.is_err(), "it was called: {called:?}");
+        let connection = redis.accept().map(|(_, peer)| peer);
+        assert!(connection.is_err(), "it was connected: {connection:?}");
     }
 
     #[tokio::test]
-    async fn a_clock_that_says_no_time_is_named() {
+    async fn a_clock_file_without_a_time_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let (store, clock) = (folder.path().join("queues.db"), folder.path().join("clock"));
         std::fs::write(&clock, "noon").unwrap();
@@ -275,9 +205,21 @@ mod tests {
         let error = error(&[("MILLRACE_STORE", &value)]).await;
         assert!(error.starts_with(&format!("MILLRACE_STORE={value} cannot be opened: ")), "{error}");
     }
+}
 
-    #[test]
-    fn a_failure_is_one_line() {
-        assert_eq!(one_line(&"first\n  second\r\n\n"), "first; second");
+#[cfg(all(test, not(feature = "embedded-store")))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_build_without_the_embedded_store_says_so() {
+        let vars = [("MILLRACE_STORE".into(), "sqlite:x.db".into())];
+        let error = open(&Settings::from_vars(vars).unwrap()).await.err().unwrap().to_string();
+        assert_eq!(
+            error,
+            "MILLRACE_STORE=sqlite:x.db cannot be opened: this build has no embedded store; set \
+             MILLRACE_STORE=dynamodb, or build with the feature embedded-store, as `make run` and `cargo lambda \
+             watch` do"
+        );
     }
 }

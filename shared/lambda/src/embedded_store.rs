@@ -1,0 +1,79 @@
+//! The embedded store, in builds with the feature `embedded-store`. Shipped builds leave it out.
+
+use std::{error::Error, path::Path, sync::Arc};
+
+use millrace_store::Store;
+#[cfg(feature = "embedded-store")]
+use millrace_store::sqlite::{SqliteSettings, SqliteStore};
+
+use crate::settings::Settings;
+
+/// Why the embedded store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedStoreError {
+    /// SQLite or the file system failed, or the file is not a store.
+    #[error(transparent)]
+    Open(Box<dyn Error + Send + Sync>),
+    /// The feature is off in this build.
+    #[error(
+        "this build has no embedded store; set MILLRACE_STORE=dynamodb, or build with the feature \
+         embedded-store, as `make run` and `cargo lambda watch` do"
+    )]
+    NotInThisBuild,
+}
+
+/// Opens the store in the file at `path`. A missing file and its folder are created.
+#[cfg(feature = "embedded-store")]
+pub(crate) async fn open(path: &Path, settings: &Settings) -> Result<Arc<dyn Store>, EmbeddedStoreError> {
+    let store = SqliteStore::open(path, sqlite_settings(settings)).await;
+    Ok(Arc::new(store.map_err(|error| EmbeddedStoreError::Open(error.into()))?))
+}
+
+/// Fails: this build has no embedded store.
+#[cfg(not(feature = "embedded-store"))]
+pub(crate) async fn open(_: &Path, _: &Settings) -> Result<Arc<dyn Store>, EmbeddedStoreError> {
+    Err(EmbeddedStoreError::NotInThisBuild)
+}
+
+#[cfg(feature = "embedded-store")]
+fn sqlite_settings(settings: &Settings) -> SqliteSettings {
+    SqliteSettings {
+        prefix: settings.table_prefix.clone(),
+        max_connections: settings.database.max_connections,
+        connect_timeout: settings.database.connect_timeout,
+        idle_timeout: settings.database.idle_timeout,
+        history_retention: settings.retention.history,
+        rejections_retention: settings.retention.rejections,
+    }
+}
+
+#[cfg(all(test, feature = "embedded-store"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_embedded_store_gets_its_settings() {
+        let vars = [
+            ("MILLRACE_STORE", "sqlite:x.db"),
+            ("MILLRACE_TABLE_PREFIX", "t-"),
+            ("MILLRACE_DB_MAX_CONNECTIONS", "6"),
+            ("MILLRACE_DB_CONNECT_TIMEOUT_MS", "80"),
+            ("MILLRACE_DB_IDLE_TIMEOUT_SECONDS", "9"),
+            ("MILLRACE_HISTORY_RETENTION_DAYS", "1"),
+            ("MILLRACE_REJECTIONS_RETENTION_DAYS", "2"),
+        ];
+        let settings = Settings::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap();
+        let day = Duration::from_secs(86_400);
+        let expected = SqliteSettings {
+            prefix: "t-".to_owned(),
+            max_connections: 6,
+            connect_timeout: Duration::from_millis(80),
+            idle_timeout: Duration::from_secs(9),
+            history_retention: day,
+            rejections_retention: 2 * day,
+        };
+        assert_eq!(sqlite_settings(&settings), expected);
+    }
+}

@@ -1,0 +1,92 @@
+//! The start-up that all functions share.
+
+use std::{fmt, future::Future, sync::Arc};
+
+use millrace_pipeline::Service;
+use serde::Serialize;
+
+use crate::{
+    back_ends::{self, BackEnds},
+    compose, logs,
+    runtime::{self, FunctionError, Invocation},
+    settings::Settings,
+    start_error::StartError,
+};
+
+/// A Lambda function: how it is opened, and what it answers.
+pub trait Function: Send + Sync + Sized + 'static {
+    /// The answer to an invocation.
+    type Answer: Serialize + Send + 'static;
+
+    /// Whether the source of the invocations delivers unfinished work again, as SQS does.
+    ///
+    /// Schedules and HTTP callers do not. For them a queue stays in the due index until its records
+    /// are written.
+    const REDELIVERED: bool;
+
+    /// Makes the function from what the start-up has opened.
+    ///
+    /// # Errors
+    /// [`StartError`] if the function cannot work with these settings.
+    fn open(app: App) -> impl Future<Output = Result<Self, StartError>>;
+
+    /// Answers one invocation.
+    ///
+    /// # Errors
+    /// [`FunctionError`] if the invocation fails as a whole.
+    fn answer(&self, invocation: Invocation) -> impl Future<Output = Result<Self::Answer, FunctionError>> + Send;
+}
+
+/// What a function is made from.
+pub struct App {
+    /// The settings of this process.
+    pub settings: Settings,
+    /// The pipeline on the open back ends.
+    pub service: Service,
+}
+
+/// Runs a function until the process is told to end. The whole `main` of a function.
+///
+/// A failed start or a lost Runtime API ends the process with one line on standard error and exit
+/// code 1.
+// One thread: a Lambda function of this size has one virtual processor, and an invocation mostly
+// waits. The embedded store brings threads for its blocking calls.
+#[tokio::main(flavor = "current_thread")]
+pub async fn run<F: Function>() {
+    if let Err(error) = start::<F>().await {
+        eprintln!("{}", one_line(&error));
+        std::process::exit(1);
+    }
+}
+
+async fn start<F: Function>() -> Result<(), StartError> {
+    let settings = Settings::from_env()?;
+    logs::init(&settings.log)?;
+    settings.warn_of_unknown();
+    let BackEnds { store, cache } = back_ends::open(&settings).await?;
+    let service = compose::service(&settings, Arc::clone(&store), cache, F::REDELIVERED);
+    let function = Arc::new(F::open(App { settings, service }).await?);
+    runtime::close_on_signal(async move || store.close().await).await.map_err(StartError::Signals)?;
+    runtime::run(move |invocation| {
+        let function = Arc::clone(&function);
+        async move { function.answer(invocation).await }
+    })
+    .await?;
+    Ok(())
+}
+
+/// Errors of libraries may have several lines.
+fn one_line(error: &dyn fmt::Display) -> String {
+    let text = error.to_string();
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_line() {
+        assert_eq!(one_line(&"first\n  second\r\n\n"), "first; second");
+    }
+}

@@ -1,0 +1,104 @@
+//! Answers invocations until the process ends.
+
+use std::{
+    env,
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use futures::FutureExt as _;
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use serde::Serialize;
+
+use super::{
+    invocation::{FunctionError, Invocation, deadline},
+    payload::{self, RawPayload},
+    span::InvocationSpan,
+};
+use crate::clock;
+
+/// The error type of an invocation whose handler panicked.
+pub const HANDLER_PANICKED: &str = "HandlerPanicked";
+
+/// Why the function ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A variable that Lambda sets is missing or malformed.
+    #[error(
+        "{name} is not set as Lambda sets it; allowed: started by Lambda or by an emulator such as `cargo lambda watch`"
+    )]
+    NotInLambda {
+        /// The variable.
+        name: &'static str,
+    },
+    /// The Lambda Runtime API is unreachable, or broke its protocol.
+    #[error("the Lambda Runtime API failed: {}", with_causes(.0.as_ref()))]
+    RuntimeApi(lambda_runtime::Error),
+}
+
+/// Answers invocations with `handler`, one at a time, or as many concurrently as Lambda asks for in
+/// `AWS_LAMBDA_MAX_CONCURRENCY`.
+///
+/// A handler that panics fails only its invocation. The call returns only with an error.
+///
+/// # Errors
+/// [`RunError`] if Lambda did not start the process, or the Lambda Runtime API failed.
+pub async fn run<H, F, A>(handler: H) -> Result<(), RunError>
+where
+    H: Fn(Invocation) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<A, FunctionError>> + Send + 'static,
+    A: Serialize + Send + 'static,
+{
+    check_environment()?;
+    let cold = Arc::new(AtomicBool::new(true));
+    let service = service_fn(move |event: LambdaEvent<()>| {
+        let (handler, cold) = (handler.clone(), Arc::clone(&cold));
+        async move {
+            let invocation = Invocation {
+                payload: payload::take(),
+                request_id: event.context.request_id,
+                deadline: deadline(event.context.deadline, clock::now()),
+                cold_start: cold.swap(false, Ordering::Relaxed),
+            };
+            // `lambda_runtime` catches panics too, but reports the name of a Rust type.
+            let answer = AssertUnwindSafe(async move { handler(invocation).await }).catch_unwind().await;
+            answer.unwrap_or_else(|panic| Err(FunctionError::new(HANDLER_PANICKED, panic_message(panic.as_ref()))))
+        }
+    });
+    Runtime::new(service).layer(RawPayload).layer(InvocationSpan).run_concurrent().await.map_err(RunError::RuntimeApi)
+}
+
+/// `lambda_runtime` panics if one of these variables is missing. An error says more.
+fn check_environment() -> Result<(), RunError> {
+    let valid = |name: &str| match env::var(name) {
+        Ok(value) if name == "AWS_LAMBDA_RUNTIME_API" => {
+            value.parse::<http::Uri>().is_ok_and(|uri| uri.authority().is_some())
+        }
+        Ok(value) if name == "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" => value.parse::<i32>().is_ok(),
+        Ok(_) => true,
+        Err(_) => false,
+    };
+    let names = [
+        "AWS_LAMBDA_RUNTIME_API",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+    ];
+    names.into_iter().find(|name| !valid(name)).map_or(Ok(()), |name| Err(RunError::NotInLambda { name }))
+}
+
+/// The error and its causes. HTTP clients display only the outermost one.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("the handler panicked: {}", text.unwrap_or("without a message"))
+}
