@@ -77,7 +77,7 @@ arm64: functions infra/node_modules/.package-lock.json
 	@[ "$$(uname -m)" = aarch64 ] || scripts/require qemu-aarch64
 	cd infra && npx --no tsx arm64/run.ts
 
-# Synthesis needs no function to be built, and nobody to be asked: neither AWS nor the network.
+# Synthesis needs neither built functions nor AWS nor the network.
 INFRA := target/infra
 infra-test: infra/node_modules/.package-lock.json .tools/cfn-lint-$(CFN_LINT_VERSION)/bin/python
 	@scripts/require node npm
@@ -91,7 +91,8 @@ infra-test: infra/node_modules/.package-lock.json .tools/cfn-lint-$(CFN_LINT_VER
 	.tools/cfn-lint-$(CFN_LINT_VERSION)/bin/python .tools/cfn-lint-$(CFN_LINT_VERSION)/bin/cfn-lint --non-zero-exit-code error \
 		--ignore-checks W3005 -- $(INFRA)/*/millrace-*.template.json
 
-# With the binaries that the tests have built, or those of a directory: make e2e MILLRACE_BIN_DIR=target/debug
+# Uses the binaries that the tests have built. To use those of another directory:
+# make e2e MILLRACE_BIN_DIR=target/debug
 e2e: servers infra/node_modules/.package-lock.json
 	@scripts/require node npm openssl cc
 ifndef MILLRACE_BIN_DIR
@@ -112,8 +113,8 @@ clean:
 	cargo clean
 	rm -rf .tools .data infra/node_modules infra/cdk.out
 
-# Without its dependency ziglang (430 MB), which only cross-builds need. pip installs into a
-# directory of its own and moves it here when it is whole.
+# Without its dependency ziglang (430 MB), which only cross-builds need. pip installs into a temporary
+# directory and moves it here when it is complete.
 .tools/cargo-lambda-$(CARGO_LAMBDA_VERSION)/bin/cargo-lambda:
 	@scripts/require python3 pip
 	PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-input --no-deps \

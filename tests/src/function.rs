@@ -142,7 +142,7 @@ pub struct StartError {
     pub stdout: String,
     /// The standard error of the process.
     pub stderr: String,
-    /// What the process posted to `/runtime/init/error`.
+    /// The body that the process posted to `/runtime/init/error`.
     pub reported: Option<String>,
 }
 

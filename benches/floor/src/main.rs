@@ -1,9 +1,8 @@
-//! A function of the same clients as `process-tasks` and with no logic: what it takes is what the
-//! runtime, the clients and the network take. The benchmarks compare the real function with it.
+//! The floor of the benchmarks: a function with the clients of `process-tasks` and without its
+//! logic. It shows the time and memory that the runtime, the clients and the network need.
 //!
-//! An event `{"keys": [...]}`, beside whatever else, is one pipelined read of those keys, and one pipelined
-//! write of what was read, as every invocation of the real function reads and writes; the answer tells how long
-//! the read took.
+//! The payload has a list of `keys`. The function reads these keys in one pipeline and writes the
+//! values back in another one, as `process-tasks` does. The answer has the duration of the read.
 
 use std::time::Instant;
 
@@ -53,7 +52,7 @@ async fn main() -> Result<(), Error> {
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let redis = redis::Client::open(std::env::var("MILLRACE_REDIS_URL")?)?;
     let redis = redis.get_multiplexed_async_connection().await?;
-    // Both are connected before the first event, as in the real function.
+    // The function connects before its first invocation, as `process-tasks` does.
     let table = format!("{}queues", std::env::var("MILLRACE_TABLE_PREFIX")?);
     dynamodb.describe_table().table_name(table).send().await?;
     lambda_runtime::run(service_fn(|event| read(redis.clone(), event))).await

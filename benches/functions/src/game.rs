@@ -1,5 +1,5 @@
-//! The commands that players send: three of ten enqueue a task, five report progress (one of five
-//! completes its task), two cancel one, so that queues stay at about ten tasks.
+//! The commands that players send. Of ten commands, three enqueue a task, five report progress and
+//! two cancel a task. One of the five reports completes its task. So queues keep about ten tasks.
 
 use std::collections::VecDeque;
 
@@ -7,14 +7,14 @@ use millrace_domain::Timestamp;
 use millrace_tests::sqs::Message;
 use serde_json::{Value, json};
 
-/// Tasks that a queue begins with.
+/// The number of tasks that a queue starts with.
 pub const TASKS: usize = 10;
-/// Commands of each player before the game proper.
+/// The number of commands that prepare the queue of a player.
 const SETUP: usize = 3;
-/// How much work a task is.
+/// The units of a task.
 const UNITS: u64 = 1_000;
 
-/// Players, and which tasks each of them has.
+/// Players and their tasks.
 pub struct Game {
     name: &'static str,
     players: Vec<Player>,
@@ -24,14 +24,14 @@ pub struct Game {
 #[derive(Clone, Default)]
 struct Player {
     commands: usize,
-    /// Its reported tasks, the active one first.
+    /// The reported tasks, the active one first.
     tasks: VecDeque<usize>,
     units_done: u64,
     made: usize,
 }
 
 impl Game {
-    /// Players that have not sent anything yet. Two games have two names.
+    /// A game with new players. Games need different names.
     pub fn new(name: &'static str, players: usize) -> Self {
         Self { name, players: vec![Player::default(); players], messages: 0 }
     }
@@ -65,7 +65,7 @@ impl Player {
         self.commands += 1;
         match turn {
             0 => return json!({"type": "grantResources", "resources": {"gold": 1_000_000_000, "wood": 80}}),
-            // One slot for the timed task, one for what is reported.
+            // One slot for the timed task and one for a reported task.
             1 => return json!({"type": "configureQueue", "slots": 2}),
             2 => {
                 let timed = task(0, &json!({"durationMs": 86_400_000}));
@@ -77,7 +77,7 @@ impl Player {
             }
             _ => {}
         }
-        // Players are at different points of the same ten commands.
+        // Each player starts at another one of the ten commands.
         match (turn - SETUP + at) % 10 {
             0 | 3 | 6 => {
                 self.made += 1;

@@ -1,4 +1,4 @@
-//! Size: what is uploaded, as `cargo lambda build --output-format zip` makes it.
+//! The size of the uploaded files, as `cargo lambda build --output-format zip` creates them.
 
 use std::{fs, path::Path};
 
@@ -7,13 +7,13 @@ use crate::{
     table::{Table, Target},
 };
 
-/// Most bytes of the zip.
+/// The target for the zip file, in bytes.
 const LIMIT: f64 = 5e6;
 
-/// Looks at the files of both.
+/// Compares the files of both functions.
 ///
 /// # Panics
-/// Where one is missing.
+/// If a file is missing.
 pub fn measure(directory: &Path) -> Table {
     let size = |name: &str, file: &str| {
         let path = directory.join(name).join(file);
@@ -23,10 +23,10 @@ pub fn measure(directory: &Path) -> Table {
     let mut table = Table::new("Size", &["file", FLOOR, FUNCTION, "times"]);
     for (file, target) in [("bootstrap.zip", Some(LIMIT)), ("bootstrap", None)] {
         let [floor, function] = [FLOOR, FUNCTION].map(|name| size(name, file));
-        let figures = [mb(floor), mb(function), format!("{:.2}", function / floor)];
+        let cells = [mb(floor), mb(function), format!("{:.2}", function / floor)];
         match target {
-            Some(limit) => table.aimed(file, &figures, Target::at_most("at most 5 MB", function, limit)),
-            None => table.row(file, &figures),
+            Some(limit) => table.row_with_target(file, &cells, Target::at_most("at most 5 MB", function, limit)),
+            None => table.row(file, &cells),
         }
     }
     table

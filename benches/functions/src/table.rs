@@ -2,22 +2,22 @@
 
 use std::fmt::{self, Write as _};
 
-/// Quartiles of what was measured.
+/// The quartiles of a series of measurements.
 #[derive(Debug, Clone, Copy)]
 pub struct Quartiles {
-    /// A quarter lies below.
+    /// A quarter of the values is below.
     pub lower: f64,
-    /// Half lies below.
+    /// Half of the values is below.
     pub median: f64,
-    /// Three quarters lie below.
+    /// Three quarters of the values are below.
     pub upper: f64,
 }
 
 impl Quartiles {
-    /// Of these values, between neighbours by proportion.
+    /// The quartiles of `values`, interpolated between neighbours.
     ///
     /// # Panics
-    /// Where there are none.
+    /// If there are no values.
     pub fn of(values: &[f64]) -> Self {
         assert!(!values.is_empty(), "nothing was measured");
         let mut sorted = values.to_vec();
@@ -31,54 +31,55 @@ impl Quartiles {
     }
 }
 
-/// What a figure is to be at most.
+/// A target for a measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
-    /// In words.
+    /// The target in words.
     pub text: &'a str,
-    /// Whether it is so.
+    /// Whether the measurement meets it.
     pub met: bool,
 }
 
 impl<'a> Target<'a> {
-    /// A figure that is to be at most `limit`.
-    pub fn at_most(text: &'a str, found: f64, limit: f64) -> Self {
-        Self { text, met: found <= limit }
+    /// A target that is met if `value` is at most `limit`.
+    pub fn at_most(text: &'a str, value: f64, limit: f64) -> Self {
+        Self { text, met: value <= limit }
     }
 }
 
-/// A table. The last two columns are the target and whether it is met.
+/// A Markdown table. The last two columns are the target and whether it is met.
 #[derive(Debug)]
 pub struct Table {
     text: String,
 }
 
 impl Table {
-    /// A table under a heading; the first column says what a row is, the others hold figures.
+    /// A table with a heading. The first column has the labels of the rows, the others have
+    /// numbers.
     pub fn new(heading: &str, columns: &[&str]) -> Self {
         let mut text = format!("### {heading}\n\n|");
         for column in columns.iter().chain(&["target", "met"]) {
             let _ = write!(text, " {column} |");
         }
-        let figures = columns.len() - 1;
+        let numbers = columns.len() - 1;
         text.push_str("\n|---|");
-        text.push_str(&"---:|".repeat(figures));
+        text.push_str(&"---:|".repeat(numbers));
         text.push_str("---|---|\n");
         Self { text }
     }
 
-    /// A row without a target.
-    pub fn row(&mut self, what: &str, figures: &[String]) {
-        self.line(what, figures, "", "");
+    /// Adds a row without a target.
+    pub fn row(&mut self, label: &str, cells: &[String]) {
+        self.line(label, cells, "", "");
     }
 
-    /// A row with one.
-    pub fn aimed(&mut self, what: &str, figures: &[String], target: Target<'_>) {
-        self.line(what, figures, target.text, if target.met { "yes" } else { "**no**" });
+    /// Adds a row with a target.
+    pub fn row_with_target(&mut self, label: &str, cells: &[String], target: Target<'_>) {
+        self.line(label, cells, target.text, if target.met { "yes" } else { "**no**" });
     }
 
-    fn line(&mut self, what: &str, figures: &[String], target: &str, met: &str) {
-        let _ = writeln!(self.text, "| {what} | {} | {target} | {met} |", figures.join(" | "));
+    fn line(&mut self, label: &str, cells: &[String], target: &str, met: &str) {
+        let _ = writeln!(self.text, "| {label} | {} | {target} | {met} |", cells.join(" | "));
     }
 }
 
@@ -93,17 +94,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quartiles_lie_between_neighbours() {
+    fn quartiles_are_interpolated_between_neighbours() {
         let Quartiles { lower, median, upper } = Quartiles::of(&[4.0, 1.0, 3.0, 2.0]);
         assert_eq!((lower, median, upper), (1.75, 2.5, 3.25));
         assert_eq!(Quartiles::of(&[7.0]).median, 7.0);
     }
 
     #[test]
-    fn a_table_says_what_is_met() {
+    fn a_table_shows_whether_targets_are_met() {
         let mut table = Table::new("Size", &["file", "bytes"]);
         table.row("one", &["1".to_owned()]);
-        table.aimed("two", &["2".to_owned()], Target::at_most("at most 1", 2.0, 1.0));
+        table.row_with_target("two", &["2".to_owned()], Target::at_most("at most 1", 2.0, 1.0));
         let expected = "### Size\n\n| file | bytes | target | met |\n|---|---:|---|---|\n| one | 1 |  |  |\n\
                         | two | 2 | at most 1 | **no** |";
         assert_eq!(table.to_string(), expected);

@@ -1,14 +1,16 @@
-//! Which file imports what from which other file.
+//! The imports between the files of a workspace.
 //!
-//! A file *imports* the file that defines an item if its code names that item: in a `use`
-//! declaration, or by a path in an expression, a type, a pattern, a macro or an attribute.
-//! Re-exports are followed, so a child that imports its sibling through their parent does not
-//! import the parent. A `mod` declaration and a path to a module alone are no imports. A `use`
-//! declaration counts, whether it is public or not: a parent that re-exports a child imports the
-//! child, so the child must not import items that the parent itself defines.
+//! File A *imports* file B if the code of A names an item that B defines. The name may be in a
+//! `use` declaration, or in a path of an expression, type, pattern, macro or attribute.
 //!
-//! Method calls are not resolved. Imports between crates are left out, because Cargo refuses cycles
-//! there.
+//! - Re-exports are followed. A child that imports its sibling through their parent imports the
+//!   sibling, not the parent.
+//! - A `pub use` counts like any `use`. A parent that re-exports a child imports it, so the child
+//!   must not import items that the parent file itself defines.
+//! - A `mod` declaration is not an import, and neither is a path that names only a module.
+//! - Inline modules belong to their file, unit tests included.
+//! - Method calls are not resolved.
+//! - Imports between crates are left out, because Cargo refuses cycles between crates.
 
 use std::collections::{BTreeMap, BTreeSet};
 

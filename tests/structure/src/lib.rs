@@ -11,9 +11,8 @@
 //! | [`rules::prose_width`] | lines of prose and comments of more than 100 characters |
 //! | [`rules::forbidden_words`] | words that the writing style excludes |
 //!
-//! Rust is read with `syn`, Markdown with `pulldown-cmark`. Which crates and targets exist is read
-//! from `cargo metadata`. Each rule is a pure function over the text of files, and its unit tests
-//! show an input that it refuses.
+//! Rust is parsed with `syn` and Markdown with `pulldown-cmark`. `cargo metadata` lists the crates
+//! and their targets. Each rule is a pure function, and its unit tests have input that it refuses.
 //!
 //! To check the workspace: `cargo run -p millrace-structure`. To check another checkout, append its
 //! path.

@@ -15,7 +15,7 @@ pub struct Module {
     pub parent: Option<usize>,
     /// The modules inside it, by name.
     pub children: BTreeMap<String, usize>,
-    /// What it defines, imports and refers to.
+    /// The names that it defines, imports and refers to.
     pub contents: Contents,
 }
 
@@ -27,7 +27,7 @@ pub struct ModuleTree {
 }
 
 impl ModuleTree {
-    /// Reads the target whose root file is `root`. None where `files` do not have it.
+    /// Reads the target whose root file is `root`. None if `files` do not have it.
     pub fn new(root: &str, files: &ParsedFiles) -> Option<Self> {
         let mut tree = Self { modules: Vec::new() };
         let folder = folder_of(root);
@@ -35,7 +35,7 @@ impl ModuleTree {
         Some(tree)
     }
 
-    /// Adds a module and those inside it. `folder` is where the files of those are.
+    /// Adds a module and its inner modules. Their files are in `folder`.
     fn add(&mut self, file: &str, items: &[Item], folder: &str, parent: Option<usize>, files: &ParsedFiles) -> usize {
         let at = self.modules.len();
         let contents = Contents::of(items);

@@ -5,7 +5,7 @@ use crate::modules::ModuleTree;
 /// How many re-exports a name may pass. Import cycles between names end here.
 const MAX_DEPTH: usize = 16;
 
-/// What a path names.
+/// The target of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Definition {
     /// A module, by its position in the tree.
@@ -20,11 +20,11 @@ pub enum Definition {
 }
 
 impl ModuleTree {
-    /// What `path` names in the module `module`. Re-exports are followed to the definition. None
-    /// where the path leads out of the crate.
+    /// Resolves `path` in the module `module`. Re-exports are followed to the definition. None if
+    /// the path leads out of the crate.
     ///
-    /// An item that a macro of a module defines is not visible here. A path that ends in such a
-    /// name is taken to name an item of that module, because the compiler accepts it.
+    /// Items that a macro defines are not visible here. If the last name of a path is not found, it
+    /// counts as an item of the module before it, because the compiler accepts the path.
     pub fn resolve(&self, module: usize, path: &[String]) -> Option<Definition> {
         self.resolve_within(module, path, false, MAX_DEPTH)
     }
@@ -40,7 +40,7 @@ impl ModuleTree {
             name => self.look_up(module, name, is_prefix || !rest.is_empty(), depth)?,
         };
         for (at, name) in rest.iter().enumerate() {
-            // What follows an item is a variant or an associated item.
+            // The rest of the path names a variant or an associated item.
             let Definition::Module(inner) = found else { break };
             let is_prefix = is_prefix || at + 1 < rest.len();
             found = match name.as_str() {
@@ -54,8 +54,8 @@ impl ModuleTree {
         Some(found)
     }
 
-    /// What a single name means in a module. A module and a function may have the same name: with
-    /// `is_prefix` the module is meant.
+    /// Resolves a single name in a module. A module and a function may have the same name. Then
+    /// `is_prefix` selects the module.
     fn look_up(&self, at: usize, name: &str, is_prefix: bool, depth: usize) -> Option<Definition> {
         let module = &self.modules[at];
         let child = module.children.get(name).map(|child| Definition::Module(*child));

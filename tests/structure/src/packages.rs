@@ -17,11 +17,11 @@ pub struct Package {
     pub manifest_path: PathBuf,
     /// Its library, binaries, tests, benchmarks and examples.
     pub targets: Vec<Target>,
-    /// What its manifest depends on.
+    /// The dependencies in its manifest.
     pub dependencies: Vec<Dependency>,
 }
 
-/// What cargo builds from one root file.
+/// A library, binary, test, benchmark or example.
 #[derive(Debug, Deserialize)]
 pub struct Target {
     /// The root file.
@@ -35,7 +35,7 @@ pub struct Dependency {
     pub name: String,
     /// `dev` or `build`. None for a normal dependency.
     pub kind: Option<String>,
-    /// Where the package is. None for one from a registry.
+    /// The folder of the package. None for a package from a registry.
     pub path: Option<PathBuf>,
 }
 
@@ -56,7 +56,7 @@ pub enum PackagesError {
 /// The packages of the workspace at `root`.
 ///
 /// # Errors
-/// [`PackagesError`] where cargo does not list them.
+/// [`PackagesError`] if cargo does not list them.
 pub fn list(root: &Path) -> Result<Vec<Package>, PackagesError> {
     #[derive(Deserialize)]
     struct Metadata {

@@ -1,5 +1,4 @@
-//! What the code of one module refers to: its imports, and the paths in its expressions, types and
-//! macros.
+//! The references in the code of one module: imports, and paths in expressions, types and macros.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +17,7 @@ pub type ParsedFiles = BTreeMap<String, syn::File>;
 pub struct Reference {
     /// The segments, without generic arguments.
     pub path: Vec<String>,
-    /// Where it is.
+    /// The line in the file, counted from 1.
     pub line: usize,
 }
 
@@ -27,20 +26,20 @@ pub struct Reference {
 pub struct Import {
     /// The name in the module.
     pub name: String,
-    /// What it names.
+    /// The path that the name stands for.
     pub path: Vec<String>,
 }
 
 /// The names that one module defines, imports and refers to.
 #[derive(Debug, Default)]
 pub struct Contents {
-    /// What is defined in it, modules left out.
+    /// The names of its items, without modules.
     pub items: BTreeSet<String>,
-    /// What it imports by name, public or not.
+    /// Its imports by name, public or not.
     pub imports: Vec<Import>,
-    /// The modules and enums that it imports everything from.
+    /// The paths of its glob imports.
     pub globs: Vec<Vec<String>>,
-    /// Everything that it refers to, imports included.
+    /// All paths in its code, imports included.
     pub references: Vec<Reference>,
 }
 
@@ -170,7 +169,7 @@ fn segments(path: &syn::Path) -> Vec<String> {
     path.segments.iter().map(|segment| segment.ident.to_string()).collect()
 }
 
-/// The name after `::`, where the tokens begin with one.
+/// The name after `::`, if the tokens begin with `::` and a name.
 fn path_segment(tokens: &[TokenTree]) -> Option<String> {
     match tokens {
         [first, second, TokenTree::Ident(name), ..] if is_punct(Some(first), ':') && is_punct(Some(second), ':') => {

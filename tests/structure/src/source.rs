@@ -40,14 +40,14 @@ impl Language {
 pub struct SourceFile {
     /// Relative to the root of the workspace, with `/` between the folders.
     pub path: String,
-    /// What its name says that it is.
+    /// The language, as its name tells.
     pub language: Language,
     /// All of it.
     pub text: String,
 }
 
 impl SourceFile {
-    /// A file with this text. None where no rule reads files of this name.
+    /// A file with this text. None if no rule reads files of this name.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Option<Self> {
         let path = path.into();
         Some(Self { language: Language::of(&path)?, path, text: text.into() })

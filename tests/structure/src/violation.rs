@@ -1,4 +1,4 @@
-//! What a rule reports.
+//! The findings of the rules.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub struct Violation {
     pub line: usize,
     /// The name of the rule, which is the name of its module.
     pub rule: &'static str,
-    /// What is wrong, in one line.
+    /// The problem, in one line.
     pub message: String,
 }
 

@@ -30,7 +30,7 @@ pub enum CheckError {
 /// Every violation in the checkout at `root`, sorted by file and line.
 ///
 /// # Errors
-/// [`CheckError`] where the packages or files cannot be read. A Rust file that does not parse is a
+/// [`CheckError`] if the packages or files cannot be read. A Rust file that does not parse is a
 /// violation.
 pub fn check(root: &Path) -> Result<Vec<Violation>, CheckError> {
     let root = root.canonicalize()?;

@@ -41,8 +41,8 @@ async fn a_hundred_thousand_idle_queues_add_no_calls() {
         costs.push((calls(&idle_run), calls(&busy_run)));
     }
     assert_eq!(costs[0].0, [SHARDS, 0, 0, 0, 0]);
-    // 30 queues are due: one load, two commits of the advanced queues, two commits that remove them
-    // from the due index, and two calls each for history and stats.
+    // 30 queues are due. One call loads them, two commit them and two remove them from the due
+    // index. History and stats take two calls each.
     assert_eq!(costs[0].1, [SHARDS, 0, 1, 4, 4]);
     assert_eq!(costs[0], costs[1]);
 }

@@ -10,7 +10,7 @@
 //! | `openapi` | `docs/openapi.yaml` compared with the running function |
 //! | `protocol` | HEAD, OPTIONS, entity tags, compression and CORS |
 //! | `reads` | queues, tasks, stats, performance and health |
-//! | `tiers` | which cache answers a read, and the round trips of a read |
+//! | `tiers` | the cache that answers a read, and the round trips of a read |
 //! | `upkeep` | upkeep of the shared cache over HTTP |
 
 mod access;

@@ -1,4 +1,4 @@
-//! Which cache answers a read, the round trips of a read, and reads of the own writes.
+//! The cache that answers a read, the round trips of a read, and reads of a certain version.
 
 use millrace_tests::{
     Function,

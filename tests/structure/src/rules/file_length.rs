@@ -8,7 +8,7 @@ use crate::{
 const RULE: &str = "file_length";
 const MAX_LINES: usize = 400;
 
-/// A violation where the file is too long.
+/// A violation if the file is too long.
 pub fn check(file: &SourceFile) -> Option<Violation> {
     let is_code = matches!(file.language, Language::Rust | Language::TypeScript);
     let lines = file.text.lines().count();

@@ -8,7 +8,8 @@ use crate::{source::SourceFile, violation::Violation};
 
 const RULE: &str = "forbidden_words";
 const LIST: &str = include_str!("../../forbidden_words.txt");
-/// What may be between two words of a phrase, beside white space: marks of comments and names.
+/// The characters that may separate two words of a phrase, in addition to white space. They occur
+/// in marks of comments and in names.
 const SEPARATORS: &str = "/!*>#_-";
 
 /// One violation for each place where a listed phrase occurs.

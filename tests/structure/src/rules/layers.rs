@@ -32,7 +32,7 @@ pub struct Dependencies {
     pub package: String,
     /// Its manifest, relative to the root of the workspace.
     pub manifest: String,
-    /// What it depends on.
+    /// The crates that it depends on.
     pub names: Vec<String>,
 }
 

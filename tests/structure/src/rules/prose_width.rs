@@ -103,7 +103,7 @@ fn width(line: &str) -> usize {
     width + rest.trim_end().chars().count()
 }
 
-/// Where the destination of a link or a bare URL begins.
+/// The position of the first link destination or bare URL.
 fn link_start(text: &str) -> Option<usize> {
     let inline = text.find("](").map(|at| at + 2);
     let bare = ["https://", "http://"].iter().filter_map(|scheme| text.find(scheme)).min();

@@ -6,8 +6,7 @@ use crate::{import_graph::ImportGraph, violation::Violation};
 const RULE: &str = "steps";
 const FOLDER: &str = "shared/pipeline/src/steps/";
 
-/// One violation for each step that imports another one, or one where there are no steps among
-/// `files`.
+/// One violation for each import between two steps, or one if `files` have no step.
 pub fn check<'a>(graph: &ImportGraph, mut files: impl Iterator<Item = &'a str>) -> Vec<Violation> {
     if !files.any(|file| step(file).is_some()) {
         let message = "no step of the pipeline is found: the rule has lost its subject".to_owned();

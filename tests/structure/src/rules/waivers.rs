@@ -19,8 +19,8 @@ pub fn check(path: &str, syntax: &syn::File) -> Vec<Violation> {
     attributes.violations
 }
 
-/// One violation for each line of a manifest that allows one of the lints, and one for a manifest
-/// of a crate that does not take the lints of the workspace.
+/// One violation for each line of a manifest that allows one of the lints. One more if a crate does
+/// not take the lints of the workspace.
 pub fn check_manifest(file: &SourceFile) -> Vec<Violation> {
     if file.path != "Cargo.toml" && !file.path.ends_with("/Cargo.toml") {
         return Vec::new();
