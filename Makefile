@@ -56,6 +56,7 @@ lint:
 	cargo fmt --all -- --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	cargo clippy $(LOCKED) $(SHIPPED_PACKAGES) -- -D warnings
+	cargo run $(LOCKED) --quiet -p millrace-structure
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps --quiet
 
 # Measures process-tasks as it is shipped, built for this machine. The second build only puts the

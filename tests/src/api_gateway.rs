@@ -1,5 +1,5 @@
-//! An HTTP server in front of a function, for programs that speak HTTP: every request becomes an
-//! invocation, as API Gateway makes it.
+//! An HTTP server that passes each request to a function, as API Gateway does. HTTP clients can use
+//! it to test the function.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
@@ -15,19 +15,19 @@ use crate::{
     http::{self, Request},
 };
 
-/// A server. It ends with this value.
+/// The server. It stops when this value is dropped.
 #[derive(Debug)]
-pub struct Front {
+pub struct ApiGateway {
     address: SocketAddr,
     server: JoinHandle<()>,
 }
 
-impl Front {
-    /// Starts one on a free port of 127.0.0.1. A request with this bearer token has this authorizer context,
-    /// any other has none.
+impl ApiGateway {
+    /// Starts a server on a free port of 127.0.0.1. Requests with the bearer token `token` get the
+    /// authorizer context `authorizer`. All other requests have none.
     ///
     /// # Panics
-    /// Where no port is free.
+    /// If no port is free.
     pub async fn start(function: Arc<Function>, token: &str, authorizer: Value) -> Self {
         let credentials: Arc<(String, Value)> = Arc::new((format!("Bearer {token}"), authorizer));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port on 127.0.0.1");
@@ -42,7 +42,7 @@ impl Front {
                         let (function, credentials) = (Arc::clone(&function), Arc::clone(&credentials));
                         async move { Ok::<_, Infallible>(answer(&function, &credentials, request).await) }
                     });
-                    // A connection that breaks is a client that has ended.
+                    // The connection breaks when the client ends. That is no error.
                     let builder = hyper::server::conn::http1::Builder::new();
                     let _ = builder.serve_connection(TokioIo::new(stream), service).await;
                 });
@@ -57,7 +57,7 @@ impl Front {
     }
 }
 
-impl Drop for Front {
+impl Drop for ApiGateway {
     fn drop(&mut self) {
         self.server.abort();
     }
@@ -69,26 +69,26 @@ async fn answer(
     request: hyper::Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
-    let known = head.headers.get("authorization").is_some_and(|value| value.as_bytes() == bearer.as_bytes());
-    let authorizer = if known { authorizer.clone() } else { Value::Null };
+    let is_authenticated = head.headers.get("authorization").is_some_and(|value| value.as_bytes() == bearer.as_bytes());
+    let authorizer = if is_authenticated { authorizer.clone() } else { Value::Null };
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    let mut event = Request::new(head.method.as_str(), target).authorizer(authorizer);
+    let mut forwarded = Request::new(head.method.as_str(), target).authorizer(authorizer);
     for name in head.headers.keys() {
-        // API Gateway joins what is given several times, and drops what is no text.
+        // API Gateway joins repeated headers and drops values that are not text.
         let values: Vec<&str> = head.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-        event = event.header(name.as_str(), &values.join(","));
+        forwarded = forwarded.header(name.as_str(), &values.join(","));
     }
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     if !body.is_empty() {
-        event = event.body(body);
+        forwarded = forwarded.body(body);
     }
-    let answer = match function.invoke(Invocation::from(event.event())).await {
-        Ok(answer) => http::Response::of(&answer),
+    let answer = match function.invoke(Invocation::from(forwarded.payload())).await {
+        Ok(answer) => http::Response::from_answer(&answer),
         Err(error) => http::Response { status: 502, headers: [].into(), body: error.to_string().into_bytes() },
     };
     let mut response = Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
         response = response.header(name, value);
     }
-    response.body(Full::new(Bytes::from(answer.body))).expect("what the function answers is HTTP")
+    response.body(Full::new(Bytes::from(answer.body))).expect("the function answers with valid HTTP")
 }

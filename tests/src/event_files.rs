@@ -1,4 +1,4 @@
-//! The files of `events/`, in the order of their names, which is the order to deliver them in.
+//! The files in `events/`, in the order of their names. Tests deliver them in this order.
 
 use std::fs;
 
@@ -9,12 +9,12 @@ use crate::binary::workspace;
 /// One event file.
 #[derive(Debug, Clone)]
 pub struct EventFile {
-    /// Its name, such as `01-sqs-commands-fifo.json`.
+    /// The file name, such as `01-sqs-commands-fifo.json`.
     pub name: String,
-    /// Its bytes, as they are delivered.
+    /// The content, as it is delivered.
     pub bytes: Vec<u8>,
-    /// The same, read.
-    pub event: Value,
+    /// The content as JSON.
+    pub json: Value,
 }
 
 /// All event files.
@@ -22,13 +22,13 @@ pub fn all() -> Vec<EventFile> {
     let folder = workspace().join("events");
     let mut files: Vec<EventFile> = fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-        .map(|entry| entry.expect("the folder can be read").path())
+        .map(|entry| entry.expect("the folder is readable").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .map(|path| {
             let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            let event = serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let json = serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
-            EventFile { name, bytes, event }
+            EventFile { name, bytes, json }
         })
         .collect();
     files.sort_by(|a, b| a.name.cmp(&b.name));
