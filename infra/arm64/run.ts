@@ -110,7 +110,10 @@ async function invoke(bootstrap: string, event: string, directory: string): Prom
   const ended = new Promise<never>((_, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`${bootstrap} ended with ${code}:\n${output}`)));
-    setTimeout(() => reject(new Error(`${bootstrap} did not answer within ${WITHIN_MS / 1000} s:\n${output}`)), WITHIN_MS).unref();
+    setTimeout(
+      () => reject(new Error(`${bootstrap} did not answer within ${WITHIN_MS / 1000} s:\n${output}`)),
+      WITHIN_MS,
+    ).unref();
   });
   try {
     const { failed, body } = await Promise.race([answer, ended]);

@@ -20,7 +20,12 @@ export const IDLE: Load = { commands: 0, reports: 0, reads: 0, storedGb: 0 };
 
 /** 50,000 players a day, of whom each sends 20 commands and 100 reports and reads 30 times. */
 const PLAYER_DAYS = 50_000 * 30;
-export const BUSY: Load = { commands: PLAYER_DAYS * 20, reports: PLAYER_DAYS * 100, reads: PLAYER_DAYS * 30, storedGb: 40 };
+export const BUSY: Load = {
+  commands: PLAYER_DAYS * 20,
+  reports: PLAYER_DAYS * 100,
+  reads: PLAYER_DAYS * 30,
+  storedGb: 40,
+};
 
 /** What is assumed about the way of an event. */
 export const assumed = {

@@ -15,7 +15,11 @@ for (const name of FUNCTION_NAMES) {
   writeFileSync(join(directory, name, 'bootstrap'), '');
 }
 const millions = (count: number) => `${count / 1e6} million`;
-console.log(`List prices of ${PRICES_OF}, without free tiers and discounts. A busy month: ${millions(BUSY.commands)} commands,`);
-console.log(`${millions(BUSY.reports)} reports of progress, ${millions(BUSY.reads)} reads over HTTP, ${BUSY.storedGb} GB stored.\n`);
+console.log(
+  `List prices of ${PRICES_OF}, without free tiers and discounts. A busy month: ${millions(BUSY.commands)} commands,`,
+);
+console.log(
+  `${millions(BUSY.reports)} reports of progress, ${millions(BUSY.reads)} reads over HTTP, ${BUSY.storedGb} GB stored.\n`,
+);
 console.log(table(directory));
 rmSync(directory, { recursive: true, force: true });

@@ -162,7 +162,10 @@ export class Aws {
 
   async all(table: string): Promise<Row[]> {
     const rows: Row[] = [];
-    for await (const { Items = [] } of paginateScan({ client: this.dynamoDb }, { TableName: table, ConsistentRead: true })) {
+    for await (const { Items = [] } of paginateScan(
+      { client: this.dynamoDb },
+      { TableName: table, ConsistentRead: true },
+    )) {
       rows.push(...Items.map(plain));
     }
     return rows;
@@ -186,7 +189,10 @@ export class Aws {
     let nextToken: string | undefined;
     do {
       const page = await this.logs.send(
-        new FilterLogEventsCommand({ logGroupName: `/aws/lambda/${name}`, ...(nextToken !== undefined && { nextToken }) }),
+        new FilterLogEventsCommand({
+          logGroupName: `/aws/lambda/${name}`,
+          ...(nextToken !== undefined && { nextToken }),
+        }),
       );
       for (const { message = '' } of page.events ?? []) {
         // One event may hold what was written at once.
@@ -216,14 +222,22 @@ export class Aws {
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
         ...(body !== undefined && { 'content-type': 'application/json' }),
       };
-      const asked = request(`${this.endpoint}${path}`, { method, headers, agent: this.agent, servername: 'localhost' }, (answer) => {
-        let text = '';
-        answer.on('data', (chunk: Buffer) => (text += chunk.toString()));
-        answer.once('end', () => {
-          const json = text !== '' && (answer.headers['content-type'] ?? '').includes('json');
-          resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: (json ? JSON.parse(text) : { text }) as Row });
-        });
-      });
+      const asked = request(
+        `${this.endpoint}${path}`,
+        { method, headers, agent: this.agent, servername: 'localhost' },
+        (answer) => {
+          let text = '';
+          answer.on('data', (chunk: Buffer) => (text += chunk.toString()));
+          answer.once('end', () => {
+            const json = text !== '' && (answer.headers['content-type'] ?? '').includes('json');
+            resolve({
+              status: answer.statusCode ?? 0,
+              headers: answer.headers,
+              body: (json ? JSON.parse(text) : { text }) as Row,
+            });
+          });
+        },
+      );
       asked.once('error', reject);
       asked.end(body === undefined ? undefined : JSON.stringify(body));
     });

@@ -18,15 +18,38 @@ export async function makeCertificates(openssl: string, directory: string): Prom
   const files = { authority: file('authority.pem'), certificate: file('server.pem'), key: file('server.key') };
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   await run(openssl, [
-    'req', '-x509', ...newKey, '-keyout', authorityKey, '-out', files.authority, '-days', '2',
-    '-subj', '/CN=Millrace test authority',
-    '-addext', 'keyUsage=critical,keyCertSign',
+    'req',
+    '-x509',
+    ...newKey,
+    '-keyout',
+    authorityKey,
+    '-out',
+    files.authority,
+    '-days',
+    '2',
+    '-subj',
+    '/CN=Millrace test authority',
+    '-addext',
+    'keyUsage=critical,keyCertSign',
   ]);
   await run(openssl, ['req', ...newKey, '-keyout', files.key, '-out', request, '-subj', '/CN=localhost']);
   writeFileSync(extensions, 'subjectAltName=DNS:localhost,DNS:*.execute-api.localhost,IP:127.0.0.1\n');
   await run(openssl, [
-    'x509', '-req', '-in', request, '-CA', files.authority, '-CAkey', authorityKey, '-CAcreateserial',
-    '-days', '2', '-extfile', extensions, '-out', files.certificate,
+    'x509',
+    '-req',
+    '-in',
+    request,
+    '-CA',
+    files.authority,
+    '-CAkey',
+    authorityKey,
+    '-CAcreateserial',
+    '-days',
+    '2',
+    '-extfile',
+    extensions,
+    '-out',
+    files.certificate,
   ]);
   return files;
 }

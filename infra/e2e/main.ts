@@ -69,7 +69,11 @@ async function main(directory: string): Promise<void> {
   // Nobody will touch this queue again: the schedule has to find it.
   await aws.send(commands, enqueue('sleeper', 'nap', { durationMs: 1500 }, { dreams: 1 }), 'sleeper');
   // Neither this one: what lies in its row is nothing that anybody wrote.
-  await aws.put(table('queues'), { playerId: { S: 'broken' }, version: { N: '7' }, queue: { B: Buffer.from('garbage') } });
+  await aws.put(table('queues'), {
+    playerId: { S: 'broken' },
+    version: { N: '7' },
+    queue: { B: Buffer.from('garbage') },
+  });
   await aws.send(commands, enqueue('broken', 't-1', { durationMs: 1 }), 'broken');
 
   await step('strangers are turned away', async () => {
@@ -155,7 +159,11 @@ async function main(directory: string): Promise<void> {
 
   await step('what keeps failing is set aside, and can be brought back', async () => {
     const deadLetters = out('CommandsDeadLettersUrl');
-    await until('the command of the broken queue is a dead letter', async () => (await aws.depth(deadLetters)) === 1, 90_000);
+    await until(
+      'the command of the broken queue is a dead letter',
+      async () => (await aws.depth(deadLetters)) === 1,
+      90_000,
+    );
     const [message, ...others] = await aws.take(deadLetters);
     assert.equal(others.length, 0);
     await aws.delete(table('queues'), 'broken');
@@ -173,14 +181,17 @@ async function main(directory: string): Promise<void> {
     await until('nothing waits', async () => (await depths()).every((depth) => depth === 0));
   });
 
-  await step(`the books agree: ${traffic.sent} commands of ${traffic.ids.length} players, nothing lost, nothing twice`, async () => {
-    await traffic.verify(books);
-    assert.deepEqual((await aws.totals(books.stats, 'sleeper'))['rewards'], { dreams: 1 });
-    const setAside = ['CommandsDeadLettersUrl', 'ProgressDeadLettersUrl', 'TicksDeadLettersUrl', 'UndeliveredUrl'];
-    for (const name of setAside) {
-      assert.equal(await aws.depth(out(name)), 0, name);
-    }
-  });
+  await step(
+    `the books agree: ${traffic.sent} commands of ${traffic.ids.length} players, nothing lost, nothing twice`,
+    async () => {
+      await traffic.verify(books);
+      assert.deepEqual((await aws.totals(books.stats, 'sleeper'))['rewards'], { dreams: 1 });
+      const setAside = ['CommandsDeadLettersUrl', 'ProgressDeadLettersUrl', 'TicksDeadLettersUrl', 'UndeliveredUrl'];
+      for (const name of setAside) {
+        assert.equal(await aws.depth(out(name)), 0, name);
+      }
+    },
+  );
 
   await step('logs, cache and rights are as they should be', async () => {
     assert.equal(await redis.ask('ACL LOG'), '*0', 'a function wanted to do what its user of the cache may not');
@@ -226,7 +237,12 @@ function writesOf(answer: Row, table: string): unknown {
 }
 
 function enqueue(playerId: string, taskId: string, work: object, rewards: object = {}): object {
-  return { type: 'enqueueTasks', playerId, commandId: `enqueue-${taskId}`, tasks: [{ taskId, kind: 'some.work', work, rewards }] };
+  return {
+    type: 'enqueueTasks',
+    playerId,
+    commandId: `enqueue-${taskId}`,
+    tasks: [{ taskId, kind: 'some.work', work, rewards }],
+  };
 }
 
 /** What players, game servers and administrators may do over HTTP, and what they may not. */
@@ -260,8 +276,11 @@ async function http(aws: Aws, api: string, issuer: Issuer): Promise<void> {
   const read = await ask('GET', queue, player);
   assert.equal(read.status, 200, JSON.stringify(read.body));
   const tasks = read.body['tasks'] as { taskId: string; state: string }[];
-  assert.deepEqual(tasks.map(({ taskId, state }) => [taskId, state]), [['book', 'active']]);
-  assert.equal(await status('GET', '/players/player-0/queue', player), 403, 'nobody reads what is another\'s');
+  assert.deepEqual(
+    tasks.map(({ taskId, state }) => [taskId, state]),
+    [['book', 'active']],
+  );
+  assert.equal(await status('GET', '/players/player-0/queue', player), 403, "nobody reads what is another's");
   const cancelled = await ask('POST', commands, player, { type: 'cancelTask', playerId: 'reader', taskId: 'book' });
   assert.equal(cancelled.status, 200, JSON.stringify(cancelled.body));
   const history = await ask('GET', '/players/reader/history', player);

@@ -71,12 +71,16 @@ export class Program {
 
   /** Until it answers. */
   async ready(answers: () => Promise<boolean>, withinMs = 30_000): Promise<void> {
-    await until(`${this.name} answers`, async () => {
-      if (!this.isRunning) {
-        throw new Error(`${this.name} ended:\n${this.output}`);
-      }
-      return answers();
-    }, withinMs);
+    await until(
+      `${this.name} answers`,
+      async () => {
+        if (!this.isRunning) {
+          throw new Error(`${this.name} ended:\n${this.output}`);
+        }
+        return answers();
+      },
+      withinMs,
+    );
   }
 }
 

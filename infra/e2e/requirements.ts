@@ -31,16 +31,34 @@ export function requirements(): Requirements {
   };
   const result = {
     python: found('MiniStack', 'make servers', join(ROOT, `.tools/ministack-${MINISTACK_VERSION}/bin/python`)),
-    redisServer: found('redis-server', 'make servers', onPath('redis-server') ?? join(ROOT, '.tools/redis/redis-server')),
-    openssl: found('openssl', 'apt-get install openssl, or dnf install openssl, or brew install openssl', onPath('openssl')),
-    strip: found('strip', 'apt-get install binutils, or dnf install binutils, or xcode-select --install', onPath('strip')),
+    redisServer: found(
+      'redis-server',
+      'make servers',
+      onPath('redis-server') ?? join(ROOT, '.tools/redis/redis-server'),
+    ),
+    openssl: found(
+      'openssl',
+      'apt-get install openssl, or dnf install openssl, or brew install openssl',
+      onPath('openssl'),
+    ),
+    strip: found(
+      'strip',
+      'apt-get install binutils, or dnf install binutils, or xcode-select --install',
+      onPath('strip'),
+    ),
     binaries,
   };
   for (const name of FUNCTION_NAMES) {
-    found(join(binaries, name), 'cargo build, or name the directory that has it: MILLRACE_BIN_DIR=...', join(binaries, name));
+    found(
+      join(binaries, name),
+      'cargo build, or name the directory that has it: MILLRACE_BIN_DIR=...',
+      join(binaries, name),
+    );
   }
   if (process.platform !== 'linux') {
-    missing.push(`Lambda runs on Linux, and so do its functions; this is ${process.platform}. Run this in a Linux machine`);
+    missing.push(
+      `Lambda runs on Linux, and so do its functions; this is ${process.platform}. Run this in a Linux machine`,
+    );
   }
   if (missing.length > 0) {
     throw new Error(`this machine lacks what the end-to-end test needs:\n${missing.join('\n')}`);

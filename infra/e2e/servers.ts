@@ -26,15 +26,27 @@ export class Redis {
     readonly port: number,
   ) {}
 
-  static async start(command: string, directory: string, certificates: Certificates, users: CacheUser[]): Promise<Redis> {
+  static async start(
+    command: string,
+    directory: string,
+    certificates: Certificates,
+    users: CacheUser[],
+  ): Promise<Redis> {
     const port = await freePort();
     const file = join(directory, 'redis.conf');
     const acl = users.map(({ name, accessString }) => `user ${name} nopass ${accessString}`);
     writeFileSync(
       file,
       [
-        'bind 127.0.0.1', 'port 0', `tls-port ${port}`, 'tls-auth-clients no', 'save ""', 'appendonly no', `dir ${directory}`,
-        `tls-cert-file ${certificates.certificate}`, `tls-key-file ${certificates.key}`,
+        'bind 127.0.0.1',
+        'port 0',
+        `tls-port ${port}`,
+        'tls-auth-clients no',
+        'save ""',
+        'appendonly no',
+        `dir ${directory}`,
+        `tls-cert-file ${certificates.certificate}`,
+        `tls-key-file ${certificates.key}`,
         `tls-ca-cert-file ${certificates.authority}`,
         ...acl,
         // The test itself, to look and to count.

@@ -64,7 +64,11 @@ export class Traffic {
       await sleep(PAUSE_MS);
     }
     // The last task is over by now; somebody has to look.
-    await this.aws.send(this.queueUrl, { type: 'grantResources', playerId: player.id, resources: { end: 1 } }, player.id);
+    await this.aws.send(
+      this.queueUrl,
+      { type: 'grantResources', playerId: player.id, resources: { end: 1 } },
+      player.id,
+    );
   }
 
   /** No more commands; all that were sent are in the queue. */

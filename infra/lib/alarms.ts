@@ -84,14 +84,24 @@ export class Alarms extends Construct {
 
     const { prefix, settings, metrics } = props;
     const { deployment } = settings;
-    this.rollback = new RollbackAlarms(this, 'Rollback', { prefix, deployment, functions: props.functions, api: props.api, metrics, describe });
+    this.rollback = new RollbackAlarms(this, 'Rollback', {
+      prefix,
+      deployment,
+      functions: props.functions,
+      api: props.api,
+      metrics,
+      describe,
+    });
 
     // One call for the one question. The others say where to look.
     const name = `${prefix}players-are-affected`;
     const affected = new cloudwatch.CompositeAlarm(this, 'PlayersAffected', {
       compositeAlarmName: name,
-      alarmDescription: describe('Players wait, or are refused, or work of theirs is lying about.', 'players-are-affected'),
-      alarmRule: cloudwatch.AlarmRule.anyOf(...[...functions, ...queues, ...api, lateness]),
+      alarmDescription: describe(
+        'Players wait, or are refused, or work of theirs is lying about.',
+        'players-are-affected',
+      ),
+      alarmRule: cloudwatch.AlarmRule.anyOf(...functions, ...queues, ...api, lateness),
     });
     affected.addAlarmAction(new actions.SnsAction(this.topic));
     affected.addOkAction(new actions.SnsAction(this.topic));
@@ -158,12 +168,17 @@ export class Alarms extends Construct {
     for (const [shard, nodes] of cache.nodes.entries()) {
       const suffix = cache.nodes.length > 1 ? `-${shard + 1}` : '';
       const over = (fold: 'MAX' | 'SUM', metricName: string, statistic: string) =>
-        folded(fold, nodes.map((node) => cacheMetric(node, metricName, statistic)), `${metricName} of any node`);
+        folded(
+          fold,
+          nodes.map((node) => cacheMetric(node, metricName, statistic)),
+          `${metricName} of any node`,
+        );
       this.alarm(`cache-cpu${suffix}`, {
         metric: over('MAX', 'EngineCPUUtilization', 'Average'),
         threshold: 75,
         datapoints: [4, 5],
-        meaning: 'The one thread of a cache node that does the work is busy three quarters of the time; beyond that, answers are late.',
+        meaning:
+          'The one thread of a cache node that does the work is busy three quarters of the time; beyond that, answers are late.',
         runbook: 'cache-cpu',
       });
       this.alarm(`cache-memory${suffix}`, {
@@ -177,7 +192,8 @@ export class Alarms extends Construct {
         metric: over('SUM', 'Evictions', 'Sum'),
         threshold: 1000,
         datapoints: [4, 5],
-        meaning: 'The cache makes room for new copies by dropping others before their time: queues are read from DynamoDB instead.',
+        meaning:
+          'The cache makes room for new copies by dropping others before their time: queues are read from DynamoDB instead.',
         runbook: 'cache-memory',
       });
       this.alarm(`cache-connections${suffix}`, {
@@ -274,7 +290,10 @@ export class Alarms extends Construct {
       }),
     ]);
     const undelivered = this.alarm('undelivered', {
-      metric: queues.undelivered.metricApproximateNumberOfMessagesVisible({ statistic: cloudwatch.Stats.MAXIMUM, period }),
+      metric: queues.undelivered.metricApproximateNumberOfMessagesVisible({
+        statistic: cloudwatch.Stats.MAXIMUM,
+        period,
+      }),
       threshold: 0,
       meaning: 'What a schedule, the event bus or an asynchronous call brought failed, and was set aside for 14 days.',
       runbook: 'undelivered',
@@ -321,7 +340,11 @@ export class Alarms extends Construct {
   private apiAlarms(): cloudwatch.Alarm[] {
     const { api, stage } = this.props.api;
     const metric = (name: string, statistic: string) =>
-      api.metric(name, { statistic, period: Duration.minutes(5), dimensionsMap: { ApiId: api.apiId, Stage: stage.stageName } });
+      api.metric(name, {
+        statistic,
+        period: Duration.minutes(5),
+        dimensionsMap: { ApiId: api.apiId, Stage: stage.stageName },
+      });
     return [
       this.alarm('api-errors', {
         metric: metric('5xx', cloudwatch.Stats.SUM),
@@ -358,7 +381,12 @@ export function slowMs(deployed: DeployedFunction): number {
 }
 
 function alarmArn(stack: Stack, name: string): string {
-  return stack.formatArn({ service: 'cloudwatch', resource: 'alarm', resourceName: name, arnFormat: ArnFormat.COLON_RESOURCE_NAME });
+  return stack.formatArn({
+    service: 'cloudwatch',
+    resource: 'alarm',
+    resourceName: name,
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
 }
 
 function describe(meaning: string, runbook: string): string {

@@ -114,7 +114,8 @@ export class Api extends Construct {
         }
       }
     };
-    const monitors = 'Monitors ask without a token. The answer tells whether the store and the cache can be reached, and how fast.';
+    const monitors =
+      'Monitors ask without a token. The answer tells whether the store and the cache can be reached, and how fast.';
     for (const { method, path, open } of ROUTES) {
       add(method, path, open ? monitors : undefined);
     }
@@ -127,7 +128,11 @@ export class Api extends Construct {
     });
     if (settings.corsOrigins.length > 0) {
       // Browsers ask before they say who they are, and the route for everything else would not let them.
-      add(OPTIONS, '/{proxy+}', 'A preflight carries no token. Without one the function tells nothing but what pages of the listed origins may send.');
+      add(
+        OPTIONS,
+        '/{proxy+}',
+        'A preflight carries no token. Without one the function tells nothing but what pages of the listed origins may send.',
+      );
     }
   }
 }
@@ -137,6 +142,8 @@ function authorizerOf({ authorization }: Settings['api']): api.IHttpRouteAuthori
     case 'iam':
       return new authorizers.HttpIamAuthorizer();
     case 'jwt':
-      return new authorizers.HttpJwtAuthorizer('Players', authorization.issuer, { jwtAudience: authorization.audience });
+      return new authorizers.HttpJwtAuthorizer('Players', authorization.issuer, {
+        jwtAudience: authorization.audience,
+      });
   }
 }

@@ -21,7 +21,12 @@ export interface AppOptions {
 
 /** The templates themselves are checked by cfn-lint, which knows more than the CDK's own rules and takes half the time. */
 export function createApp({ outdir, checked = true }: AppOptions = {}): App {
-  const app = new App({ analyticsReporting: false, builtinCloudFormationValidation: false, postCliContext: FLAGS, ...(outdir !== undefined && { outdir }) });
+  const app = new App({
+    analyticsReporting: false,
+    builtinCloudFormationValidation: false,
+    postCliContext: FLAGS,
+    ...(outdir !== undefined && { outdir }),
+  });
   if (checked) {
     Validations.of(app).addPlugins(new AwsSolutionsChecks(app, { verbose: true }));
   }

@@ -15,14 +15,37 @@ export const CACHE_PORT = 6380;
 
 /** What the functions send (shared/cache/src/redis). Logging in is allowed to everybody. */
 const COMMANDS = [
-  'get', 'mget', 'set', 'getrange', 'del', 'evalsha', 'eval', 'script|load', 'info', 'ping', 'cluster|slots', 'asking',
+  'get',
+  'mget',
+  'set',
+  'getrange',
+  'del',
+  'evalsha',
+  'eval',
+  'script|load',
+  'info',
+  'ping',
+  'cluster|slots',
+  'asking',
   // Who is active, to be warmed.
-  'zadd', 'zremrangebyrank', 'pexpire',
+  'zadd',
+  'zremrangebyrank',
+  'pexpire',
   // What the process has done, for those who ask how all are doing.
-  'lpush', 'ltrim',
+  'lpush',
+  'ltrim',
 ];
 /** What looking after the whole cache takes in addition. */
-const UPKEEP_COMMANDS = ['scan', 'unlink', 'pttl', 'dbsize', 'zrevrange', 'zrevrangebyscore', 'zremrangebyscore', 'lrange'];
+const UPKEEP_COMMANDS = [
+  'scan',
+  'unlink',
+  'pttl',
+  'dbsize',
+  'zrevrange',
+  'zrevrangebyscore',
+  'zremrangebyscore',
+  'lrange',
+];
 
 /** Who logs in. `tasks` reads and writes copies of queues; `upkeep` also walks over all of them. */
 export type CacheUser = 'tasks' | 'upkeep';
@@ -98,10 +121,10 @@ export class Cache extends Construct {
         'reserved-memory-percent': '25',
         // Sandboxes vanish without a word. What has been silent for ten minutes is closed, so that connections of the
         // dead do not add up; a sandbox that was only frozen finds its connection closed and opens another.
-        timeout: '600',
+        'timeout': '600',
         'tcp-keepalive': '60',
         // Copies are replaced by ones of another size all the time, and leave holes.
-        activedefrag: 'yes',
+        'activedefrag': 'yes',
         // Answers are waited for 200 ms; what takes 10 ms (in µs here) of the one thread is worth a line.
         'slowlog-log-slower-than': '10000',
         'slowlog-max-len': '256',
@@ -154,12 +177,14 @@ export class Cache extends Construct {
     });
     Validations.of(this.group).acknowledge({
       id: 'AwsSolutions-AEC6',
-      reason: 'Users log in with IAM tokens that last 15 minutes; a user group takes the place of the one token of all.',
+      reason:
+        'Users log in with IAM tokens that last 15 minutes; a user group takes the place of the one token of all.',
     });
     if (!replicated) {
       Validations.of(this.group).acknowledge({
         id: 'AwsSolutions-AEC4',
-        reason: 'One node, as this stage wants it: without a cache queues are read from the tables, and nobody waits for this stage.',
+        reason:
+          'One node, as this stage wants it: without a cache queues are read from the tables, and nobody waits for this stage.',
       });
     }
   }
@@ -176,13 +201,20 @@ export class Cache extends Construct {
 
   /** Where it is, for people. */
   get endpoint(): string {
-    return this.mode === 'cluster' ? this.group.attrConfigurationEndPointAddress : this.group.attrPrimaryEndPointAddress;
+    return this.mode === 'cluster'
+      ? this.group.attrConfigurationEndPointAddress
+      : this.group.attrPrimaryEndPointAddress;
   }
 
   /** Lets a role log in as one of the users. */
   grantConnect(grantee: iam.IGrantable, user: CacheUser): void {
     const arn = (resource: string, resourceName: string) =>
-      Stack.of(this).formatArn({ service: 'elasticache', resource, resourceName, arnFormat: ArnFormat.COLON_RESOURCE_NAME });
+      Stack.of(this).formatArn({
+        service: 'elasticache',
+        resource,
+        resourceName,
+        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+      });
     grantee.grantPrincipal.addToPrincipalPolicy(
       new iam.PolicyStatement({
         actions: ['elasticache:Connect'],

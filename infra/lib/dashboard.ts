@@ -51,7 +51,15 @@ export class Dashboard extends Construct {
 
 /** A third of the width. */
 function graph(title: string, left: cloudwatch.IMetric[], options: Partial<cloudwatch.GraphWidgetProps> = {}) {
-  return new cloudwatch.GraphWidget({ title, left, width: 8, height: 6, period: PERIOD, leftYAxis: { min: 0 }, ...options });
+  return new cloudwatch.GraphWidget({
+    title,
+    left,
+    width: 8,
+    height: 6,
+    period: PERIOD,
+    leftYAxis: { min: 0 },
+    ...options,
+  });
 }
 
 function served({ alarms, metrics, queues }: DashboardProps): cloudwatch.IWidget[] {
@@ -121,7 +129,11 @@ function failing({ functions, queues, api, tables, metrics }: DashboardProps): c
     graph(
       'Failed invocations',
       functions.all.map(([name, { live }]) => live.metricErrors({ statistic: SUM, period: PERIOD, label: name })),
-      { right: functions.all.map(([name, { live }]) => live.metricThrottles({ period: PERIOD, label: `${name} throttled` })) },
+      {
+        right: functions.all.map(([name, { live }]) =>
+          live.metricThrottles({ period: PERIOD, label: `${name} throttled` }),
+        ),
+      },
     ),
     graph('Set aside', [
       ...queues.all.map(([name, { deadLetters }]) =>

@@ -61,8 +61,7 @@ function replace(resource: CfnResource): void {
 function firstMetricOnly(alarm: cloudwatch.CfnAlarm): void {
   const metrics = alarm.metrics as cloudwatch.CfnAlarm.MetricDataQueryProperty[];
   const stat = metrics.map((query) => query.metricStat).find((stat) => stat !== undefined) as
-    | cloudwatch.CfnAlarm.MetricStatProperty
-    | undefined;
+    cloudwatch.CfnAlarm.MetricStatProperty | undefined;
   if (stat === undefined) {
     throw new Error(`${alarm.node.path} has no plain metric`);
   }

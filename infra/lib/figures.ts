@@ -41,7 +41,8 @@ export function folded(fold: 'MAX' | 'SUM', metrics: cloudwatch.Metric[], label:
   const usingMetrics = Object.fromEntries(metrics.map((metric, index) => [`m${index + 1}`, metric]));
   const names = Object.keys(usingMetrics);
   return new cloudwatch.MathExpression({
-    expression: fold === 'MAX' ? `MAX([${names.join(', ')}])` : `SUM([${names.map((name) => `FILL(${name}, 0)`).join(', ')}])`,
+    expression:
+      fold === 'MAX' ? `MAX([${names.join(', ')}])` : `SUM([${names.map((name) => `FILL(${name}, 0)`).join(', ')}])`,
     usingMetrics,
     label,
     period: Duration.minutes(1),

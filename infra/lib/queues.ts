@@ -36,7 +36,12 @@ export class Queues extends Construct {
   constructor(scope: Construct, id: string, props: QueuesProps) {
     super(scope, id);
     const removalPolicy = removalPolicyOf(props);
-    const common = { encryption: sqs.QueueEncryption.SQS_MANAGED, enforceSSL: true, retentionPeriod: RETENTION, removalPolicy };
+    const common = {
+      encryption: sqs.QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      retentionPeriod: RETENTION,
+      removalPolicy,
+    };
     // As AWS advises: time for the retries of Lambda itself, when it is throttled, before the message shows again.
     const visibilityTimeout = Duration.seconds(6 * props.functionTimeoutSeconds);
 
@@ -69,7 +74,8 @@ export class Queues extends Construct {
     this.undelivered = new sqs.Queue(this, 'undelivered', { ...common, queueName: `${props.prefix}undelivered` });
     Validations.of(this.undelivered).acknowledge({
       id: 'AwsSolutions-SQS3',
-      reason: 'It is itself where what could not be delivered ends. The rule sees only the queues that other queues name.',
+      reason:
+        'It is itself where what could not be delivered ends. The rule sees only the queues that other queues name.',
     });
     this.bus = new events.EventBus(this, 'Bus', { eventBusName: `${props.prefix}bus` });
   }

@@ -50,10 +50,18 @@ export class RollbackAlarms extends Construct {
     super(scope, id);
     const { api, metrics } = props;
     const metric = (name: string) =>
-      api.api.metric(name, { statistic: SUM, period: MINUTE, dimensionsMap: { ApiId: api.api.apiId, Stage: api.stage.stageName } });
+      api.api.metric(name, {
+        statistic: SUM,
+        period: MINUTE,
+        dimensionsMap: { ApiId: api.api.apiId, Stage: api.stage.stageName },
+      });
     const shares: Record<(typeof BUSY)[number], [cloudwatch.IMetric, string]> = {
       'process-tasks': [
-        share(metrics.metric('failed', SUM, MINUTE), metrics.metric('received', SUM, MINUTE), 'commands that failed (%)'),
+        share(
+          metrics.metric('failed', SUM, MINUTE),
+          metrics.metric('received', SUM, MINUTE),
+          'commands that failed (%)',
+        ),
         'More than 2 % of the commands fail and come again.',
       ],
       'queue-api': [
@@ -64,7 +72,12 @@ export class RollbackAlarms extends Construct {
     for (const name of BUSY.filter((name) => isCanary(name, props.deployment))) {
       const [metric, meaning] = shares[name];
       this.byFunction[name] = [
-        this.alarm(`${name}-new-version-errors`, errorsOfNewVersion(props.functions.byName[name]), 0, 'The new version has failed at an invocation as a whole.'),
+        this.alarm(
+          `${name}-new-version-errors`,
+          errorsOfNewVersion(props.functions.byName[name]),
+          0,
+          'The new version has failed at an invocation as a whole.',
+        ),
         this.alarm(`${name}-new-version-failures`, metric, SHARE_PERCENT, meaning),
       ];
     }
@@ -77,7 +90,10 @@ export class RollbackAlarms extends Construct {
   private alarm(name: string, metric: cloudwatch.IMetric, threshold: number, meaning: string): cloudwatch.Alarm {
     return new cloudwatch.Alarm(this, name, {
       alarmName: `${this.props.prefix}${name}`,
-      alarmDescription: this.props.describe(`${meaning} While it is deployed, it is taken back for this.`, 'new-version-taken-back'),
+      alarmDescription: this.props.describe(
+        `${meaning} While it is deployed, it is taken back for this.`,
+        'new-version-taken-back',
+      ),
       metric,
       threshold,
       comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,

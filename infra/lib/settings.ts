@@ -197,7 +197,9 @@ export function check(settings: Settings): Settings {
   }
   whole('alarms.hitRatePercent', settings.alarms.hitRatePercent, 1, 100);
   const origins = /^https?:\/\/[a-z0-9.-]+(:\d+)?$/;
-  const badOrigin = api.corsOrigins.find((origin) => !origins.test(origin) && !(origin === '*' && api.corsOrigins.length === 1));
+  const badOrigin = api.corsOrigins.find(
+    (origin) => !origins.test(origin) && !(origin === '*' && api.corsOrigins.length === 1),
+  );
   if (badOrigin !== undefined) {
     throw new SettingsError(
       `api.corsOrigins=${badOrigin} is not allowed; allowed: * alone, or origins in lower case and without a path, such as https://game.example`,
@@ -205,7 +207,9 @@ export function check(settings: Settings): Settings {
   }
   for (const name of Object.keys(settings.environment)) {
     if (name === 'MILLRACE_CORS_ORIGINS') {
-      throw new SettingsError('environment.MILLRACE_CORS_ORIGINS is not allowed; allowed: api.corsOrigins, which API Gateway needs too');
+      throw new SettingsError(
+        'environment.MILLRACE_CORS_ORIGINS is not allowed; allowed: api.corsOrigins, which API Gateway needs too',
+      );
     }
     if (!/^MILLRACE_[A-Z_]+$/.test(name)) {
       throw new SettingsError(`environment.${name} is not allowed; allowed: the settings of docs/settings.md`);
@@ -214,7 +218,9 @@ export function check(settings: Settings): Settings {
   if (api.authorization.kind === 'jwt') {
     const { issuer, audience } = api.authorization;
     if (!issuer.startsWith('https://')) {
-      throw new SettingsError(`api.authorization.issuer=${issuer} is not allowed; allowed: the https:// URL of an OpenID provider`);
+      throw new SettingsError(
+        `api.authorization.issuer=${issuer} is not allowed; allowed: the https:// URL of an OpenID provider`,
+      );
     }
     if (audience.length === 0) {
       throw new SettingsError('api.authorization.audience is empty; allowed: at least one audience');

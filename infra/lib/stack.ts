@@ -89,7 +89,10 @@ export class MillraceStack extends Stack {
     new Schedules(this, 'Schedules', { prefix, functions, queues });
     if (settings.api.corsOrigins.length > 0) {
       // Both say the same, whichever of them answers.
-      functions.byName['queue-api'].function.addEnvironment('MILLRACE_CORS_ORIGINS', settings.api.corsOrigins.join(','));
+      functions.byName['queue-api'].function.addEnvironment(
+        'MILLRACE_CORS_ORIGINS',
+        settings.api.corsOrigins.join(','),
+      );
     }
     const api = new Api(this, 'Api', {
       prefix,
@@ -98,8 +101,24 @@ export class MillraceStack extends Stack {
       logRetention,
     });
     const metrics = new LogMetrics(this, 'Metrics', { stage: settings.stage, functions });
-    const alarms = new Alarms(this, 'Alarms', { prefix, settings, cache, tables, queues, functions, api, metrics, key });
-    new Deployment(this, 'Deployment', { prefix, functions, alarms, deployment: settings.deployment, ignoreAlarms: props.ignoreAlarms ?? false });
+    const alarms = new Alarms(this, 'Alarms', {
+      prefix,
+      settings,
+      cache,
+      tables,
+      queues,
+      functions,
+      api,
+      metrics,
+      key,
+    });
+    new Deployment(this, 'Deployment', {
+      prefix,
+      functions,
+      alarms,
+      deployment: settings.deployment,
+      ignoreAlarms: props.ignoreAlarms ?? false,
+    });
     const dashboard = new Dashboard(this, 'Dashboard', {
       prefix,
       settings,
@@ -115,18 +134,34 @@ export class MillraceStack extends Stack {
     const output = (name: string, value: string, description: string) =>
       new CfnOutput(this, name, { value, description });
     output('ApiUrl', api.api.apiEndpoint, 'Where the HTTP API is');
-    output('CommandsQueueUrl', queues.byName.commands.queue.queueUrl, 'Send commands here, in the message group of their player');
+    output(
+      'CommandsQueueUrl',
+      queues.byName.commands.queue.queueUrl,
+      'Send commands here, in the message group of their player',
+    );
     output('ProgressQueueUrl', queues.byName.progress.queue.queueUrl, 'Send reports of progress here');
     output('TicksQueueUrl', queues.byName.ticks.queue.queueUrl, 'Ticks of advance-queues');
     output('BusName', queues.bus.eventBusName, 'Put events of the detail type TaskQueueCommand here');
-    output('CommandsDeadLettersUrl', queues.byName.commands.deadLetters.queueUrl, 'Commands that failed again and again');
-    output('ProgressDeadLettersUrl', queues.byName.progress.deadLetters.queueUrl, 'Reports that failed again and again');
+    output(
+      'CommandsDeadLettersUrl',
+      queues.byName.commands.deadLetters.queueUrl,
+      'Commands that failed again and again',
+    );
+    output(
+      'ProgressDeadLettersUrl',
+      queues.byName.progress.deadLetters.queueUrl,
+      'Reports that failed again and again',
+    );
     output('TicksDeadLettersUrl', queues.byName.ticks.deadLetters.queueUrl, 'Ticks that failed again and again');
     output('UndeliveredUrl', queues.undelivered.queueUrl, 'Scheduled and asynchronous invocations that failed');
     output('TablePrefix', prefix, 'What the names of tables and functions begin with');
     output('CacheEndpoint', cache.endpoint, 'The primary of the cache, from inside the network');
     output('AlarmsTopicArn', alarms.topic.topicArn, 'Subscribe here to be called');
-    output('DashboardUrl', Fn.sub(`https://console.aws.amazon.com/cloudwatch/home?region=\${AWS::Region}#dashboards:name=${dashboard.name}`), 'The dashboard');
+    output(
+      'DashboardUrl',
+      Fn.sub(`https://console.aws.amazon.com/cloudwatch/home?region=\${AWS::Region}#dashboards:name=${dashboard.name}`),
+      'The dashboard',
+    );
   }
 
   /** Three zones, whichever the region has: known without asking an account. */

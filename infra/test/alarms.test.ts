@@ -46,7 +46,7 @@ const THRESHOLDS: Record<string, [string, number, number, number]> = {
   'commands-dead-letters': ['>', 0, 1, 1],
   'progress-dead-letters': ['>', 0, 1, 1],
   'ticks-dead-letters': ['>', 0, 1, 1],
-  undelivered: ['>', 0, 1, 1],
+  'undelivered': ['>', 0, 1, 1],
   ...Object.fromEntries(
     ['queues', 'progress', 'history', 'stats', 'rejections'].flatMap((table) => [
       [`${table}-table-throttles`, ['>', 10, 3, 5]],
@@ -54,8 +54,8 @@ const THRESHOLDS: Record<string, [string, number, number, number]> = {
     ]),
   ),
   'api-errors': ['>', 5, 2, 3],
-  malformed: ['>', 10, 1, 1],
-  lateness: ['>', 120_000, 3, 3],
+  'malformed': ['>', 10, 1, 1],
+  'lateness': ['>', 120_000, 3, 3],
 };
 
 test('alarms ring where they should', () => {
@@ -94,7 +94,10 @@ test('each alarm calls somebody, and says so when it is over, but for those that
 test('each alarm says what it means, and its runbook is there', () => {
   const text = readFileSync(join(import.meta.dirname, '../..', RUNBOOK), 'utf8');
   const headings = [...text.matchAll(/^## (.+)$/gm)].map(([, title]) =>
-    (title ?? '').toLowerCase().replace(/[^a-z0-9 -]/g, '').replaceAll(' ', '-'),
+    (title ?? '')
+      .toLowerCase()
+      .replace(/[^a-z0-9 -]/g, '')
+      .replaceAll(' ', '-'),
   );
   const linked = new Set<string>();
   const composites = all(production, 'AWS::CloudWatch::CompositeAlarm').map(({ Properties }) => Properties);
@@ -110,7 +113,15 @@ test('each alarm says what it means, and its runbook is there', () => {
 test('players are affected by what lets them wait, and not by what does not', () => {
   const [composite] = all(production, 'AWS::CloudWatch::CompositeAlarm');
   const rule = JSON.stringify(composite?.Properties.AlarmRule);
-  for (const name of ['processtaskserrors', 'commandsage', 'commandsdeadletters', 'apierrors', 'lateness', 'undelivered', 'advancequeuessilent']) {
+  for (const name of [
+    'processtaskserrors',
+    'commandsage',
+    'commandsdeadletters',
+    'apierrors',
+    'lateness',
+    'undelivered',
+    'advancequeuessilent',
+  ]) {
     assert.ok(rule.includes(`Alarms${name}`), name);
   }
   for (const name of ['cachehitrate', 'cachecpu', 'maintaincacheerrors', 'malformed']) {
@@ -120,7 +131,10 @@ test('players are affected by what lets them wait, and not by what does not', ()
 
 test('metrics are read out of the lines that functions log', () => {
   const filters = Object.fromEntries(
-    all(production, 'AWS::Logs::MetricFilter').map(({ Properties }) => [Properties.MetricTransformations[0].MetricName, Properties]),
+    all(production, 'AWS::Logs::MetricFilter').map(({ Properties }) => [
+      Properties.MetricTransformations[0].MetricName,
+      Properties,
+    ]),
   );
   const { FilterPattern, MetricTransformations } = filters['CacheHits'];
   assert.equal(FilterPattern, '{ ($.message = "processed") && ($.cache_hits >= 0) }');
@@ -157,7 +171,10 @@ test('the dashboard is read from top to bottom', () => {
   const titles = ['Are players served?', 'How fast?', 'From where?', 'What is failing?', 'What does it cost?'];
   const places = titles.map((title) => body.indexOf(`## ${title}`));
   assert.ok(places.every((place) => place >= 0));
-  assert.deepEqual(places, [...places].sort((a, b) => a - b));
+  assert.deepEqual(
+    places,
+    [...places].sort((a, b) => a - b),
+  );
 });
 
 interface MetricQuery {
@@ -166,7 +183,9 @@ interface MetricQuery {
 }
 /** The metrics of an alarm over several. */
 const metricsOf = (name: string) =>
-  (alarms[name].Metrics as MetricQuery[]).flatMap(({ MetricStat }) => (MetricStat === undefined ? [] : [MetricStat.Metric]));
+  (alarms[name].Metrics as MetricQuery[]).flatMap(({ MetricStat }) =>
+    MetricStat === undefined ? [] : [MetricStat.Metric],
+  );
 const dimension = (name: string, { Dimensions }: { Dimensions: { Name: string; Value: unknown }[] }) =>
   Dimensions.find(({ Name }) => Name === name)?.Value;
 
@@ -176,8 +195,14 @@ test('a table that turns calls away is noticed, and so is its index, which has f
       metric.MetricName,
       dimension('GlobalSecondaryIndexName', metric),
     ]);
-    const own = [['ReadThrottleEvents', undefined], ['WriteThrottleEvents', undefined]];
-    const index = [['ReadThrottleEvents', 'due'], ['WriteThrottleEvents', 'due']];
+    const own = [
+      ['ReadThrottleEvents', undefined],
+      ['WriteThrottleEvents', undefined],
+    ];
+    const index = [
+      ['ReadThrottleEvents', 'due'],
+      ['WriteThrottleEvents', 'due'],
+    ];
     assert.deepEqual(watched, table === 'queues' ? [...own, ...index] : own);
   }
 });
@@ -187,7 +212,14 @@ test('errors of DynamoDB are counted for every call that functions make', () => 
   assert.equal(functions.length, 5);
   for (const [name] of functions) {
     const operations = metricsOf(name).map((metric) => dimension('Operation', metric));
-    for (const operation of ['BatchExecuteStatement', 'PutItem', 'GetItem', 'BatchGetItem', 'BatchWriteItem', 'Query']) {
+    for (const operation of [
+      'BatchExecuteStatement',
+      'PutItem',
+      'GetItem',
+      'BatchGetItem',
+      'BatchWriteItem',
+      'Query',
+    ]) {
       assert.ok(operations.includes(operation), `${name}: ${operation}`);
     }
   }
@@ -203,28 +235,57 @@ test('a sum is there where only one of its figures is', () => {
 
 test('the hit rate is that of all lookups, where there are enough of them', () => {
   const queries = alarms['cache-hit-rate'].Metrics as (MetricQuery & { Id: string; MetricStat?: { Stat: string } })[];
-  const named = Object.fromEntries(queries.flatMap(({ Id, MetricStat }) => (MetricStat ? [[Id, [MetricStat.Metric.MetricName, MetricStat.Stat]]] : [])));
+  const named = Object.fromEntries(
+    queries.flatMap(({ Id, MetricStat }) =>
+      MetricStat ? [[Id, [MetricStat.Metric.MetricName, MetricStat.Stat]]] : [],
+    ),
+  );
   assert.deepEqual(named, { hits: ['CacheHits', 'Sum'], lookups: ['CacheLookups', 'Sum'] });
-  assert.ok(queries.some(({ Expression }) => Expression === 'IF(lookups >= 100, hits / lookups, 1)'), JSON.stringify(queries));
+  assert.ok(
+    queries.some(({ Expression }) => Expression === 'IF(lookups >= 100, hits / lookups, 1)'),
+    JSON.stringify(queries),
+  );
 });
 
 test('a new version is taken back for one failed invocation of its own, and for what fails within invocations', () => {
-  const minutes = ({ Metrics }: { Metrics: MetricQuery[] }) => Metrics.flatMap(({ MetricStat }) => (MetricStat ? [MetricStat.Period] : []));
-  for (const [name, total, failed] of [['process-tasks', 'CommandsReceived', 'CommandsFailed'], ['queue-api', 'Count', '5xx']] as const) {
+  const minutes = ({ Metrics }: { Metrics: MetricQuery[] }) =>
+    Metrics.flatMap(({ MetricStat }) => (MetricStat ? [MetricStat.Period] : []));
+  for (const [name, total, failed] of [
+    ['process-tasks', 'CommandsReceived', 'CommandsFailed'],
+    ['queue-api', 'Count', '5xx'],
+  ] as const) {
     const { MetricName, Namespace, Statistic, Period, Dimensions } = alarms[`${name}-new-version-errors`];
     assert.deepEqual([Namespace, MetricName, Statistic, Period], ['AWS/Lambda', 'Errors', 'Sum', 60]);
-    const version = resources(production)[(dimension('ExecutedVersion', { Dimensions }) as { 'Fn::GetAtt': [string] })['Fn::GetAtt'][0]];
+    const version =
+      resources(production)[
+        (dimension('ExecutedVersion', { Dimensions }) as { 'Fn::GetAtt': [string] })['Fn::GetAtt'][0]
+      ];
     assert.equal(version?.Type, 'AWS::Lambda::Version', 'the one that this deployment brings');
     const share = alarms[`${name}-new-version-failures`];
-    assert.deepEqual(metricsOf(`${name}-new-version-failures`).map(({ MetricName }) => MetricName), [failed, total]);
+    assert.deepEqual(
+      metricsOf(`${name}-new-version-failures`).map(({ MetricName }) => MetricName),
+      [failed, total],
+    );
     assert.deepEqual(minutes(share), [60, 60]);
-    assert.ok((share.Metrics as MetricQuery[]).some(({ Expression }) => Expression === 'IF(failed >= 5, 100 * failed / total, 0)'));
+    assert.ok(
+      (share.Metrics as MetricQuery[]).some(
+        ({ Expression }) => Expression === 'IF(failed >= 5, 100 * failed / total, 0)',
+      ),
+    );
     // CodeDeploy looks at both.
-    const group = one(production, 'AWS::CodeDeploy::DeploymentGroup', 'DeploymentGroupName', `millrace-production-${name}`);
+    const group = one(
+      production,
+      'AWS::CodeDeploy::DeploymentGroup',
+      'DeploymentGroupName',
+      `millrace-production-${name}`,
+    );
     const looked = JSON.stringify(group.Properties.AlarmConfiguration);
     assert.match(looked, new RegExp(`${name.replace('-', '')}newversionerrors`));
     assert.match(looked, new RegExp(`${name.replace('-', '')}newversionfailures`));
   }
   // All at once, a version is everybody's before anything is seen of it.
-  assert.deepEqual(all(dev, 'AWS::CloudWatch::Alarm').filter(({ Properties }) => /-new-version-/.test(Properties.AlarmName)), []);
+  assert.deepEqual(
+    all(dev, 'AWS::CloudWatch::Alarm').filter(({ Properties }) => /-new-version-/.test(Properties.AlarmName)),
+    [],
+  );
 });

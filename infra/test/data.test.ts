@@ -26,7 +26,10 @@ test('tables have the keys that the store reads and writes by', () => {
   const shape = (name: string) => {
     const { Properties } = one(production, 'AWS::DynamoDB::Table', 'TableName', `millrace-production-${name}`);
     const types = Object.fromEntries(
-      Properties.AttributeDefinitions.map((a: { AttributeName: string; AttributeType: string }) => [a.AttributeName, a.AttributeType]),
+      Properties.AttributeDefinitions.map((a: { AttributeName: string; AttributeType: string }) => [
+        a.AttributeName,
+        a.AttributeType,
+      ]),
     );
     const keys = (schema: { AttributeName: string; KeyType: string }[]) =>
       schema.map(({ AttributeName, KeyType }) => `${KeyType} ${AttributeName} ${types[AttributeName]}`);
@@ -58,7 +61,10 @@ test('in production data outlives the stack, and tables refuse to be deleted', (
       assert.ok(DeletionPolicy === 'Delete' || DeletionPolicy === undefined, `${type} ${DeletionPolicy}`);
     }
   }
-  for (const [stage, protectedFromDeletion] of [[production, true], [dev, false]] as const) {
+  for (const [stage, protectedFromDeletion] of [
+    [production, true],
+    [dev, false],
+  ] as const) {
     for (const { Properties } of all(stage, 'AWS::DynamoDB::Table')) {
       assert.equal(Properties.DeletionProtectionEnabled, protectedFromDeletion);
     }
@@ -68,9 +74,19 @@ test('in production data outlives the stack, and tables refuse to be deleted', (
 test('each queue is encrypted, keeps messages for 14 days (ticks for an hour), and sets aside what keeps failing', () => {
   for (const name of QUEUES) {
     const suffix = name === 'commands' ? '.fifo' : '';
-    const { Properties: queue } = one(production, 'AWS::SQS::Queue', 'QueueName', `millrace-production-${name}${suffix}`);
+    const { Properties: queue } = one(
+      production,
+      'AWS::SQS::Queue',
+      'QueueName',
+      `millrace-production-${name}${suffix}`,
+    );
     const deadLetters = queue.RedrivePolicy.deadLetterTargetArn['Fn::GetAtt'][0];
-    const { Properties: dead } = one(production, 'AWS::SQS::Queue', 'QueueName', `millrace-production-${name}-dead-letters${suffix}`);
+    const { Properties: dead } = one(
+      production,
+      'AWS::SQS::Queue',
+      'QueueName',
+      `millrace-production-${name}-dead-letters${suffix}`,
+    );
     assert.ok(deadLetters.startsWith(`Queues${name}deadletters`), deadLetters);
     assert.equal(queue.RedrivePolicy.maxReceiveCount, stages.production.queues[name as 'commands'].maxReceiveCount);
     for (const one of [queue, dead]) {
@@ -123,7 +139,10 @@ test('a user of the cache does its work, on its keys, and nothing else', () => {
   const tasks =
     'on ~millrace-production-* resetchannels -@all +get +mget +set +getrange +del +evalsha +eval +script|load +info +ping +cluster|slots +asking +zadd +zremrangebyrank +pexpire +lpush +ltrim';
   assert.equal(users['millrace-production-tasks'].AccessString, tasks);
-  assert.equal(users['millrace-production-upkeep'].AccessString, `${tasks} +scan +unlink +pttl +dbsize +zrevrange +zrevrangebyscore +zremrangebyscore +lrange`);
+  assert.equal(
+    users['millrace-production-upkeep'].AccessString,
+    `${tasks} +scan +unlink +pttl +dbsize +zrevrange +zrevrangebyscore +zremrangebyscore +lrange`,
+  );
   assert.match(users['default'].AccessString, /^off .*-@all$/);
   for (const name of ['millrace-production-tasks', 'millrace-production-upkeep']) {
     assert.equal(users[name].AuthenticationMode.Type, 'iam');
@@ -139,7 +158,9 @@ test('a full cache forgets what was not asked for longest', () => {
 
 test('cluster mode takes over by itself, as AWS demands, with replicas or without', () => {
   for (const replicas of [0, 1]) {
-    const properties = group(template({ ...stages.production, cache: { ...stages.production.cache, shards: 2, replicas } }));
+    const properties = group(
+      template({ ...stages.production, cache: { ...stages.production.cache, shards: 2, replicas } }),
+    );
     assert.equal(properties.AutomaticFailoverEnabled, true);
     assert.equal(properties.MultiAZEnabled, replicas > 0, 'several zones are for replicas');
   }
@@ -158,7 +179,9 @@ test('cluster mode and Valkey are a setting away', () => {
     assert.equal(MILLRACE_REDIS_MODE, 'cluster');
     assert.match(JSON.stringify(MILLRACE_REDIS_URL), /ConfigurationEndPoint.Address/);
   }
-  const nodes = all(clustered, 'AWS::CloudWatch::Alarm').filter(({ Properties }) => /cache-cpu/.test(Properties.AlarmName));
+  const nodes = all(clustered, 'AWS::CloudWatch::Alarm').filter(({ Properties }) =>
+    /cache-cpu/.test(Properties.AlarmName),
+  );
   assert.equal(nodes.length, 3, 'an alarm a shard');
   assert.match(JSON.stringify(nodes[2]), /millrace-production-cache-0003-002/);
 

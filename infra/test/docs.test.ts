@@ -13,7 +13,9 @@ const commands = (text: string, begin: string): string[] =>
   [...text.replaceAll('\\\n', '').matchAll(new RegExp(`${begin}[^\\n\`;&]*`, 'g'))].map(([command]) => command);
 
 test('whoever deploys or destroys says which stage', () => {
-  const found = ['deploying.md', 'operations.md'].flatMap((name) => commands(page(name), 'npx cdk (deploy|destroy|diff)'));
+  const found = ['deploying.md', 'operations.md'].flatMap((name) =>
+    commands(page(name), 'npx cdk (deploy|destroy|diff)'),
+  );
   assert.ok(found.length >= 5, `only ${found.length} commands were found`);
   for (const command of found) {
     const stage = command.match(/-c stage=(\w+|\$stage)/)?.[1];
@@ -26,7 +28,10 @@ test('after a failed first deployment all tables are taken away, which are prote
   const text = page('deploying.md');
   const loop = text.match(/for table in (.*); do\n((?:  .*\n)+)done\n/);
   assert.equal(loop?.[1], TABLE_NAMES.join(' '));
-  assert.deepEqual([...(loop?.[2] ?? '').matchAll(/aws dynamodb (\S+)/g)].map(([, call]) => call), ['update-table', 'wait', 'delete-table']);
+  assert.deepEqual(
+    [...(loop?.[2] ?? '').matchAll(/aws dynamodb (\S+)/g)].map(([, call]) => call),
+    ['update-table', 'wait', 'delete-table'],
+  );
   assert.match(text, /update-termination-protection --no-enable-termination-protection/);
 });
 
@@ -35,7 +40,11 @@ test('commands do what they say with version 2 of the AWS CLI', () => {
   const invocations = commands(text, 'aws lambda invoke');
   assert.ok(invocations.length >= 4, `only ${invocations.length} were found`);
   for (const command of invocations) {
-    assert.match(command, /--cli-binary-format raw-in-base64-out --payload '\{.*\}' \/dev\/stdout/, 'a payload is base64 otherwise');
+    assert.match(
+      command,
+      /--cli-binary-format raw-in-base64-out --payload '\{.*\}' \/dev\/stdout/,
+      'a payload is base64 otherwise',
+    );
   }
   // A query answers with its id alone.
   const queries = [...text.matchAll(/aws logs start-query/g)].length;

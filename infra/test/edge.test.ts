@@ -20,12 +20,17 @@ test('the network leads nowhere', () => {
     Properties.FromPort,
     JSON.stringify(Properties.SourceSecurityGroupId).includes('Functions'),
   ]);
-  assert.deepEqual(ingress.sort(), [[443, true], [6380, true]]);
+  assert.deepEqual(ingress.sort(), [
+    [443, true],
+    [6380, true],
+  ]);
   assert.equal(JSON.stringify(all(production, 'AWS::EC2::SecurityGroup')).includes('SecurityGroupIngress'), false);
 });
 
 test('endpoints let through what functions call, and nothing else', () => {
-  const policies = all(production, 'AWS::EC2::VPCEndpoint').map(({ Properties }) => Properties.PolicyDocument.Statement);
+  const policies = all(production, 'AWS::EC2::VPCEndpoint').map(
+    ({ Properties }) => Properties.PolicyDocument.Statement,
+  );
   assert.deepEqual(policies.map(([{ Action }]) => Action).sort(), ['dynamodb:*', 'sqs:SendMessage']);
   for (const [statement] of policies) {
     assert.notEqual(JSON.stringify(statement.Resource), '"*"');
@@ -54,7 +59,10 @@ test('every route but that of monitors asks who calls, and what has no route of 
     ...stages.production,
     api: { ...stages.production.api, authorization: { kind: 'jwt', issuer: 'https://id.example', audience: ['game'] } },
   };
-  for (const [stage, type] of [[production, 'AWS_IAM'], [template(jwt), 'JWT']] as const) {
+  for (const [stage, type] of [
+    [production, 'AWS_IAM'],
+    [template(jwt), 'JWT'],
+  ] as const) {
     const routes = all(stage, 'AWS::ApiGatewayV2::Route').map(({ Properties }) => Properties);
     assert.deepEqual(routes.map(({ RouteKey }) => RouteKey).sort(), ROUTES);
     for (const { RouteKey, AuthorizationType } of routes) {
@@ -68,7 +76,8 @@ test('every route but that of monitors asks who calls, and what has no route of 
 /** A list of header or method names in the source of queue-api. */
 function listed(name: string): string[] {
   const source = readFileSync(join(import.meta.dirname, '../../functions/queue-api/src/cors.rs'), 'utf8');
-  const [, list] = source.match(new RegExp(`const ${name}: HeaderValue =\\s*HeaderValue::from_static\\(\\s*"([^"]+)"`)) ?? [];
+  const [, list] =
+    source.match(new RegExp(`const ${name}: HeaderValue =\\s*HeaderValue::from_static\\(\\s*"([^"]+)"`)) ?? [];
   return (list ?? assert.fail(`cors.rs has no ${name}`)).replaceAll(/\\\s+/g, '').split(', ');
 }
 
@@ -88,7 +97,8 @@ test('pages are told the same by API Gateway as by the function', () => {
   assert.equal(options.Properties.AuthorizationType, 'NONE');
   const functions = all(open, 'AWS::Lambda::Function').map(({ Properties }) => Properties);
   for (const { FunctionName, Environment } of functions) {
-    const expected = FunctionName === 'millrace-production-queue-api' ? 'https://game.example,http://localhost:5173' : undefined;
+    const expected =
+      FunctionName === 'millrace-production-queue-api' ? 'https://game.example,http://localhost:5173' : undefined;
     assert.equal(Environment.Variables.MILLRACE_CORS_ORIGINS, expected, FunctionName);
   }
   // By themselves no pages may call, and nothing is open to them.
@@ -108,14 +118,29 @@ test('requests are limited and written down', () => {
 });
 
 test('everything is tagged, and operators are told what they need', () => {
-  for (const type of ['AWS::DynamoDB::Table', 'AWS::Lambda::Function', 'AWS::SQS::Queue', 'AWS::ElastiCache::ReplicationGroup']) {
+  for (const type of [
+    'AWS::DynamoDB::Table',
+    'AWS::Lambda::Function',
+    'AWS::SQS::Queue',
+    'AWS::ElastiCache::ReplicationGroup',
+  ]) {
     for (const { Properties } of all(production, type)) {
-      const tags = Object.fromEntries(Properties.Tags.map((tag: { Key: string; Value: string }) => [tag.Key, tag.Value]));
+      const tags = Object.fromEntries(
+        Properties.Tags.map((tag: { Key: string; Value: string }) => [tag.Key, tag.Value]),
+      );
       assert.deepEqual(tags, { application: 'millrace', stage: 'production' }, type);
     }
   }
   const outputs = Object.keys(production.toJSON()['Outputs'] as object);
-  for (const name of ['ApiUrl', 'CommandsQueueUrl', 'ProgressQueueUrl', 'BusName', 'CommandsDeadLettersUrl', 'UndeliveredUrl', 'AlarmsTopicArn']) {
+  for (const name of [
+    'ApiUrl',
+    'CommandsQueueUrl',
+    'ProgressQueueUrl',
+    'BusName',
+    'CommandsDeadLettersUrl',
+    'UndeliveredUrl',
+    'AlarmsTopicArn',
+  ]) {
     assert.ok(outputs.includes(name), name);
   }
 });
@@ -139,7 +164,10 @@ test('bad settings are refused with their name, value and what is allowed', () =
   });
   const bad: [Partial<Settings>, RegExp][] = [
     [{ stage: 'Prod' }, /stage=Prod is not allowed; allowed: 1 to 12/],
-    [{ cache: { ...production.cache, replicas: 6 } }, /cache.replicas=6 is not allowed; allowed: a whole number from 0 to 5/],
+    [
+      { cache: { ...production.cache, replicas: 6 } },
+      /cache.replicas=6 is not allowed; allowed: a whole number from 0 to 5/,
+    ],
     [{ cache: { ...production.cache, engineVersion: '6.2' } }, /redis 6.2 is not allowed; allowed: redis 7.0 or 7.1/],
     [
       { queues: { ...production.queues, progress: { ...production.queues.progress, windowSeconds: 0 } } },
@@ -150,7 +178,10 @@ test('bad settings are refused with their name, value and what is allowed', () =
       /functions.queue-api.timeoutSeconds=30 is not allowed; allowed: a whole number from 2 to 29/,
     ],
     [{ alarms: { ...production.alarms, email: 'you' } }, /alarms.email=you is not allowed; allowed: an address/],
-    [{ environment: { MILLRACE_CORS_ORIGINS: '*' } }, /environment.MILLRACE_CORS_ORIGINS is not allowed; allowed: api.corsOrigins/],
+    [
+      { environment: { MILLRACE_CORS_ORIGINS: '*' } },
+      /environment.MILLRACE_CORS_ORIGINS is not allowed; allowed: api.corsOrigins/,
+    ],
     [
       { api: { ...production.api, corsOrigins: ['https://game.example/'] } },
       /api.corsOrigins=https:\/\/game.example\/ is not allowed; allowed: \* alone, or origins/,
@@ -183,7 +214,9 @@ test('the emulator gets the same stack, but for what it lacks', () => {
       assert.equal(other?.Type, Type);
     }
     if (Type === 'AWS::IAM::Policy') {
-      const text = JSON.stringify(other).replace('"dynamodb:BatchExecuteStatement",', '').replace('"sqs:SendMessageBatch",', '');
+      const text = JSON.stringify(other)
+        .replace('"dynamodb:BatchExecuteStatement",', '')
+        .replace('"sqs:SendMessageBatch",', '');
       assert.equal(text, JSON.stringify(resource), id);
     }
   }

@@ -14,7 +14,8 @@ interface Statement {
 
 const list = <T>(value: T | T[]): T[] => (Array.isArray(value) ? value : [value]);
 const fn = (name: FunctionName, stage = production) =>
-  one(stage, 'AWS::Lambda::Function', 'FunctionName', `millrace-${stage === production ? 'production' : 'dev'}-${name}`).Properties;
+  one(stage, 'AWS::Lambda::Function', 'FunctionName', `millrace-${stage === production ? 'production' : 'dev'}-${name}`)
+    .Properties;
 
 /** What a function's role allows: `action on resource`, sorted. */
 function allowed(name: FunctionName, stage = production): string[] {
@@ -27,7 +28,9 @@ function allowed(name: FunctionName, stage = production): string[] {
     .filter(({ Effect }) => Effect === 'Allow')
     .flatMap(({ Action, Resource }) =>
       list(Action).flatMap((action) =>
-        list(Resource).map((resource) => `${action} on ${target(stage, resource).replaceAll(/millrace-(production|dev)-/g, '')}`),
+        list(Resource).map(
+          (resource) => `${action} on ${target(stage, resource).replaceAll(/millrace-(production|dev)-/g, '')}`,
+        ),
       ),
     )
     .filter((line) => !line.startsWith('ec2:') && !line.startsWith('kms:'))
@@ -42,7 +45,12 @@ const RECORDS = [
   ...['history', 'rejections', 'stats'].flatMap((table) => dynamo(table, 'BatchWriteItem')),
 ];
 const consume = (queue: string) =>
-  on(queue, ...['ChangeMessageVisibility', 'DeleteMessage', 'GetQueueAttributes', 'GetQueueUrl', 'ReceiveMessage'].map((a) => `sqs:${a}`));
+  on(
+    queue,
+    ...['ChangeMessageVisibility', 'DeleteMessage', 'GetQueueAttributes', 'GetQueueUrl', 'ReceiveMessage'].map(
+      (a) => `sqs:${a}`,
+    ),
+  );
 const everybody = (name: FunctionName) => [
   ...on(`/aws/lambda/${name}`, 'logs:CreateLogStream', 'logs:PutLogEvents'),
   ...on('"*"', 'xray:PutTelemetryRecords', 'xray:PutTraceSegments'),
@@ -56,7 +64,11 @@ function without(lines: string[], pattern: RegExp): string[] {
 
 const expected: Record<FunctionName, string[]> = {
   'process-tasks': [...QUEUES, ...RECORDS, ...consume('commands.fifo'), ...consume('progress'), ...consume('ticks')],
-  'advance-queues': [...dynamo('queues', 'GetItem'), ...dynamo('queues/index/due', 'Query'), ...on('ticks', 'sqs:SendMessage')],
+  'advance-queues': [
+    ...dynamo('queues', 'GetItem'),
+    ...dynamo('queues/index/due', 'Query'),
+    ...on('ticks', 'sqs:SendMessage'),
+  ],
   'queue-api': [
     ...QUEUES,
     ...RECORDS,
@@ -83,8 +95,14 @@ for (const name of FUNCTION_NAMES) {
     const user = ['queue-api', 'maintain-cache'].includes(name) ? 'upkeep' : 'tasks';
     const connect = allowed(name).filter((line) => line.startsWith('elasticache:Connect'));
     assert.equal(connect.length, 2);
-    assert.ok(connect.some((line) => line.includes(`:user:${user}`)), connect.join('\n'));
-    assert.ok(connect.some((line) => line.includes(':replicationgroup:cache')), connect.join('\n'));
+    assert.ok(
+      connect.some((line) => line.includes(`:user:${user}`)),
+      connect.join('\n'),
+    );
+    assert.ok(
+      connect.some((line) => line.includes(':replicationgroup:cache')),
+      connect.join('\n'),
+    );
   });
 }
 
@@ -99,7 +117,10 @@ test('functions are for arm64, in isolated subnets, traced, and told where every
     assert.equal(variables.MILLRACE_STORE, 'dynamodb');
     assert.equal(variables.MILLRACE_TABLE_PREFIX, 'millrace-production-');
     assert.equal(variables.MILLRACE_REDIS_IAM_CACHE_NAME, 'millrace-production-cache');
-    assert.match(JSON.stringify(variables.MILLRACE_REDIS_URL), /^{"Fn::Join":\["",\["rediss:\/\/millrace-production-(tasks|upkeep)@/);
+    assert.match(
+      JSON.stringify(variables.MILLRACE_REDIS_URL),
+      /^{"Fn::Join":\["",\["rediss:\/\/millrace-production-(tasks|upkeep)@/,
+    );
     assert.equal('MILLRACE_AUTH' in variables, false);
     assert.equal(variables.MILLRACE_ADVANCE_PERIOD_SECONDS, name === 'advance-queues' ? '60' : undefined);
     assert.equal(variables.MILLRACE_ADVANCE_SLACK_SECONDS, name === 'advance-queues' ? '60' : undefined);
@@ -164,7 +185,12 @@ test('what is called without an answer is set aside where it fails', () => {
 });
 
 test('everything calls the alias, which a canary moves and an alarm moves back', () => {
-  for (const type of ['AWS::Lambda::EventSourceMapping', 'AWS::Events::Rule', 'AWS::Scheduler::Schedule', 'AWS::ApiGatewayV2::Integration']) {
+  for (const type of [
+    'AWS::Lambda::EventSourceMapping',
+    'AWS::Events::Rule',
+    'AWS::Scheduler::Schedule',
+    'AWS::ApiGatewayV2::Integration',
+  ]) {
     for (const { Properties } of all(production, type)) {
       assert.match(JSON.stringify(Properties), /live[A-F0-9]{8}/, type);
     }
@@ -177,7 +203,10 @@ test('everything calls the alias, which a canary moves and an alarm moves back',
   const groups = (stage: typeof production) =>
     all(stage, 'AWS::CodeDeploy::DeploymentGroup').map(({ Properties }) => Properties);
   const pace = (properties: { DeploymentGroupName: string; DeploymentConfigName: string }) =>
-    `${properties.DeploymentGroupName} ${properties.DeploymentConfigName}`.replaceAll(/millrace-production-|CodeDeployDefault.Lambda/g, '');
+    `${properties.DeploymentGroupName} ${properties.DeploymentConfigName}`.replaceAll(
+      /millrace-production-|CodeDeployDefault.Lambda/g,
+      '',
+    );
   // A function that is called once a minute shows nothing in a tenth of five minutes.
   assert.deepEqual(groups(production).map(pace), [
     'process-tasks Canary10Percent5Minutes',
@@ -206,12 +235,16 @@ test('a stage without ticks needs neither the endpoint nor the right to send the
   assert.equal(JSON.stringify(resources(dev)).includes('MILLRACE_TICKS_QUEUE_URL'), false);
   // It advances queues itself there.
   const lines = without(allowed('advance-queues', dev), /^elasticache:Connect/);
-  assert.deepEqual(lines, [...QUEUES, ...RECORDS, ...dynamo('queues/index/due', 'Query'), ...everybody('advance-queues')].sort());
+  assert.deepEqual(
+    lines,
+    [...QUEUES, ...RECORDS, ...dynamo('queues/index/due', 'Query'), ...everybody('advance-queues')].sort(),
+  );
 });
 
 test('a function that was not built is asked for by name', async () => {
   const { MillraceStack } = await import('../lib/stack.ts');
   const { createApp } = await import('../lib/app.ts');
-  const build = () => new MillraceStack(createApp({ checked: false }), { settings: stages.dev, codeDirectory: '/nowhere' });
+  const build = () =>
+    new MillraceStack(createApp({ checked: false }), { settings: stages.dev, codeDirectory: '/nowhere' });
   assert.throws(build, /\/nowhere\/process-tasks\/bootstrap is missing: build the functions with `make functions`/);
 });

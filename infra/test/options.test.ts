@@ -20,16 +20,21 @@ test('options are those of one deployment', () => {
 });
 
 test('what a forgotten option would take back is a setting of the stage', () => {
-  for (const [name, setting] of [['email', 'alarms.email'], ['issuer', 'api.authorization'], ['audience', 'api.authorization']] as const) {
+  for (const [name, setting] of [
+    ['email', 'alarms.email'],
+    ['issuer', 'api.authorization'],
+    ['audience', 'api.authorization'],
+  ] as const) {
     assert.throws(
       () => options({ stage: 'production', [name]: 'https://x' }),
       new RegExp(`-c ${name}=https://x is not allowed; allowed: ${setting} of the stage in infra/lib/settings.ts`),
     );
   }
   const reached = template({ ...stages.production, alarms: { ...stages.production.alarms, email: 'you@example.com' } });
-  assert.deepEqual(all(reached, 'AWS::SNS::Subscription').map(({ Properties }) => [Properties.Protocol, Properties.Endpoint]), [
-    ['email', 'you@example.com'],
-  ]);
+  assert.deepEqual(
+    all(reached, 'AWS::SNS::Subscription').map(({ Properties }) => [Properties.Protocol, Properties.Endpoint]),
+    [['email', 'you@example.com']],
+  );
 });
 
 test('the version that mends what an alarm rings for can be deployed while it rings', () => {

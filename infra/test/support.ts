@@ -74,4 +74,3 @@ export function target(template: Template, reference: unknown): string {
   const name = Properties.TableName ?? Properties.QueueName ?? Properties.LogGroupName ?? Properties.FunctionName ?? id;
   return text.includes('/index/') ? `${name}/index/${text.match(/index\/([a-z*]+)/)?.[1]}` : name;
 }
-
