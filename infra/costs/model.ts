@@ -3,7 +3,7 @@
 import { Template } from 'aws-cdk-lib/assertions';
 import { createApp } from '../lib/app.ts';
 import { METRICS } from '../lib/metrics.ts';
-import { ADVANCE_EVERY, UPKEEP_EVERY } from '../lib/schedules.ts';
+import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from '../lib/intervals.ts';
 import type { Settings } from '../lib/settings.ts';
 import { MillraceStack } from '../lib/stack.ts';
 import { HOURS, prices } from './prices.ts';
@@ -84,7 +84,7 @@ export function bill(settings: Settings, codeDirectory: string, load: Load): Bil
   }
   const factor = cache.engine === 'valkey' ? prices.valkeyFactor : 1;
   const nodes = cache.shards * (cache.replicas + 1);
-  const scheduled = (HOURS * 60) / ADVANCE_EVERY.toMinutes() + (HOURS * 60) / UPKEEP_EVERY.toMinutes();
+  const scheduled = (HOURS * 60) / ADVANCE_INTERVAL.toMinutes() + (HOURS * 60) / UPKEEP_INTERVAL.toMinutes();
   const invocations = {
     commands: load.commands / assumed.commandsPerInvocation,
     reports: load.reports / assumed.reportsPerInvocation,

@@ -16,7 +16,7 @@ import type { DeployedFunction, Functions } from './functions.ts';
 import type { LogMetrics } from './metrics.ts';
 import type { Queues } from './queues.ts';
 import { RollbackAlarms } from './rollback.ts';
-import { ADVANCE_EVERY, UPKEEP_EVERY } from './schedules.ts';
+import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from './intervals.ts';
 import type { FunctionName, Settings } from './settings.ts';
 import type { Tables } from './tables.ts';
 
@@ -54,8 +54,8 @@ interface AlarmSpec {
 const RHYTHM: Record<FunctionName, { period: Duration; least: number; datapoints: [number, number] }> = {
   'process-tasks': { period: Duration.minutes(1), least: 3, datapoints: [2, 3] },
   'queue-api': { period: Duration.minutes(1), least: 3, datapoints: [2, 3] },
-  'advance-queues': { period: ADVANCE_EVERY, least: 1, datapoints: [3, 5] },
-  'maintain-cache': { period: UPKEEP_EVERY, least: 1, datapoints: [2, 2] },
+  'advance-queues': { period: ADVANCE_INTERVAL, least: 1, datapoints: [3, 5] },
+  'maintain-cache': { period: UPKEEP_INTERVAL, least: 1, datapoints: [2, 2] },
 };
 
 /** Fewer lookups in five minutes tell nothing about the cache. */

@@ -12,8 +12,8 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { Cache, CacheUser } from './cache.ts';
+import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from './intervals.ts';
 import type { Network } from './network.ts';
-import { ADVANCE_EVERY } from './schedules.ts';
 import { FUNCTION_NAMES, type FunctionName, removalPolicyOf, type Settings } from './settings.ts';
 import { DUE_INDEX, TABLE_NAMES, type TableName, type Tables } from './tables.ts';
 
@@ -98,8 +98,13 @@ export class Functions extends Construct {
       'queue-api': this.deploy('queue-api', 'Answers over HTTP'),
       'maintain-cache': this.deploy('maintain-cache', 'Looks after the cache'),
     };
+    // A warmed copy has to live until the next run of upkeep.
+    this.byName['maintain-cache'].function.addEnvironment(
+      'MILLRACE_WARM_INTERVAL_SECONDS',
+      String(UPKEEP_INTERVAL.toSeconds()),
+    );
     const sender = this.byName['advance-queues'].function;
-    sender.addEnvironment('MILLRACE_ADVANCE_PERIOD_SECONDS', String(ADVANCE_EVERY.toSeconds()));
+    sender.addEnvironment('MILLRACE_ADVANCE_PERIOD_SECONDS', String(ADVANCE_INTERVAL.toSeconds()));
     // Scheduler calls at some moment of the minute: of two calls one may come at its beginning, the next at its end.
     sender.addEnvironment('MILLRACE_ADVANCE_SLACK_SECONDS', '60');
     if (props.ticksQueue !== undefined) {

@@ -1,15 +1,12 @@
 // What happens by the clock.
 
-import { Duration } from 'aws-cdk-lib';
+import type { Duration } from 'aws-cdk-lib';
 import * as scheduler from 'aws-cdk-lib/aws-scheduler';
 import * as targets from 'aws-cdk-lib/aws-scheduler-targets';
 import { Construct } from 'constructs';
 import type { Functions } from './functions.ts';
+import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from './intervals.ts';
 import type { Queues } from './queues.ts';
-
-/** How often queues with something due are looked for. A queue that is read or changed is brought up to date anyway. */
-export const ADVANCE_EVERY = Duration.minutes(1);
-export const UPKEEP_EVERY = Duration.minutes(15);
 
 export interface SchedulesProps {
   prefix: string;
@@ -34,7 +31,7 @@ export class Schedules extends Construct {
           retryAttempts: 1,
         }),
       });
-    every('advance-queues', ADVANCE_EVERY, 'advance-queues', {});
-    every('upkeep', UPKEEP_EVERY, 'maintain-cache', { action: 'upkeep' });
+    every('advance-queues', ADVANCE_INTERVAL, 'advance-queues', {});
+    every('upkeep', UPKEEP_INTERVAL, 'maintain-cache', { action: 'upkeep' });
   }
 }

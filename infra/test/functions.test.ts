@@ -128,6 +128,13 @@ test('functions are for arm64, in isolated subnets, traced, and told where every
   }
 });
 
+test('maintain-cache knows the interval of its schedule', () => {
+  for (const name of FUNCTION_NAMES) {
+    const { MILLRACE_WARM_INTERVAL_SECONDS } = fn(name).Environment.Variables;
+    assert.equal(MILLRACE_WARM_INTERVAL_SECONDS, name === 'maintain-cache' ? '900' : undefined);
+  }
+});
+
 test('settings of functions reach all of them', () => {
   const changed = template({ ...stages.dev, environment: { MILLRACE_INACTIVE_PAUSE_DAYS: '14' } });
   for (const { Properties } of all(changed, 'AWS::Lambda::Function')) {
