@@ -1,6 +1,7 @@
 // All tests in one process: the CDK takes a second to load.
 
 import './alarms.test.ts';
+import './binaries.test.ts';
 import './costs.test.ts';
 import './data.test.ts';
 import './docs.test.ts';
