@@ -1,4 +1,4 @@
-// What happens by the clock.
+// The schedules that invoke advance-queues and maintain-cache.
 
 import type { Duration } from 'aws-cdk-lib';
 import * as scheduler from 'aws-cdk-lib/aws-scheduler';
@@ -7,6 +7,7 @@ import { Construct } from 'constructs';
 import type { Functions } from './functions.ts';
 import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from './intervals.ts';
 import type { Queues } from './queues.ts';
+import type { FunctionName } from './settings.ts';
 
 export interface SchedulesProps {
   prefix: string;
@@ -18,7 +19,7 @@ export class Schedules extends Construct {
   constructor(scope: Construct, id: string, props: SchedulesProps) {
     super(scope, id);
     const group = new scheduler.ScheduleGroup(this, 'Group', { scheduleGroupName: `${props.prefix}schedules` });
-    const every = (name: string, interval: Duration, target: keyof Functions['byName'], input: object) =>
+    const addSchedule = (name: string, interval: Duration, target: FunctionName, input: object) =>
       new scheduler.Schedule(this, name, {
         scheduleName: name,
         scheduleGroup: group,
@@ -26,12 +27,12 @@ export class Schedules extends Construct {
         target: new targets.LambdaInvoke(props.functions.byName[target].live, {
           input: scheduler.ScheduleTargetInput.fromObject(input),
           deadLetterQueue: props.queues.undelivered,
-          // The next one comes soon enough.
+          // A later retry is pointless: the next scheduled invocation does the same work.
           maxEventAge: interval,
           retryAttempts: 1,
         }),
       });
-    every('advance-queues', ADVANCE_INTERVAL, 'advance-queues', {});
-    every('upkeep', UPKEEP_INTERVAL, 'maintain-cache', { action: 'upkeep' });
+    addSchedule('advance-queues', ADVANCE_INTERVAL, 'advance-queues', {});
+    addSchedule('upkeep', UPKEEP_INTERVAL, 'maintain-cache', { action: 'upkeep' });
   }
 }

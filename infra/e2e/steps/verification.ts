@@ -1,7 +1,7 @@
 // The checks at the end: nothing is lost or left over, and the logs are as expected.
 
 import assert from 'node:assert/strict';
-import { METRICS } from '../../lib/metrics.ts';
+import { LOG_METRICS } from '../../lib/log-metrics.ts';
 import { FUNCTION_NAMES } from '../../lib/settings.ts';
 import { waitUntil } from '../processes.ts';
 import { PREFIX } from '../stack.ts';
@@ -57,7 +57,7 @@ async function checkPermissionErrors({ aws }: Deployed): Promise<void> {
 
 /** For each log metric, at least one function logs a line with a number in its field. */
 async function checkLogMetrics({ aws }: Deployed): Promise<void> {
-  for (const { field, from: sources } of Object.values(METRICS)) {
+  for (const { field, sources } of Object.values(LOG_METRICS)) {
     const hasNumber = await Promise.all(
       sources.map(async ({ function: name, message }) => {
         const lines = await aws.logLines(`${PREFIX}${name}`);
