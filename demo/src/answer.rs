@@ -1,13 +1,13 @@
-//! What an answer of `process-tasks` says, for people, and whether it is what it should be.
+//! Prints an answer of `process-tasks`, and checks that it is as expected.
 
 use serde_json::Value;
 
 use crate::text::{Style, count, table};
 
-/// Longest explanation of a refusal that is shown, in characters.
+/// The most characters of an explanation that are shown.
 const MAX_DETAIL: usize = 110;
 
-/// What became of the commands of one event.
+/// The counts of the commands of one event, by their outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     pub received: u64,
@@ -23,7 +23,7 @@ pub struct Counts {
 pub struct Answer(Value);
 
 impl Answer {
-    /// An answer as it came.
+    /// An answer as received.
     pub fn new(value: Value) -> Self {
         Self(value)
     }
@@ -36,7 +36,7 @@ impl Answer {
         self.0.pointer(&format!("/report/{path}")).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// What became of the commands.
+    /// The counts of the commands, by their outcome.
     pub fn counts(&self) -> Counts {
         let of = |name: &str| self.number(&format!("commands/{name}"));
         Counts {
@@ -49,7 +49,7 @@ impl Answer {
         }
     }
 
-    /// What is wrong with the answer, whatever the event was.
+    /// The problems of the answer that do not depend on the event.
     pub fn problems(&self) -> Vec<String> {
         let Some(commands) = self.0.pointer("/report/commands") else {
             return vec![format!("the answer has no report: {}", self.0)];
@@ -71,8 +71,8 @@ impl Answer {
         problems
     }
 
-    /// What is wrong with the answer to an event that was delivered before, with `first` as the outcome.
-    pub fn problems_of_repetition(&self, first: Counts) -> Vec<String> {
+    /// The problems of the answer to an event that was delivered before, with the counts `first`.
+    pub fn problems_of_redelivery(&self, first: Counts) -> Vec<String> {
         let mut problems = self.problems();
         let expected = Counts {
             duplicate: first.applied + first.duplicate + first.rejected,
@@ -88,12 +88,12 @@ impl Answer {
         problems
     }
 
-    /// One line that says what became of the commands.
+    /// The counts in one line.
     pub fn summary(&self) -> String {
         sentence(self.counts())
     }
 
-    /// The answer, for people.
+    /// The answer as lines of text.
     pub fn lines(&self, style: Style) -> Vec<String> {
         let counts = self.counts();
         let mut lines = vec![format!("  {}", style.good(&sentence(counts)))];
@@ -121,7 +121,7 @@ impl Answer {
         self.0["results"].as_array().into_iter().flatten()
     }
 
-    /// The figures of the report.
+    /// The figures of the invocation report.
     fn figures(&self) -> Vec<String> {
         let time = self.0.pointer("/report/processingTimeMs").and_then(Value::as_f64).unwrap_or_default();
         let cold = self.0.pointer("/report/coldStart").and_then(Value::as_bool) == Some(true);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_answer_has_no_problems_and_one_line() {
+    fn a_good_answer_has_no_problems() {
         let good = answer(json!({"received": 9, "applied": 7, "rejected": 1, "malformed": 1}), json!([]));
         assert!(good.problems().is_empty());
         assert_eq!(good.summary(), "9 commands: 7 applied, 1 rejected, 1 malformed");
@@ -227,11 +227,11 @@ mod tests {
     }
 
     #[test]
-    fn a_repetition_brings_duplicates_and_what_is_malformed_again() {
+    fn a_redelivery_has_duplicates_and_the_same_malformed_commands() {
         let first = Counts { received: 4, applied: 2, rejected: 1, malformed: 1, ..Counts::default() };
         let good = answer(json!({"received": 4, "duplicate": 3, "malformed": 1}), json!([]));
-        assert!(good.problems_of_repetition(first).is_empty());
+        assert!(good.problems_of_redelivery(first).is_empty());
         let bad = answer(json!({"received": 4, "applied": 1, "duplicate": 2, "malformed": 1}), json!([]));
-        assert_eq!(bad.problems_of_repetition(first).len(), 1);
+        assert_eq!(bad.problems_of_redelivery(first).len(), 1);
     }
 }

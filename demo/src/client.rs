@@ -1,4 +1,4 @@
-//! Sends events to the function, the way the Lambda API takes them.
+//! Sends events to a function through the Lambda API.
 
 use std::time::Duration;
 
@@ -13,23 +13,21 @@ use serde_json::Value;
 
 /// How long an invocation may take.
 const INVOCATION_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often a server that does not listen yet is tried again.
-const RETRY_EVERY: Duration = Duration::from_millis(50);
 
-/// An event without an answer.
+/// Why an event has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    #[error("the server cannot be reached: {0}")]
+    #[error("the emulator is unreachable: {0}")]
     Unreachable(String),
     #[error("no answer within {} s", INVOCATION_TIMEOUT.as_secs())]
     TimedOut,
     #[error("the invocation failed ({status}): {body}")]
     Failed { status: StatusCode, body: String },
-    #[error("the answer is no JSON: {0}")]
-    NoJson(String),
+    #[error("the answer is not JSON: {0}")]
+    NotJson(String),
 }
 
-/// Where one function takes events.
+/// A client of one function.
 #[derive(Debug)]
 pub struct Client {
     http: HttpClient<HttpConnector, Full<Bytes>>,
@@ -37,7 +35,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the function `name` behind a port of this machine.
+    /// A client of the function `name`, at a port of this machine.
     pub fn new(port: u16, name: &str) -> Self {
         Self { http: HttpClient::builder(TokioExecutor::new()).build_http(), uri: uri(port, name) }
     }
@@ -45,16 +43,6 @@ impl Client {
     /// Sends an event and waits for the answer.
     pub async fn invoke(&self, event: &[u8]) -> Result<Value, ClientError> {
         tokio::time::timeout(INVOCATION_TIMEOUT, self.send(event)).await.map_err(|_| ClientError::TimedOut)?
-    }
-
-    /// Sends an event, again and again while nobody listens, and waits for the answer for ever.
-    pub async fn wait_for(&self, event: &[u8]) -> Result<Value, ClientError> {
-        loop {
-            match self.send(event).await {
-                Err(ClientError::Unreachable(_)) => tokio::time::sleep(RETRY_EVERY).await,
-                other => return other,
-            }
-        }
     }
 
     async fn send(&self, event: &[u8]) -> Result<Value, ClientError> {
@@ -70,11 +58,11 @@ impl Client {
         if !status.is_success() {
             return Err(ClientError::Failed { status, body: text() });
         }
-        serde_json::from_slice(&body).map_err(|_| ClientError::NoJson(text()))
+        serde_json::from_slice(&body).map_err(|_| ClientError::NotJson(text()))
     }
 }
 
-/// Where the Lambda API takes events of a function.
+/// The address at which the Lambda API takes events for a function.
 pub fn uri(port: u16, name: &str) -> String {
     format!("http://127.0.0.1:{port}/2015-03-31/functions/{name}/invocations")
 }

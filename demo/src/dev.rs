@@ -1,50 +1,46 @@
-//! `make dev`: the functions on a store that stays, until Ctrl-C.
+//! `make dev`: the functions on the store in `.data/`, until Ctrl-C.
 
-use std::{fs, path::Path};
+use std::{env, fs, path::Path};
 
 use crate::{
-    DemoError,
     client::uri,
+    error::DemoError,
     http::url,
-    run::say,
-    server::{self, API, FUNCTION, Options, Server},
-    text::Style,
-    workspace,
+    server::{self, Options, PROCESS_TASKS, QUEUE_API, Server},
+    text::{Style, say},
+    workspace::{self, file_error},
 };
 
-/// Runs until something ends that should not.
+const FUNCTIONS: [&str; 4] = [PROCESS_TASKS, QUEUE_API, "advance-queues", "maintain-cache"];
+
+/// Runs until one of the processes ends unexpectedly.
 pub async fn dev(cargo_lambda: &Path, port: u16) -> Result<(), DemoError> {
     let style = Style::of_stdout();
-    let folder = workspace().join(".data");
-    fs::create_dir_all(&folder).map_err(|error| DemoError::File { path: folder.clone(), detail: error.to_string() })?;
-    // What the environment says goes before what is set here.
+    let folder = workspace::root().join(".data");
+    fs::create_dir_all(&folder).map_err(file_error(&folder))?;
     let store = format!("sqlite:{}", folder.join("millrace.db").display());
-    let set = |name: &str, value: String| (name.to_owned(), std::env::var(name).unwrap_or(value));
-    let environment = [set("MILLRACE_STORE", store), set("MILLRACE_AUTH", "none".to_owned())];
-    say(&style.heading("Building process-tasks and queue-api"))?;
-    server::build().await?;
-    let options = Options {
+    // Settings in the environment override these.
+    let setting = |name, default: String| (name, env::var(name).unwrap_or(default));
+    let settings = [setting("MILLRACE_STORE", store), setting("MILLRACE_AUTH", "none".to_owned())];
+    say(&style.heading("Building the functions"))?;
+    server::build(&FUNCTIONS).await?;
+    let mut server = Server::start(Options {
         cargo_lambda,
+        functions: &FUNCTIONS,
         port: Some(port),
-        environment: &environment,
+        settings: &settings,
         folder: &folder,
-        log: None,
         isolated: false,
-    };
-    let mut server = Server::start(options).await?;
+    })
+    .await?;
+    say("")?;
+    say(&style.heading(&format!("The functions run on {}. Ctrl-C ends them.", settings[0].1)))?;
+    say("")?;
     let event = "events/01-sqs-commands-fifo.json";
-    say("")?;
-    say(&style.heading(&format!(
-        "{FUNCTION} and {API} are running, on {}. Ctrl-C ends them. To use them:",
-        environment[0].1
-    )))?;
-    say("")?;
-    say(&format!(
-        "  {} lambda invoke --invoke-address 127.0.0.1 --invoke-port {port} {FUNCTION} --data-file {event}",
-        cargo_lambda.display()
-    ))?;
-    say(&format!("  curl --data-binary @{event} {}", uri(port, FUNCTION)))?;
-    say(&format!("  curl {}/players/player-1001/queue", url(port, API)))?;
+    say("Send an event, read a queue, advance what is due:")?;
+    say(&format!("  curl --data-binary @{event} {}", uri(port, PROCESS_TASKS)))?;
+    say(&format!("  curl {}/players/player-1001/queue", url(port)))?;
+    say(&format!("  curl --data '{{}}' {}", uri(port, "advance-queues")))?;
     say("")?;
     Err(server.ended().await.into())
 }

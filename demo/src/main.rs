@@ -1,62 +1,40 @@
-//! `make run` and `make dev`: `process-tasks` and `queue-api` on this machine, under `cargo lambda watch`, on the
-//! embedded store.
+//! `make run` and `make dev`: the functions on this machine, on the embedded store.
 //!
-//! | module | what lives in it |
+//! | module | contents |
 //! |---|---|
-//! | [`run`] | every event of `events/`, twice, with the answers; then what the store holds |
-//! | [`dev`] | the function on a store that stays, until Ctrl-C |
-//! | [`server`] | builds the function, starts `cargo lambda watch`, ends it |
-//! | [`client`] | sends events to it |
-//! | [`http`] | a timed task from its command to its end, over HTTP |
-//! | [`answer`] | what an answer says, and whether it is what it should be |
-//! | [`stored`] | queues and history as they are stored |
-//! | [`text`] | tables, colours, numbers for people |
+//! | [`run`] | every event of `events/`, twice; a task over HTTP; the content of the store |
+//! | [`dev`] | the functions on a store that is kept, until Ctrl-C |
+//! | [`server`], [`process`] | builds, starts and ends the functions and an emulator of Lambda |
+//! | [`client`], [`http`] | send events and HTTP requests |
+//! | [`answer`] | prints an answer, and checks it |
+//! | [`stored`] | prints queues and history from the store |
+//! | [`text`] | tables, colours, numbers |
+//! | [`workspace`] | files of the workspace |
+//! | [`error`] | why a demonstration ended early |
 #![deny(missing_docs)]
 
 mod answer;
 mod client;
 mod dev;
+mod error;
 mod http;
+mod process;
 mod run;
 mod server;
 mod stored;
 mod text;
+mod workspace;
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
+use error::DemoError;
 use tokio::signal::unix::{SignalKind, signal};
 
-const USAGE: &str = "usage: millrace-demo run|dev [--cargo-lambda PATH] [--port PORT]";
-
-/// What the command line asks for.
+/// The command line.
 struct Arguments {
     dev: bool,
     cargo_lambda: PathBuf,
     port: Option<u16>,
-}
-
-/// Why a demonstration ended early.
-#[derive(Debug, thiserror::Error)]
-enum DemoError {
-    #[error("{0}\n{USAGE}")]
-    Usage(String),
-    #[error(transparent)]
-    Server(#[from] server::ServerError),
-    #[error("over HTTP: {0}")]
-    Http(client::ClientError),
-    #[error("{event}: {source}")]
-    Event { event: String, source: client::ClientError },
-    #[error("{path}: {detail}")]
-    File { path: PathBuf, detail: String },
-    #[error("what is stored cannot be read: {0}")]
-    Stored(#[from] stored::StoredError),
-    #[error("{0} of the answers above are not what they should be")]
-    Unexpected(usize),
-    #[error("the terminal cannot be written to: {0}")]
-    Output(#[from] std::io::Error),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -72,7 +50,7 @@ async fn main() -> ExitCode {
             run::run(&arguments.cargo_lambda, arguments.port).await
         }
     };
-    // Whatever wins, the other is dropped, and with it everything that was started.
+    // Dropping the other future ends the processes that it has started.
     let (result, interrupted) = tokio::select! {
         result = work => (result, false),
         () = interrupted() => (Ok(()), true),
@@ -96,7 +74,7 @@ fn fail(error: &DemoError) -> ExitCode {
 async fn interrupted() {
     let [mut interrupt, mut terminate, mut hangup] =
         [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()]
-            .map(|kind| signal(kind).unwrap_or_else(|error| panic!("signals cannot be awaited: {error}")));
+            .map(|kind| signal(kind).unwrap_or_else(|error| panic!("cannot listen for signals: {error}")));
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -128,27 +106,22 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, DemoE
     Ok(arguments)
 }
 
-/// The root of the workspace.
-fn workspace() -> &'static Path {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::USAGE;
 
     fn parse(line: &str) -> Result<Arguments, DemoError> {
         arguments(line.split_whitespace().map(str::to_owned))
     }
 
     #[test]
-    fn the_command_line_is_understood_or_refused_with_the_usage() {
+    fn the_command_line_is_parsed_or_refused_with_the_usage() {
         let dev = parse("dev --port 9009 --cargo-lambda x/cargo-lambda").unwrap_or_else(|error| panic!("{error}"));
         assert!(dev.dev);
         assert_eq!((dev.port, dev.cargo_lambda), (Some(9009), PathBuf::from("x/cargo-lambda")));
         for bad in ["", "fly", "run --port", "run --port 0", "run --port x", "run --wings 2"] {
-            let Err(error) = parse(bad) else { panic!("`{bad}` was understood") };
+            let Err(error) = parse(bad) else { panic!("`{bad}` was accepted") };
             assert!(error.to_string().ends_with(USAGE), "{error}");
         }
     }

@@ -1,116 +1,106 @@
-//! `make run`: every event of `events/` on a fresh store, each answer, all again, and what is stored.
+//! `make run`: every event of `events/` on a new store, the same events again, a task over HTTP,
+//! and the content of the store.
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use std::{io, path::Path, time::SystemTime};
 
 use millrace_domain::{PlayerId, Timestamp};
 
 use crate::{
-    DemoError,
     answer::{Answer, Counts},
     client::Client,
+    error::DemoError,
     http::Api,
-    server::{self, Options, Server},
+    server::{self, Options, PROCESS_TASKS, QUEUE_API, Server},
     stored::Stored,
-    text::{Style, table},
-    workspace,
+    text::{Style, say, table},
+    workspace::{self, EventFile},
 };
 
-/// Whose queues are shown at the end: one whose story is over, and one whose tasks are running.
+const FUNCTIONS: [&str; 2] = [PROCESS_TASKS, QUEUE_API];
+/// The players whose queues are shown: the first has finished tasks, the second running ones.
 const SHOWN_PLAYERS: [&str; 2] = ["player-2001", "player-3001"];
-
-/// What the names of the tables begin with.
+/// The prefix of the tables.
 const PREFIX: &str = "millrace-";
-
-/// An event to be sent.
-struct EventFile {
-    name: String,
-    bytes: Vec<u8>,
-}
 
 /// Runs the demonstration.
 pub async fn run(cargo_lambda: &Path, port: Option<u16>) -> Result<(), DemoError> {
     let style = Style::of_stdout();
-    let events = events(&workspace().join("events"))?;
+    let events = workspace::events(&workspace::root().join("events"))?;
     let folder = tempfile::Builder::new().prefix("millrace-").tempdir()?;
     let database = folder.path().join("millrace.db");
 
     say(&style.heading("Building process-tasks and queue-api"))?;
-    server::build().await?;
-    say(&style.heading("Starting process-tasks and queue-api under cargo lambda watch, on a fresh embedded store"))?;
-    let environment = [
-        ("MILLRACE_STORE".to_owned(), format!("sqlite:{}", database.display())),
-        ("MILLRACE_TABLE_PREFIX".to_owned(), PREFIX.to_owned()),
-        // Nobody but this machine can reach it, and nobody vouches for anybody here.
-        ("MILLRACE_AUTH".to_owned(), "none".to_owned()),
+    server::build(&FUNCTIONS).await?;
+    say(&style.heading("Starting them on a new embedded store"))?;
+    let settings = [
+        ("MILLRACE_STORE", format!("sqlite:{}", database.display())),
+        ("MILLRACE_TABLE_PREFIX", PREFIX.to_owned()),
+        // The emulator listens on 127.0.0.1 only, and authenticates no callers.
+        ("MILLRACE_AUTH", "none".to_owned()),
     ];
     let mut server = Server::start(Options {
         cargo_lambda,
+        functions: &FUNCTIONS,
         port,
-        environment: &environment,
+        settings: &settings,
         folder: folder.path(),
-        log: Some(folder.path().join("watch.log")),
         isolated: true,
     })
     .await?;
     let (client, api) = (server.client(), server.api());
     let work = async {
-        let wrong = deliver(&client, &events, style).await?;
-        Ok(wrong + over_http(&api, style).await?)
+        let unexpected = deliver(&client, &events, style).await?;
+        Ok(unexpected + over_http(&api, style).await?)
     };
-    let problems = tokio::select! {
-        problems = work => problems,
+    let unexpected = tokio::select! {
+        unexpected = work => unexpected,
         ended = server.ended() => Err(ended.into()),
     };
-    let problems = match problems {
+    let unexpected = match unexpected {
         Err(error @ (DemoError::Event { .. } | DemoError::Http(_))) => {
-            say(&style.bad(&format!("the log of the functions{}", server.tail())))?;
+            say(&style.bad(&format!("the functions failed{}", server.log_tail())))?;
             return Err(error);
         }
         other => other?,
     };
     show_stored(&database, style).await?;
     drop(server);
-    if problems > 0 {
-        return Err(DemoError::Unexpected(problems));
+    if unexpected > 0 {
+        return Err(DemoError::Unexpected(unexpected));
     }
     say("")?;
-    say(&style.good("All answers are as they should be."))?;
+    say(&style.good("All answers are as expected."))?;
     Ok(())
 }
 
-/// Sends every event twice. Returns how many answers are not what they should be.
+/// Delivers every event twice. Returns the number of unexpected answers.
 async fn deliver(client: &Client, events: &[EventFile], style: Style) -> Result<usize, DemoError> {
     let mut first: Vec<Counts> = Vec::with_capacity(events.len());
-    let mut wrong = 0;
+    let mut unexpected = 0;
     for event in events {
         let answer = invoke(client, event).await?;
-        say(&format!("\n{}", style.heading(&event.name)))?;
+        say(&format!("\n{}", style.heading(&format!("events/{}", event.name))))?;
         for line in answer.lines(style) {
             say(&line)?;
         }
-        wrong += usize::from(report(&answer.problems(), style)?);
+        unexpected += usize::from(report(&answer.problems(), style)?);
         first.push(answer.counts());
     }
-    say(&format!("\n{}", style.heading("The same events again")))?;
+    say(&format!("\n{}", style.heading("The same events delivered again: nothing changes")))?;
     let mut rows = Vec::with_capacity(events.len());
     let mut problems = Vec::new();
     for (event, first) in events.iter().zip(first) {
         let answer = invoke(client, event).await?;
         rows.push([event.name.clone(), answer.summary()]);
-        let found = answer.problems_of_repetition(first);
-        wrong += usize::from(!found.is_empty());
+        let found = answer.problems_of_redelivery(first);
+        unexpected += usize::from(!found.is_empty());
         problems.extend(found.into_iter().map(|problem| format!("{}: {problem}", event.name)));
     }
     for line in table(2, &rows) {
         say(&line)?;
     }
     report(&problems, style)?;
-    Ok(wrong)
+    Ok(unexpected)
 }
 
 async fn invoke(client: &Client, event: &EventFile) -> Result<Answer, DemoError> {
@@ -118,6 +108,7 @@ async fn invoke(client: &Client, event: &EventFile) -> Result<Answer, DemoError>
     answer.map(Answer::new).map_err(|source| DemoError::Event { event: event.name.clone(), source })
 }
 
+/// Prints the problems. Returns whether there are any.
 fn report(problems: &[String], style: Style) -> io::Result<bool> {
     for problem in problems {
         say(&format!("  {}", style.bad(problem)))?;
@@ -125,13 +116,10 @@ fn report(problems: &[String], style: Style) -> io::Result<bool> {
     Ok(!problems.is_empty())
 }
 
-/// A task from its command to its end. Returns whether something is not as it should be.
+/// Runs a task over HTTP. Returns the number of unexpected answers.
 async fn over_http(api: &Api, style: Style) -> Result<usize, DemoError> {
-    say(&format!(
-        "\n{}",
-        style.heading("Over HTTP: a task of a second and a half; status, X-Cache, and what is answered")
-    ))?;
-    let (lines, problems) = api.story().await.map_err(DemoError::Http)?;
+    say(&format!("\n{}", style.heading("A task of 1.5 seconds over HTTP")))?;
+    let (lines, problems) = api.run_task().await.map_err(DemoError::Http)?;
     for line in lines {
         say(&line)?;
     }
@@ -142,47 +130,18 @@ async fn show_stored(database: &Path, style: Style) -> Result<(), DemoError> {
     let stored = Stored::open(database, PREFIX).await?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now = Timestamp::default() + now;
-    for player in SHOWN_PLAYERS.into_iter().filter_map(|id| PlayerId::new(id).ok()) {
+    let players: Vec<PlayerId> = SHOWN_PLAYERS.into_iter().filter_map(|id| PlayerId::new(id).ok()).collect();
+    for player in &players {
         say("")?;
-        for line in stored.queue_lines(&player, now, style).await? {
+        for line in stored.queue_lines(player, now, style).await? {
             say(&line)?;
         }
     }
-    for player in SHOWN_PLAYERS.into_iter().take(1).filter_map(|id| PlayerId::new(id).ok()) {
+    for player in players.iter().take(1) {
         say("")?;
-        for line in stored.history_lines(&player, style).await? {
+        for line in stored.history_lines(player, style).await? {
             say(&line)?;
         }
     }
     Ok(())
-}
-
-/// The event files of a folder, in the order of their names.
-fn events(folder: &Path) -> Result<Vec<EventFile>, DemoError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |error: io::Error| DemoError::File { path, detail: error.to_string() }
-    };
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed(folder))? {
-        let path = entry.map_err(failed(folder))?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            paths.push(path);
-        }
-    }
-    if paths.is_empty() {
-        return Err(DemoError::File { path: folder.to_owned(), detail: "there are no events in it".to_owned() });
-    }
-    paths.sort();
-    let read = |path: PathBuf| {
-        let bytes = fs::read(&path).map_err(failed(&path))?;
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        Ok(EventFile { name, bytes })
-    };
-    paths.into_iter().map(read).collect()
-}
-
-/// Writes a line; a terminal that has gone away is an error and no panic.
-pub fn say(line: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "{line}")
 }

@@ -1,4 +1,4 @@
-//! Queues and history as they are stored, for people.
+//! Prints queues and history from the store.
 
 use std::path::Path;
 
@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use crate::text::{Style, count, duration, table};
 
-/// How many finished tasks are shown.
+/// The most finished tasks that are shown.
 const HISTORY: usize = 20;
 
-/// Something stored that cannot be read.
+/// Why the store cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoredError {
     #[error(transparent)]
@@ -28,7 +28,7 @@ pub enum StoredError {
     Missing { player: PlayerId },
 }
 
-/// The embedded store of a run.
+/// The embedded store of a demonstration.
 pub struct Stored {
     store: sqlite::SqliteStore,
 }
@@ -40,7 +40,7 @@ impl Stored {
         Ok(Self { store: sqlite::SqliteStore::open(path, settings).await? })
     }
 
-    /// A player's queue, as it was last committed.
+    /// The last committed queue of a player.
     async fn queue(&self, player: &PlayerId) -> Result<Queue, StoredError> {
         let loaded = self.store.load(std::slice::from_ref(player), &[]).await;
         let row = loaded.queues.into_iter().next().transpose()?.flatten();
@@ -48,7 +48,7 @@ impl Stored {
         codec::decode(&row.queue).map_err(|source| StoredError::Codec { player: player.clone(), source })
     }
 
-    /// A player's queue as of now.
+    /// The queue of a player as of now.
     pub async fn queue_lines(
         &self,
         player: &PlayerId,
@@ -59,7 +59,7 @@ impl Stored {
         Ok(view_lines(&QueueView::new(&queue, now, Rules::default()), style))
     }
 
-    /// A player's finished tasks, newest first.
+    /// The finished tasks of a player, newest first.
     pub async fn history_lines(&self, player: &PlayerId, style: Style) -> Result<Vec<String>, StoredError> {
         let page = self.store.history(player, HISTORY, None).await?;
         let mut lines =
@@ -110,7 +110,7 @@ fn view_lines(view: &QueueView, style: Style) -> Vec<String> {
 }
 
 fn task_row(task: &TaskView) -> [String; 5] {
-    // The names are those of the JSON that readers get.
+    // The JSON has the names that clients of the API see.
     let task_json = serde_json::to_value(task).unwrap_or_default();
     let text = |name: &str| task_json[name].as_str().unwrap_or_default().to_owned();
     let progress = match (task_json["progress"].as_f64(), task.units_done) {
@@ -120,13 +120,13 @@ fn task_row(task: &TaskView) -> [String; 5] {
     };
     let blocked: Vec<&str> =
         task_json["blockedBy"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let end = match (&task.finish_at, &task.estimated_finish_at, blocked.as_slice()) {
-        (Some(at), _, _) => format!("ends {at}"),
-        (None, _, []) => "ends when all units are reported".to_owned(),
-        (None, Some(at), blocked) => format!("waits for {}; would end {at}", blocked.join(", ")),
+    let finish = match (&task.finish_at, &task.estimated_finish_at, blocked.as_slice()) {
+        (Some(at), _, _) => format!("finishes {at}"),
+        (None, _, []) => "finishes when all units are reported".to_owned(),
+        (None, Some(at), blocked) => format!("waits for {}; estimated finish {at}", blocked.join(", ")),
         (None, None, blocked) => format!("waits for {}", blocked.join(", ")),
     };
-    [text("taskId"), text("priority"), text("state"), progress, end]
+    [text("taskId"), text("priority"), text("state"), progress, finish]
 }
 
 fn history_row(row: &HistoryRecord) -> [String; 5] {
@@ -141,7 +141,7 @@ fn history_row(row: &HistoryRecord) -> [String; 5] {
     if row.attempts > 0 {
         notes.push(format!("failed {}", count(row.attempts.into(), "time")));
     }
-    for (what, amounts) in [("cost", &row.costs), ("gave back", &row.refunded), ("earned", &row.rewards)] {
+    for (what, amounts) in [("cost", &row.costs), ("refunded", &row.refunded), ("earned", &row.rewards)] {
         if !amounts.is_empty() {
             notes.push(format!("{what} {}", resources(amounts)));
         }
@@ -163,10 +163,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_reads_well() {
+    fn a_queue_is_printed_as_a_table() {
         let body = r#"{"type":"enqueueTasks","playerId":"p","tasks":[
             {"taskId":"a","kind":"k","work":{"durationMs":60000}},{"taskId":"b","kind":"k","work":{"units":5}}]}"#;
-        let Ok(parse::Message::Commands(commands)) = parse::message(body) else { panic!("not understood") };
+        let Ok(parse::Message::Commands(commands)) = parse::message(body) else { panic!("malformed") };
         let command: Command = commands[0].as_ref().unwrap().command.clone();
         let start = Timestamp::from_millis(1_768_467_600_000);
         let player_id = PlayerId::new("p").unwrap();
@@ -187,7 +187,7 @@ mod tests {
                 "  balances  nothing",
                 "  totals    0 completed, 0 failed, 0 cancelled; 0 ms of work; rewards: nothing",
                 "  tasks",
-                "    a  normal  active   25 %  ends 2026-01-15T09:01:00.000Z",
+                "    a  normal  active   25 %  finishes 2026-01-15T09:01:00.000Z",
                 "    b  normal  pending        waits for slot",
             ]
         );

@@ -1,8 +1,8 @@
-//! Tables, colours, numbers for people.
+//! Tables, colours, numbers.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal as _, Write as _};
 
-/// How output is marked: with colours on a terminal, unless `NO_COLOR` says otherwise.
+/// Colours of the output. They are on if it goes to a terminal and `NO_COLOR` is not set.
 #[derive(Debug, Clone, Copy)]
 pub struct Style {
     colour: bool,
@@ -30,28 +30,33 @@ impl Style {
         self.mark("1", text)
     }
 
-    /// As it should be.
+    /// An expected result.
     pub fn good(self, text: &str) -> String {
         self.mark("32", text)
     }
 
-    /// Worth a look.
+    /// A result that deserves attention.
     pub fn notable(self, text: &str) -> String {
         self.mark("33", text)
     }
 
-    /// Wrong.
+    /// A problem.
     pub fn bad(self, text: &str) -> String {
         self.mark("31", text)
     }
 
-    /// Less important.
+    /// Details.
     pub fn faint(self, text: &str) -> String {
         self.mark("2", text)
     }
 }
 
-/// Lines of columns, each as wide as its widest cell; the last one ends where it ends.
+/// Prints a line. A closed terminal is an error, not a panic.
+pub fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}
+
+/// Aligns cells in columns. Lines have no trailing spaces.
 pub fn table<const N: usize>(indent: usize, rows: &[[String; N]]) -> Vec<String> {
     let mut widths = [0; N];
     for row in rows {
@@ -101,20 +106,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_aligned_and_nothing_trails() {
+    fn columns_are_aligned_without_trailing_spaces() {
         let rows = [["a".to_owned(), "long cell".to_owned()], ["wide".to_owned(), String::new()]];
         assert_eq!(table(2, &rows), ["  a     long cell", "  wide"]);
     }
 
     #[test]
-    fn numbers_read_well() {
+    fn numbers_have_units_and_plurals() {
         assert_eq!([count(1, "call"), count(2, "call"), count(0, "entry")], ["1 call", "2 calls", "0 entries"]);
         let durations = [850, 2_500, 30_000, 600_000, 605_000, 3_900_000, 86_400_000, 97_200_000].map(duration);
         assert_eq!(durations, ["850 ms", "2.5 s", "30 s", "10 min", "10 min 5 s", "1 h 5 min", "1 d", "1 d 3 h"]);
     }
 
     #[test]
-    fn without_colours_text_stays_as_it_is() {
+    fn without_colours_the_text_is_unchanged() {
         let style = Style::plain();
         assert_eq!(style.heading("x") + &style.bad("y") + &style.faint("z"), "xyz");
     }

@@ -1,8 +1,9 @@
-//! The floor of the benchmarks: a function with the clients of `process-tasks` and without its
-//! logic. It shows the time and memory that the runtime, the clients and the network need.
+//! The floor of the benchmarks: a function with the same clients as `process-tasks`, but without
+//! logic. Its cost is that of the runtime, the clients and the network.
 //!
-//! The payload has a list of `keys`. The function reads these keys in one pipeline and writes the
-//! values back in another one, as `process-tasks` does. The answer has the duration of the read.
+//! An event `{"keys": [...]}` is one pipelined read of these keys, and one pipelined write of the
+//! values, as in an invocation of the real function. The answer contains the duration of the read.
+//! Other fields of the event are ignored.
 
 use std::time::Instant;
 
@@ -52,7 +53,7 @@ async fn main() -> Result<(), Error> {
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let redis = redis::Client::open(std::env::var("MILLRACE_REDIS_URL")?)?;
     let redis = redis.get_multiplexed_async_connection().await?;
-    // The function connects before its first invocation, as `process-tasks` does.
+    // The real function also connects before the first event.
     let table = format!("{}queues", std::env::var("MILLRACE_TABLE_PREFIX")?);
     dynamodb.describe_table().table_name(table).send().await?;
     lambda_runtime::run(service_fn(|event| read(redis.clone(), event))).await

@@ -1,17 +1,22 @@
-//! `advance-queues`: finds the queues with something due and has them advanced. A schedule invokes it,
-//! or a direct call; the payload is ignored.
+//! `advance-queues`: finds the queues with something due and has them advanced. A schedule invokes
+//! it, or a direct call; the payload is ignored.
 
-use millrace_lambda::{App, Function, FunctionError, Invocation, StartError, back_ends, ticks::SqsTicks};
-use millrace_pipeline::{Advanced, Service, TicksQueue};
+use std::time::Duration;
+
+use millrace_due::{Advanced, TickTarget, advance};
+use millrace_lambda::{App, Function, FunctionError, Invocation, StartError, back_ends, compose, ticks::SqsTicks};
+use millrace_pipeline::Platform;
 
 // As in `process-tasks`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 struct AdvanceQueues {
-    service: Service,
+    platform: Platform,
     /// None: the function advances the queues itself.
     ticks: Option<SqsTicks>,
+    /// How far ahead ticks are sent.
+    look_ahead: Duration,
 }
 
 impl Function for AdvanceQueues {
@@ -19,12 +24,16 @@ impl Function for AdvanceQueues {
     const REDELIVERED: bool = false;
 
     async fn open(app: App) -> Result<Self, StartError> {
-        Ok(Self { ticks: back_ends::open_ticks(&app.settings).await?, service: app.service })
+        Ok(Self {
+            ticks: back_ends::open_ticks(&app.settings).await?,
+            look_ahead: compose::look_ahead(&app.settings),
+            platform: app.platform,
+        })
     }
 
     async fn answer(&self, invocation: Invocation) -> Result<Advanced, FunctionError> {
-        let ticks = self.ticks.as_ref().map(|ticks| ticks as &dyn TicksQueue);
-        let advanced = self.service.advance(ticks, &invocation.for_pipeline()).await;
+        let ticks = self.ticks.as_ref().map(|queue| TickTarget { queue, look_ahead: self.look_ahead });
+        let advanced = advance(&self.platform, ticks, &invocation.for_pipeline()).await;
         advanced.map_err(|error| FunctionError::new(error.error_type(), error))
     }
 }

@@ -1,7 +1,7 @@
 //! `process-tasks`: applies commands and ticks from SQS, EventBridge, or a direct call.
 
 use millrace_lambda::{App, Function, FunctionError, Invocation, StartError};
-use millrace_pipeline::{Answer, Service};
+use millrace_pipeline::{Answer, Platform, process};
 
 // A batch allocates some ten thousand small objects and a few large ones. With mimalloc a command
 // costs less than with the allocator of glibc, and its cost varies less.
@@ -9,7 +9,7 @@ use millrace_pipeline::{Answer, Service};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 struct ProcessTasks {
-    service: Service,
+    platform: Platform,
 }
 
 impl Function for ProcessTasks {
@@ -17,11 +17,11 @@ impl Function for ProcessTasks {
     const REDELIVERED: bool = true;
 
     async fn open(app: App) -> Result<Self, StartError> {
-        Ok(Self { service: app.service })
+        Ok(Self { platform: app.platform })
     }
 
     async fn answer(&self, invocation: Invocation) -> Result<Answer, FunctionError> {
-        let answer = self.service.process(&invocation.payload, &invocation.for_pipeline()).await;
+        let answer = process(&self.platform, &invocation.payload, &invocation.for_pipeline()).await;
         answer.map_err(|error| FunctionError::new(error.error_type(), error))
     }
 }

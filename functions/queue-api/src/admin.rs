@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use lambda_http::http::StatusCode;
 use millrace_domain::FailureReason;
-use millrace_pipeline::{
-    Invocation, Service,
-    health::Status,
-    maintenance::{self, MaintenanceError},
-    performance::PerformanceReport,
+use millrace_pipeline::{Invocation, Platform};
+use millrace_queries::{
+    health::{self, Status},
+    performance::{self, PerformanceReport},
 };
+use millrace_upkeep::{UpkeepError, UpkeepSettings, recent_reports, statistics_history};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -36,10 +36,10 @@ struct Performance {
 }
 
 /// `GET /health`: whether the store and the cache are reachable. Needs no authentication.
-pub async fn health(service: &Service, request: &Request) -> Result<Answer, Problem> {
+pub async fn health(platform: &Platform, request: &Request) -> Result<Answer, Problem> {
     parameters::none(request)?;
     let started = Instant::now();
-    let health = service.health().await;
+    let health = health::health(platform).await;
     let status = match health.status {
         Status::Ok | Status::Degraded => StatusCode::OK,
         Status::Down => StatusCode::SERVICE_UNAVAILABLE,
@@ -49,44 +49,46 @@ pub async fn health(service: &Service, request: &Request) -> Result<Answer, Prob
 
 /// `GET /admin/performance`: recent figures of this process and of all, and samples of the cache.
 pub async fn performance(
-    service: &Service,
+    platform: &Platform,
     request: &Request,
     invocation: &Invocation,
     started: Instant,
 ) -> Result<Answer, Problem> {
     parameters::none(request)?;
     // The figures of this process are answered even if the shared cache does not answer.
-    let read = |answer: Result<Vec<Value>, MaintenanceError>| {
+    let read = |answer: Result<Vec<Value>, UpkeepError>| {
         answer.inspect_err(|error| tracing::warn!(%error, "cannot read reports from the shared cache")).ok()
     };
     let (processes, cache_history) = tokio::join!(
-        service.recent_reports(MAX_REPORTS, invocation),
-        service.statistics_history(MAX_SAMPLES, invocation),
+        recent_reports(platform, MAX_REPORTS, invocation),
+        statistics_history(platform, MAX_SAMPLES, invocation),
     );
     let (processes, cache_history) = (read(processes), read(cache_history));
-    let answer = Performance { report: service.performance(), processes, cache_history };
+    let answer = Performance { report: performance::performance(platform), processes, cache_history };
     Ok(Answer::json(StatusCode::OK, &answer).timed(started.elapsed(), None, None))
 }
 
 /// `POST /admin/cache/{action}`: upkeep of the shared cache, as `maintain-cache` does it.
 pub async fn cache(
-    service: &Service,
+    platform: &Platform,
+    settings: UpkeepSettings,
     request: &Request,
     action: &str,
     invocation: &Invocation,
 ) -> Result<Answer, Problem> {
     parameters::none(request)?;
     let body = parameters::body_or_none(request, MAX_BODY_BYTES)?;
-    let wanted =
-        maintenance::Request::for_action(action, body).map_err(|error| Problem::malformed(&error.to_string()))?;
-    let maintained = service.maintain(wanted, invocation).await.map_err(|error| match error {
-        MaintenanceError::BadRequest(error) => Problem::malformed(&error.to_string()),
-        MaintenanceError::CacheUnavailable { .. } => Problem::of_failure(FailureReason::CacheUnavailable),
-        MaintenanceError::StoreUnavailable { .. } => Problem::of_failure(FailureReason::StoreUnavailable),
-        MaintenanceError::EmergencyMode { .. } => Problem::emergency_mode(&error.to_string()),
+    let upkeep_request =
+        millrace_upkeep::Request::for_action(action, body).map_err(|error| Problem::malformed(&error.to_string()))?;
+    let done = millrace_upkeep::run(platform, settings, upkeep_request, invocation).await;
+    let done = done.map_err(|error| match error {
+        UpkeepError::BadRequest(error) => Problem::malformed(&error.to_string()),
+        UpkeepError::CacheUnavailable { .. } => Problem::of_failure(FailureReason::CacheUnavailable),
+        UpkeepError::StoreUnavailable { .. } => Problem::of_failure(FailureReason::StoreUnavailable),
+        UpkeepError::EmergencyMode { .. } => Problem::emergency_mode(&error.to_string()),
         _ => Problem::of_failure(FailureReason::InternalError),
     })?;
-    let report = &maintained.report;
+    let report = &done.report;
     let took = Duration::from_secs_f64(report.processing_time_ms / 1000.0);
-    Ok(Answer::json(StatusCode::OK, &maintained).timed(took, None, report.cache.hit_rate))
+    Ok(Answer::json(StatusCode::OK, &done).timed(took, None, report.cache.hit_rate))
 }

@@ -21,8 +21,8 @@ pub const COMMANDS: &str = "millrace/commands";
 /// The scope for `/admin` and the queues of other players.
 pub const ADMIN: &str = "millrace/admin";
 
-/// The end of the ARN of a Cognito session. A function URL leaves out the identity of the session, so
-/// that a player would look like a server.
+/// The end of the ARN of a Cognito session. A function URL leaves out the identity of the session,
+/// so that a player would look like a server.
 const COGNITO_SESSION: &str = "/CognitoIdentityCredentials";
 
 /// The caller of a request.

@@ -1,40 +1,42 @@
-//! `POST /players/{playerId}/commands`: reads the commands, checks the rights of the caller, applies
-//! the commands, answers with their results.
+//! `POST /players/{playerId}/commands`: reads the commands, checks the rights of the caller,
+//! applies the commands, answers with their results.
 
 use lambda_http::http::StatusCode;
 use millrace_domain::PlayerId;
-use millrace_pipeline::{CommandsAnswer, Invocation, Service};
+use millrace_pipeline::{CommandsAnswer, Invocation, Platform, PlayerCommands};
 
 use crate::{
     answer::{Answer, X_QUEUE_VERSION},
     auth::Caller,
     parameters,
-    problem::{Problem, failure_detail, failure_reason},
+    problem::{Problem, failure_detail},
     request::Request,
 };
 
 /// Applies the commands of a request.
 ///
 /// # Errors
-/// [`Problem`] if no command was applied: the caller lacks a right, no command is well-formed, or the
-/// pipeline failed.
+/// [`Problem`] if no command was applied: the caller lacks a right, no command is well-formed, or
+/// the pipeline failed.
 pub async fn apply(
-    service: &Service,
+    platform: &Platform,
     request: &Request,
     caller: &Caller,
     player: &PlayerId,
     invocation: &Invocation,
 ) -> Result<Answer, Problem> {
     parameters::none(request)?;
-    let commands = service.read_commands(player, parameters::body(request)?, &invocation.request_id);
+    let commands = PlayerCommands::decode(platform, player, parameters::body(request)?, invocation);
     for (index, command) in commands.well_formed() {
         let what = command.type_name();
         caller.may_send(command).map_err(|scope| Problem::forbidden(scope, what).at(index))?;
     }
-    let mut answer = service.apply_commands(commands, invocation).await;
-    for result in answer.results.iter_mut().filter(|result| result.status == "failed") {
-        // Details of the failure are only logged.
-        result.detail = result.reason.map(|code| failure_detail(failure_reason(code)).to_owned());
+    let mut answer = commands.apply().await;
+    for result in &mut answer.results {
+        if let Some(reason) = result.failure {
+            // Details of the failure are only logged.
+            result.detail = Some(failure_detail(reason).to_owned());
+        }
     }
     match problem_of(&answer) {
         Some(problem) => Err(problem.with_results(answer.results)),
@@ -54,8 +56,7 @@ pub async fn apply(
 fn problem_of(answer: &CommandsAnswer) -> Option<Problem> {
     let counts = answer.report.commands;
     if counts.failed > 0 && counts.failed + counts.malformed == counts.received {
-        let failed = answer.results.iter().filter(|result| result.status == "failed");
-        let mut reasons = failed.filter_map(|result| result.reason).map(failure_reason);
+        let mut reasons = answer.results.iter().filter_map(|result| result.failure);
         let first = reasons.next()?;
         // A retry of the request cannot succeed if one of its commands cannot.
         return Some(Problem::of_failure(reasons.find(|reason| !reason.is_passing()).unwrap_or(first)));

@@ -7,10 +7,11 @@ use lambda_http::{
     http::{HeaderValue, StatusCode, header},
 };
 use millrace_lambda::{
-    App, Function, FunctionError, Invocation, StartError,
+    App, Function, FunctionError, Invocation, StartError, compose,
     settings::{Authentication, CorsOrigins},
 };
-use millrace_pipeline::Service;
+use millrace_pipeline::Platform;
+use millrace_upkeep::UpkeepSettings;
 
 use crate::{
     admin,
@@ -25,7 +26,8 @@ use crate::{
 
 /// The function.
 pub struct Api {
-    service: Service,
+    platform: Platform,
+    upkeep: UpkeepSettings,
     authentication: Authentication,
     origins: CorsOrigins,
 }
@@ -35,8 +37,13 @@ impl Function for Api {
     const REDELIVERED: bool = false;
 
     async fn open(app: App) -> Result<Self, StartError> {
-        let App { settings, service } = app;
-        Ok(Self { service, authentication: settings.authentication, origins: settings.cors_origins })
+        let App { settings, platform } = app;
+        Ok(Self {
+            platform,
+            upkeep: compose::upkeep_settings(&settings),
+            authentication: settings.authentication,
+            origins: settings.cors_origins,
+        })
     }
 
     async fn answer(&self, invocation: Invocation) -> Result<ApiGatewayV2httpResponse, FunctionError> {
@@ -95,7 +102,7 @@ impl Api {
             Err(NoRoute::Id { field, value }) => return Err(Problem::invalid(field, value, ID_ALLOWED)),
         };
         let Some(caller) = caller.filter(|_| *route != Route::Health) else {
-            return admin::health(&self.service, request).await;
+            return admin::health(&self.platform, request).await;
         };
         if let Some(player) = route.player() {
             caller.may_use(player).map_err(|scope| Problem::forbidden(scope, "the queue of another player"))?;
@@ -103,17 +110,17 @@ impl Api {
             caller.may_administer().map_err(|scope| Problem::forbidden(scope, "/admin"))?;
         }
         let invocation = invocation.for_pipeline();
-        let reader = |player| Reader { service: &self.service, request, invocation: &invocation, player };
+        let reader = |player| Reader { platform: &self.platform, request, invocation: &invocation, player };
         match route {
-            Route::Health => admin::health(&self.service, request).await,
+            Route::Health => admin::health(&self.platform, request).await,
             Route::Queue(player) => reader(player).queue().await,
             Route::Task(player, task) => reader(player).task(task).await,
             Route::Stats(player) => reader(player).stats().await,
             Route::History(player) => reader(player).history().await,
             Route::Rejections(player) => reader(player).rejections().await,
-            Route::Commands(player) => commands::apply(&self.service, request, &caller, player, &invocation).await,
-            Route::Performance => admin::performance(&self.service, request, &invocation, started).await,
-            Route::Cache(action) => admin::cache(&self.service, request, action, &invocation).await,
+            Route::Commands(player) => commands::apply(&self.platform, request, &caller, player, &invocation).await,
+            Route::Performance => admin::performance(&self.platform, request, &invocation, started).await,
+            Route::Cache(action) => admin::cache(&self.platform, self.upkeep, request, action, &invocation).await,
         }
     }
 }

@@ -18,14 +18,14 @@ pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// The page of a list that is requested.
 #[derive(Debug, PartialEq, Eq)]
-pub struct PageRequest {
+pub struct Page {
     /// The most rows.
     pub limit: usize,
     /// The sort key after which the page begins.
     pub after: Option<String>,
 }
 
-impl PageRequest {
+impl Page {
     /// Reads `limit` and `cursor`.
     ///
     /// # Errors

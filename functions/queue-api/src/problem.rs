@@ -213,12 +213,6 @@ pub fn failure_detail(reason: FailureReason) -> &'static str {
     }
 }
 
-/// The reason with this code.
-pub fn failure_reason(code: &str) -> FailureReason {
-    let reason = FailureReason::ALL.into_iter().find(|reason| reason.code() == code);
-    reason.unwrap_or(FailureReason::InternalError)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,7 +224,6 @@ mod tests {
             let expected = if reason.is_passing() { 503 } else { 500 };
             assert_eq!((problem.status().as_u16(), problem.0.error_type), (expected, reason.code()));
             assert_eq!(problem.headers().contains_key(header::RETRY_AFTER), reason.is_passing());
-            assert_eq!(failure_reason(reason.code()), reason);
         }
     }
 }

@@ -2,22 +2,25 @@
 
 use lambda_http::http::StatusCode;
 use millrace_domain::{FailureReason, PlayerId, TaskId, Timestamp, view::TaskView};
-use millrace_pipeline::{Invocation, QueueRead, ReadError, ReadReport, Service, read::PageRead};
+use millrace_pipeline::{Invocation, Platform};
+use millrace_queries::{
+    PageRead, PageRequest, QueueRead, ReadError, ReadReport, read_history, read_queue, read_rejections,
+};
 use serde::Serialize;
 
 use crate::{
     answer::{Answer, X_QUEUE_VERSION, cache_name},
     cursor, etag,
-    parameters::{self, PageRequest},
-    problem::{Problem, failure_reason},
+    parameters::{self, Page},
+    problem::Problem,
     request::Request,
     views::{HistoryItem, List, OneTask, RejectionItem, Stats, TaskState},
 };
 
 /// The context of a read.
 pub struct Reader<'a> {
-    /// The pipeline.
-    pub service: &'a Service,
+    /// What all invocations share.
+    pub platform: &'a Platform,
     /// The request.
     pub request: &'a Request,
     /// The invocation, with its deadline.
@@ -69,35 +72,40 @@ impl Reader<'_> {
     /// Finished tasks, newest first.
     pub async fn history(&self) -> Result<Answer, Problem> {
         const ROUTE: &str = "history";
-        let (page, at_least) = self.page_request(ROUTE)?;
-        let after = page.after.as_deref();
-        let read = self.service.read_history(self.player, page.limit, after, at_least, self.invocation).await;
+        let page = self.page(ROUTE)?;
+        let read = read_history(self.platform, self.page_request(&page)?, self.invocation).await;
         self.list::<_, HistoryItem>(ROUTE, read)
     }
 
     /// Refused commands, newest first.
     pub async fn rejections(&self) -> Result<Answer, Problem> {
         const ROUTE: &str = "rejections";
-        let (page, at_least) = self.page_request(ROUTE)?;
-        let after = page.after.as_deref();
-        let read = self.service.read_rejections(self.player, page.limit, after, at_least, self.invocation).await;
+        let page = self.page(ROUTE)?;
+        let read = read_rejections(self.platform, self.page_request(&page)?, self.invocation).await;
         self.list::<_, RejectionItem>(ROUTE, read)
     }
 
     async fn read(&self) -> Result<QueueRead, Problem> {
         parameters::none(self.request)?;
         let at_least = parameters::min_version(self.request)?;
-        let read = self.service.read_queue(self.player, at_least, self.invocation).await;
+        let read = read_queue(self.platform, self.player, at_least, self.invocation).await;
         read.map_err(|error| self.problem(error))
     }
 
-    fn page_request(&self, route: &str) -> Result<(PageRequest, u64), Problem> {
-        let page = PageRequest::of(self.request, route, self.player)?;
-        Ok((page, parameters::min_version(self.request)?))
+    fn page(&self, route: &str) -> Result<Page, Problem> {
+        Page::of(self.request, route, self.player)
     }
 
-    /// The response with `shown`. Its entity tag is that of `tagged`: the same without values that change
-    /// as time passes.
+    fn page_request<'p>(&self, page: &'p Page) -> Result<PageRequest<'p>, Problem>
+    where
+        Self: 'p,
+    {
+        let at_least = parameters::min_version(self.request)?;
+        Ok(PageRequest { player_id: self.player, limit: page.limit, after: page.after.as_deref(), at_least })
+    }
+
+    /// The response with `shown`. Its entity tag is that of `tagged`: the same without values that
+    /// change as time passes.
     fn tagged(&self, shown: &impl Serialize, tagged: &impl Serialize, version: u64, report: &ReadReport) -> Answer {
         let tag = etag::of(version, tagged);
         let known = etag::matches(&self.request.headers, &tag);
@@ -128,10 +136,10 @@ impl Reader<'_> {
     fn problem(&self, error: ReadError) -> Problem {
         match error {
             ReadError::UnknownPlayer => Problem::unknown_player(self.player.as_str()),
-            ReadError::NotReached { wanted, newest } => parameters::not_reached(wanted, newest),
+            ReadError::VersionNotReached { requested, newest } => parameters::not_reached(requested, newest),
             ReadError::Failed(failure) => {
-                tracing::warn!(player_id = %self.player, reason = failure.code, detail = %failure.detail, "a read failed");
-                Problem::of_failure(failure_reason(failure.code))
+                tracing::warn!(player_id = %self.player, reason = failure.reason.code(), detail = %failure.detail, "a read failed");
+                Problem::of_failure(failure.reason)
             }
             // The enum is non-exhaustive.
             other => {

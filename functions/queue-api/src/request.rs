@@ -1,8 +1,8 @@
-//! The bytes of an invocation as a request. HTTP APIs of API Gateway (payload format 2.0), function URLs
-//! and `cargo lambda watch` all send the same format.
+//! The bytes of an invocation as a request. HTTP APIs of API Gateway (payload format 2.0), function
+//! URLs and `cargo lambda watch` all send the same format.
 //!
-//! The conversion of `lambda_http` to an `http::Request` is not used: it builds a URI from headers of
-//! the client, and panics if they make no valid one.
+//! The conversion of `lambda_http` to an `http::Request` is not used: it builds a URI from headers
+//! of the client, and panics if they make no valid one.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lambda_http::{

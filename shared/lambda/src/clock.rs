@@ -1,4 +1,4 @@
-//! The time: the system's clock, or one that a file moves.
+//! The clock: the system clock, or a clock that a file moves.
 
 use std::{
     fmt, fs, io,
@@ -22,46 +22,47 @@ impl Clock for SystemClock {
     }
 }
 
-/// The time of this machine's clock; a clock before 1970 counts as 1970.
+/// The time of the system clock. A time before 1970 counts as 1970.
 pub fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The clock that the settings name. A file that says no time, which has stopped the start unless it was
-/// changed since, is logged, and the system's clock taken.
+/// The clock that the settings name. If the clock file holds no time, the error is logged and the
+/// system clock used; the start has already refused such a file.
 pub fn of(settings: &Settings) -> Arc<dyn Clock> {
     match settings.clock_file.as_deref().map(FileClock::open) {
         None => Arc::new(SystemClock),
         Some(Ok(clock)) => Arc::new(clock),
         Some(Err(error)) => {
-            tracing::error!(%error, "the clock is not moved");
+            tracing::error!(%error, "cannot read the clock file; using the system clock");
             Arc::new(SystemClock)
         }
     }
 }
 
-/// A clock that a file moves, for tests and local use. The file is read each time: it holds how many
-/// milliseconds to add to the system's clock (`90000`, `+90000`, `-500`), or the time itself, which then
-/// stands still (`2026-11-20T12:00:00.000Z`).
+/// A clock that a file moves, for tests and local use.
 ///
-/// It decides what is due. Deadlines, time-outs, what expires and the times of the logs stay on the
-/// system's clock.
+/// The file is read at each call. It holds the milliseconds to add to the system clock (`90000`,
+/// `+90000`, `-500`), or a fixed time (`2026-11-20T12:00:00.000Z`).
+///
+/// This clock decides what is due. Deadlines, time-outs, expiry and the times in logs follow the
+/// system clock.
 #[derive(Debug)]
 pub struct FileClock {
     path: PathBuf,
-    /// What it said last: while somebody writes the file, it says nothing.
+    /// The last valid content. The file is empty while it is being written.
     last: Mutex<Setting>,
 }
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Setting {
     Offset(i64),
     Time(Timestamp),
 }
 
-/// A file that does not say what time it is.
+/// A clock file without a valid time.
 #[derive(Debug)]
 pub struct ClockFileError {
     found: Result<String, io::Error>,
@@ -83,7 +84,7 @@ impl FileClock {
     /// The clock that the file at `path` moves.
     ///
     /// # Errors
-    /// [`ClockFileError`] where it does not say what time it is.
+    /// [`ClockFileError`] if the file cannot be read or holds no time.
     pub fn open(path: &Path) -> Result<Self, ClockFileError> {
         let last = Mutex::new(read(path)?);
         Ok(Self { path: path.to_owned(), last })
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_tells_the_time() {
+    fn the_system_clock_tells_the_time() {
         let before = SystemTime::now();
         let now = UNIX_EPOCH + std::time::Duration::from_millis(SystemClock.now().as_millis() + 1);
         assert!(now >= before, "the clock is behind");
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_moves_it_and_what_is_half_written_does_not() {
+    fn a_file_moves_the_clock_and_invalid_content_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("clock");
         for (text, millis) in [("90000", 90_000_i64), (" +90000\n", 90_000), ("-3600000", -3_600_000), ("0", 0)] {
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_says_no_time_is_refused_at_the_start() {
+    fn a_file_without_a_time_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("clock");
         let missing = FileClock::open(&path).unwrap_err().to_string();

@@ -3,36 +3,39 @@
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
     sync::Arc,
+    time::Duration,
 };
 
 use millrace_cache::{BreakerSettings, Tiers, Ttls, redis::RedisTierSettings};
-use millrace_pipeline::{Parts, Service, ServiceSettings};
+use millrace_pipeline::{PipelineSettings, Platform, PlatformParts, steps::apply::apply_items};
 use millrace_store::{BatchWriter, BatchWriterSettings, RecordStore, Store, dynamodb::DynamoDbSettings};
+use millrace_upkeep::UpkeepSettings;
 
 use crate::{
     clock, resident_memory,
     settings::{CacheTtl, RedisSettings, Settings},
 };
 
-/// The pipeline on `store` and `cache`, with a random seed for the jitter of waits: processes that
-/// start together must not retry together.
+/// The platform of the pipeline on `store` and `cache`, with a random seed for the jitter of waits:
+/// processes that start together must not retry together.
 ///
 /// `redelivered` says whether the source of the invocations delivers unfinished work again.
-pub fn service(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, redelivered: bool) -> Service {
+pub fn platform(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, redelivered: bool) -> Platform {
     let seed = random_seed();
     let records = Arc::clone(&store) as Arc<dyn RecordStore>;
-    Service::new(Parts {
-        batcher: BatchWriter::new(records, batch_writer_settings(settings, seed)),
+    Platform::new(PlatformParts {
+        batch_writer: BatchWriter::new(records, batch_writer_settings(settings, seed)),
         store,
         cache,
         clock: clock::of(settings),
         resident_bytes: resident_memory::resident_bytes,
-        settings: ServiceSettings { delivered_again: redelivered, ..service_settings(settings, seed) },
+        apply: apply_items,
+        settings: PipelineSettings { is_redelivered: redelivered, ..pipeline_settings(settings, seed) },
     })
 }
 
-/// A seed from the randomness of the system. Process ids would not do: in the execution environments
-/// of Lambda they are all alike.
+/// A seed from the randomness of the system. Process ids would not do: in the execution
+/// environments of Lambda they are all alike.
 pub(crate) fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
@@ -84,28 +87,33 @@ fn batch_writer_settings(settings: &Settings, seed: u64) -> BatchWriterSettings 
     }
 }
 
-fn service_settings(settings: &Settings, seed: u64) -> ServiceSettings {
-    ServiceSettings {
+/// The settings of the upkeep.
+pub fn upkeep_settings(settings: &Settings) -> UpkeepSettings {
+    UpkeepSettings { warm_max_players: settings.warming.max_players, warm_interval: settings.warming.interval }
+}
+
+/// How far ahead ticks are sent: beyond the next run.
+pub fn look_ahead(settings: &Settings) -> Duration {
+    settings.advance.period + settings.advance.slack
+}
+
+fn pipeline_settings(settings: &Settings, seed: u64) -> PipelineSettings {
+    PipelineSettings {
         conflict_retries: settings.conflict_retries,
         deadline_margin: settings.deadline_margin,
         commit_batch: settings.batch.max_items,
         concurrency: settings.batch.concurrency,
         batching: settings.features.batching,
         memory_threshold: settings.memory_threshold_bytes,
-        warm_max_players: settings.warming.max_players,
-        warm_interval: settings.warming.interval,
         function: settings.function_name.clone(),
-        look_ahead: settings.advance.period + settings.advance.slack,
         rules: settings.rules,
         seed,
-        ..ServiceSettings::default()
+        ..PipelineSettings::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use millrace_cache::redis::RedisMode;
     use millrace_domain::Rules;
     use millrace_store::dynamodb::CommitMode;
@@ -131,17 +139,23 @@ mod tests {
             ("MILLRACE_INACTIVE_PAUSE_DAYS", "4"),
         ];
         let settings = Settings::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap();
-        let service = service_settings(&settings, 1);
-        assert_eq!((service.conflict_retries, service.deadline_margin.as_millis()), (7, 900));
-        assert_eq!((service.commit_batch, service.concurrency, service.memory_threshold), (12, 4, 99_999_999));
-        assert_eq!(service.function, "f-1");
-        assert_eq!((service.warm_max_players, service.warm_interval.as_secs()), (77, 80));
-        assert_eq!((service.batching.enabled, service.batching.rollout_percent), (true, 30));
-        assert_eq!((service.look_ahead.as_secs(), service.delivered_again), (37, true));
-        assert_eq!(service.rules, Rules::default().pause_after_days(4));
+        let pipeline = pipeline_settings(&settings, 1);
+        assert_eq!((pipeline.conflict_retries, pipeline.deadline_margin.as_millis()), (7, 900));
+        assert_eq!((pipeline.commit_batch, pipeline.concurrency, pipeline.memory_threshold), (12, 4, 99_999_999));
+        assert_eq!(pipeline.function, "f-1");
+        assert_eq!(
+            {
+                let upkeep = upkeep_settings(&settings);
+                (upkeep.warm_max_players, upkeep.warm_interval.as_secs())
+            },
+            (77, 80)
+        );
+        assert_eq!((pipeline.batching.enabled, pipeline.batching.rollout_percent), (true, 30));
+        assert_eq!((look_ahead(&settings).as_secs(), pipeline.is_redelivered), (37, true));
+        assert_eq!(pipeline.rules, Rules::default().pause_after_days(4));
         let writer = batch_writer_settings(&settings, 2);
         assert_eq!((writer.max_items, writer.linger.as_millis(), writer.concurrency), (12, 3, 4));
-        assert_eq!((service.seed, writer.seed), (1, 2));
+        assert_eq!((pipeline.seed, writer.seed), (1, 2));
         assert_ne!(random_seed(), random_seed());
     }
 

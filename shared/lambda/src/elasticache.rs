@@ -1,7 +1,7 @@
-//! IAM tokens for ElastiCache: a user's password, made of the function's own credentials.
+//! IAM tokens for ElastiCache: passwords made from the AWS credentials of the function.
 //!
-//! A token is the query of a presigned request `connect`, valid for 15 minutes; a connection that was
-//! made with one lives up to 12 hours.
+//! A token is the query of a presigned request `connect`, valid for 15 minutes. A connection that
+//! was opened with one lives up to 12 hours.
 //! <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth-iam.html>
 
 use std::time::{Duration, SystemTime};
@@ -13,25 +13,25 @@ use aws_sigv4::{
     sign::v4,
 };
 
-/// For how long a token can be used to log in; the most that ElastiCache takes.
+/// How long a token can be used to log in. ElastiCache allows no more.
 const VALIDITY: Duration = Duration::from_secs(900);
 
-/// A token that could not be made.
+/// Why a token cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// There is no region to sign for.
+    /// The region is unknown.
     #[error("AWS_REGION is not set; allowed: the region of the cache")]
     NoRegion,
-    /// There are no credentials to sign with.
+    /// There are no credentials.
     #[error("no AWS credentials: {0}")]
     Credentials(#[from] aws_credential_types::provider::error::CredentialsError),
     /// The request cannot be signed.
-    #[error("the token cannot be signed: {0}")]
+    #[error("cannot sign the token: {0}")]
     Signing(String),
 }
 
-/// Makes tokens for one user of one replication group.
+/// Makes the tokens of one user of one replication group.
 #[derive(Debug, Clone)]
 pub struct TokenSigner {
     cache_name: String,
@@ -44,7 +44,7 @@ impl TokenSigner {
     /// A signer for `user` of the replication group `cache_name`.
     ///
     /// # Errors
-    /// [`TokenError`] where the configuration has no region or no source of credentials.
+    /// [`TokenError`] if the configuration has no region or no source of credentials.
     pub fn new(config: &aws_config::SdkConfig, cache_name: &str, user: &str) -> Result<Self, TokenError> {
         use aws_credential_types::provider::error::CredentialsError;
         Ok(Self {
@@ -57,7 +57,7 @@ impl TokenSigner {
         })
     }
 
-    /// The user whom the tokens are for.
+    /// The user of the tokens.
     pub fn user(&self) -> &str {
         &self.user
     }
@@ -65,7 +65,7 @@ impl TokenSigner {
     /// A token that is valid from `now` on.
     ///
     /// # Errors
-    /// [`TokenError`] where there are no credentials.
+    /// [`TokenError`] if there are no credentials.
     pub async fn token(&self, now: SystemTime) -> Result<String, TokenError> {
         use aws_credential_types::provider::ProvideCredentials as _;
         let credentials = self.credentials.provide_credentials().await?;
@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// What botocore's `SigV4QueryAuth` makes of the same input.
+    /// The output of `SigV4QueryAuth` in botocore for the same input.
     const REFERENCE: [(Option<&str>, &str, &str); 2] = [
         (None, "", "8b4938074a2b72cacc490e13fcdacff580c1a77a547d04ef50b64d13701bc5b9"),
         (
@@ -135,7 +135,7 @@ mod tests {
                  &X-Amz-Signature={signature}"
             );
             let query = token.strip_prefix("millrace/?").unwrap_or_else(|| panic!("{token}"));
-            // The order of a query does not matter: it is signed sorted.
+            // The order of the query does not matter: its sorted form is signed.
             let parts = |query: &str| query.split('&').map(str::to_owned).collect::<BTreeSet<_>>();
             assert_eq!(parts(query), parts(&expected));
         }

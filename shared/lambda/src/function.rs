@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
-use millrace_pipeline::Service;
+use millrace_pipeline::Platform;
 use serde::Serialize;
 
 use crate::{
@@ -41,8 +41,8 @@ pub trait Function: Send + Sync + Sized + 'static {
 pub struct App {
     /// The settings of this process.
     pub settings: Settings,
-    /// The pipeline on the open back ends.
-    pub service: Service,
+    /// The platform of the pipeline, on the open back ends.
+    pub platform: Platform,
 }
 
 /// Runs a function until the process is told to end. The whole `main` of a function.
@@ -64,8 +64,8 @@ async fn start<F: Function>() -> Result<(), StartError> {
     logs::init(&settings.log)?;
     settings.warn_of_unknown();
     let BackEnds { store, cache } = back_ends::open(&settings).await?;
-    let service = compose::service(&settings, Arc::clone(&store), cache, F::REDELIVERED);
-    let function = Arc::new(F::open(App { settings, service }).await?);
+    let platform = compose::platform(&settings, Arc::clone(&store), cache, F::REDELIVERED);
+    let function = Arc::new(F::open(App { settings, platform }).await?);
     runtime::close_on_signal(async move || store.close().await).await.map_err(StartError::Signals)?;
     runtime::run(move |invocation| {
         let function = Arc::clone(&function);

@@ -1,8 +1,8 @@
-//! JSON logs, one event a line: time, level, target, message, and the fields of the event and of the
-//! spans around it, all on one level so that a query names `request_id` and not a path.
+//! Logs in JSON, one line for each event: time, level, target, message, fields.
 //!
-//! Where an event and a span have a field of one name, the event's counts; among spans the innermost's.
-//! `timestamp` and `level` are named the way Lambda's own log filter expects them.
+//! The fields of the event and of its spans are on one level, so that a query names `request_id`
+//! instead of a path. If names collide, the event wins over spans, and inner spans win over outer
+//! ones. The log filter of Lambda expects the names `timestamp` and `level`.
 
 use std::{backtrace::BacktraceStatus, fmt, panic::PanicHookInfo};
 
@@ -26,13 +26,13 @@ use tracing_subscriber::{
 
 use crate::{clock, settings::LogSettings};
 
-/// Names that a line has of its own; a field of one of these names gets the prefix `field.`.
+/// The names of the line itself. A field with such a name gets the prefix `field.`.
 const RESERVED: [&str; 3] = ["timestamp", "level", "target"];
 
-/// Starts the logs of this process, to standard output, and has panics logged too.
+/// Starts the logs of this process on standard output. Panics are logged too.
 ///
 /// # Errors
-/// [`SetGlobalDefaultError`] where logs have been started before.
+/// [`SetGlobalDefaultError`] if the logs were started before.
 pub fn init(settings: &LogSettings) -> Result<(), SetGlobalDefaultError> {
     tracing::subscriber::set_global_default(subscriber(settings, std::io::stdout))?;
     std::panic::set_hook(Box::new(log_panic));
@@ -52,7 +52,7 @@ where
     Registry::default().with(lines.with_filter(settings.filter()))
 }
 
-/// Logs a panic as one event, with a backtrace where `RUST_BACKTRACE` asks for one.
+/// Logs a panic as one line, with a backtrace if `RUST_BACKTRACE` is set.
 pub fn log_panic(panic: &PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("a panic without a message");
     let location = panic.location().map(ToString::to_string);
@@ -98,7 +98,7 @@ where
             }
         }
         let metadata = event.metadata();
-        // A field without a value is null, so that a query can tell it from one that nobody writes.
+        // A field without a value is null, so that a query can tell it from an unknown field.
         fields.extend(metadata.fields().iter().map(|field| (free_name(field.name()), Value::Null)));
         event.record(&mut Fields(&mut fields));
         let line =
@@ -155,7 +155,7 @@ mod tests {
 
     use super::*;
 
-    /// What was logged, line by line.
+    /// The logged lines.
     #[derive(Clone, Default)]
     struct Buffer(Arc<Mutex<Vec<u8>>>);
 
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_never_hide_what_a_line_has_of_its_own() {
+    fn fields_do_not_replace_the_names_of_the_line() {
         let lines = logged("info", || tracing::warn!(level = "low", timestamp = 1, "careful"));
         assert_eq!(lines[0]["level"], "WARN");
         assert_eq!(lines[0]["field.level"], "low");
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_request_id_is_there_whatever_the_level() {
+    fn every_level_includes_the_request_id() {
         for level in ["error", "millrace_lambda=error", "off,millrace_lambda=error"] {
             let lines = logged(level, || {
                 let span = crate::runtime::span::invocation_span("r-2", None);
@@ -247,8 +247,8 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_one_event() {
-        // The hook is the process's: other tests that panic while this one runs get the first one back.
+    fn a_panic_is_one_line() {
+        // The hook is global: it is restored for other tests that panic.
         let lines = logged("info", || {
             let before = std::panic::take_hook();
             std::panic::set_hook(Box::new(log_panic));

@@ -1,20 +1,21 @@
-//! The resident size of the process.
+//! The resident memory of the process.
 
 use std::{fs::File, io::Read};
 
-/// How many bytes of memory the process holds, swapped-out ones left out; none where the system does
-/// not say (anything but Linux).
+/// The resident memory of the process in bytes, without swapped pages. None on systems other than
+/// Linux.
 ///
-/// It takes some microseconds: one read of a short file that the kernel makes up.
+/// A call takes some microseconds: it reads one short file of the kernel.
 pub fn resident_bytes() -> Option<u64> {
-    // Seven numbers of at most 20 digits. /proc/self/status says the same, and takes the kernel longer.
+    // Seven numbers of at most 20 digits. /proc/self/status has the same value, but is slower to
+    // read.
     let mut buffer = [0_u8; 256];
     let length = File::open("/proc/self/statm").ok()?.read(&mut buffer).ok()?;
     let pages = resident_pages(std::str::from_utf8(&buffer[..length]).ok()?)?;
     Some(pages * rustix::param::page_size() as u64)
 }
 
-/// The second number, which counts resident pages.
+/// The second number is the count of resident pages.
 fn resident_pages(statm: &str) -> Option<u64> {
     statm.split_ascii_whitespace().nth(1)?.parse().ok()
 }
@@ -25,7 +26,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn it_grows_with_what_is_held() {
+    fn it_grows_with_allocations() {
         let before = resident_bytes().unwrap();
         let held = vec![1_u8; 64 << 20];
         let after = resident_bytes().unwrap();
@@ -34,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_are_no_size() {
+    fn other_formats_are_refused() {
         assert_eq!(resident_pages("1234 567 89 1 0 2 0\n"), Some(567));
         for other in ["", "1234", "1234 many 89", "1234 -567 89"] {
             assert_eq!(resident_pages(other), None, "{other:?}");
@@ -44,7 +45,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn it_is_cheap() {
-        // The best of several rounds: others use the machine too.
+        // The best of several rounds, because other processes use the machine too.
         let best = (0..20)
             .map(|_| {
                 let start = std::time::Instant::now();

@@ -19,14 +19,14 @@ use aws_sdk_sqs::{
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use millrace_domain::FailureReason;
-use millrace_pipeline::{TickError, TickMessage, TicksQueue};
+use millrace_due::{TickError, TickMessage, TicksQueue};
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long one call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// The client is replaced after this time without use. Between two runs the execution environment is
-/// frozen: the server closes the connections, and the clock of the pool may not notice.
+/// The client is replaced after this time without use. Between two runs the execution environment
+/// is frozen: the server closes the connections, and the clock of the pool may not notice.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most characters of an error message of the server that are kept.
 const MAX_DETAIL_LENGTH: usize = 300;

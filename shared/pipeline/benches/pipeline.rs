@@ -26,7 +26,9 @@ use millrace_domain::{
     codec::{decode, encode},
     parse::{Message, message},
 };
-use millrace_pipeline::{Answer, Invocation, Parts, Service, ServiceSettings};
+use millrace_pipeline::{
+    Answer, Invocation, PipelineSettings, Platform, PlatformParts, process, steps::apply::apply_items,
+};
 use millrace_store::{BatchWriter, BatchWriterSettings, QueueRow, Store, memory::MemoryStore};
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, time::Instant};
@@ -188,34 +190,35 @@ impl Game {
     }
 }
 
-/// A service on rows of so many players.
-fn service(players: usize, rows: &[(PlayerId, QueueRow)], local: FeatureSwitch, batching: FeatureSwitch) -> Service {
+/// A process on the rows of so many players.
+fn platform(players: usize, rows: &[(PlayerId, QueueRow)], local: FeatureSwitch, batching: FeatureSwitch) -> Platform {
     let store = Arc::new(MemoryStore::new());
     for (player, row) in &rows[..players] {
         store.plant_queue(player, row.clone());
     }
-    Service::new(Parts {
+    Platform::new(PlatformParts {
         store: Arc::clone(&store) as Arc<dyn Store>,
-        batcher: BatchWriter::new(store as _, BatchWriterSettings::default()),
+        batch_writer: BatchWriter::new(store as _, BatchWriterSettings::default()),
         cache: Tiers::local_only(LocalTier::new(LocalSettings::default()), local),
         clock: Arc::new(|| Timestamp::from_millis(NOW)),
         resident_bytes: || None,
-        settings: ServiceSettings { batching, ..ServiceSettings::default() },
+        apply: apply_items,
+        settings: PipelineSettings { batching, ..PipelineSettings::default() },
     })
 }
 
-async fn process(service: &Service, event: &[u8]) -> Answer {
+async fn invoke(platform: &Platform, payload: &[u8]) -> Answer {
     let invocation = Invocation {
         request_id: "8f5c9a3e-2f0e-4e56-9f32-6d3c0b3b7a11".to_owned(),
         times_out_at: Instant::now() + Duration::from_secs(60),
         cold_start: false,
     };
-    service.process(event, &invocation).await.expect("an answer")
+    process(platform, payload, &invocation).await.expect("an answer")
 }
 
-/// A service and the game that sends to it.
+/// A process and the game that sends commands to it.
 struct Sandbox {
-    service: Service,
+    platform: Platform,
     game: Game,
 }
 
@@ -227,7 +230,7 @@ impl Sandbox {
         batching: FeatureSwitch,
         runtime: &Runtime,
     ) -> Self {
-        let mut sandbox = Self { service: service(players, rows, local, batching), game: Game::new(players) };
+        let mut sandbox = Self { platform: platform(players, rows, local, batching), game: Game::new(players) };
         // Every kind of command once, so that the heap and the caches are what they stay.
         for _ in 0..10 {
             sandbox.run(runtime);
@@ -237,9 +240,9 @@ impl Sandbox {
 
     /// One batch, from the event's bytes to those of the answer.
     fn run(&mut self, runtime: &Runtime) -> Duration {
-        let event = self.game.batch();
+        let payload = self.game.batch();
         let begun = ProcessTime::now();
-        let answer = runtime.block_on(process(&self.service, black_box(&event)));
+        let answer = runtime.block_on(invoke(&self.platform, black_box(&payload)));
         let bytes = serde_json::to_vec(&answer).expect("JSON");
         let took = begun.elapsed();
         // A figure is worth nothing where the work is not done.

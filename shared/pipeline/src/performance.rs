@@ -1,49 +1,57 @@
-//! Performance: what the last invocations of this process took, summed up.
-//!
-//! A bounded ring of small samples, and the last report whole. What happened in other processes is in
-//! their answers and logs.
+//! Performance: what the last invocations of this process took.
 
 use std::{
-    collections::VecDeque,
+    ops::AddAssign,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use millrace_cache::{CacheStatistics, Tier, TierState};
-use millrace_domain::Timestamp;
+use hdrhistogram::Histogram;
+use millrace_cache::Tier;
 use serde::Serialize;
 
-use crate::{
-    read::ReadReport,
-    report::{CommandCounts, ConnectionReport, MemoryReport, Report, thousandths},
-    service::Service,
-};
+use crate::report::{CommandCounts, Report, millis, thousandths};
 
-/// How many invocations of a kind are kept.
-pub const KEPT: usize = 512;
+/// A window is full after so many invocations. The figures cover the window before and the present one.
+pub const WINDOW: u64 = 512;
 
-/// The last invocations.
+/// Significant digits of a percentile: it is at most 1 % off.
+const SIGNIFICANT_DIGITS: u8 = 2;
+/// The longest processing time in microseconds: Lambda allows 15 minutes.
+const HIGHEST_MICROS: u64 = 900_000_000;
+
+/// What the last invocations of this process took.
 #[derive(Debug, Default)]
 pub struct Performance {
-    rings: Mutex<Rings>,
+    commands: Mutex<Recorder>,
+    reads: Mutex<Recorder>,
+    last: Mutex<Option<Report>>,
 }
 
-#[derive(Debug, Default)]
-struct Rings {
-    commands: Ring,
-    reads: Ring,
-    last: Option<Report>,
+/// What one read of a queue took.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReadReport {
+    /// From its beginning to its end.
+    pub processing_time: std::time::Duration,
+    /// The cache that had the queue; none: it came from the table.
+    pub found: Option<Tier>,
+    /// Cache lookups.
+    pub lookups: u64,
+    /// Errors of the shared cache.
+    pub cache_errors: u64,
+    /// Round trips to the store.
+    pub calls: u64,
 }
 
-#[derive(Debug, Default)]
-struct Ring {
-    samples: VecDeque<Sample>,
-    ever: u64,
+impl ReadReport {
+    /// Hits per lookup, 0 to 1; none where nothing was looked up.
+    pub fn hit_rate(&self) -> Option<f64> {
+        (self.lookups > 0).then_some(if self.found.is_some() { 1.0 } else { 0.0 })
+    }
 }
 
-/// What one invocation took.
+/// Sums over invocations.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sample {
-    millis: f64,
+struct Sums {
     lookups: u64,
     local: u64,
     redis: u64,
@@ -52,113 +60,112 @@ struct Sample {
     commands: CommandCounts,
     commits: u64,
     conflicts: u64,
-    rows: u64,
+    writes: u64,
     write_calls: u64,
-    saved: u64,
+    round_trips_saved: u64,
 }
 
-impl Ring {
-    fn push(&mut self, sample: Sample) {
-        if self.samples.len() == KEPT {
-            self.samples.pop_front();
+/// Some invocations that followed each other.
+#[derive(Debug, Clone, Default)]
+struct Window {
+    invocations: u64,
+    sums: Sums,
+    /// Processing times in microseconds; made with the first invocation.
+    times: Option<Histogram<u32>>,
+}
+
+/// The present window, the one before, and how many invocations there were before both.
+#[derive(Debug, Default)]
+struct Recorder {
+    total: u64,
+    present: Window,
+    before: Window,
+}
+
+impl AddAssign for Sums {
+    fn add_assign(&mut self, other: Self) {
+        self.lookups += other.lookups;
+        self.local += other.local;
+        self.redis += other.redis;
+        self.cache_errors += other.cache_errors;
+        self.loads += other.loads;
+        self.commands += other.commands;
+        self.commits += other.commits;
+        self.conflicts += other.conflicts;
+        self.writes += other.writes;
+        self.write_calls += other.write_calls;
+        self.round_trips_saved += other.round_trips_saved;
+    }
+}
+
+impl Window {
+    fn add(&mut self, millis: f64, sums: Sums) {
+        self.invocations += 1;
+        self.sums += sums;
+        if self.times.is_none() {
+            self.times = Histogram::new_with_bounds(1, HIGHEST_MICROS, SIGNIFICANT_DIGITS).ok();
         }
-        self.samples.push_back(sample);
-        self.ever += 1;
+        if let Some(times) = &mut self.times {
+            times.saturating_record((millis * 1000.0).round() as u64);
+        }
+    }
+}
+
+impl Recorder {
+    fn add(&mut self, millis: f64, sums: Sums) {
+        if self.present.invocations == WINDOW {
+            self.before = std::mem::take(&mut self.present);
+        }
+        self.total += 1;
+        self.present.add(millis, sums);
     }
 
-    fn sum(&self) -> Sample {
-        self.samples.iter().fold(Sample::default(), |sum, one| Sample {
-            millis: sum.millis + one.millis,
-            lookups: sum.lookups + one.lookups,
-            local: sum.local + one.local,
-            redis: sum.redis + one.redis,
-            cache_errors: sum.cache_errors + one.cache_errors,
-            loads: sum.loads + one.loads,
-            commands: CommandCounts {
-                received: sum.commands.received + one.commands.received,
-                applied: sum.commands.applied + one.commands.applied,
-                duplicate: sum.commands.duplicate + one.commands.duplicate,
-                rejected: sum.commands.rejected + one.commands.rejected,
-                failed: sum.commands.failed + one.commands.failed,
-                malformed: sum.commands.malformed + one.commands.malformed,
-            },
-            commits: sum.commits + one.commits,
-            conflicts: sum.conflicts + one.conflicts,
-            rows: sum.rows + one.rows,
-            write_calls: sum.write_calls + one.write_calls,
-            saved: sum.saved + one.saved,
-        })
-    }
-
-    fn times(&self) -> Option<Times> {
-        let mut millis: Vec<f64> = self.samples.iter().map(|sample| sample.millis).collect();
-        millis.sort_by(f64::total_cmp);
-        // The smallest value that so many of a thousand are not above.
-        let at = |permille: usize| millis.get((millis.len() * permille).div_ceil(1000).max(1) - 1).copied();
-        Some(Times {
-            mean: thousandths(self.sum().millis / millis.len() as f64),
-            p50: at(500)?,
-            p90: at(900)?,
-            p99: at(990)?,
-            max: *millis.last()?,
-        })
+    /// Both windows together.
+    fn recent(&self) -> Window {
+        let mut recent = self.before.clone();
+        recent.invocations += self.present.invocations;
+        recent.sums += self.present.sums;
+        recent.times = match (recent.times, &self.present.times) {
+            (Some(mut times), Some(present)) => times.add(present).is_ok().then_some(times),
+            (None, present) => present.clone(),
+            (times, None) => times,
+        };
+        recent
     }
 
     fn summary(&self) -> Summary {
-        let sum = self.sum();
-        let hits = sum.local + sum.redis;
+        let Window { invocations, sums, times } = self.recent();
+        let hits = sums.local + sums.redis;
         Summary {
-            ever: self.ever,
-            recent: self.samples.len() as u64,
-            processing_time_ms: self.times(),
+            ever: self.total,
+            recent: invocations,
+            processing_time_ms: times.as_ref().map(Times::of),
             cache: CacheSummary {
-                lookups: sum.lookups,
+                lookups: sums.lookups,
                 hits,
-                hit_rate: (sum.lookups > 0).then(|| thousandths(hits as f64 / sum.lookups as f64)),
-                local: sum.local,
-                redis: sum.redis,
-                errors: sum.cache_errors,
+                hit_rate: (sums.lookups > 0).then(|| thousandths(hits as f64 / sums.lookups as f64)),
+                local: sums.local,
+                redis: sums.redis,
+                errors: sums.cache_errors,
             },
-            loads: sum.loads,
+            loads: sums.loads,
         }
     }
 }
 
-/// What a process has done lately.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PerformanceReport {
-    /// Now.
-    pub as_of: Timestamp,
-    /// Invocations with commands.
-    pub commands: CommandSummary,
-    /// Reads of queues.
-    pub reads: Summary,
-    /// Memory now.
-    pub memory: MemoryReport,
-    /// Calls of the store on their way now; null where the store has no connections to count.
-    pub connections: Option<ConnectionReport>,
-    /// Whether the shared cache tier takes part.
-    pub redis: TierState,
-    /// What the cache tiers have done since the start of the process.
-    pub statistics: CacheStatistics,
-    /// The report of the last invocation with commands.
-    pub last: Option<Report>,
-}
-
-/// Invocations of a kind.
+/// Invocations of one kind.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// How many there were since the start of the process.
     pub ever: u64,
-    /// How many of them, the last ones, are summed up here.
+    /// How many of them, the last ones, the other figures cover.
     pub recent: u64,
     /// How long they took; null where there were none.
     pub processing_time_ms: Option<Times>,
     /// Their cache lookups.
     pub cache: CacheSummary,
-    /// Their round trips to load queues.
+    /// Their round trips to read rows.
     pub loads: u64,
 }
 
@@ -166,65 +173,79 @@ pub struct Summary {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CommandSummary {
-    /// What all kinds have in common.
+    /// What all kinds of invocations have in common.
     #[serde(flatten)]
     pub summary: Summary,
-    /// The commands by what became of them.
+    /// The commands by outcome.
     pub commands: CommandCounts,
     /// Queues committed.
     pub commits: u64,
-    /// Conditional writes that were refused.
+    /// Version conflicts.
     pub conflicts: u64,
     /// Rows written.
     pub writes: u64,
-    /// Round trips for them.
+    /// Round trips to write them.
     pub write_calls: u64,
-    /// Round trips that one write a row would have taken more.
+    /// How many more round trips one write for each row would have taken.
     pub round_trips_saved: u64,
 }
 
-/// Milliseconds.
+/// Processing times in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Times {
-    /// On average.
+    /// The mean.
     pub mean: f64,
-    /// Half took no longer.
+    /// Half of the invocations took no longer.
     pub p50: f64,
-    /// Nine of ten took no longer.
+    /// 90 of 100 took no longer.
     pub p90: f64,
-    /// 99 of a hundred took no longer.
+    /// 99 of 100 took no longer.
     pub p99: f64,
     /// The longest.
     pub max: f64,
+}
+
+impl Times {
+    fn of(micros: &Histogram<u32>) -> Self {
+        let millis = |micros: u64| thousandths(micros as f64 / 1000.0);
+        let max = micros.max();
+        let percentile = |quantile| millis(micros.value_at_quantile(quantile).min(max));
+        Self {
+            mean: thousandths(micros.mean() / 1000.0),
+            p50: percentile(0.5),
+            p90: percentile(0.9),
+            p99: percentile(0.99),
+            max: millis(max),
+        }
+    }
 }
 
 /// Cache lookups.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CacheSummary {
-    /// All of them.
+    /// All lookups.
     pub lookups: u64,
-    /// Found in some tier.
+    /// Queues found in a cache.
     pub hits: u64,
-    /// Hits of lookups, 0 to 1; null where nothing was looked up.
+    /// Hits per lookup, 0 to 1; null where nothing was looked up.
     pub hit_rate: Option<f64>,
-    /// Found inside the process.
+    /// Queues found in the local cache.
     pub local: u64,
-    /// Found in the shared tier.
+    /// Queues found in the shared cache.
     pub redis: u64,
-    /// Errors of the shared tier.
+    /// Errors of the shared cache.
     pub errors: u64,
 }
 
-impl Performance {
-    fn rings(&self) -> MutexGuard<'_, Rings> {
-        self.rings.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-    /// Remembers an invocation with commands.
-    pub(crate) fn commands(&self, report: &Report) {
-        let sample = Sample {
-            millis: report.processing_time_ms,
+impl Performance {
+    /// Adds an invocation with commands.
+    pub fn add_commands(&self, report: &Report) {
+        let sums = Sums {
             lookups: report.cache.lookups,
             local: report.cache.local.hits,
             redis: report.cache.redis.hits,
@@ -233,58 +254,50 @@ impl Performance {
             commands: report.commands,
             commits: report.commits.committed,
             conflicts: report.commits.conflicts,
-            rows: report.writes.items,
+            writes: report.writes.items,
             write_calls: report.writes.calls,
-            saved: report.writes.round_trips_saved,
+            round_trips_saved: report.writes.round_trips_saved,
         };
-        let mut rings = self.rings();
-        rings.commands.push(sample);
-        rings.last = Some(report.clone());
+        lock(&self.commands).add(report.processing_time_ms, sums);
+        *lock(&self.last) = Some(report.clone());
     }
 
-    /// Remembers a read of a queue.
-    pub(crate) fn read(&self, report: &ReadReport) {
-        let sample = Sample {
-            millis: thousandths(report.processing_time.as_secs_f64() * 1000.0),
+    /// Adds a read of a queue.
+    pub fn add_read(&self, report: &ReadReport) {
+        let sums = Sums {
             lookups: report.lookups,
             local: u64::from(report.found == Some(Tier::Local)),
             redis: u64::from(report.found == Some(Tier::Redis)),
             cache_errors: report.cache_errors,
             loads: report.calls,
-            ..Sample::default()
+            ..Sums::default()
         };
-        self.rings().reads.push(sample);
+        lock(&self.reads).add(millis(report.processing_time), sums);
     }
-}
 
-impl Service {
-    /// What this process has done lately.
-    pub fn performance(&self) -> PerformanceReport {
-        let rings = self.performance.rings();
-        let sum = rings.commands.sum();
-        let usage = self.cache.usage();
-        PerformanceReport {
-            as_of: self.now(),
-            commands: CommandSummary {
-                summary: rings.commands.summary(),
-                commands: sum.commands,
-                commits: sum.commits,
-                conflicts: sum.conflicts,
-                writes: sum.rows,
-                write_calls: sum.write_calls,
-                round_trips_saved: sum.saved,
-            },
-            reads: rings.reads.summary(),
-            memory: MemoryReport {
-                resident_bytes: (self.resident_bytes)(),
-                local_cache_entries: usage.entries,
-                local_cache_bytes: usage.bytes,
-            },
-            connections: self.store.connections().map(Into::into),
-            redis: self.cache.remote_state(),
-            statistics: self.cache.statistics(),
-            last: rings.last.clone(),
+    /// The invocations with commands.
+    pub fn commands(&self) -> CommandSummary {
+        let recorder = lock(&self.commands);
+        let sums = recorder.recent().sums;
+        CommandSummary {
+            summary: recorder.summary(),
+            commands: sums.commands,
+            commits: sums.commits,
+            conflicts: sums.conflicts,
+            writes: sums.writes,
+            write_calls: sums.write_calls,
+            round_trips_saved: sums.round_trips_saved,
         }
+    }
+
+    /// The reads of queues.
+    pub fn reads(&self) -> Summary {
+        lock(&self.reads).summary()
+    }
+
+    /// The report of the last invocation with commands.
+    pub fn last(&self) -> Option<Report> {
+        lock(&self.last).clone()
     }
 }
 
@@ -292,31 +305,32 @@ impl Service {
 mod tests {
     use super::*;
 
-    fn ring(count: usize) -> Ring {
-        let mut ring = Ring::default();
+    fn recorder(count: u64) -> Recorder {
+        let mut recorder = Recorder::default();
         for at in 1..=count {
-            ring.push(Sample { millis: at as f64, lookups: 1, local: u64::from(at % 4 == 0), ..Sample::default() });
+            let sums = Sums { lookups: 1, local: u64::from(at % 4 == 0), ..Sums::default() };
+            recorder.add(at as f64, sums);
         }
-        ring
+        recorder
     }
 
     #[test]
-    fn percentiles_are_values_that_occurred() {
-        let times = ring(100).times().unwrap();
-        assert_eq!([times.p50, times.p90, times.p99, times.max], [50.0, 90.0, 99.0, 100.0]);
-        assert_eq!(times.mean, 50.5);
-        let times = ring(1).times().unwrap();
-        assert_eq!([times.p50, times.p90, times.p99, times.max, times.mean], [1.0; 5]);
-        assert_eq!(Ring::default().times(), None);
+    fn percentiles_are_within_a_hundredth() {
+        let times = recorder(100).summary().processing_time_ms.unwrap();
+        for (found, exact) in [(times.p50, 50.0), (times.p90, 90.0), (times.p99, 99.0), (times.max, 100.0)] {
+            assert!((found - exact).abs() <= exact / 100.0, "{found} instead of {exact}");
+        }
+        assert!((times.mean - 50.5).abs() < 0.5, "{}", times.mean);
+        assert!(Recorder::default().summary().processing_time_ms.is_none());
     }
 
     #[test]
-    fn only_the_last_ones_are_kept_and_all_are_counted() {
-        let summary = ring(KEPT + 100).summary();
-        assert_eq!((summary.ever, summary.recent), (KEPT as u64 + 100, KEPT as u64));
-        assert_eq!((summary.cache.lookups, summary.cache.hits), (KEPT as u64, KEPT as u64 / 4));
+    fn only_the_last_two_windows_are_covered_and_all_invocations_are_counted() {
+        let summary = recorder(3 * WINDOW + 100).summary();
+        assert_eq!((summary.ever, summary.recent), (3 * WINDOW + 100, WINDOW + 100));
+        assert_eq!((summary.cache.lookups, summary.cache.hits), (WINDOW + 100, (WINDOW + 100) / 4));
         assert_eq!(summary.cache.hit_rate, Some(0.25));
-        assert_eq!(summary.processing_time_ms.unwrap().p50, 100.0 + KEPT as f64 / 2.0);
-        assert_eq!(Ring::default().summary().cache.hit_rate, None);
+        assert!(summary.processing_time_ms.unwrap().p50 > 2.0 * WINDOW as f64);
+        assert_eq!(Recorder::default().summary().cache.hit_rate, None);
     }
 }

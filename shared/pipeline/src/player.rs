@@ -1,191 +1,192 @@
-//! A player's work under way: what is decided, on which queue the rest is applied, and what failed.
+//! A player of a batch: the items, and the state of the queue on its way through the steps.
 
-use millrace_cache::CachedCopy;
-use millrace_domain::{Change, Timestamp};
+use millrace_domain::PlayerId;
+use smallvec::SmallVec;
 
 use crate::{
-    apply::Applied,
-    decode::Decoded,
-    fifo::fail_rest_of_groups,
-    group::PlayerWork,
-    load::{Base, Wanted},
-    status::{Failure, Status},
+    applied::Applied,
+    failure::Failure,
+    item::{Item, Outcome},
+    loaded_queue::LoadedQueue,
+    message::Message,
 };
 
-/// Most items of one player that an invocation takes. A queue remembers all commands of the batch that
-/// changed it last, 17 bytes each: with these, the largest queue and the largest outbox the row stays
-/// below the 400 KB that a row may have.
+/// Most items of one player that an invocation takes.
+///
+/// A queue remembers all commands of the batch that changed it last, 17 bytes each. With these, the
+/// largest queue and the largest outbox, a row stays below the 400 KB that DynamoDB allows.
 pub const MAX_PLAYER_ITEMS: usize = 8_000;
 
-/// A player's work under way.
-pub(crate) struct Player {
-    pub(crate) work: PlayerWork,
-    /// How many of its items are decided.
-    pub(crate) done: usize,
-    /// What the next ones are applied to; none while they are, and where nothing is loaded.
-    pub(crate) base: Option<Base>,
-    /// When the queue was known to be the newest.
-    since: Timestamp,
-    /// Whether the caches do not know the queue as it is.
-    everywhere: bool,
-    /// Whether the base is what the table has: read from it, or committed to it, by this invocation.
-    certain: bool,
-    /// Whether something of it was committed by this invocation.
-    pub(crate) committed: bool,
-    /// Whether the table may have a version that no cache is to be given, so that what they have is to be
-    /// forgotten.
-    pub(crate) outdated: bool,
-    /// The newest queue whose records are written, to be cached.
-    pub(crate) fresh: Option<Fresh>,
-    pub(crate) failed: bool,
-    /// Whether the index of what is due says that something is, although nothing is.
-    pub(crate) unsettled: bool,
+/// Where a player stands.
+#[derive(Debug)]
+pub enum PlayerState {
+    /// Something has to be read before items can be applied.
+    Unloaded(Missing),
+    /// The queue is there; items can be applied.
+    Loaded(LoadedQueue),
+    /// Items are applied; the queue has to be committed.
+    Applied(Applied),
+    /// The queue is committed, or nothing about it had to be; the records have to be written.
+    Committed(Applied),
+    /// No item is open any more.
+    Finished(FinalQueue),
 }
 
-/// A queue on its way back into the caches.
-pub(crate) struct Fresh {
-    pub(crate) held: CachedCopy,
-    /// Whether all tiers are to learn of it, or the process alone gets back what was taken from it.
-    pub(crate) everywhere: bool,
+/// What has to be read.
+#[derive(Debug)]
+pub enum Missing {
+    /// The queue, from the caches or else from the table.
+    Queue,
+    /// The queue row: a cached copy may be stale.
+    QueueRow,
+    /// The progress row: the queue came from a cache that does not know the progress.
+    ProgressRow(LoadedQueue),
+}
+
+/// What is known of the queue when no item is open any more, which decides what the caches are told.
+#[derive(Debug)]
+pub enum FinalQueue {
+    /// The newest version, with its records written.
+    Known(LoadedQueue),
+    /// The table may hold a version whose records are not written: copies must go.
+    MaybeChanged,
+    /// Nothing was written: copies stay as they are.
+    Unchanged,
+}
+
+/// A player of a batch.
+#[derive(Debug)]
+pub struct Player {
+    /// The player.
+    pub player_id: PlayerId,
+    /// Where the player stands.
+    pub state: PlayerState,
+    /// Whether the progress between milestones has to be known.
+    pub needs_progress: bool,
+    /// How often this invocation has committed the queue.
+    pub commits: u32,
+    /// How many version conflicts the commands met since the last commit.
+    pub conflicts: u32,
+    items: SmallVec<[Item; 1]>,
+    /// How many of the items, the first ones, are decided for good.
+    decided: usize,
+    /// Items that have to be delivered again, and were not applied.
+    handed_back: Vec<Item>,
 }
 
 impl Player {
-    /// Nothing is done yet.
-    pub(crate) fn new(work: PlayerWork) -> Self {
+    pub(crate) fn new(player_id: PlayerId) -> Self {
         Self {
-            work,
-            done: 0,
-            base: None,
-            since: Timestamp::default(),
-            everywhere: false,
-            certain: false,
-            committed: false,
-            outdated: false,
-            fresh: None,
-            failed: false,
-            unsettled: false,
+            player_id,
+            state: PlayerState::Unloaded(Missing::Queue),
+            needs_progress: false,
+            commits: 0,
+            conflicts: 0,
+            items: SmallVec::new(),
+            decided: 0,
+            handed_back: Vec::new(),
         }
     }
 
-    /// Leaves to the next delivery what is beyond [`MAX_PLAYER_ITEMS`], by whole messages: a message is
-    /// remembered whole or not at all.
-    pub(crate) fn bound(&mut self, decoded: &Decoded, statuses: &mut [Status]) {
-        let Some(first) = self.work.items.get(MAX_PLAYER_ITEMS).map(|item| decoded.items[*item].message) else {
-            return;
+    pub(crate) fn add(&mut self, item: Item) {
+        self.needs_progress |= item.action.reports_progress();
+        self.items.push(item);
+    }
+
+    /// Hands back the items beyond [`MAX_PLAYER_ITEMS`], by whole messages: the commands of a message
+    /// are remembered together.
+    pub(crate) fn bound(&mut self, messages: &mut [Message]) {
+        let Some(first) = self.items.get(MAX_PLAYER_ITEMS).map(|item| item.message) else { return };
+        let taken = self.items.partition_point(|item| item.message < first);
+        for mut item in self.items.drain(taken..) {
+            item.outcome = Outcome::Failed(Failure::too_many_commands(MAX_PLAYER_ITEMS));
+            messages[item.message].is_handed_back = true;
+            self.handed_back.push(item);
+        }
+        if self.items.is_empty() {
+            self.state = PlayerState::Finished(FinalQueue::Unchanged);
+        }
+    }
+
+    /// All items.
+    pub fn items(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().chain(&self.handed_back)
+    }
+
+    /// The items that this invocation applies, and how many of them, the first ones, are decided.
+    pub(crate) fn work(&mut self) -> (&PlayerId, &mut [Item], usize) {
+        (&self.player_id, &mut self.items, self.decided)
+    }
+
+    /// Whether some items are not applied yet.
+    pub fn has_unapplied_items(&self) -> bool {
+        matches!(self.state, PlayerState::Unloaded(_) | PlayerState::Loaded(_))
+    }
+
+    /// Whether some items are not decided yet.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.state, PlayerState::Finished(_))
+    }
+
+    /// Takes the state out; the caller puts the next one in.
+    pub(crate) fn take_state(&mut self) -> PlayerState {
+        std::mem::replace(&mut self.state, PlayerState::Finished(FinalQueue::Unchanged))
+    }
+
+    /// The writes of what was applied succeeded: it stands. Returns to apply where items are left.
+    pub(crate) fn conclude(&mut self, applied: Applied) {
+        self.decided += applied.count;
+        let is_done = self.decided == self.items.len();
+        self.state = match (is_done, applied.into_loaded()) {
+            (false, loaded) => PlayerState::Loaded(loaded),
+            (true, loaded) => PlayerState::Finished(FinalQueue::Known(loaded)),
         };
-        let taken = self.work.items.partition_point(|item| decoded.items[*item].message < first);
-        for item in self.work.items.drain(taken..) {
-            statuses[item] = Status::Failed(Failure::too_many_commands(MAX_PLAYER_ITEMS));
-        }
     }
 
-    /// Its queue is loaded.
-    pub(crate) fn begin(&mut self, base: Base) {
-        self.since = base.since;
-        self.everywhere = base.from_table;
-        self.certain = base.from_table;
-        self.unsettled = base.misplaced;
-        self.base = Some(base);
-    }
-
-    /// What is to be loaded for it.
-    pub(crate) fn wanted(&self) -> Wanted {
-        Wanted { player_id: self.work.player_id.clone(), progress: self.work.reports }
-    }
-
-    /// Whether something is left to do.
-    pub(crate) fn is_open(&self) -> bool {
-        !self.failed && self.done < self.work.items.len()
-    }
-
-    /// Whether what was applied has to be applied again, to a queue that was read from the table: it rests
-    /// on a copy, and no conditional write will check it.
-    pub(crate) fn doubts(&self, applied: &Applied) -> bool {
-        applied.unchecked && applied.change != Change::Decided && !self.certain
-    }
-
-    /// What is not decided yet fails.
-    pub(crate) fn fail(&mut self, failure: Failure, statuses: &mut [Status]) {
-        self.failed = true;
-        self.fresh = None;
-        // An earlier round's commit is in no cache yet, and now nobody puts it there.
-        self.outdated |= self.committed;
-        for at in &self.work.items[self.done..] {
-            if statuses[*at] == Status::Open {
-                statuses[*at] = Status::Failed(failure.clone());
-            }
+    /// Fails every item that is not decided. Copies stay where it is certain that the row is unchanged.
+    pub(crate) fn fail(&mut self, failure: &Failure, messages: &mut [Message]) {
+        for item in &mut self.items[self.decided..] {
+            item.outcome = Outcome::Failed(failure.clone());
+            messages[item.message].is_handed_back = true;
         }
-    }
-
-    /// The writes succeeded: what was applied stands.
-    pub(crate) fn settle(&mut self, applied: Applied, now: Timestamp, statuses: &mut [Status]) {
-        if self.failed {
-            return;
-        }
-        let count = applied.statuses.len();
-        for (at, status) in self.work.items[self.done..].iter().zip(applied.statuses) {
-            statuses[*at] = status;
-        }
-        self.done += count;
-        let Applied { cached, change, kept_due, reloaded, misplaced, .. } = applied;
-        if change == Change::Decided {
-            self.committed = true;
-            self.unsettled = kept_due;
-        } else if reloaded {
-            self.unsettled = misplaced;
-        }
-        if change == Change::Decided || reloaded {
-            // Between milestones nothing proves that no other process has committed meanwhile.
-            self.since = now;
-            self.certain = true;
-        }
-        // After a conflict the caches' copy is known to be old, even where nothing came of it.
-        self.everywhere |= change > Change::Nothing || reloaded;
-        if self.is_open() {
-            self.base = Some(Base { cached: cached.clone(), since: self.since, from_table: false, misplaced: false });
-        }
-        let (since, everywhere) = (self.since, self.everywhere);
-        self.fresh = cached.map(|cached| Fresh { held: CachedCopy { cached, since }, everywhere });
-    }
-}
-
-/// Takes the commands behind failed messages of the same FIFO group out of the players' work; returns
-/// the players that lost some.
-pub(crate) fn hold_back(
-    decoded: &Decoded,
-    players: &mut [Player],
-    statuses: &mut [Status],
-    refused: &[Status],
-) -> Vec<usize> {
-    let mut failed = vec![false; decoded.messages.len()];
-    let items = decoded.items.iter().map(|item| item.message).zip(statuses.iter());
-    let malformed = decoded.refused.iter().map(|refused| refused.message).zip(refused);
-    for (message, status) in items.chain(malformed) {
-        failed[message] |= matches!(status, Status::Failed(_));
-    }
-    if !failed.contains(&true) {
-        return Vec::new();
-    }
-    fail_rest_of_groups(&decoded.messages, &mut failed);
-    let mut losers = Vec::new();
-    for (at, player) in players.iter_mut().enumerate().filter(|(_, player)| player.is_open()) {
-        let done = player.done;
-        let behind = |item: &usize| {
-            failed[decoded.items[*item].message] && decoded.messages[decoded.items[*item].message].fifo_group.is_some()
-        };
-        if !player.work.items[done..].iter().any(behind) {
-            continue;
-        }
-        let mut position = 0;
-        player.work.items.retain(|item| {
-            position += 1;
-            let held = position > done && behind(item);
-            if held {
-                statuses[*item] = Status::Failed(Failure::earlier_message());
-            }
-            !held
+        // A commit of an earlier round is in no cache yet; after a conflict the copies are stale.
+        self.state = PlayerState::Finished(match self.commits + self.conflicts {
+            0 => FinalQueue::Unchanged,
+            _ => FinalQueue::MaybeChanged,
         });
-        losers.push(at);
     }
-    losers
+
+    /// The same after a write that may have taken place.
+    pub(crate) fn fail_maybe_changed(&mut self, failure: &Failure, messages: &mut [Message]) {
+        self.fail(failure, messages);
+        self.state = PlayerState::Finished(FinalQueue::MaybeChanged);
+    }
+
+    /// Takes undecided items out of the work; they fail. What was applied together with them is undone:
+    /// the queue is read again.
+    pub(crate) fn hand_back(&mut self, is_affected: impl Fn(&Item) -> bool, failure: Failure) {
+        let is_written = matches!(self.state, PlayerState::Committed(_) | PlayerState::Finished(_));
+        if is_written || !self.items[self.decided..].iter().any(&is_affected) {
+            return;
+        }
+        let decided = self.decided;
+        let (items, mut position) = (std::mem::take(&mut self.items), 0);
+        for mut item in items {
+            if position >= decided && is_affected(&item) {
+                item.outcome = Outcome::Failed(failure.clone());
+                self.handed_back.push(item);
+            } else {
+                self.items.push(item);
+            }
+            position += 1;
+        }
+        let nothing_left = self.decided == self.items.len();
+        self.state = match (self.take_state(), nothing_left) {
+            (PlayerState::Loaded(loaded), true) => PlayerState::Finished(FinalQueue::Known(loaded)),
+            (_, true) if self.commits + self.conflicts > 0 => PlayerState::Finished(FinalQueue::MaybeChanged),
+            (_, true) => PlayerState::Finished(FinalQueue::Unchanged),
+            (PlayerState::Applied(_), false) => PlayerState::Unloaded(Missing::QueueRow),
+            (state, false) => state,
+        };
+    }
 }

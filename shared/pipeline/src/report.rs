@@ -1,15 +1,18 @@
-//! The report of an invocation, and the figures that the steps count on their way.
+//! The report of an invocation: what it took, as the answer says it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::AddAssign, time::Duration};
 
-use millrace_cache::{CacheStatistics, Tier, TierState};
+use millrace_cache::{CacheStatistics, TierState};
 use millrace_domain::{Priority, record::Table};
-use millrace_store::{Connections, WriteStatistics, batch_writer::Count};
+use millrace_store::{Connections, batch_writer::Count};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::lateness::{Lateness, LatenessReport};
+use crate::{
+    counters::{CacheCounters, Counters, StepTimes},
+    lateness::LatenessReport,
+};
 
-/// What an invocation took.
+/// What an invocation took. All functions answer with the same report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -17,46 +20,46 @@ pub struct Report {
     pub request_id: String,
     /// Whether it was the first of its process.
     pub cold_start: bool,
-    /// From the event's bytes to the answer, in milliseconds.
+    /// From the payload to the answer, in milliseconds.
     pub processing_time_ms: f64,
-    /// Commands by what became of them.
+    /// Commands by outcome.
     pub commands: CommandCounts,
-    /// Different players.
+    /// Players of the batch.
     pub players: u64,
-    /// How late timed completions were seen.
+    /// How late timed completions were committed.
     pub lateness: LatenessReport,
     /// Cache lookups, one a player.
     pub cache: CacheReport,
-    /// Queues and progress read from the table.
+    /// Reads of the table.
     pub loads: LoadReport,
     /// Conditional writes.
     pub commits: CommitReport,
-    /// Batched records.
+    /// Records written in batches.
     pub writes: WriteReport,
-    /// Calls of the store on their way; null where the store has no connections to count.
+    /// Connections to the store; null where the store has none.
     pub connections: Option<ConnectionReport>,
     /// Where the time went, in milliseconds.
     pub steps_ms: StepReport,
     /// Memory at the end.
     pub memory: MemoryReport,
-    /// What the cache tiers have done since the start of the process.
+    /// What the caches have done since the start of the process.
     pub statistics: CacheStatistics,
 }
 
-/// Commands by what became of them.
+/// Commands by outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct CommandCounts {
     /// All of them: the sum of the others.
     pub received: u64,
-    /// Took effect.
+    /// Commands that took effect.
     pub applied: u64,
-    /// Decided before.
+    /// Commands that were decided before.
     pub duplicate: u64,
-    /// Refused for good.
+    /// Commands that are refused for good.
     pub rejected: u64,
-    /// To be delivered again.
+    /// Commands that have to be delivered again.
     pub failed: u64,
-    /// Not understood.
+    /// Input that could not be understood.
     pub malformed: u64,
 }
 
@@ -66,31 +69,31 @@ pub struct CommandCounts {
 pub struct CacheReport {
     /// Queues looked up.
     pub lookups: u64,
-    /// Found in some tier.
+    /// Queues found in a cache.
     pub hits: u64,
-    /// Found in none.
+    /// Queues found in no cache.
     pub misses: u64,
-    /// Hits of lookups, 0 to 1; null where nothing was looked up.
+    /// Hits per lookup, 0 to 1; null where nothing was looked up.
     pub hit_rate: Option<f64>,
-    /// The tier inside the process.
+    /// The local cache.
     pub local: LocalReport,
-    /// The tier that all processes share.
+    /// The shared cache.
     pub redis: RedisReport,
     /// Whether emergency mode is on, as far as this process knows.
     pub emergency: bool,
 }
 
-/// Hits inside the process.
+/// Hits of the local cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LocalReport {
-    /// Found there.
+    /// Queues found there.
     pub hits: u64,
 }
 
-/// Hits in the shared tier.
+/// Hits of the shared cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct RedisReport {
-    /// Found there.
+    /// Queues found there.
     pub hits: u64,
     /// Calls that failed.
     pub errors: u64,
@@ -98,7 +101,7 @@ pub struct RedisReport {
     pub state: TierState,
 }
 
-/// Queues and progress read from the table.
+/// Reads of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LoadReport {
     /// Round trips.
@@ -110,13 +113,13 @@ pub struct LoadReport {
 pub struct CommitReport {
     /// Queues committed.
     pub committed: u64,
-    /// Writes refused because the version had changed.
+    /// Version conflicts.
     pub conflicts: u64,
     /// Round trips.
     pub calls: u64,
 }
 
-/// Batched records.
+/// Records written in batches.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteReport {
@@ -124,13 +127,13 @@ pub struct WriteReport {
     pub items: u64,
     /// Round trips.
     pub calls: u64,
-    /// Rows sent again.
+    /// Rows sent more than once.
     pub retried_items: u64,
-    /// Round trips that one write a row would have taken more.
+    /// How many more round trips one write for each row would have taken.
     pub round_trips_saved: u64,
-    /// By table.
+    /// Rows and round trips by table.
     pub by_table: BTreeMap<Table, CountReport>,
-    /// By priority, the most urgent first.
+    /// Rows and round trips by priority, the most urgent first.
     #[serde(serialize_with = "most_urgent_first")]
     pub by_priority: BTreeMap<Priority, CountReport>,
 }
@@ -144,15 +147,15 @@ pub struct CountReport {
     pub calls: u64,
 }
 
-/// Calls of the store on their way.
+/// Connections to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionReport {
-    /// Most at once; what comes beyond waits.
+    /// Most calls at once; further calls wait.
     pub max: u64,
-    /// At the end of the invocation.
+    /// Calls under way at the end of the invocation.
     pub current: u64,
-    /// Most at once since the start of the process.
+    /// Most calls at once since the start of the process.
     pub peak: u64,
 }
 
@@ -162,19 +165,19 @@ impl From<Connections> for ConnectionReport {
     }
 }
 
-/// How long each step took, in milliseconds; over all rounds, where there were several.
+/// How long each step took over all its rounds, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepReport {
-    /// The event's bytes into commands by player.
+    /// The payload into items by player.
     pub decode: f64,
     /// Queues from the caches and the table.
     pub load: f64,
     /// The domain.
     pub apply: f64,
-    /// Conditional writes, and applying again after conflicts.
+    /// Conditional writes.
     pub commit: f64,
-    /// Batched records.
+    /// Records.
     pub record: f64,
     /// Changed queues into the caches.
     pub refresh: f64,
@@ -184,101 +187,45 @@ pub struct StepReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MemoryReport {
-    /// Resident memory of the process; null where the system does not tell.
+    /// Resident memory of the process, in bytes; null where the system does not tell.
     pub resident_bytes: Option<u64>,
     /// Queues in the local cache.
     pub local_cache_entries: u64,
-    /// Their bytes, about.
+    /// Their approximate size in bytes.
     pub local_cache_bytes: u64,
 }
 
-/// What the steps count on their way.
-#[derive(Debug, Clone, Default)]
-pub struct Figures {
-    /// Cache lookups.
-    pub cache: CacheFigures,
-    /// Round trips to load queues.
-    pub loads: u64,
-    /// Queues committed.
-    pub committed: u64,
-    /// Conflicts.
-    pub conflicts: u64,
-    /// How late timed completions were seen.
-    pub lateness: Lateness,
-    /// Round trips to commit.
-    pub commit_calls: u64,
-    /// Batched records.
-    pub writes: WriteStatistics,
-    /// Where the time went.
-    pub steps: Steps,
-}
-
-/// How long each step took.
-#[derive(Debug, Clone, Copy, Default)]
-#[expect(missing_docs, reason = "the steps of the pipeline")]
-pub struct Steps {
-    pub decode: Duration,
-    pub load: Duration,
-    pub apply: Duration,
-    pub commit: Duration,
-    pub record: Duration,
-    pub refresh: Duration,
-}
-
-/// Cache lookups so far.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CacheFigures {
-    /// Found inside the process.
-    pub local: u64,
-    /// Found in the shared tier.
-    pub redis: u64,
-    /// Found in none.
-    pub misses: u64,
-    /// Errors of the shared tier.
-    pub remote_errors: u64,
-}
-
-impl CacheFigures {
-    /// Counts one lookup.
-    pub fn count(&mut self, found: Option<Tier>) {
-        match found {
-            Some(Tier::Local) => self.local += 1,
-            Some(Tier::Redis) => self.redis += 1,
-            None => self.misses += 1,
-        }
+impl AddAssign for CommandCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.received += other.received;
+        self.applied += other.applied;
+        self.duplicate += other.duplicate;
+        self.rejected += other.rejected;
+        self.failed += other.failed;
+        self.malformed += other.malformed;
     }
+}
 
-    fn report(&self, state: TierState, emergency: bool) -> CacheReport {
-        let hits = self.local + self.redis;
-        let lookups = hits + self.misses;
-        CacheReport {
+impl CacheReport {
+    pub(crate) fn new(counters: &CacheCounters, state: TierState, emergency: bool) -> Self {
+        let hits = counters.local + counters.redis;
+        let lookups = hits + counters.misses;
+        Self {
             lookups,
             hits,
-            misses: self.misses,
+            misses: counters.misses,
             hit_rate: (lookups > 0).then(|| thousandths(hits as f64 / lookups as f64)),
-            local: LocalReport { hits: self.local },
-            redis: RedisReport { hits: self.redis, errors: self.remote_errors, state },
+            local: LocalReport { hits: counters.local },
+            redis: RedisReport { hits: counters.redis, errors: counters.remote_errors, state },
             emergency,
         }
     }
 }
 
-impl Figures {
-    /// The report's part on caches.
-    pub fn cache_report(&self, state: TierState, emergency: bool) -> CacheReport {
-        self.cache.report(state, emergency)
-    }
-
-    /// The report's part on conditional writes.
-    pub fn commit_report(&self) -> CommitReport {
-        CommitReport { committed: self.committed, conflicts: self.conflicts, calls: self.commit_calls }
-    }
-
-    /// The report's part on where the time went.
-    pub fn step_report(&self) -> StepReport {
-        let millis = |step: Duration| thousandths(step.as_secs_f64() * 1000.0);
-        let Steps { decode, load, apply, commit, record, refresh } = self.steps;
-        StepReport {
+impl StepReport {
+    pub(crate) fn new(steps: &StepTimes) -> Self {
+        let StepTimes { decode, load, apply, commit, record, refresh } = *steps;
+        Self {
             decode: millis(decode),
             load: millis(load),
             apply: millis(apply),
@@ -287,28 +234,30 @@ impl Figures {
             refresh: millis(refresh),
         }
     }
+}
 
-    /// The report's part on batched records.
-    pub fn write_report(&self) -> WriteReport {
+impl WriteReport {
+    pub(crate) fn new(counters: &Counters) -> Self {
         let count = |count: &Count| CountReport { items: count.items, calls: count.calls };
-        WriteReport {
-            items: self.writes.items,
-            calls: self.writes.calls,
-            retried_items: self.writes.retried_items,
-            round_trips_saved: self.writes.round_trips_saved(),
-            by_table: self.writes.by_table.iter().map(|(table, counted)| (*table, count(counted))).collect(),
-            by_priority: self
-                .writes
-                .by_priority
-                .iter()
-                .map(|(priority, counted)| (*priority, count(counted)))
-                .collect(),
+        let writes = &counters.writes;
+        Self {
+            items: writes.items,
+            calls: writes.calls,
+            retried_items: writes.retried_items,
+            round_trips_saved: writes.round_trips_saved(),
+            by_table: writes.by_table.iter().map(|(table, counted)| (*table, count(counted))).collect(),
+            by_priority: writes.by_priority.iter().map(|(priority, counted)| (*priority, count(counted))).collect(),
         }
     }
 }
 
-/// Rounds to three digits behind the point: more would be noise.
-pub(crate) fn thousandths(value: f64) -> f64 {
+/// A duration in milliseconds, with three decimals.
+pub fn millis(duration: Duration) -> f64 {
+    thousandths(duration.as_secs_f64() * 1000.0)
+}
+
+/// Rounds to three decimals: more would be noise.
+pub fn thousandths(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 

@@ -133,7 +133,7 @@ async fn invalid_requests_are_refused_with_the_name_of_the_field() {
     let database = Database::new();
     let function = start(database.function("maintain-cache")).await;
     let cases = [
-        ("", "no JSON"),
+        ("", "not JSON"),
         ("[1]", "[1] is not allowed"),
         ("{}", "action: missing; allowed: warm, clear, rebuild, emergencyMode, statistics, upkeep"),
         (r#"{"Records": []}"#, "action: missing"),

@@ -34,8 +34,8 @@ impl Invocation {
     }
 }
 
-/// When the function times out. Lambda sends a moment. `cargo lambda watch` sends the time until it,
-/// which as a moment would lie in 1970.
+/// When the function times out. Lambda sends a moment. `cargo lambda watch` sends the time until
+/// it, which as a moment would lie in 1970.
 pub(super) fn deadline(millis: u64, now: Timestamp) -> Timestamp {
     const DAY_MS: u64 = 24 * 3_600_000;
     if millis < DAY_MS { now + millis } else { Timestamp::from_millis(millis) }

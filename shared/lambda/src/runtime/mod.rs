@@ -9,7 +9,8 @@
 //! | [`shutdown`] | closes what is open when the process is told to end |
 //!
 //! `lambda_runtime` parses a payload before it calls the handler, and fails the invocation if the
-//! payload is not JSON. Here the handler gets the bytes, because the pipeline records malformed input.
+//! payload is not JSON. Here the handler gets the bytes, because the pipeline records malformed
+//! input.
 
 pub mod invocation;
 pub mod payload;

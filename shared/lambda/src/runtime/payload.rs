@@ -1,7 +1,8 @@
 //! Hands the payload of an invocation to the handler as received.
 //!
-//! `lambda_runtime` parses the body as JSON before it calls the handler. The layer replaces the body
-//! with `null` and keeps the bytes in a task-local value for the time of the call. Nothing is copied.
+//! `lambda_runtime` parses the body as JSON before it calls the handler. The layer replaces the
+//! body with `null` and keeps the bytes in a task-local value for the time of the call. Nothing is
+//! copied.
 
 use std::{
     cell::Cell,

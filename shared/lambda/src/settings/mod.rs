@@ -8,8 +8,9 @@
 //! | [`error`] | the error of a bad setting, in one line |
 //! | `reader` | reads one variable as one value |
 //!
-//! Names contain the unit. An unknown variable that begins with `MILLRACE_` is logged as a warning. It
-//! does not stop the start, so that an older version can be deployed with the settings of a newer one.
+//! Names contain the unit. An unknown variable that begins with `MILLRACE_` is logged as a warning.
+//! It does not stop the start, so that an older version can be deployed with the settings of a
+//! newer one.
 
 pub mod error;
 pub mod groups;

@@ -30,7 +30,8 @@ pub(super) struct Spec {
 /// The values of a setting.
 #[derive(Debug)]
 pub(super) enum Values {
-    /// A whole number; `shown` replaces the default in the documentation if it depends on something.
+    /// A whole number; `shown` replaces the default in the documentation if it depends on
+    /// something.
     Whole { default: u64, min: u64, max: u64, shown: Option<&'static str> },
     /// `on` or `off`; the default is `on`.
     Switch,

@@ -61,7 +61,8 @@ pub struct RedisLimits {
     pub breaker_cool_down: Duration,
 }
 
-/// A `redis://` or `rediss://` URL. It may contain a password, which `Debug` and `Display` leave out.
+/// A `redis://` or `rediss://` URL. It may contain a password, which `Debug` and `Display` leave
+/// out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisUrl(String);
 
@@ -168,7 +169,8 @@ pub struct LogSettings {
 }
 
 impl LogSettings {
-    /// Reads a level, or directives such as `info,millrace_store=debug`. None if they are not allowed.
+    /// Reads a level, or directives such as `info,millrace_store=debug`. None if they are not
+    /// allowed.
     pub fn parse(value: &str) -> Option<Self> {
         let parts: Vec<&str> = value.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
         // The library reads a single word as a target: a misspelt level would switch off all logs.
@@ -179,8 +181,8 @@ impl LogSettings {
         allowed.then_some(Self { directives })
     }
 
-    /// The filter for a subscriber. The span of an invocation is always on, so that every line has its
-    /// request id.
+    /// The filter for a subscriber. The span of an invocation is always on, so that every line has
+    /// its request id.
     pub(crate) fn filter(&self) -> Targets {
         // `parse` has accepted these directives.
         Targets::from_str(&self.directives).unwrap_or_default().with_target(SPAN_TARGET, LevelFilter::ERROR)

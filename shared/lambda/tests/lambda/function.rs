@@ -16,14 +16,14 @@ use tokio::{
 
 use crate::runtime_api::RuntimeApi;
 
-/// Builds the example, once, and says where it is.
+/// Builds the example once, and returns its path.
 pub fn build() -> &'static PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         let build = escargot::CargoBuild::new()
             .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"))
-            // Over the whole workspace its dependencies keep the features that `cargo test --workspace`
-            // has built them with.
+            // With --workspace the dependencies have the same features as in `cargo test
+            // --workspace`, and are not built again.
             .arg("--workspace")
             .example("echo");
         let built = if cfg!(debug_assertions) { build } else { build.release() };
@@ -31,7 +31,7 @@ pub fn build() -> &'static PathBuf {
     })
 }
 
-/// The setting of an embedded store in `folder`.
+/// The value of `MILLRACE_STORE` for an embedded store in `folder`.
 pub fn store_in(folder: &TempDir) -> String {
     format!("sqlite:{}", folder.path().join("queues.db").display())
 }
@@ -43,7 +43,7 @@ fn command(vars: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Runs the function with nothing but these variables until it ends.
+/// Runs the function with only these variables until it ends.
 pub async fn run_alone(vars: &[(&str, &str)]) -> Output {
     let ended = timeout(Duration::from_secs(10), command(vars).output()).await;
     ended.expect("it ends").expect("it starts")
@@ -56,7 +56,7 @@ pub struct Function {
 }
 
 impl Function {
-    /// Starts it with the variables that Lambda sets, and these.
+    /// Starts the function with the variables that Lambda sets, and these.
     pub fn start(api: &RuntimeApi, vars: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = store_in(&folder);
@@ -72,13 +72,13 @@ impl Function {
         Self { child, _folder: folder }
     }
 
-    /// Ends it the way Lambda does; its exit and what it logged.
+    /// Ends the function as Lambda does. Returns its exit status and its logs.
     pub async fn end(self) -> (ExitStatus, Vec<Value>) {
         self.signal("TERM").await
     }
 
-    /// Sends it a signal; its exit and what it logged. Every line of its standard output is JSON, and
-    /// there is nothing on its standard error.
+    /// Sends a signal to the function. Returns its exit status and its logs, after a check that
+    /// standard output has only JSON lines and standard error is empty.
     pub async fn signal(self, signal: &str) -> (ExitStatus, Vec<Value>) {
         let id = self.child.id().expect("it is still running").to_string();
         let sent = Command::new("kill").args(["-s", signal, &id]).status().await.expect("kill is there");

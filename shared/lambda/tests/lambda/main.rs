@@ -1,5 +1,5 @@
-//! The Lambda glue, run as Lambda runs it: `examples/echo.rs` in a process of its own against a
-//! Runtime API that is made up here.
+//! The start-up and the Lambda glue, run as Lambda runs them: `examples/echo.rs` as a process, with
+//! a fake Runtime API.
 
 mod function;
 mod runtime_api;
@@ -10,7 +10,7 @@ use function::{Function, store_in};
 use runtime_api::{Extensions, RuntimeApi};
 
 #[tokio::test]
-async fn the_handler_gets_the_bytes_as_they_came() {
+async fn the_handler_gets_the_payload_unchanged() {
     let api = RuntimeApi::start(Extensions::Known).await;
     let function = Function::start(&api, &[]);
     for payload in [&b"{\"a\": 1}"[..], b"no { json", b"", b"null", b"\xff\xfe\x00", &[b'x'; 1 << 20]] {
@@ -34,7 +34,7 @@ async fn only_the_first_invocation_is_a_cold_start() {
 }
 
 #[tokio::test]
-async fn errors_and_panics_have_stable_types_and_harm_no_later_invocation() {
+async fn errors_and_panics_have_stable_types_and_do_not_affect_later_invocations() {
     let api = RuntimeApi::start(Extensions::Known).await;
     let function = Function::start(&api, &[]);
     let failed = api.invoke(b"fail").await;
@@ -102,7 +102,7 @@ async fn signals_close_the_store_and_end_with_exit_code_0() {
 }
 
 #[tokio::test]
-async fn a_runtime_api_without_extensions_does_not_hold_up_the_start() {
+async fn a_runtime_api_without_extensions_delays_the_start_only_briefly() {
     let start = Instant::now();
     for (extensions, limit) in [(Extensions::Unknown, 950), (Extensions::Garbled, 950), (Extensions::Silent, 1_900)] {
         let api = RuntimeApi::start(extensions).await;
@@ -113,9 +113,9 @@ async fn a_runtime_api_without_extensions_does_not_hold_up_the_start() {
         assert_eq!(api.invoke(b"x").await.kind, "response");
         assert!(begun.elapsed() < Duration::from_millis(limit), "{extensions:?}: {:?}", begun.elapsed());
         let (status, _) = function.signal("TERM").await;
-        assert_eq!(status.code(), Some(0), "{extensions:?}: signals are heeded all the same");
+        assert_eq!(status.code(), Some(0), "{extensions:?}: signals are handled all the same");
     }
-    assert!(start.elapsed() > Duration::from_secs(1), "a silent one is waited for");
+    assert!(start.elapsed() > Duration::from_secs(1), "the start waits for one that does not answer");
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_failing_start_is_one_line_and_exit_code_1() {
             "MILLRACE_BATCH_MAX_ITEMS=26 is not allowed; allowed: a whole number from 1 to 25",
         ),
         (
-            // No profile and no machine in EC2 is to be asked for it.
+            // Neither a profile nor EC2 metadata may supply a region.
             vec![
                 ("MILLRACE_STORE", "dynamodb"),
                 ("AWS_EC2_METADATA_DISABLED", "true"),
@@ -149,10 +149,10 @@ async fn a_failing_start_is_one_line_and_exit_code_1() {
 }
 
 #[tokio::test]
-async fn a_runtime_api_that_is_gone_ends_the_function() {
+async fn an_unreachable_runtime_api_ends_the_function() {
     let folder = tempfile::tempdir().unwrap();
     let store = store_in(&folder);
-    // A port that was free a moment ago, and on which nobody listens.
+    // A free port: nothing listens there.
     let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string();
     let output = function::run_alone(&[
         ("MILLRACE_STORE", &store),

@@ -1,4 +1,4 @@
-//! A Lambda Runtime API, as much of it as a function meets.
+//! A fake Lambda Runtime API, with the calls that a function uses.
 
 use std::{
     collections::HashMap,
@@ -22,31 +22,31 @@ use tokio::{
     time::timeout,
 };
 
-/// Every invocation's deadline.
+/// The deadline of every invocation.
 pub const DEADLINE: &str = "2030-01-01T00:00:00.042Z";
 const DEADLINE_MS: &str = "1893456000042";
 
-/// What the API does where a function registers an extension.
+/// The answer to the registration of an extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extensions {
-    /// What Lambda does.
+    /// As Lambda answers.
     Known,
-    /// 404.
+    /// Status 404.
     Unknown,
-    /// 200 and nonsense.
+    /// Status 200 with an invalid body.
     Garbled,
     /// No answer.
     Silent,
 }
 
-/// What a function answered to one invocation.
+/// The answer of a function to one invocation.
 #[derive(Debug)]
 pub struct Answer {
     /// `response` or `error`.
     pub kind: String,
-    /// Its body.
+    /// The body.
     pub body: Value,
-    /// Which invocation.
+    /// The id of the invocation.
     pub request_id: String,
 }
 
@@ -66,7 +66,7 @@ struct Shared {
 }
 
 impl RuntimeApi {
-    /// Starts one on a free port.
+    /// Starts the API on a free port.
     pub async fn start(extensions: Extensions) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -82,19 +82,20 @@ impl RuntimeApi {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = Arc::clone(&serving);
                 let service = service_fn(move |request| Arc::clone(&shared).serve(request));
-                // A function that ends breaks its connections.
+                // The result is ignored: a function that ends breaks its connections.
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
         Self { address, invocations, shared, next_id: AtomicU64::new(1) }
     }
 
-    /// Where it listens.
+    /// The address of the API.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Whether a registered extension has asked for its next event, without which Lambda's start does not end.
+    /// Whether a registered extension has asked for its next event. Lambda does not end the init
+    /// phase before it has.
     pub fn extension_is_waiting(&self) -> bool {
         self.shared.extension_is_waiting.load(Ordering::SeqCst)
     }
@@ -119,7 +120,7 @@ impl Shared {
                 let body = request.into_body().collect().await.unwrap().to_bytes();
                 let body = serde_json::from_slice(&body).expect("an answer is JSON");
                 let sender = self.answers.lock().unwrap().remove(id).expect("one answer to each invocation");
-                // A test that has ended waits no more.
+                // The receiver is gone if the test has ended.
                 let _ = sender.send(Answer { kind: kind.to_owned(), body, request_id: id.to_owned() });
                 reply(202, "{}")
             }

@@ -1,0 +1,88 @@
+//! What is applied to a queue, and what that led to.
+
+use std::sync::Arc;
+
+use millrace_domain::{Change, PlayerId, Record, Rules, Timestamp, codec::CachedQueue};
+use smallvec::SmallVec;
+
+use crate::{
+    item::Item,
+    loaded_queue::{LoadedQueue, Provenance},
+};
+
+/// What is applied to what.
+#[derive(Debug)]
+pub struct ApplyInput<'a> {
+    /// The player.
+    pub player_id: &'a PlayerId,
+    /// The queue.
+    pub loaded: LoadedQueue,
+    /// All items of the player. What came in one batch is remembered together.
+    pub items: &'a mut [Item],
+    /// How many of the items, the first ones, are decided already.
+    pub decided: usize,
+    /// The time of the server.
+    pub now: Timestamp,
+    /// The rules for every queue.
+    pub rules: Rules,
+}
+
+/// Applies items. The shipped way is [`apply_items`](crate::steps::apply::apply_items); tests inject faults.
+pub type ApplyFn = fn(ApplyInput<'_>) -> Applied;
+
+/// What applying the items of a player led to.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// The queue after it, with where the queue before it came from.
+    pub loaded: LoadedQueue,
+    /// The version of the queue before it, which the commit expects in the table.
+    pub base_version: u64,
+    /// What has to be written.
+    pub change: Change,
+    /// How many items were applied: all, unless their records fill an outbox.
+    pub count: usize,
+    /// The records of what was decided.
+    pub records: Vec<Record>,
+    /// Whether the totals changed.
+    pub totals_changed: bool,
+    /// When the timed work was due that completed.
+    pub completed_at: SmallVec<[Timestamp; 1]>,
+    /// Whether some item changed nothing. No conditional write checks that, so it counts only where the
+    /// queue is the one in the table.
+    pub is_unconfirmed: bool,
+}
+
+impl Applied {
+    /// Nothing is applied to the queue yet.
+    pub fn new(loaded: LoadedQueue) -> Self {
+        Self {
+            base_version: loaded.version(),
+            loaded,
+            change: Change::Nothing,
+            count: 0,
+            records: Vec::new(),
+            totals_changed: false,
+            completed_at: SmallVec::new(),
+            is_unconfirmed: false,
+        }
+    }
+
+    /// The queue after it; none where there is still none.
+    pub fn queue(&self) -> Option<&Arc<CachedQueue>> {
+        self.loaded.queue.as_ref()
+    }
+
+    /// Whether it rests on a cached copy that may be stale, and no conditional write will check it.
+    pub fn rests_on_stale_copy(&self) -> bool {
+        self.is_unconfirmed && self.change != Change::Decided && self.loaded.provenance != Provenance::Table
+    }
+
+    /// The queue after it, to be cached or to apply further items to.
+    pub fn into_loaded(self) -> LoadedQueue {
+        let mut loaded = self.loaded;
+        if self.change == Change::Progress && loaded.provenance == Provenance::Cache {
+            loaded.provenance = Provenance::CacheWithProgress;
+        }
+        loaded
+    }
+}

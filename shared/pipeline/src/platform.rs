@@ -1,0 +1,96 @@
+//! The platform: what all invocations of a process share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use millrace_cache::Tiers;
+use millrace_domain::{PlayerId, Timestamp};
+use millrace_store::{BatchWriter, Store};
+
+use crate::{
+    applied::ApplyFn, performance::Performance, process_reports::ProcessReports, report::Report,
+    settings::PipelineSettings,
+};
+
+/// Tells the time. Production uses the clock of the system; tests and simulations move their own.
+pub trait Clock: Send + Sync {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+}
+
+impl<F: Fn() -> Timestamp + Send + Sync> Clock for F {
+    fn now(&self) -> Timestamp {
+        self()
+    }
+}
+
+/// What a platform is made of.
+pub struct PlatformParts {
+    /// Queues and records.
+    pub store: Arc<dyn Store>,
+    /// Writes records in batches.
+    pub batch_writer: BatchWriter,
+    /// The local and the shared cache.
+    pub cache: Tiers,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Reads the resident memory of the process, in bytes; none where the system does not tell.
+    pub resident_bytes: fn() -> Option<u64>,
+    /// How items are applied: [`apply_items`](crate::steps::apply::apply_items), unless a test injects faults.
+    pub apply: ApplyFn,
+    /// The settings.
+    pub settings: PipelineSettings,
+}
+
+/// What all invocations of a process share: the store, the caches, the clock and the settings.
+pub struct Platform {
+    /// Queues and records.
+    pub store: Arc<dyn Store>,
+    /// Writes records in batches.
+    pub batch_writer: BatchWriter,
+    /// The local and the shared cache.
+    pub cache: Tiers,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Reads the resident memory of the process, in bytes; none where the system does not tell.
+    pub resident_bytes: fn() -> Option<u64>,
+    /// The settings.
+    pub settings: PipelineSettings,
+    /// What the invocations of this process took.
+    pub performance: Performance,
+    process_reports: ProcessReports,
+    pub(crate) apply: ApplyFn,
+    random: Mutex<fastrand::Rng>,
+}
+
+impl Platform {
+    /// A platform of these parts.
+    pub fn new(parts: PlatformParts) -> Self {
+        Self {
+            random: Mutex::new(fastrand::Rng::with_seed(parts.settings.seed)),
+            store: parts.store,
+            batch_writer: parts.batch_writer,
+            cache: parts.cache,
+            clock: parts.clock,
+            resident_bytes: parts.resident_bytes,
+            settings: parts.settings,
+            performance: Performance::default(),
+            process_reports: ProcessReports::default(),
+            apply: parts.apply,
+        }
+    }
+
+    /// Whether the writes of a player share calls with those of other players.
+    pub fn batches_writes_of(&self, player: &PlayerId) -> bool {
+        self.settings.batching.is_on_for(player)
+    }
+
+    /// Adds a report to what the other processes learn of this one through the shared cache.
+    pub fn share_report(&self, report: &Report) {
+        self.process_reports.share(&self.cache, &self.settings, report, self.clock.now());
+    }
+
+    /// A random number from 0 to 1.
+    pub fn random(&self) -> f64 {
+        self.random.lock().unwrap_or_else(PoisonError::into_inner).f64()
+    }
+}

@@ -1,0 +1,107 @@
+//! Process reports: what a process has done lately, for the others to read in the shared cache.
+
+use std::sync::{Mutex, PoisonError};
+
+use millrace_cache::Tiers;
+use millrace_domain::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    report::{CommandCounts, Report},
+    settings::PipelineSettings,
+};
+
+/// What a process has done since its last report.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessReport {
+    /// The name of the function.
+    pub function: String,
+    /// Names the process.
+    pub process: String,
+    /// When the first of the invocations ended.
+    pub from: Timestamp,
+    /// When the last of the invocations ended.
+    pub to: Timestamp,
+    /// Invocations.
+    pub invocations: u64,
+    /// Invocations that were the first of the process.
+    pub cold_starts: u64,
+    /// The sum of their processing times, in milliseconds.
+    pub processing_time_ms: f64,
+    /// The longest processing time, in milliseconds.
+    pub max_processing_time_ms: f64,
+    /// Commands by outcome.
+    pub commands: CommandCounts,
+    /// Queues looked up.
+    pub lookups: u64,
+    /// Queues found in the local cache.
+    pub local_hits: u64,
+    /// Queues found in the shared cache.
+    pub redis_hits: u64,
+    /// Calls of the shared cache that failed.
+    pub redis_errors: u64,
+    /// Round trips to read rows.
+    pub load_calls: u64,
+    /// Queues committed.
+    pub committed: u64,
+    /// Version conflicts.
+    pub conflicts: u64,
+    /// Round trips to commit.
+    pub commit_calls: u64,
+    /// Records written.
+    pub items: u64,
+    /// Round trips to write them.
+    pub write_calls: u64,
+    /// Resident memory after the last invocation, in bytes; null where the system does not tell.
+    pub resident_bytes: Option<u64>,
+}
+
+/// Adds up the reports of the invocations of a process.
+#[derive(Debug, Default)]
+pub(crate) struct ProcessReports(Mutex<ProcessReport>);
+
+impl ProcessReports {
+    /// Adds a report. Every ten seconds at most, the sum is handed to the shared cache, which sends it with
+    /// its next put: it costs no round trip.
+    ///
+    /// A process that puts nothing is not heard of, such as one that only sends ticks.
+    pub(crate) fn share(&self, cache: &Tiers, settings: &PipelineSettings, report: &Report, now: Timestamp) {
+        let mut sum = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sum.add(report, now);
+        if !cache.wants_report() {
+            return;
+        }
+        let (function, process) = (settings.function.clone(), format!("{:016x}", settings.seed));
+        let sum = ProcessReport { function, process, ..std::mem::take(&mut *sum) };
+        // Numbers and names: serialization cannot fail.
+        if let Ok(text) = serde_json::to_string(&sum) {
+            cache.offer_report(text);
+        }
+    }
+}
+
+impl ProcessReport {
+    fn add(&mut self, report: &Report, now: Timestamp) {
+        if self.invocations == 0 {
+            self.from = now;
+        }
+        self.to = now;
+        self.invocations += 1;
+        self.cold_starts += u64::from(report.cold_start);
+        self.processing_time_ms += report.processing_time_ms;
+        self.max_processing_time_ms = self.max_processing_time_ms.max(report.processing_time_ms);
+        self.commands += report.commands;
+        self.lookups += report.cache.lookups;
+        self.local_hits += report.cache.local.hits;
+        self.redis_hits += report.cache.redis.hits;
+        self.redis_errors += report.cache.redis.errors;
+        self.load_calls += report.loads.calls;
+        self.committed += report.commits.committed;
+        self.conflicts += report.commits.conflicts;
+        self.commit_calls += report.commits.calls;
+        self.items += report.writes.items;
+        self.write_calls += report.writes.calls;
+        self.resident_bytes = report.memory.resident_bytes;
+    }
+}

@@ -1,0 +1,44 @@
+//! Builds the report of an invocation from what its steps have counted.
+
+use crate::{
+    context::Context,
+    counters::Counters,
+    report::{
+        CacheReport, CommandCounts, CommitReport, LoadReport, MemoryReport, Report, StepReport, WriteReport, millis,
+    },
+};
+
+/// The report of an invocation that ends now. Where memory is short, the local cache is halved.
+pub fn build_report(ctx: &Context<'_>, counters: &Counters, commands: CommandCounts, players: u64) -> Report {
+    let platform = ctx.platform;
+    let resident_bytes = (platform.resident_bytes)();
+    if resident_bytes.is_some_and(|bytes| bytes > platform.settings.memory_threshold) {
+        let dropped = platform.cache.shrink();
+        tracing::warn!(resident_bytes, dropped, "memory is above its threshold; the local cache was halved");
+    }
+    let usage = platform.cache.usage();
+    Report {
+        request_id: ctx.invocation.request_id.clone(),
+        cold_start: ctx.invocation.cold_start,
+        processing_time_ms: millis(ctx.started.elapsed()),
+        commands,
+        players,
+        lateness: counters.lateness.report(),
+        cache: CacheReport::new(
+            &counters.cache,
+            platform.cache.remote_state(),
+            platform.cache.emergency(platform.clock.now()).is_some(),
+        ),
+        loads: LoadReport { calls: counters.load_calls },
+        commits: CommitReport {
+            committed: counters.committed,
+            conflicts: counters.conflicts,
+            calls: counters.commit_calls,
+        },
+        writes: WriteReport::new(counters),
+        connections: platform.store.connections().map(Into::into),
+        steps_ms: StepReport::new(&counters.steps),
+        memory: MemoryReport { resident_bytes, local_cache_entries: usage.entries, local_cache_bytes: usage.bytes },
+        statistics: platform.cache.statistics(),
+    }
+}

@@ -1,0 +1,154 @@
+//! Reads queue rows and progress rows from the table, past all caches.
+//!
+//! A queue row may carry records that a crashed process never wrote: its outbox. They are written again
+//! before anything is decided on that row, because the next commit replaces them.
+
+use millrace_domain::{
+    PlayerId, Queue, Record,
+    codec::{self, CachedQueue, Outbox},
+    record::{ProgressRecord, Table},
+};
+use millrace_store::{LoadResponse, QueueRow, Row, StoreError};
+use tokio::time::timeout_at;
+
+use crate::{
+    context::Context,
+    counters::Counters,
+    failure::Failure,
+    loaded_queue::{DueEntry, LoadedQueue},
+};
+
+/// What is read of one player.
+#[derive(Debug)]
+pub struct RowRequest {
+    /// The player.
+    pub player_id: PlayerId,
+    /// The rows.
+    pub rows: Rows,
+}
+
+/// The rows that are read of one player.
+#[derive(Debug)]
+pub enum Rows {
+    /// The queue row.
+    Queue,
+    /// The queue row and the progress row.
+    QueueAndProgress,
+    /// The progress row, for a copy from a cache that does not know the progress.
+    Progress(LoadedQueue),
+}
+
+impl RowRequest {
+    /// Reads the queue row, and the progress row where the progress has to be known.
+    pub fn queue(player_id: PlayerId, needs_progress: bool) -> Self {
+        Self { player_id, rows: if needs_progress { Rows::QueueAndProgress } else { Rows::Queue } }
+    }
+}
+
+/// A queue row as it was read, with the records of its outbox.
+struct QueueWithOutbox {
+    loaded: LoadedQueue,
+    outbox: Vec<Record>,
+}
+
+/// Reads rows in as few calls as the store needs, and writes outboxes again. One result for each
+/// request, in order; one that fails harms no other.
+pub async fn read_rows(
+    ctx: &Context<'_>,
+    requests: Vec<RowRequest>,
+    counters: &mut Counters,
+) -> Vec<Result<LoadedQueue, Failure>> {
+    if requests.is_empty() {
+        return Vec::new();
+    }
+    let ids = |wants: fn(&Rows) -> bool| -> Vec<PlayerId> {
+        requests.iter().filter(|request| wants(&request.rows)).map(|request| request.player_id.clone()).collect()
+    };
+    let queues = ids(|rows| !matches!(rows, Rows::Progress(_)));
+    let progress = ids(|rows| !matches!(rows, Rows::Queue));
+    let Ok(LoadResponse { queues, progress, calls }) =
+        timeout_at(ctx.deadline, ctx.platform.store.load(&queues, &progress)).await
+    else {
+        return requests.iter().map(|_| Err(Failure::deadline())).collect();
+    };
+    counters.load_calls += calls;
+
+    let (mut queues, mut progress) = (queues.into_iter(), progress.into_iter());
+    let missing = || Err(StoreError::unreadable(Table::Queues, "the store did not answer for it"));
+    let mut outboxes: Vec<Row<usize>> = Vec::new();
+    let mut results: Vec<Result<LoadedQueue, Failure>> = Vec::with_capacity(requests.len());
+    for (position, RowRequest { player_id, rows }) in requests.into_iter().enumerate() {
+        let result = match rows {
+            Rows::Queue => queue_of(ctx, &player_id, queues.next().unwrap_or_else(missing)),
+            Rows::QueueAndProgress => {
+                let row = queue_of(ctx, &player_id, queues.next().unwrap_or_else(missing));
+                with_progress(row, progress.next())
+            }
+            Rows::Progress(loaded) => {
+                with_progress(Ok(QueueWithOutbox { loaded, outbox: Vec::new() }), progress.next())
+            }
+        };
+        let result = result.map(|QueueWithOutbox { loaded, outbox }| {
+            let alone = !ctx.platform.batches_writes_of(&player_id);
+            outboxes.extend(outbox.into_iter().map(|record| Row { record, origin: position, alone }));
+            loaded
+        });
+        results.push(result.map_err(Failure::from));
+    }
+    if !outboxes.is_empty() {
+        let written = ctx.platform.batch_writer.write(outboxes, ctx.deadline).await;
+        counters.writes.merge(&written.statistics);
+        for leftover in written.leftovers {
+            results[leftover.origin] = Err(Failure::from(leftover.error));
+        }
+    }
+    results
+}
+
+/// The queue of a row, as of now; no queue where there is no row.
+fn queue_of(
+    ctx: &Context<'_>,
+    player_id: &PlayerId,
+    row: Result<Option<QueueRow>, StoreError>,
+) -> Result<QueueWithOutbox, StoreError> {
+    let Some(row) = row? else {
+        let loaded = LoadedQueue::from_table(None, ctx.now, DueEntry::Accurate);
+        return Ok(QueueWithOutbox { loaded, outbox: Vec::new() });
+    };
+    let (cached, outbox) = decode_row(player_id, &row)?;
+    let next_due = cached.queue.due_at(ctx.platform.settings.rules);
+    let is_stale = row.due_at.is_some_and(|entry| entry <= ctx.now && next_due.is_none_or(|due| due > entry));
+    let due_entry = if is_stale { DueEntry::Stale } else { DueEntry::Accurate };
+    Ok(QueueWithOutbox { loaded: LoadedQueue::from_table(Some(cached), ctx.now, due_entry), outbox })
+}
+
+fn with_progress(
+    row: Result<QueueWithOutbox, StoreError>,
+    progress: Option<Result<Option<ProgressRecord>, StoreError>>,
+) -> Result<QueueWithOutbox, StoreError> {
+    let QueueWithOutbox { loaded, outbox } = row?;
+    let Some(progress) = progress else { return Ok(QueueWithOutbox { loaded, outbox }) };
+    Ok(QueueWithOutbox { loaded: loaded.with_progress(progress?.as_ref()), outbox })
+}
+
+/// Decodes a queue row, and the records of its outbox with the stats that belong to them.
+fn decode_row(player_id: &PlayerId, row: &QueueRow) -> Result<(CachedQueue, Vec<Record>), StoreError> {
+    let unreadable =
+        |error: &dyn std::fmt::Display| StoreError::unreadable(Table::Queues, format!("{player_id}: {error}"));
+    let queue: Queue = codec::decode(&row.queue).map_err(|error| unreadable(&error))?;
+    if queue.player_id != *player_id || queue.version != row.version {
+        return Err(unreadable(&format!(
+            "the row holds version {} of `{}` under version {}",
+            queue.version, queue.player_id, row.version
+        )));
+    }
+    let mut records = match &row.outbox {
+        Some(outbox) => codec::decode::<Outbox>(outbox).map_err(|error| unreadable(&error))?.0,
+        None => Vec::new(),
+    };
+    if records.iter().any(|record| matches!(record, Record::History(_))) {
+        records.push(Record::Stats(queue.stats()));
+    }
+    let progress_known = !queue.has_partial_progress();
+    Ok((CachedQueue { queue, progress_known }, records))
+}

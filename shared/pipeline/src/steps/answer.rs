@@ -1,0 +1,109 @@
+//! Answer: batch item failures, results and the report.
+
+use millrace_domain::PlayerId;
+
+use crate::{
+    answer::{Answer, BatchItemFailure, CommandResult, ProcessError},
+    batch::{Batch, Source},
+    context::Context,
+    item::{Action, Outcome},
+    logs,
+    report::CommandCounts,
+    report_builder::build_report,
+};
+
+/// The answer of an invocation whose items are all decided.
+pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
+    batch.hand_back_rest_of_groups();
+    let failed = batch.messages.iter().filter(|message| message.is_handed_back && batch.source == Source::Sqs);
+    let answer = Answer {
+        batch_item_failures: failed.map(|message| BatchItemFailure { item_identifier: message.id.clone() }).collect(),
+        results: results(batch),
+        report: build_report(ctx, &batch.counters, count(batch), batch.players.len() as u64),
+    };
+    logs::log_batch(batch, &answer);
+    ctx.platform.share_report(&answer.report);
+    answer
+}
+
+/// Fails the invocation where its source would not learn of failures in another way: EventBridge invokes
+/// asynchronously, so only a failed invocation is repeated.
+///
+/// # Errors
+/// [`ProcessError::CommandsFailed`].
+pub fn fail_if_asynchronous(source: Source, answer: Answer) -> Result<Answer, ProcessError> {
+    let commands = answer.report.commands;
+    let first = answer.results.iter().find(|result| result.status == "failed");
+    match (source, first) {
+        (Source::EventBridge, Some(first)) => Err(ProcessError::CommandsFailed {
+            failed: commands.failed,
+            received: commands.received,
+            first: first.detail.clone().unwrap_or_default(),
+        }),
+        _ => Ok(answer),
+    }
+}
+
+/// Counts the commands by outcome. Ticks are not commands.
+fn count(batch: &Batch) -> CommandCounts {
+    let mut counts = CommandCounts::default();
+    for (_, item) in batch.items().filter(|(_, item)| item.action != Action::Tick) {
+        match item.outcome {
+            Outcome::Applied => counts.applied += 1,
+            Outcome::Duplicate(_) => counts.duplicate += 1,
+            Outcome::Rejected(_) => counts.rejected += 1,
+            Outcome::Failed(_) | Outcome::Undecided => counts.failed += 1,
+        }
+    }
+    for malformed in &batch.malformed {
+        match malformed.outcome {
+            Outcome::Failed(_) => counts.failed += 1,
+            _ => counts.malformed += 1,
+        }
+    }
+    counts.received = counts.applied + counts.duplicate + counts.rejected + counts.failed + counts.malformed;
+    counts
+}
+
+/// The results in the order of the messages. Within a message, malformed input comes last.
+fn results(batch: &Batch) -> Vec<CommandResult> {
+    let shows_applied = batch.source != Source::Sqs;
+    let mut results: Vec<((usize, usize), CommandResult)> = Vec::new();
+    for (player_id, item) in batch.items() {
+        let command_id = item.action.delivery().map(|delivery| delivery.command_id.as_str());
+        if item.outcome != Outcome::Applied || (shows_applied && command_id.is_some()) {
+            let result = result(command_id, Some(player_id), &item.outcome);
+            results.push(((item.message, item.order), result));
+        }
+    }
+    for malformed in &batch.malformed {
+        let command_id = Some(malformed.record.command_id.as_str());
+        let result = result(command_id, malformed.player_id.as_ref(), &malformed.outcome);
+        results.push(((malformed.message, usize::MAX), result));
+    }
+    results.sort_by_key(|(place, _)| *place);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+fn result(command_id: Option<&str>, player_id: Option<&PlayerId>, outcome: &Outcome) -> CommandResult {
+    let (status, reason, detail) = match outcome {
+        Outcome::Applied => ("applied", None, None),
+        Outcome::Duplicate(reason) => ("duplicate", reason.map(|reason| reason.as_str()), None),
+        Outcome::Rejected(rejection) => {
+            ("rejected", Some(rejection.reason.as_str()), Some(rejection.detail.to_string()))
+        }
+        Outcome::Failed(failure) => ("failed", Some(failure.reason.code()), Some(failure.detail.to_string())),
+        Outcome::Undecided => ("failed", None, None),
+    };
+    CommandResult {
+        command_id: command_id.map(str::to_owned),
+        player_id: player_id.map(|player| player.as_str().to_owned()),
+        status,
+        reason,
+        detail,
+        failure: match outcome {
+            Outcome::Failed(failure) => Some(failure.reason),
+            _ => None,
+        },
+    }
+}

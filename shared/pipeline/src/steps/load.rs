@@ -1,0 +1,76 @@
+//! Load: queues from the local cache, the shared cache, then the table.
+//!
+//! One lookup in each cache for all players, and one strongly consistent read of the table for what is
+//! left: queues that no cache has, queues whose copy is stale, and progress rows.
+
+use std::time::Instant;
+
+use millrace_domain::PlayerId;
+
+use crate::{
+    batch::Batch,
+    context::Context,
+    counters::Counters,
+    loaded_queue::LoadedQueue,
+    lookup::lookup_before,
+    player::{Missing, Player, PlayerState},
+    rows::{RowRequest, Rows, read_rows},
+};
+
+/// Loads the queue of every player that lacks one. A player whose queue cannot be read fails.
+pub async fn load(ctx: &Context<'_>, batch: &mut Batch) {
+    let started = Instant::now();
+    look_up(ctx, &mut batch.players, &mut batch.counters).await;
+    let (mut players, mut requests): (Vec<&mut Player>, Vec<RowRequest>) = (Vec::new(), Vec::new());
+    for player in &mut batch.players {
+        if let Some(request) = request_of(player) {
+            players.push(player);
+            requests.push(request);
+        }
+    }
+    let results = read_rows(ctx, requests, &mut batch.counters).await;
+    for (player, result) in players.into_iter().zip(results) {
+        match result {
+            Ok(loaded) => player.state = PlayerState::Loaded(loaded),
+            Err(failure) => player.fail(&failure, &mut batch.messages),
+        }
+    }
+    batch.counters.steps.load += started.elapsed();
+}
+
+/// Looks for copies in the caches. What is missing then is in the players' states.
+async fn look_up(ctx: &Context<'_>, players: &mut [Player], counters: &mut Counters) {
+    let is_new = |player: &&mut Player| matches!(player.state, PlayerState::Unloaded(Missing::Queue));
+    let players: Vec<&mut Player> = players.iter_mut().filter(is_new).collect();
+    if players.is_empty() {
+        return;
+    }
+    let keys: Vec<PlayerId> = players.iter().map(|player| player.player_id.clone()).collect();
+    let lookup = lookup_before(ctx.deadline, keys.len(), ctx.platform.cache.take(&keys, ctx.now)).await;
+    counters.cache.remote_errors += lookup.remote_errors;
+    for (player, hit) in players.into_iter().zip(lookup.hits) {
+        counters.cache.count(hit.as_ref().map(|hit| hit.tier));
+        player.state = match hit.map(|hit| LoadedQueue::from_cache(hit.held)) {
+            None => PlayerState::Unloaded(Missing::QueueRow),
+            Some(loaded) if player.needs_progress && loaded.lacks_progress() => {
+                PlayerState::Unloaded(Missing::ProgressRow(loaded))
+            }
+            Some(loaded) => PlayerState::Loaded(loaded),
+        };
+    }
+}
+
+/// What has to be read from the table for a player.
+fn request_of(player: &mut Player) -> Option<RowRequest> {
+    let player_id = player.player_id.clone();
+    match player.take_state() {
+        PlayerState::Unloaded(Missing::ProgressRow(loaded)) => {
+            Some(RowRequest { player_id, rows: Rows::Progress(loaded) })
+        }
+        PlayerState::Unloaded(_) => Some(RowRequest::queue(player_id, player.needs_progress)),
+        state => {
+            player.state = state;
+            None
+        }
+    }
+}

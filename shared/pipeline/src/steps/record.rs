@@ -1,0 +1,87 @@
+//! Record: what was decided, and what decides nothing yet, through the batch writer.
+
+use std::time::Instant;
+
+use millrace_domain::{Change, Record};
+use millrace_store::Row;
+
+use crate::{
+    batch::Batch,
+    context::Context,
+    failure::Failure,
+    item::Outcome,
+    player::{Player, PlayerState},
+};
+
+/// What a record belongs to, and so what has to be delivered again if it is not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A player's commit or progress, by the position of the player in the batch.
+    Player(usize),
+    /// Malformed input, by its position in the batch.
+    Malformed(usize),
+}
+
+/// Writes the records of every committed player, and malformed input. A player whose records are
+/// written is finished, or goes back to apply with the items that its commit did not take.
+pub async fn record(ctx: &Context<'_>, batch: &mut Batch) {
+    let started = Instant::now();
+    let mut rows: Vec<Row<Origin>> = Vec::new();
+    for (position, malformed) in batch.malformed.iter().enumerate() {
+        if !batch.malformed_recorded && matches!(malformed.outcome, Outcome::Rejected(_)) {
+            let record = Record::Rejection(malformed.record.clone());
+            rows.push(Row { record, origin: Origin::Malformed(position), alone: false });
+        }
+    }
+    batch.malformed_recorded = true;
+    for (position, player) in batch.players.iter_mut().enumerate() {
+        let alone = !ctx.platform.batches_writes_of(&player.player_id);
+        let records = take_records(player).into_iter();
+        rows.extend(records.map(|record| Row { record, origin: Origin::Player(position), alone }));
+    }
+    if !rows.is_empty() {
+        let written = ctx.platform.batch_writer.write(rows, ctx.deadline).await;
+        batch.counters.writes.merge(&written.statistics);
+        for leftover in written.leftovers {
+            hand_back(batch, leftover.origin, &leftover.error.into());
+        }
+    }
+    for player in &mut batch.players {
+        match player.take_state() {
+            PlayerState::Committed(applied) => player.conclude(applied),
+            state => player.state = state,
+        }
+    }
+    batch.counters.steps.record += started.elapsed();
+}
+
+/// The records of a committed player.
+fn take_records(player: &mut Player) -> Vec<Record> {
+    let PlayerState::Committed(applied) = &mut player.state else { return Vec::new() };
+    let Some(cached) = &applied.loaded.queue else { return Vec::new() };
+    match applied.change {
+        Change::Nothing => Vec::new(),
+        // Milestones and all other decisions are in the queue row.
+        Change::Progress => vec![Record::Progress(cached.queue.progress())],
+        Change::Decided => {
+            let mut records = std::mem::take(&mut applied.records);
+            if applied.totals_changed {
+                records.push(Record::Stats(cached.queue.stats()));
+            }
+            records
+        }
+    }
+}
+
+/// A record was not written. The next delivery finds the commands remembered, and their records in the
+/// outbox of the row, which only a read of the table sees: so the copies must go.
+fn hand_back(batch: &mut Batch, origin: Origin, failure: &Failure) {
+    match origin {
+        Origin::Player(position) => batch.players[position].fail_maybe_changed(failure, &mut batch.messages),
+        Origin::Malformed(position) => {
+            let malformed = &mut batch.malformed[position];
+            malformed.outcome = Outcome::Failed(failure.clone());
+            batch.messages[malformed.message].is_handed_back = true;
+        }
+    }
+}

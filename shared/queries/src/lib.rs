@@ -1,0 +1,21 @@
+//! Queries: what a caller can read. A query decides nothing.
+//!
+//! | module | what it reads |
+//! |---|---|
+//! | [`queue`] | a queue as of now, cache first |
+//! | [`pages`] | finished tasks and refused commands, page by page |
+//! | [`health`] | whether the store and the shared cache answer |
+//! | [`performance`] | what the invocations of this process took |
+//! | [`read_error`] | why a read has no answer |
+#![deny(missing_docs)]
+
+pub mod health;
+pub mod pages;
+pub mod performance;
+pub mod queue;
+pub mod read_error;
+
+pub use millrace_pipeline::performance::ReadReport;
+pub use pages::{PageRead, PageRequest, read_history, read_rejections};
+pub use queue::{QueueRead, read_queue};
+pub use read_error::ReadError;

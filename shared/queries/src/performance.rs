@@ -1,0 +1,51 @@
+//! What the invocations of this process took, and what it holds now.
+
+use millrace_cache::{CacheStatistics, TierState};
+use millrace_domain::Timestamp;
+use millrace_pipeline::{
+    Platform, Report,
+    performance::{CommandSummary, Summary},
+    report::{ConnectionReport, MemoryReport},
+};
+use serde::Serialize;
+
+/// What the invocations of this process took, and what it holds now.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PerformanceReport {
+    /// The time of the report.
+    pub as_of: Timestamp,
+    /// Invocations with commands.
+    pub commands: CommandSummary,
+    /// Reads of queues.
+    pub reads: Summary,
+    /// Memory now.
+    pub memory: MemoryReport,
+    /// Connections to the store; null where the store has none.
+    pub connections: Option<ConnectionReport>,
+    /// Whether the shared cache takes part.
+    pub redis: TierState,
+    /// What the caches have done since the start of the process.
+    pub statistics: CacheStatistics,
+    /// The report of the last invocation with commands.
+    pub last: Option<Report>,
+}
+
+/// The report of this process as of now.
+pub fn performance(platform: &Platform) -> PerformanceReport {
+    let usage = platform.cache.usage();
+    PerformanceReport {
+        as_of: platform.clock.now(),
+        commands: platform.performance.commands(),
+        reads: platform.performance.reads(),
+        memory: MemoryReport {
+            resident_bytes: (platform.resident_bytes)(),
+            local_cache_entries: usage.entries,
+            local_cache_bytes: usage.bytes,
+        },
+        connections: platform.store.connections().map(Into::into),
+        redis: platform.cache.remote_state(),
+        statistics: platform.cache.statistics(),
+        last: platform.performance.last(),
+    }
+}

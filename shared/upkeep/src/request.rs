@@ -1,0 +1,291 @@
+//! What is asked: read from the payload of an invocation, or from a URL and its body.
+//!
+//! Read by hand from JSON: whoever misspells a field, or gives it to the wrong action, is told what the
+//! action takes.
+
+use std::time::Duration;
+
+use millrace_cache::{DataKind, ScanCursor};
+use millrace_domain::{PlayerId, ids::clip};
+use serde_json::{Map, Value};
+
+use crate::error::BadRequest;
+
+/// Most players that one request may name.
+pub const MAX_PLAYERS: usize = 10_000;
+/// Most players that one request may warm.
+pub const MAX_WARMED: u64 = 100_000;
+/// Longest time ahead in which something must be due for its queue to be warmed, in seconds.
+pub const MAX_DUE_WITHIN_SECONDS: u64 = 86_400;
+/// How long emergency mode lasts where nothing else is said, in seconds.
+pub const EMERGENCY_SECONDS: u64 = 900;
+/// Longest emergency mode, in seconds.
+pub const MAX_EMERGENCY_SECONDS: u64 = 86_400;
+
+/// The actions of a payload.
+const ACTIONS: &str = "warm, clear, rebuild, emergencyMode, statistics, upkeep";
+/// Most characters of a value that an error shows.
+const SHOWN: usize = 100;
+
+/// What is asked of the shared cache's upkeep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Copies are put where there are none.
+    Warm(Warm),
+    /// Copies are taken away.
+    Clear(Clear),
+    /// Copies are made anew from the table.
+    Rebuild(Rebuild),
+    /// Emergency mode is switched on or off.
+    EmergencyMode(SwitchEmergency),
+    /// Figures are measured and kept.
+    Statistics,
+    /// Figures are measured and kept, then copies put where there are none: what is done every few minutes.
+    Upkeep,
+}
+
+/// Whose copies are put where there are none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Warm {
+    /// These players; none: those with something due soon, and those that changed lately.
+    pub player_ids: Option<Vec<PlayerId>>,
+    /// Most players; none: all that are named, and of others as many as the settings say.
+    pub max_players: Option<usize>,
+    /// How soon something has to be due; none: as the settings say.
+    pub due_within: Option<Duration>,
+}
+
+/// Which copies are taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Clear {
+    /// Of these players; none: of all.
+    pub player_ids: Option<Vec<PlayerId>>,
+    /// Of this kind; none: of all.
+    pub kind: Option<DataKind>,
+    /// Where an earlier request stopped.
+    pub cursor: Option<ScanCursor>,
+}
+
+/// Which copies are made anew.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rebuild {
+    /// Of these players, cached or not; none: of all that are cached.
+    pub player_ids: Option<Vec<PlayerId>>,
+    /// Where an earlier request stopped.
+    pub cursor: Option<ScanCursor>,
+}
+
+/// What becomes of emergency mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SwitchEmergency {
+    /// On or off.
+    pub enabled: bool,
+    /// When it ends by itself, counted from now.
+    pub duration: Duration,
+}
+
+impl Request {
+    /// Reads the payload of an invocation: `{"action": "...", ...}`, or an event of EventBridge or its
+    /// Scheduler, which says that it is time for [`Request::Upkeep`].
+    ///
+    /// # Errors
+    /// [`BadRequest`] where it is neither.
+    pub fn from_payload(payload: &[u8]) -> Result<Self, BadRequest> {
+        let mut fields = Fields::read(payload)?;
+        match fields.take("action") {
+            Some(Value::String(action)) => Self::read(&action, fields),
+            Some(other) => {
+                Err(BadRequest::new(format!("action: {} is not allowed; allowed: {ACTIONS}", shown(&other))))
+            }
+            None if fields.is_scheduled() => Ok(Self::Upkeep),
+            None => Err(BadRequest::new(format!(
+                "action: missing; allowed: {ACTIONS}, or an event of EventBridge or its Scheduler"
+            ))),
+        }
+    }
+
+    /// Reads a request whose action stands in a URL (`warm`, `clear`, `rebuild`, `emergency-mode`); the
+    /// body holds the other fields and may be empty.
+    ///
+    /// # Errors
+    /// [`BadRequest`] where there is no such action, or the body does not fit it.
+    pub fn for_action(action: &str, body: &[u8]) -> Result<Self, BadRequest> {
+        let name = match action {
+            "warm" | "clear" | "rebuild" => action,
+            "emergency-mode" => "emergencyMode",
+            other => {
+                return Err(BadRequest::new(format!(
+                    "action: `{}` is not allowed; allowed: warm, clear, rebuild, emergency-mode",
+                    clip(other, SHOWN)
+                )));
+            }
+        };
+        let fields = if body.trim_ascii().is_empty() { Fields(Map::new()) } else { Fields::read(body)? };
+        Self::read(name, fields)
+    }
+
+    fn read(action: &str, mut fields: Fields) -> Result<Self, BadRequest> {
+        let (request, allowed) = match action {
+            "warm" => {
+                let warm = Warm {
+                    player_ids: fields.player_ids()?,
+                    max_players: fields.whole("maxPlayers", 1, MAX_WARMED)?.map(|most| most as usize),
+                    due_within: fields.whole("dueWithinSeconds", 0, MAX_DUE_WITHIN_SECONDS)?.map(Duration::from_secs),
+                };
+                (Self::Warm(warm), "playerIds, maxPlayers, dueWithinSeconds")
+            }
+            "clear" => {
+                let clear = Clear { player_ids: fields.player_ids()?, kind: fields.kind()?, cursor: fields.cursor()? };
+                if clear.player_ids.is_some() && clear.cursor.is_some() {
+                    return Err(BadRequest::new("cursor: not allowed beside `playerIds`"));
+                }
+                (Self::Clear(clear), "playerIds, kind, cursor")
+            }
+            "rebuild" => {
+                let rebuild = Rebuild { player_ids: fields.player_ids()?, cursor: fields.cursor()? };
+                if rebuild.player_ids.is_some() && rebuild.cursor.is_some() {
+                    return Err(BadRequest::new("cursor: not allowed beside `playerIds`"));
+                }
+                (Self::Rebuild(rebuild), "playerIds, cursor")
+            }
+            "emergencyMode" => (Self::EmergencyMode(fields.emergency()?), "enabled, durationSeconds"),
+            "statistics" => (Self::Statistics, "no others"),
+            "upkeep" => (Self::Upkeep, "no others"),
+            other => {
+                return Err(BadRequest::new(format!(
+                    "action: `{}` is not allowed; allowed: {ACTIONS}",
+                    clip(other, SHOWN)
+                )));
+            }
+        };
+        match fields.0.keys().next() {
+            None => Ok(request),
+            Some(field) => {
+                Err(BadRequest::new(format!("{}: unknown field of `{action}`; allowed: {allowed}", clip(field, SHOWN))))
+            }
+        }
+    }
+
+    /// The action as a payload names it.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Warm(_) => "warm",
+            Self::Clear(_) => "clear",
+            Self::Rebuild(_) => "rebuild",
+            Self::EmergencyMode(_) => "emergencyMode",
+            Self::Statistics => "statistics",
+            Self::Upkeep => "upkeep",
+        }
+    }
+}
+
+/// The fields that are not read yet.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn read(json: &[u8]) -> Result<Self, BadRequest> {
+        match serde_json::from_slice(json) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(other) => {
+                Err(BadRequest::new(format!("{} is not allowed; allowed: an object with an `action`", shown(&other))))
+            }
+            Err(error) => Err(BadRequest::new(format!("not JSON: {error}"))),
+        }
+    }
+
+    /// Takes out a field. One that is null counts as left out.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Whether this is an event as EventBridge and its Scheduler send them.
+    fn is_scheduled(&self) -> bool {
+        ["detail-type", "source"].iter().all(|name| self.0.get(*name).is_some_and(Value::is_string))
+    }
+
+    fn whole(&mut self, name: &str, min: u64, max: u64) -> Result<Option<u64>, BadRequest> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        match value.as_u64().filter(|number| (min..=max).contains(number)) {
+            Some(number) => Ok(Some(number)),
+            None => Err(BadRequest::new(format!(
+                "{name}: {} is not allowed; allowed: a whole number from {min} to {max}",
+                shown(&value)
+            ))),
+        }
+    }
+
+    fn player_ids(&mut self) -> Result<Option<Vec<PlayerId>>, BadRequest> {
+        let Some(value) = self.take("playerIds") else { return Ok(None) };
+        let Value::Array(ids) = value else {
+            return Err(BadRequest::new(format!(
+                "playerIds: {} is not allowed; allowed: a list of 1 to {MAX_PLAYERS} player ids",
+                shown(&value)
+            )));
+        };
+        if ids.is_empty() || ids.len() > MAX_PLAYERS {
+            return Err(BadRequest::new(format!(
+                "playerIds: {} players are given; allowed: 1 to {MAX_PLAYERS}",
+                ids.len()
+            )));
+        }
+        let read = |(at, id): (usize, &Value)| match id.as_str() {
+            Some(id) => PlayerId::new(id).map_err(|error| BadRequest::new(format!("playerIds[{at}]: {error}"))),
+            None => {
+                Err(BadRequest::new(format!("playerIds[{at}]: {} is not allowed; allowed: a player id", shown(id))))
+            }
+        };
+        let mut players: Vec<PlayerId> = ids.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+        // Each once, in the order given.
+        let mut seen = std::collections::HashSet::new();
+        players.retain(|player| seen.insert(player.clone()));
+        Ok(Some(players))
+    }
+
+    fn kind(&mut self) -> Result<Option<DataKind>, BadRequest> {
+        let Some(value) = self.take("kind") else { return Ok(None) };
+        match value.as_str().and_then(DataKind::from_name) {
+            Some(kind) => Ok(Some(kind)),
+            None => Err(BadRequest::new(format!(
+                "kind: {} is not allowed; allowed: queue, progress, stats, frequent",
+                shown(&value)
+            ))),
+        }
+    }
+
+    fn cursor(&mut self) -> Result<Option<ScanCursor>, BadRequest> {
+        let Some(value) = self.take("cursor") else { return Ok(None) };
+        match value.as_str().and_then(|text| text.parse().ok()) {
+            Some(cursor) => Ok(Some(cursor)),
+            None => Err(BadRequest::new(format!(
+                "cursor: {} is not allowed; allowed: the `cursor` of the answer before",
+                shown(&value)
+            ))),
+        }
+    }
+
+    fn emergency(&mut self) -> Result<SwitchEmergency, BadRequest> {
+        let enabled = match self.take("enabled") {
+            Some(Value::Bool(enabled)) => enabled,
+            None => return Err(BadRequest::new("enabled: missing; allowed: true, false")),
+            Some(other) => {
+                return Err(BadRequest::new(format!(
+                    "enabled: {} is not allowed; allowed: true, false",
+                    shown(&other)
+                )));
+            }
+        };
+        let seconds = self.whole("durationSeconds", 1, MAX_EMERGENCY_SECONDS)?;
+        if !enabled && seconds.is_some() {
+            return Err(BadRequest::new("durationSeconds: not allowed where `enabled` is false"));
+        }
+        Ok(SwitchEmergency { enabled, duration: Duration::from_secs(seconds.unwrap_or(EMERGENCY_SECONDS)) })
+    }
+}
+
+/// A value as an error shows it.
+fn shown(value: &Value) -> String {
+    clip(&value.to_string(), SHOWN)
+}
+
+#[cfg(test)]
+mod tests;

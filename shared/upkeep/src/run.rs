@@ -1,0 +1,108 @@
+//! One request within its deadline.
+
+use millrace_cache::TierState;
+use millrace_pipeline::{
+    Context, Invocation, Platform, counters::Counters, report::CommandCounts, report_builder::build_report,
+};
+
+use crate::{
+    clear::{clear, clear_local},
+    emergency::switch_emergency,
+    error::UpkeepError,
+    progress::{Pace, Progress},
+    rebuild::rebuild,
+    report::{ClearReport, EmergencyModeReport, RebuildReport, SkipReason, UpkeepReport, WarmReport},
+    request::{Request, Warm},
+    settings::UpkeepSettings,
+    statistics::{Sample, measure},
+    warm::warm,
+};
+
+/// What was done so far.
+#[derive(Default)]
+struct Done {
+    warm: Option<WarmReport>,
+    clear: Option<ClearReport>,
+    rebuild: Option<RebuildReport>,
+    emergency_mode: Option<EmergencyModeReport>,
+    statistics: Option<Sample>,
+}
+
+/// Carries out a request. What the deadline cuts off is no error: the report says how to continue.
+///
+/// # Errors
+/// [`UpkeepError`] where nothing was done.
+pub async fn run(
+    platform: &Platform,
+    settings: UpkeepSettings,
+    request: Request,
+    invocation: &Invocation,
+) -> Result<UpkeepReport, UpkeepError> {
+    let ctx = Context::new(platform, invocation);
+    let action = request.action();
+    let mut counters = Counters::default();
+    let (result, redis) = match platform.cache.upkeep() {
+        Some(cache) => {
+            let pace = Pace::default();
+            let mut progress = Progress { ctx: &ctx, cache, settings, counters: &mut counters, pace };
+            (carry_out(&mut progress, request).await, TierState::Up)
+        }
+        None => (Ok(without_shared_cache(platform, &request)), TierState::Off),
+    };
+    let Done { warm, clear, rebuild, emergency_mode, statistics } = result.inspect_err(|error| {
+        tracing::warn!(action, error_type = error.error_type(), %error, "the upkeep failed");
+    })?;
+    let players = warm.map_or(0, |warm| warm.players) + rebuild.as_ref().map_or(0, |rebuild| rebuild.players);
+    let report = build_report(&ctx, &counters, CommandCounts::default(), players);
+    tracing::info!(
+        action,
+        ?redis,
+        players,
+        filled = warm.map_or(0, |warm| warm.filled),
+        cleared = clear.as_ref().map_or(0, |clear| clear.cleared),
+        rebuilt = rebuild.as_ref().map_or(0, |rebuild| rebuild.rebuilt),
+        processing_time_ms = report.processing_time_ms,
+        "upkeep done"
+    );
+    Ok(UpkeepReport { action, redis, warm, clear, rebuild, emergency_mode, statistics, report })
+}
+
+async fn carry_out(progress: &mut Progress<'_>, request: Request) -> Result<Done, UpkeepError> {
+    let mut done = Done::default();
+    match request {
+        Request::Warm(request) => done.warm = Some(warm(progress, request).await?),
+        Request::Clear(request) => done.clear = Some(clear(progress, request).await?),
+        Request::Rebuild(request) => done.rebuild = Some(rebuild(progress, request).await?),
+        Request::EmergencyMode(request) => done.emergency_mode = Some(switch_emergency(progress, request).await?),
+        Request::Statistics => done.statistics = Some(measure(progress).await?),
+        Request::Upkeep => {
+            done.statistics = Some(measure(progress).await?);
+            done.warm = Some(warm(progress, Warm::default()).await?);
+        }
+    }
+    Ok(done)
+}
+
+/// Without a shared cache, only the local copies of this process can be removed.
+fn without_shared_cache(platform: &Platform, request: &Request) -> Done {
+    let mut done = Done::default();
+    match request {
+        Request::Warm(_) | Request::Upkeep => {
+            let skipped = Some(SkipReason::RedisOff);
+            done.warm = Some(WarmReport { skipped, done: true, ..WarmReport::default() });
+        }
+        Request::Clear(request) => {
+            clear_local(&platform.cache, request);
+            done.clear = Some(ClearReport { done: true, ..ClearReport::default() });
+        }
+        Request::Rebuild(request) => {
+            request.player_ids.iter().flatten().for_each(|player| platform.cache.forget_local(player));
+            done.rebuild = Some(RebuildReport { done: true, ..RebuildReport::default() });
+        }
+        Request::EmergencyMode(_) => {
+            done.emergency_mode = Some(EmergencyModeReport { enabled: false, until: None, extended: 0, done: true });
+        }
+        Request::Statistics => {}
+    }
+    done
+}
