@@ -27,7 +27,8 @@ pub struct ApplyInput<'a> {
     pub rules: Rules,
 }
 
-/// Applies items. The shipped way is [`apply_items`](crate::steps::apply::apply_items); tests inject faults.
+/// Applies items. The shipped way is [`apply_items`](crate::steps::apply::apply_items); tests
+/// inject faults.
 pub type ApplyFn = fn(ApplyInput<'_>) -> Applied;
 
 /// What applying the items of a player led to.
@@ -47,8 +48,8 @@ pub struct Applied {
     pub totals_changed: bool,
     /// When the timed work was due that completed.
     pub completed_at: SmallVec<[Timestamp; 1]>,
-    /// Whether some item changed nothing. No conditional write checks that, so it counts only where the
-    /// queue is the one in the table.
+    /// Whether some item changed nothing. No conditional write checks that, so it counts only where
+    /// the queue is the one in the table.
     pub is_unconfirmed: bool,
 }
 

@@ -122,8 +122,8 @@ impl Batch {
 
     /// Hands back every message behind a handed-back one of the same FIFO group, with its items.
     ///
-    /// SQS delivers a failed message again behind those that succeeded: the order would be lost. Items
-    /// that are decided already stay so; when they come again they are duplicates.
+    /// SQS delivers a failed message again behind those that succeeded: the order would be lost.
+    /// Items that are decided already stay so; when they come again they are duplicates.
     pub fn hand_back_rest_of_groups(&mut self) {
         if !self.messages.iter().any(|message| message.is_handed_back) {
             return;

@@ -35,8 +35,8 @@ fn fitted(id: &str, index: usize) -> CommandId {
     CommandId::new(&format!("{start}:{index}")).unwrap_or_else(|_| unreachable!("it has allowed characters only"))
 }
 
-/// The partition of malformed input that names no player: `unknown#<hex digit>`. A redelivery goes to the
-/// same one of the 16 partitions.
+/// The partition of malformed input that names no player: `unknown#<hex digit>`. A redelivery goes
+/// to the same one of the 16 partitions.
 pub fn unknown_partition(command_id: &CommandId) -> String {
     let digit = command_memory::hash(command_id)[0] & 0xf;
     format!("unknown#{digit:x}")

@@ -1,6 +1,7 @@
 //! The pipeline that carries commands and ticks to queues. It knows no vendor.
 //!
-//! Start with [`process`](process()): it shows the way of a payload from its bytes to the answer, step by step.
+//! Start with [`process`](process()): it shows the way of a payload from its bytes to the answer,
+//! step by step.
 //!
 //! | module | what it has |
 //! |---|---|
@@ -18,10 +19,10 @@
 //! | [`performance`], [`process_reports`] | what the invocations of a process took |
 //!
 //! # What holds after a crash
-//! A queue row carries the records of its last commit, the outbox. Records are written after the commit.
-//! Only then are messages acknowledged and the queue cached. A process that reads the row from the table
-//! writes its outbox again first. So a crash at any point loses nothing: redelivered commands are found
-//! remembered, and their records are put again under the same keys.
+//! A queue row carries the records of its last commit, the outbox. Records are written after the
+//! commit. Only then are messages acknowledged and the queue cached. A process that reads the row
+//! from the table writes its outbox again first. So a crash at any point loses nothing: redelivered
+//! commands are found remembered, and their records are put again under the same keys.
 #![deny(missing_docs)]
 
 pub mod answer;

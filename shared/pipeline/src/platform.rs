@@ -35,7 +35,8 @@ pub struct PlatformParts {
     pub clock: Arc<dyn Clock>,
     /// Reads the resident memory of the process, in bytes; none where the system does not tell.
     pub resident_bytes: fn() -> Option<u64>,
-    /// How items are applied: [`apply_items`](crate::steps::apply::apply_items), unless a test injects faults.
+    /// How items are applied: [`apply_items`](crate::steps::apply::apply_items), unless a test
+    /// injects faults.
     pub apply: ApplyFn,
     /// The settings.
     pub settings: PipelineSettings,

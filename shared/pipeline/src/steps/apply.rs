@@ -22,18 +22,18 @@ use crate::{
     player::{Missing, Player, PlayerState},
 };
 
-/// Bytes of records after which a commit takes no further item. A row keeps the records until the next
-/// commit, beside the queue, and DynamoDB allows 400 KB. The rest takes another commit.
+/// Bytes of records after which a commit takes no further item. A row keeps the records until the
+/// next commit, beside the queue, and DynamoDB allows 400 KB. The rest takes another commit.
 const MAX_OUTBOX_BYTES: usize = 64 * 1024;
 
 /// Applies the open items of every player whose queue is loaded.
 ///
 /// Three things send a player on another way than to the commit:
 /// - A panic is a bug, and stays with the player whose commands caused it: the player fails.
-/// - In a FIFO group, items behind a failed message are handed back before anything is written. What was
-///   applied together with them is read and applied again without them.
-/// - An item that changes nothing is checked by no conditional write. Where the queue came from a cache,
-///   it is read from the table and applied again.
+/// - In a FIFO group, items behind a failed message are handed back before anything is written.
+///   What was applied together with them is read and applied again without them.
+/// - An item that changes nothing is checked by no conditional write. Where the queue came from a
+///   cache, it is read from the table and applied again.
 pub fn apply(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     if ctx.is_over() {
@@ -159,8 +159,8 @@ fn finish_queue(applied: &mut Applied, items: &[Item]) {
     let CachedQueue { queue, progress_known } = Arc::make_mut(cached);
     if applied.change == Change::Decided {
         let commands = items.iter().filter_map(|item| Some(&item.action.delivery()?.command_id));
-        // A tick brings nothing to remember, and so it forgets nothing: the batch before it may have
-        // failed after its commit, and is delivered again as a whole.
+        // A tick brings nothing to remember, and so it forgets nothing: the batch before it may
+        // have failed after its commit, and is delivered again as a whole.
         if commands.clone().next().is_some() {
             queue.memory.trim(commands);
         }

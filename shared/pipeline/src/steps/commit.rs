@@ -1,8 +1,10 @@
-//! Commit: one conditional write for each changed player, many to a call, and several calls at once.
+//! Commit: one conditional write for each changed player, many to a call, and several calls at
+//! once.
 //!
-//! Where nothing delivers again what a crash cuts short, a commit that leads to records leaves its queue in
-//! the due index. Once the records are written, a second write removes the stale entry. If the process
-//! dies in between, the next run that finds the queue writes its records again, and then does the same.
+//! Where nothing delivers again what a crash cuts short, a commit that leads to records leaves its
+//! queue in the due index. Once the records are written, a second write removes the stale entry. If
+//! the process dies in between, the next run that finds the queue writes its records again, and
+//! then does the same.
 
 use std::{
     sync::Arc,
@@ -30,8 +32,8 @@ use crate::{
 /// Longest wait after a version conflict.
 const MAX_CONFLICT_BACKOFF: Duration = Duration::from_secs(1);
 
-/// Commits the queue of every player whose items were applied. Where they changed nothing in the table,
-/// there is nothing to commit.
+/// Commits the queue of every player whose items were applied. Where they changed nothing in the
+/// table, there is nothing to commit.
 ///
 /// A version conflict sends the player back to load, from the table, a bounded number of times.
 pub async fn commit(ctx: &Context<'_>, batch: &mut Batch) {
@@ -118,8 +120,8 @@ fn write_of(ctx: &Context<'_>, player: &mut Player) -> Option<QueueWrite> {
     let mut due_at = queue.due_at(settings.rules);
     applied.loaded.due_entry = DueEntry::Accurate;
     if outbox_bytes.is_some() && !settings.is_redelivered {
-        // If this process dies before the records are written, nothing delivers the commands again. The
-        // queue stays in the due index, so that the next run of `advance-queues` finds it.
+        // If this process dies before the records are written, nothing delivers the commands again.
+        // The queue stays in the due index, so that the next run of `advance-queues` finds it.
         due_at = Some(due_at.map_or(queue.advanced_to, |due| due.min(queue.advanced_to)));
         applied.loaded.due_entry = DueEntry::Stale;
     }
@@ -133,8 +135,8 @@ fn write_of(ctx: &Context<'_>, player: &mut Player) -> Option<QueueWrite> {
     })
 }
 
-/// Corrects the due entries of finished players. A failure fails nothing: the entry stays, and the next
-/// tick or run that finds it there corrects it.
+/// Corrects the due entries of finished players. A failure fails nothing: the entry stays, and the
+/// next tick or run that finds it there corrects it.
 pub async fn correct_due_entries(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     let mut stale: Vec<&mut Player> = Vec::new();
@@ -208,8 +210,9 @@ enum WriteError {
     Deadline,
 }
 
-/// Writes the queues of `players`, each if the row has the expected version. `write_of` makes the write of
-/// a player when its call begins: the encoded bytes of all queues at once would take much memory.
+/// Writes the queues of `players`, each if the row has the expected version. `write_of` makes the
+/// write of a player when its call begins: the encoded bytes of all queues at once would take much
+/// memory.
 async fn write_queues<'p>(
     ctx: &Context<'_>,
     players: Vec<&'p mut Player>,

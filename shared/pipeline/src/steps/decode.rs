@@ -1,7 +1,7 @@
 //! Decode: the bytes of a payload into a batch.
 //!
-//! A payload is a list of SQS records, an event of EventBridge, or the body of a caller. One bad message
-//! does not fail the payload: what cannot be understood is rejected on its own.
+//! A payload is a list of SQS records, an event of EventBridge, or the body of a caller. One bad
+//! message does not fail the payload: what cannot be understood is rejected on its own.
 
 use std::{borrow::Cow, fmt, time::Instant};
 
@@ -55,8 +55,8 @@ pub fn decode(ctx: &Context<'_>, payload: &[u8]) -> Batch {
     batch
 }
 
-/// Decodes commands that a caller sends for the queue of `player` alone. Each is a message of its own, so
-/// that results come in the order of the commands.
+/// Decodes commands that a caller sends for the queue of `player` alone. Each is a separate
+/// message, so that results come in the order of the commands.
 pub fn decode_for_player(ctx: &Context<'_>, player: &PlayerId, payload: &[u8]) -> Batch {
     let started = Instant::now();
     let mut batch = decode_body_for(ctx, player, &text_of(payload));
@@ -98,8 +98,8 @@ struct Attributes<'a> {
     message_group_id: Cow<'a, str>,
 }
 
-/// What a body holds. It is read out of the buffer in which the JSON reader removes the escapes: a copy
-/// of the body would be dropped at once.
+/// What a body holds. It is read out of the buffer in which the JSON reader removes the escapes: a
+/// copy of the body would be dropped at once.
 struct Body(Result<Message, Malformed>);
 
 impl<'de> Deserialize<'de> for Body {
@@ -200,7 +200,7 @@ fn decode_body(ctx: &Context<'_>, text: &str) -> Batch {
     batch
 }
 
-/// Decodes commands for one player. Each is a message of its own.
+/// Decodes commands for one player. Each is a separate message.
 fn decode_body_for(ctx: &Context<'_>, player: &PlayerId, text: &str) -> Batch {
     let mut batch = Batch::new(Source::Direct, 1);
     let request_id = &ctx.invocation.request_id;

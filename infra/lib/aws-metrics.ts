@@ -1,4 +1,4 @@
-// Figures of AWS that alarms and the dashboard have in common.
+// Metrics of AWS services that alarms and the dashboard share.
 
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
@@ -16,7 +16,7 @@ export function cacheMetric(node: string, metricName: string, statistic: string)
   });
 }
 
-/** Calls that DynamoDB turned away: of a table, and, for those of the table do not include them, of its index. */
+/** Throttled reads and writes of a table and of its index, which are not counted with the table. */
 export function throttleMetrics(name: TableName, table: dynamodb.Table, period: Duration): cloudwatch.Metric[] {
   const indexes = name === 'queues' ? [undefined, DUE_INDEX] : [undefined];
   return indexes.flatMap((index) =>
@@ -31,17 +31,24 @@ export function throttleMetrics(name: TableName, table: dynamodb.Table, period: 
   );
 }
 
-/** Several metrics as one; one stays itself. Where a metric has no figure it counts for nothing: DynamoDB sends none that
- *  is zero, and a sum by `+` would be there only where all of them are. */
-export function folded(fold: 'MAX' | 'SUM', metrics: cloudwatch.Metric[], label: string): cloudwatch.IMetric {
+/**
+ * One metric over several. A metric without data counts as 0: services publish no zeros, and the
+ * operator `+` would have a value only where all metrics have one.
+ */
+export function combinedMetric(
+  operation: 'MAX' | 'SUM',
+  metrics: cloudwatch.Metric[],
+  label: string,
+): cloudwatch.IMetric {
   const [first, ...rest] = metrics;
   if (first !== undefined && rest.length === 0) {
     return first;
   }
   const usingMetrics = Object.fromEntries(metrics.map((metric, index) => [`m${index + 1}`, metric]));
   const names = Object.keys(usingMetrics);
+  const operands = operation === 'MAX' ? names : names.map((name) => `FILL(${name}, 0)`);
   return new cloudwatch.MathExpression({
-    expression: fold === 'MAX' ? `MAX([${names.join(', ')}])` : `SUM([${names.map((name) => `FILL(${name}, 0)`).join(', ')}])`,
+    expression: `${operation}([${operands.join(', ')}])`,
     usingMetrics,
     label,
     period: Duration.minutes(1),
