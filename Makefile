@@ -24,7 +24,7 @@ help:
 	@echo 'make run         run all events of events/ and a task over HTTP on a new embedded store, and print the answers'
 	@echo 'make dev         run the functions on the store in .data/ until Ctrl-C (PORT=9000)'
 	@echo 'make test        lint, infra-test, all tests on real servers, e2e'
-	@echo 'make lint        formatting, clippy and documentation, without warnings'
+	@echo 'make lint        formatting, clippy, documentation and Oxlint, without warnings'
 	@echo 'make bench       benchmarks of the pipeline and of the shipped process-tasks, on real servers'
 	@echo 'make functions   build the functions for AWS (arm64, without the embedded store) into target/functions'
 	@echo 'make arm64       make functions, then invoke each one, under qemu if this machine is not arm64'
@@ -51,12 +51,14 @@ servers: redis-server .tools/ministack-$(MINISTACK_VERSION)/bin/python \
 
 # The second clippy run checks the build that is shipped: without the embedded store.
 SHIPPED_PACKAGES := $(FUNCTIONS:%=--package %) --no-default-features
-lint:
-	@scripts/require cargo cc rustfmt clippy
+lint: infra/node_modules/.package-lock.json
+	@scripts/require cargo cc rustfmt clippy node npm
 	cargo fmt --all -- --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	cargo clippy $(LOCKED) $(SHIPPED_PACKAGES) -- -D warnings
+	cargo run $(LOCKED) --quiet -p millrace-structure
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps --quiet
+	cd infra && npm run --silent lint
 
 # Measures process-tasks as it is shipped, built for this machine. The second build only puts the
 # binary beside the zip.
@@ -76,7 +78,7 @@ functions: $(CARGO_LAMBDA) .tools/ziglang-$(ZIGLANG_VERSION)/ziglang/__main__.py
 	PYTHONPATH=$(CURDIR)/.tools/ziglang-$(ZIGLANG_VERSION) $(CARGO_LAMBDA) lambda build $(LOCKED) --release --arm64 \
 		--lambda-dir target/functions $(SHIPPED_PACKAGES)
 
-arm64: functions infra/node_modules/.package-lock.json
+arm64: functions .tools/ministack-$(MINISTACK_VERSION)/bin/python infra/node_modules/.package-lock.json
 	@[ "$$(uname -m)" = aarch64 ] || scripts/require qemu-aarch64
 	cd infra && npx --no tsx arm64/run.ts
 

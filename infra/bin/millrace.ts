@@ -1,16 +1,16 @@
-// What `cdk` runs: `npx cdk deploy -c stage=production`.
+// The entry point of `cdk`, for example `npx cdk deploy -c stage=production`.
 //
-//   -c stage=dev|production    which settings (lib/settings.ts); dev if left out
-//   -c functions=DIRECTORY     where the functions are; as `make functions` leaves them, if left out
-//   -c ignoreAlarms=true       new versions take over though an alarm rings; for the version that mends what it rings for
+//   -c stage=dev|production    the settings of this stage (lib/settings.ts); default: dev
+//   -c functions=DIRECTORY     the built functions; default: where `make functions` puts them
+//   -c ignoreAlarms=true       deploys although an alarm is active, to fix the cause of the alarm
 
 import { join } from 'node:path';
 import { createApp } from '../lib/app.ts';
-import { optionsFrom } from '../lib/options.ts';
+import { readOptions } from '../lib/options.ts';
 import { MillraceStack } from '../lib/stack.ts';
 
 const app = createApp();
-const { settings, codeDirectory, ignoreAlarms } = optionsFrom((name) => app.node.tryGetContext(name) as unknown);
+const { settings, codeDirectory, ignoreAlarms } = readOptions((name) => app.node.tryGetContext(name) as unknown);
 
 new MillraceStack(app, {
   settings,

@@ -1,14 +1,16 @@
-// What a month costs: what is there anyway, and what each command, report and read takes.
+// The cost of a month: fixed costs of a stage, and the costs of commands, reports and reads.
 
 import { Template } from 'aws-cdk-lib/assertions';
 import { createApp } from '../lib/app.ts';
-import { METRICS } from '../lib/metrics.ts';
-import { ADVANCE_EVERY, UPKEEP_EVERY } from '../lib/schedules.ts';
-import type { Settings } from '../lib/settings.ts';
+import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from '../lib/intervals.ts';
+import { LOG_METRICS } from '../lib/log-metrics.ts';
+import type { FunctionName, Settings } from '../lib/settings.ts';
 import { MillraceStack } from '../lib/stack.ts';
-import { HOURS, prices } from './prices.ts';
+import { HOURS_PER_MONTH, prices } from './prices.ts';
 
-/** How much is played in a month. */
+const MINUTES_PER_MONTH = HOURS_PER_MONTH * 60;
+
+/** What players do in a month. */
 export interface Load {
   commands: number;
   reports: number;
@@ -18,43 +20,140 @@ export interface Load {
 
 export const IDLE: Load = { commands: 0, reports: 0, reads: 0, storedGb: 0 };
 
-/** 50,000 players a day, of whom each sends 20 commands and 100 reports and reads 30 times. */
+/** 50,000 players a day. Each sends 20 commands and 100 progress reports, and reads 30 times. */
 const PLAYER_DAYS = 50_000 * 30;
-export const BUSY: Load = { commands: PLAYER_DAYS * 20, reports: PLAYER_DAYS * 100, reads: PLAYER_DAYS * 30, storedGb: 40 };
+export const BUSY: Load = {
+  commands: PLAYER_DAYS * 20,
+  reports: PLAYER_DAYS * 100,
+  reads: PLAYER_DAYS * 30,
+  storedGb: 40,
+};
 
-/** What is assumed about the way of an event. */
-export const assumed = {
-  /** Messages of an invocation: a FIFO batch is small where players come one by one; a second of reports is not. */
+const ASSUMPTIONS = {
+  /** FIFO batches are small where few players send at once. Reports are batched for a second. */
   commandsPerInvocation: 3,
   reportsPerInvocation: 50,
-  /** Billed, with waiting for DynamoDB and Redis. */
+  /** Billed durations, including the time to wait for DynamoDB and Redis. */
   commandInvocationMs: 15,
   reportInvocationMs: 40,
   readInvocationMs: 8,
-  /** Of a queue's row with its outbox (under 2 KB), of its entry in the index (away and back), and of history and totals
-   *  for the half of the commands that lead to the end of a task. */
+  scheduledInvocationMs: 100,
+  /**
+   * Two for the queue row with its outbox (under 2 KB) and two for its entry in the due index,
+   * which is removed and added. Half of the commands finish a task, which writes history and stats.
+   */
   writeUnitsPerCommand: 2 + 2 + 0.5 * 2,
-  /** A row of progress; one in twenty crosses a milestone and is committed. */
+  /** A progress row. One report in twenty crosses a milestone and is committed. */
   writeUnitsPerReport: 1 + 0.05 * 4,
-  /** Of lookups that no cache answers: a queue and its progress, strongly consistent. */
+  /** Lookups that miss both caches read a queue and its progress with strong consistency. */
   missRate: 0.05,
   readUnitsPerMiss: 2,
-  /** SQS: sent, and received and deleted with others. */
+  /** A run of advance-queues reads each shard of the due index, also when nothing is due. */
+  readUnitsPerRun: 16 * 0.5,
+  /** One request to send, and shares of the requests that receive and delete several messages. */
   requestsPerMessage: 1.5,
-  /** Lambda asks each queue so often when it is empty: five askers, 20 s each. */
-  emptyReceives: (5 * 3600 * HOURS) / 20,
-  /** One line for each invocation, and those of Lambda. */
+  /** Lambda polls an empty queue with five pollers that wait 20 s each. */
+  emptyReceives: (5 * 3600 * HOURS_PER_MONTH) / 20,
+  /** The log line of the function and those of Lambda. */
   logBytesPerInvocation: 1200,
   accessLogBytes: 400,
-  /** X-Ray takes one a second and 5 % of the rest; more often than one a second, about 5 %. */
-  traced: 0.05,
+  /** X-Ray samples one request a second and 5 % of the others. */
+  tracedShare: 0.05,
+  zones: 3,
 };
 
-const counted = new Map<Settings, number>();
+/** Dollars by item. */
+export type Costs = Record<string, number>;
 
-/** How many metrics the alarms of a stack look at. */
+export function monthlyCosts(settings: Settings, codeDirectory: string, load: Load): Costs {
+  const scheduled = MINUTES_PER_MONTH / ADVANCE_INTERVAL.toMinutes() + MINUTES_PER_MONTH / UPKEEP_INTERVAL.toMinutes();
+  const invocations = {
+    commands: load.commands / ASSUMPTIONS.commandsPerInvocation,
+    reports: load.reports / ASSUMPTIONS.reportsPerInvocation,
+    reads: load.reads,
+    scheduled,
+  };
+  const allInvocations = sum(Object.values(invocations));
+  const lookups = load.commands + load.reports + load.reads;
+  const writeUnits = load.commands * ASSUMPTIONS.writeUnitsPerCommand + load.reports * ASSUMPTIONS.writeUnitsPerReport;
+  const readUnits =
+    lookups * ASSUMPTIONS.missRate * ASSUMPTIONS.readUnitsPerMiss + scheduled * ASSUMPTIONS.readUnitsPerRun;
+  return {
+    'Cache': cacheCosts(settings.cache),
+    'Interface endpoint of SQS':
+      settings.ticks === 'queue' ? ASSUMPTIONS.zones * prices.endpointHour * HOURS_PER_MONTH : 0,
+    'Lambda':
+      allInvocations * prices.lambdaRequest + gbSeconds(settings.functions, invocations) * prices.lambdaGbSecond,
+    'DynamoDB: writes': writeUnits * prices.writeUnit,
+    'DynamoDB: reads': readUnits * prices.readUnit,
+    'DynamoDB: storage and recovery': load.storedGb * (prices.tableGbMonth + prices.recoveryGbMonth),
+    'SQS': sqsCosts(load),
+    'HTTP API': load.reads * prices.httpRequest,
+    'Schedules': scheduled * prices.scheduledInvocation,
+    'Alarms, metrics, dashboard': monitoringCosts(settings, codeDirectory),
+    'Logs and traces':
+      logGb(allInvocations, load) * prices.logGb + allInvocations * ASSUMPTIONS.tracedShare * prices.trace,
+    'Key': prices.key,
+  };
+}
+
+function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function cacheCosts(cache: Settings['cache']): number {
+  const nodePrice = prices.cacheNodeHour[cache.nodeType];
+  if (nodePrice === undefined) {
+    throw new Error(`costs/prices.ts has no price of ${cache.nodeType}`);
+  }
+  const factor = cache.engine === 'valkey' ? prices.valkeyFactor : 1;
+  const nodes = cache.shards * (cache.replicas + 1);
+  return nodes * nodePrice * factor * HOURS_PER_MONTH;
+}
+
+function gbSeconds(
+  functions: Settings['functions'],
+  invocations: Record<'commands' | 'reports' | 'reads' | 'scheduled', number>,
+): number {
+  const used = (name: FunctionName, count: number, durationMs: number) =>
+    ((count * durationMs) / 1000) * (functions[name].memoryMiB / 1024);
+  return (
+    used('process-tasks', invocations.commands, ASSUMPTIONS.commandInvocationMs) +
+    used('process-tasks', invocations.reports, ASSUMPTIONS.reportInvocationMs) +
+    used('queue-api', invocations.reads, ASSUMPTIONS.readInvocationMs) +
+    used('advance-queues', invocations.scheduled, ASSUMPTIONS.scheduledInvocationMs)
+  );
+}
+
+function sqsCosts({ commands, reports }: Load): number {
+  const { requestsPerMessage, emptyReceives } = ASSUMPTIONS;
+  return (
+    commands * requestsPerMessage * prices.fifoRequest +
+    reports * requestsPerMessage * prices.standardRequest +
+    // The commands queue is FIFO, those of progress and ticks are not.
+    emptyReceives * (prices.fifoRequest + 2 * prices.standardRequest)
+  );
+}
+
+function logGb(invocations: number, { reads }: Load): number {
+  return (invocations * ASSUMPTIONS.logBytesPerInvocation + reads * ASSUMPTIONS.accessLogBytes) / 1e9;
+}
+
+function monitoringCosts(settings: Settings, codeDirectory: string): number {
+  return (
+    alarmMetricsOf(settings, codeDirectory) * prices.alarmMetric +
+    prices.compositeAlarm +
+    Object.keys(LOG_METRICS).length * prices.customMetric +
+    prices.dashboard
+  );
+}
+
+/** By settings: a synthesis takes a second. */
+const alarmMetrics = new Map<Settings, number>();
+
+/** The number of metrics of all alarms, from the synthesized template. */
 function alarmMetricsOf(settings: Settings, codeDirectory: string): number {
-  const known = counted.get(settings);
+  const known = alarmMetrics.get(settings);
   if (known !== undefined) {
     return known;
   }
@@ -62,63 +161,11 @@ function alarmMetricsOf(settings: Settings, codeDirectory: string): number {
   const alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm')) as {
     Properties: { Metrics?: { MetricStat?: object }[] };
   }[];
-  const metrics = alarms
-    .map(({ Properties }) => Properties.Metrics?.filter(({ MetricStat }) => MetricStat !== undefined).length ?? 1)
-    .reduce((sum, count) => sum + count, 0);
-  counted.set(settings, metrics);
-  return metrics;
-}
-
-export type Bill = Record<string, number>;
-
-export function bill(settings: Settings, codeDirectory: string, load: Load): Bill {
-  const { cache } = settings;
-  const node = prices.cacheNodeHour[cache.nodeType];
-  if (node === undefined) {
-    throw new Error(`costs/prices.ts has no price of ${cache.nodeType}`);
-  }
-  const factor = cache.engine === 'valkey' ? prices.valkeyFactor : 1;
-  const nodes = cache.shards * (cache.replicas + 1);
-  const scheduled = (HOURS * 60) / ADVANCE_EVERY.toMinutes() + (HOURS * 60) / UPKEEP_EVERY.toMinutes();
-  const invocations = {
-    commands: load.commands / assumed.commandsPerInvocation,
-    reports: load.reports / assumed.reportsPerInvocation,
-    reads: load.reads,
-    scheduled,
-  };
-  const gbSeconds = (name: keyof Settings['functions'], count: number, ms: number) =>
-    ((count * ms) / 1000) * (settings.functions[name].memoryMiB / 1024);
-  const compute =
-    gbSeconds('process-tasks', invocations.commands, assumed.commandInvocationMs) +
-    gbSeconds('process-tasks', invocations.reports, assumed.reportInvocationMs) +
-    gbSeconds('queue-api', invocations.reads, assumed.readInvocationMs) +
-    gbSeconds('advance-queues', invocations.scheduled, 100);
-  const allInvocations = Object.values(invocations).reduce((sum, count) => sum + count, 0);
-  const lookups = load.commands + load.reports + load.reads;
-  const logGb = (allInvocations * assumed.logBytesPerInvocation + load.reads * assumed.accessLogBytes) / 1e9;
-
-  return {
-    'Cache': nodes * node * factor * HOURS,
-    'Interface endpoint of SQS': settings.ticks === 'queue' ? 3 * prices.endpointHour * HOURS : 0,
-    'Lambda': allInvocations * prices.lambdaRequest + compute * prices.lambdaGbSecond,
-    'DynamoDB: writes':
-      (load.commands * assumed.writeUnitsPerCommand + load.reports * assumed.writeUnitsPerReport) * prices.writeUnit,
-    'DynamoDB: reads':
-      // Sixteen shards of what is due, every minute, whether anything is or not.
-      (lookups * assumed.missRate * assumed.readUnitsPerMiss + scheduled * 16 * 0.5) * prices.readUnit,
-    'DynamoDB: storage and recovery': load.storedGb * (prices.tableGbMonth + prices.recoveryGbMonth),
-    'SQS':
-      load.commands * assumed.requestsPerMessage * prices.fifoRequest +
-      load.reports * assumed.requestsPerMessage * prices.standardRequest +
-      assumed.emptyReceives * (prices.fifoRequest + 2 * prices.standardRequest),
-    'HTTP API': load.reads * prices.httpRequest,
-    'Schedules': scheduled * prices.scheduledInvocation,
-    'Alarms, metrics, dashboard':
-      alarmMetricsOf(settings, codeDirectory) * prices.alarmMetric +
-      prices.compositeAlarm +
-      Object.keys(METRICS).length * prices.customMetric +
-      prices.dashboard,
-    'Logs and traces': logGb * prices.logGb + allInvocations * assumed.traced * prices.trace,
-    'Key': prices.key,
-  };
+  const count = sum(
+    alarms.map(
+      ({ Properties }) => Properties.Metrics?.filter(({ MetricStat }) => MetricStat !== undefined).length ?? 1,
+    ),
+  );
+  alarmMetrics.set(settings, count);
+  return count;
 }

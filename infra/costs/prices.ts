@@ -1,16 +1,17 @@
-// List prices of AWS in us-east-1, in dollars, without free tiers and discounts. These are assumptions: they were
-// written down by hand at the date below, not read from AWS. Compare them with the pages named beside them; `make costs`
-// computes everything anew.
+// List prices of AWS in us-east-1, in dollars, without free tiers and discounts. They were entered
+// by hand at the date below, from the pages named beside them. Compare them before relying on the
+// result of `make costs`.
 
+/** `docs/deploying.md` states the same date. */
 export const PRICES_OF = 'November 2026, us-east-1';
 
-export const HOURS = 730;
+export const HOURS_PER_MONTH = 730;
 
 export const prices = {
-  // https://aws.amazon.com/elasticache/pricing/ : an hour of a node, Redis OSS; Valkey is 20 % less
+  // https://aws.amazon.com/elasticache/pricing/ : Redis OSS nodes; Valkey costs 20 % less
   cacheNodeHour: { 'cache.t4g.micro': 0.016, 'cache.m7g.large': 0.158 } as Record<string, number>,
   valkeyFactor: 0.8,
-  // https://aws.amazon.com/privatelink/pricing/ : an hour of an interface endpoint in one zone
+  // https://aws.amazon.com/privatelink/pricing/ : an interface endpoint in one zone
   endpointHour: 0.01,
   // https://aws.amazon.com/lambda/pricing/ : arm64
   lambdaRequest: 0.2e-6,
@@ -27,7 +28,7 @@ export const prices = {
   httpRequest: 1e-6,
   // https://aws.amazon.com/eventbridge/pricing/
   scheduledInvocation: 1e-6,
-  // https://aws.amazon.com/cloudwatch/pricing/ : alarms are paid for each metric that they look at
+  // https://aws.amazon.com/cloudwatch/pricing/ : an alarm is billed for each of its metrics
   alarmMetric: 0.1,
   compositeAlarm: 0.5,
   customMetric: 0.3,

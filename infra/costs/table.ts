@@ -1,22 +1,31 @@
-// Bills side by side, as a table of Markdown.
+// The monthly costs of the stages as a Markdown table. `docs/deploying.md` contains it.
 
 import { stages } from '../lib/settings.ts';
-import { type Bill, bill, BUSY, IDLE } from './model.ts';
+import { BUSY, type Costs, IDLE, monthlyCosts } from './model.ts';
 
-export function table(codeDirectory: string): string {
-  const columns: [string, Bill][] = [
-    ['dev, idle', bill(stages.dev, codeDirectory, IDLE)],
-    ['production, idle', bill(stages.production, codeDirectory, IDLE)],
-    ['production, busy', bill(stages.production, codeDirectory, BUSY)],
+export function costTable(codeDirectory: string): string {
+  const columns: [string, Costs][] = [
+    ['dev, idle', monthlyCosts(stages.dev, codeDirectory, IDLE)],
+    ['production, idle', monthlyCosts(stages.production, codeDirectory, IDLE)],
+    ['production, busy', monthlyCosts(stages.production, codeDirectory, BUSY)],
   ];
-  const names = [...new Set(columns.flatMap(([, costs]) => Object.keys(costs)))];
-  const dollars = (value: number | undefined) => (value === undefined ? '' : value.toFixed(2));
-  const row = (cells: string[]) => `| ${cells.join(' | ')} |`;
-  const total = (costs: Bill) => Object.values(costs).reduce((sum, value) => sum + value, 0);
+  const items = [...new Set(columns.flatMap(([, costs]) => Object.keys(costs)))];
   return [
     row(['$ a month', ...columns.map(([title]) => title)]),
     row(['---', ...columns.map(() => '---:')]),
-    ...names.map((name) => row([name, ...columns.map(([, costs]) => dollars(costs[name]))])),
+    ...items.map((item) => row([item, ...columns.map(([, costs]) => dollars(costs[item] ?? 0))])),
     row(['**all**', ...columns.map(([, costs]) => `**${dollars(total(costs))}**`)]),
   ].join('\n');
+}
+
+function row(cells: string[]): string {
+  return `| ${cells.join(' | ')} |`;
+}
+
+function dollars(value: number): string {
+  return value.toFixed(2);
+}
+
+function total(costs: Costs): number {
+  return Object.values(costs).reduce((sum, value) => sum + value, 0);
 }

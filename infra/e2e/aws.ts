@@ -1,11 +1,11 @@
-// The services that a user of the deployed system talks to, each as one thing that can be asked.
+// The AWS services that the test calls.
 
 import { randomUUID } from 'node:crypto';
-import { Agent, request } from 'node:https';
+import { readFileSync } from 'node:fs';
+import { Agent } from 'node:https';
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
-import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
+import { CloudWatchLogsClient, paginateFilterLogEvents } from '@aws-sdk/client-cloudwatch-logs';
 import {
-  type AttributeValue,
   DeleteItemCommand,
   DynamoDBClient,
   ListTablesCommand,
@@ -24,18 +24,16 @@ import {
   SendMessageCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs';
-import { REGION } from './servers.ts';
+import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
+import { ADMINISTRATOR, REGION } from './ministack.ts';
 
-/** A row, as plain values. */
+/** A row of a table, a log line or an answer, as plain values. */
 export type Row = Record<string, unknown>;
 
-export interface Credentials {
-  accessKeyId: string;
-  secretAccessKey: string;
+export interface InvocationResult {
+  failed: boolean;
+  answer: Row;
 }
-
-/** The owner of the account. */
-const ROOT_CREDENTIALS: Credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
 
 export class Aws {
   private readonly agent: Agent;
@@ -49,10 +47,11 @@ export class Aws {
 
   constructor(
     private readonly endpoint: string,
-    private readonly ca: Buffer,
-    credentials = ROOT_CREDENTIALS,
+    /** Path of the certificate authority. */
+    private readonly authority: string,
+    credentials = ADMINISTRATOR,
   ) {
-    this.agent = new Agent({ ca, keepAlive: true, maxSockets: 20 });
+    this.agent = new Agent({ ca: readFileSync(authority), keepAlive: true, maxSockets: 20 });
     const config = {
       endpoint,
       region: REGION,
@@ -69,8 +68,8 @@ export class Aws {
     this.sqs = new SQSClient(config);
   }
 
-  /** The outputs of a stack; none where there is no such stack. */
-  async outputs(stack: string): Promise<Record<string, string> | undefined> {
+  /** The outputs of a stack, or undefined if the stack does not exist. */
+  async stackOutputs(stack: string): Promise<Record<string, string> | undefined> {
     try {
       const { Stacks } = await this.cloudFormation.send(new DescribeStacksCommand({ StackName: stack }));
       const outputs = Stacks?.[0]?.Outputs ?? [];
@@ -83,8 +82,8 @@ export class Aws {
     }
   }
 
-  /** Sends a body; to a FIFO queue, in the message group of a player. */
-  async send(queueUrl: string, body: object | string, player?: string): Promise<void> {
+  /** Sends a message. A FIFO queue needs the player as the message group. */
+  async sendMessage(queueUrl: string, body: object | string, player?: string): Promise<void> {
     await this.sqs.send(
       new SendMessageCommand({
         QueueUrl: queueUrl,
@@ -94,8 +93,8 @@ export class Aws {
     );
   }
 
-  /** Messages that wait or are being processed. */
-  async depth(queueUrl: string): Promise<number> {
+  /** The number of messages that wait or are being processed. */
+  async queueDepth(queueUrl: string): Promise<number> {
     const { Attributes } = await this.sqs.send(
       new GetQueueAttributesCommand({
         QueueUrl: queueUrl,
@@ -105,8 +104,8 @@ export class Aws {
     return Object.values(Attributes ?? {}).reduce((sum, value) => sum + Number(value), 0);
   }
 
-  /** Takes messages out for good. */
-  async take(queueUrl: string): Promise<Message[]> {
+  /** Receives up to 10 messages and deletes them. */
+  async takeMessages(queueUrl: string): Promise<Message[]> {
     const { Messages = [] } = await this.sqs.send(
       new ReceiveMessageCommand({ QueueUrl: queueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }),
     );
@@ -120,11 +119,12 @@ export class Aws {
     const entry = { EventBusName: bus, Source: 'game.server', DetailType: detailType, Detail: JSON.stringify(detail) };
     const { FailedEntryCount } = await this.eventBridge.send(new PutEventsCommand({ Entries: [entry] }));
     if (FailedEntryCount !== 0) {
-      throw new Error(`the bus did not take ${JSON.stringify(entry)}`);
+      throw new Error(`the event bus refused ${JSON.stringify(entry)}`);
     }
   }
 
-  async invoke(name: string, payload: object): Promise<{ failed: boolean; answer: Row }> {
+  /** Invokes the live version of a function. */
+  async invoke(name: string, payload: object): Promise<InvocationResult> {
     const { FunctionError, Payload } = await this.lambda.send(
       new InvokeCommand({ FunctionName: name, Qualifier: 'live', Payload: JSON.stringify(payload) }),
     );
@@ -136,8 +136,8 @@ export class Aws {
     return Number(FunctionVersion);
   }
 
-  /** The rows of a player, in their order. */
-  async rows(table: string, player: string): Promise<Row[]> {
+  /** The rows of a player in the order of their sort key. */
+  async rowsOf(table: string, player: string): Promise<Row[]> {
     const rows: Row[] = [];
     const pages = paginateQuery(
       { client: this.dynamoDb },
@@ -149,104 +149,65 @@ export class Aws {
       },
     );
     for await (const { Items = [] } of pages) {
-      rows.push(...Items.map(plain));
+      rows.push(...Items.map((item) => unmarshall(item)));
     }
     return rows;
   }
 
-  /** What a player has achieved, as the table of totals has it; nothing where it has no row. */
-  async totals(table: string, player: string): Promise<Row> {
-    const [row] = await this.rows(table, player);
+  /** The totals of a player from the stats table. Empty if the player has no row. */
+  async totalsOf(table: string, player: string): Promise<Row> {
+    const [row] = await this.rowsOf(table, player);
     return (row?.['totals'] ?? {}) as Row;
   }
 
-  async all(table: string): Promise<Row[]> {
+  async allRows(table: string): Promise<Row[]> {
     const rows: Row[] = [];
-    for await (const { Items = [] } of paginateScan({ client: this.dynamoDb }, { TableName: table, ConsistentRead: true })) {
-      rows.push(...Items.map(plain));
+    const pages = paginateScan({ client: this.dynamoDb }, { TableName: table, ConsistentRead: true });
+    for await (const { Items = [] } of pages) {
+      rows.push(...Items.map((item) => unmarshall(item)));
     }
     return rows;
   }
 
-  async put(table: string, item: Record<string, AttributeValue>): Promise<void> {
-    await this.dynamoDb.send(new PutItemCommand({ TableName: table, Item: item }));
+  async putRow(table: string, row: Row): Promise<void> {
+    await this.dynamoDb.send(new PutItemCommand({ TableName: table, Item: marshall(row) }));
   }
 
-  async delete(table: string, player: string): Promise<void> {
+  async deleteRow(table: string, player: string): Promise<void> {
     await this.dynamoDb.send(new DeleteItemCommand({ TableName: table, Key: { playerId: { S: player } } }));
   }
 
-  async tables(): Promise<string[]> {
+  async tableNames(): Promise<string[]> {
     return (await this.dynamoDb.send(new ListTablesCommand({}))).TableNames ?? [];
   }
 
-  /** The lines that a function has logged and that are JSON. */
+  /** The lines of JSON in the log of a function. */
   async logLines(name: string): Promise<Row[]> {
     const lines: Row[] = [];
-    let nextToken: string | undefined;
-    do {
-      const page = await this.logs.send(
-        new FilterLogEventsCommand({ logGroupName: `/aws/lambda/${name}`, ...(nextToken !== undefined && { nextToken }) }),
-      );
-      for (const { message = '' } of page.events ?? []) {
-        // One event may hold what was written at once.
-        for (const line of message.split('\n').filter((line) => line.startsWith('{'))) {
-          lines.push(JSON.parse(line) as Row);
-        }
+    const pages = paginateFilterLogEvents({ client: this.logs }, { logGroupName: `/aws/lambda/${name}` });
+    for await (const { events = [] } of pages) {
+      for (const { message = '' } of events) {
+        // Lines that are written at once become one log event.
+        const json = message.split('\n').filter((line) => line.startsWith('{'));
+        lines.push(...json.map((line) => JSON.parse(line) as Row));
       }
-      nextToken = page.nextToken;
-    } while (nextToken !== undefined);
+    }
     return lines;
   }
 
-  /** Somebody of this account who may do nothing. */
-  async stranger(): Promise<Aws> {
-    await this.iam.send(new CreateUserCommand({ UserName: 'stranger' }));
-    const { AccessKey } = await this.iam.send(new CreateAccessKeyCommand({ UserName: 'stranger' }));
-    const [accessKeyId, secretAccessKey] = [AccessKey?.AccessKeyId ?? '', AccessKey?.SecretAccessKey ?? ''];
-    return new Aws(this.endpoint, this.ca, { accessKeyId, secretAccessKey });
-  }
-
-  /** A request to the HTTP API. Its name leads nowhere here, so it is only said. */
-  http(apiUrl: string, method: string, path: string, token?: string, body?: object): Promise<HttpAnswer> {
-    const { host } = new URL(apiUrl);
-    return new Promise((resolve, reject) => {
-      const headers = {
-        host,
-        ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-      };
-      const asked = request(`${this.endpoint}${path}`, { method, headers, agent: this.agent, servername: 'localhost' }, (answer) => {
-        let text = '';
-        answer.on('data', (chunk: Buffer) => (text += chunk.toString()));
-        answer.once('end', () => {
-          const json = text !== '' && (answer.headers['content-type'] ?? '').includes('json');
-          resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: (json ? JSON.parse(text) : { text }) as Row });
-        });
-      });
-      asked.once('error', reject);
-      asked.end(body === undefined ? undefined : JSON.stringify(body));
-    });
+  /** The same services for a new user of the account that has no permissions. */
+  async withoutPermissions(): Promise<Aws> {
+    const user = { UserName: 'without-permissions' };
+    await this.iam.send(new CreateUserCommand(user));
+    const { AccessKey } = await this.iam.send(new CreateAccessKeyCommand(user));
+    const credentials = {
+      accessKeyId: AccessKey?.AccessKeyId ?? '',
+      secretAccessKey: AccessKey?.SecretAccessKey ?? '',
+    };
+    return new Aws(this.endpoint, this.authority, credentials);
   }
 
   close(): void {
     this.agent.destroy();
   }
-}
-
-export interface HttpAnswer {
-  status: number;
-  headers: Record<string, string | string[] | undefined>;
-  body: Row;
-}
-
-/** Attribute values as what they stand for. Numbers here are small. */
-function plain(item: Record<string, AttributeValue>): Row {
-  const value = (attribute: AttributeValue): unknown => {
-    if (attribute.N !== undefined) return Number(attribute.N);
-    if (attribute.M !== undefined) return plain(attribute.M);
-    if (attribute.L !== undefined) return attribute.L.map(value);
-    return attribute.S ?? attribute.BOOL ?? attribute.B ?? null;
-  };
-  return Object.fromEntries(Object.entries(item).map(([name, attribute]) => [name, value(attribute)]));
 }

@@ -1,14 +1,18 @@
-// Programs that the test starts, each of which ends with the test.
+// Starts programs, waits for them and finds them on the PATH.
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const POLL_INTERVAL_MS = 200;
+const STOP_TIMEOUT_MS = 5_000;
 
 const running = new Set<Program>();
 
-// However the test ends, nothing that it started goes on.
+// No program outlives the test, however that ends.
 process.on('exit', () => {
   for (const program of running) {
     program.kill();
@@ -18,7 +22,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => process.exit(1));
 }
 
-/** A server that runs until it is stopped. */
+/** A program that runs until it is stopped. */
 export class Program {
   private output = '';
   private readonly child: ChildProcess;
@@ -45,86 +49,95 @@ export class Program {
     void this.ended.then(() => running.delete(this));
   }
 
+  /** Everything that the program has written. */
   get log(): string {
     return this.output;
   }
 
-  get isRunning(): boolean {
-    return running.has(this);
-  }
-
+  /** Sends SIGKILL and returns at once. */
   kill(): void {
     this.child.kill('SIGKILL');
   }
 
+  /** Sends SIGTERM, and SIGKILL if the program does not end within 5 s. */
   async stop(): Promise<void> {
     this.child.kill('SIGTERM');
-    const forced = setTimeout(() => this.kill(), 5000);
+    const forced = setTimeout(() => this.kill(), STOP_TIMEOUT_MS);
     await this.ended;
     clearTimeout(forced);
   }
 
+  /** Sends SIGKILL and waits until the program has ended. */
   async stopAtOnce(): Promise<void> {
     this.kill();
     await this.ended;
   }
 
-  /** Until it answers. */
-  async ready(answers: () => Promise<boolean>, withinMs = 30_000): Promise<void> {
-    await until(`${this.name} answers`, async () => {
-      if (!this.isRunning) {
+  /** Waits until the program answers. Throws with its output if it ends before. */
+  async waitUntilReady(answers: () => Promise<boolean>, timeoutMs = 30_000): Promise<void> {
+    const ready = async () => {
+      if (!running.has(this)) {
         throw new Error(`${this.name} ended:\n${this.output}`);
       }
       return answers();
-    }, withinMs);
+    };
+    await waitUntil(`${this.name} answers`, ready, timeoutMs);
   }
 }
 
-/** Runs a program to its end and gives what it wrote; one that fails is shown with it. */
+/**
+ * Runs a program to its end and returns its standard output. Throws with the whole output if it
+ * fails.
+ */
 export async function run(command: string, args: string[], environment?: Record<string, string>): Promise<string> {
-  const child = spawn(command, args, { env: environment ?? process.env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
-  if (code !== 0) {
-    throw new Error(`${command} ${args.join(' ')} ended with ${code}:\n${output}`);
+  try {
+    const { stdout } = await promisify(execFile)(command, args, {
+      env: environment ?? process.env,
+      maxBuffer: Number.MAX_SAFE_INTEGER,
+    });
+    return stdout;
+  } catch (error) {
+    const { message, stdout = '' } = error as Error & { stdout?: string };
+    // The message already has the command and the standard error.
+    throw new Error(`${message}\n${stdout}`, { cause: error });
   }
-  return output;
 }
 
-/** Waits for something to become true. */
-export async function until(what: string, holds: () => Promise<boolean>, withinMs = 60_000): Promise<void> {
-  const deadline = Date.now() + withinMs;
-  while (!(await holds())) {
+/** Waits for a condition. Throws with its description after the time-out. */
+export async function waitUntil(
+  description: string,
+  condition: () => Promise<boolean>,
+  timeoutMs = 60_000,
+): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await condition())) {
     if (Date.now() > deadline) {
-      throw new Error(`${withinMs / 1000} s passed, and it is not so that ${what}`);
+      throw new Error(`not true after ${timeoutMs / 1000} s: ${description}`);
     }
-    await sleep(200);
+    await sleep(POLL_INTERVAL_MS);
   }
 }
 
-/** A port of this machine that nobody listens on. Below what outgoing connections get, so that a server that is started
- *  again finds it free. */
-export async function freePort(): Promise<number> {
+/**
+ * A free port below the range of outgoing connections, so that it is still free when a server that
+ * was killed starts again.
+ */
+export async function findFreePort(): Promise<number> {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 12_000);
-    const free = await new Promise<boolean>((resolve) => {
+    const isFree = await new Promise<boolean>((resolve) => {
       const server = createServer();
       server.once('error', () => resolve(false));
       server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
     });
-    if (free) {
+    if (isFree) {
       return port;
     }
   }
 }
 
-/** The program of that name on the PATH. */
-export function onPath(name: string): string | undefined {
+/** The path of a program on the PATH. */
+export function findOnPath(name: string): string | undefined {
   return (process.env['PATH'] ?? '')
     .split(delimiter)
     .map((directory) => join(directory, name))

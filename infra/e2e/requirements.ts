@@ -1,49 +1,95 @@
-// What the machine must have. Nothing is skipped: what is missing is said, with how to get it.
+// Finds the programs that the end-to-end test needs. A missing program fails the test with the
+// command that installs it.
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { FUNCTION_NAMES } from '../lib/settings.ts';
-import { onPath } from './processes.ts';
+import { FUNCTION_NAMES, type FunctionName } from '../lib/settings.ts';
+import { type FunctionBinary, findBinary } from './binaries.ts';
+import { findOnPath } from './processes.ts';
 
 export const ROOT = join(import.meta.dirname, '../..');
-/** As the Makefile installs it. */
+/** The Makefile installs this version. */
 const MINISTACK_VERSION = '1.5.33';
 
 export interface Requirements {
-  /** The Python that MiniStack is installed in. */
+  /** The Python interpreter of the virtual environment of MiniStack. */
   python: string;
   redisServer: string;
   openssl: string;
-  strip: string;
-  /** Where the binaries of the functions are. */
-  binaries: string;
+  /** Set if a binary has debug information. */
+  strip: string | undefined;
+  /** Set if a binary is for another processor. */
+  qemu: string | undefined;
+  binaries: FunctionBinary[];
 }
 
-export function requirements(): Requirements {
-  const binaries = process.env['MILLRACE_BIN_DIR'] ?? join(ROOT, 'target/debug');
-  const missing: string[] = [];
-  const found = (what: string, how: string, file: string | undefined): string => {
-    if (file === undefined || !existsSync(file)) {
-      missing.push(`${what} is missing. To get it: ${how}`);
-      return '';
-    }
-    return file;
-  };
-  const result = {
-    python: found('MiniStack', 'make servers', join(ROOT, `.tools/ministack-${MINISTACK_VERSION}/bin/python`)),
-    redisServer: found('redis-server', 'make servers', onPath('redis-server') ?? join(ROOT, '.tools/redis/redis-server')),
-    openssl: found('openssl', 'apt-get install openssl, or dnf install openssl, or brew install openssl', onPath('openssl')),
-    strip: found('strip', 'apt-get install binutils, or dnf install binutils, or xcode-select --install', onPath('strip')),
+/** Finds everything. Throws an error that lists all that is missing. */
+export function findRequirements(): Requirements {
+  const finder = new Finder();
+  const binDirectory = process.env['MILLRACE_BIN_DIR'] ?? join(ROOT, 'target/debug');
+  const binaries = FUNCTION_NAMES.flatMap((name) => finder.findFunction(binDirectory, name));
+  const found = {
+    python: finder.findMiniStack(),
+    redisServer: finder.find('redis-server', 'make servers', [
+      findOnPath('redis-server'),
+      join(ROOT, '.tools/redis/redis-server'),
+    ]),
+    openssl: finder.findProgram('openssl', 'apt-get install openssl, dnf install openssl or brew install openssl'),
+    strip: binaries.some(({ isShipped }) => !isShipped)
+      ? finder.findProgram('strip', 'apt-get install binutils or dnf install binutils')
+      : undefined,
+    qemu: binaries.some(({ needsQemu }) => needsQemu) ? finder.findQemu() : undefined,
     binaries,
   };
-  for (const name of FUNCTION_NAMES) {
-    found(join(binaries, name), 'cargo build, or name the directory that has it: MILLRACE_BIN_DIR=...', join(binaries, name));
+  finder.throwIfMissing();
+  return found;
+}
+
+/** Finds programs and collects what is missing. */
+export class Finder {
+  private readonly missing: string[] = [];
+
+  constructor() {
+    if (process.platform !== 'linux') {
+      this.missing.push(`Linux, because the functions are built for it. This machine has ${process.platform}`);
+    }
   }
-  if (process.platform !== 'linux') {
-    missing.push(`Lambda runs on Linux, and so do its functions; this is ${process.platform}. Run this in a Linux machine`);
+
+  /** The first of the files that exists. */
+  find(what: string, howToInstall: string, files: (string | undefined)[]): string {
+    const file = files.find((candidate) => candidate !== undefined && existsSync(candidate));
+    if (file === undefined) {
+      this.missing.push(`${what}. To install it: ${howToInstall}`);
+    }
+    return file ?? '';
   }
-  if (missing.length > 0) {
-    throw new Error(`this machine lacks what the end-to-end test needs:\n${missing.join('\n')}`);
+
+  findProgram(name: string, howToInstall: string): string {
+    return this.find(name, howToInstall, [findOnPath(name)]);
   }
-  return result;
+
+  findMiniStack(): string {
+    return this.find('MiniStack', 'make servers', [join(ROOT, `.tools/ministack-${MINISTACK_VERSION}/bin/python`)]);
+  }
+
+  findQemu(): string {
+    return this.findProgram('qemu-aarch64', 'apt-get install qemu-user libc6-arm64-cross');
+  }
+
+  findFunction(directory: string, name: FunctionName): FunctionBinary[] {
+    const binary = findBinary(directory, name);
+    if (binary === undefined) {
+      this.missing.push(
+        `${join(directory, name)}. To build it: cargo build, or name its directory: MILLRACE_BIN_DIR=...`,
+      );
+      return [];
+    }
+    return [binary];
+  }
+
+  throwIfMissing(): void {
+    if (this.missing.length > 0) {
+      throw new Error(`missing on this machine:\n${this.missing.join('\n')}`);
+    }
+  }
 }

@@ -1,8 +1,8 @@
-// The HTTP API: the routes of queue-api, who may call them, and what is written down about it.
+// The HTTP API: the routes of queue-api, their authorization and the access log.
 
 import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
 import * as apigateway from 'aws-cdk-lib/aws-apigateway';
-import * as api from 'aws-cdk-lib/aws-apigatewayv2';
+import * as apigatewayv2 from 'aws-cdk-lib/aws-apigatewayv2';
 import * as authorizers from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import * as integrations from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
@@ -10,11 +10,19 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type { Settings } from './settings.ts';
 
-const { GET, HEAD, OPTIONS, POST } = api.HttpMethod;
+const { GET, HEAD, OPTIONS, POST } = apigatewayv2.HttpMethod;
 
-/** What pages of other origins are told: the same as by the function (functions/queue-api/src/cors.rs). */
+/**
+ * The CORS headers. functions/queue-api sends the same ones where API Gateway is not in front of
+ * it.
+ */
 const CORS = {
-  allowMethods: [api.CorsHttpMethod.GET, api.CorsHttpMethod.HEAD, api.CorsHttpMethod.POST, api.CorsHttpMethod.OPTIONS],
+  allowMethods: [
+    apigatewayv2.CorsHttpMethod.GET,
+    apigatewayv2.CorsHttpMethod.HEAD,
+    apigatewayv2.CorsHttpMethod.POST,
+    apigatewayv2.CorsHttpMethod.OPTIONS,
+  ],
   allowHeaders: [
     'authorization',
     'content-type',
@@ -28,10 +36,22 @@ const CORS = {
   maxAge: Duration.hours(2),
 };
 
-/** Routes as queue-api knows them. `open`: for whoever asks, such as a monitor. */
-export const ROUTES: { method: api.HttpMethod; path: string; open?: true }[] = [
-  { method: GET, path: '/health', open: true },
-  { method: HEAD, path: '/health', open: true },
+interface Route {
+  method: apigatewayv2.HttpMethod;
+  path: string;
+  /** Set: the route has no authorizer, for this reason. */
+  publicBecause?: string;
+}
+
+const HEALTH_IS_PUBLIC =
+  'Monitors have no token. The answer tells only whether the store and the cache can be reached, and how fast.';
+const PREFLIGHT_IS_PUBLIC =
+  'A preflight request carries no token. The answer tells only what pages of the listed origins may send.';
+
+/** The routes that queue-api knows. */
+const ROUTES: Route[] = [
+  { method: GET, path: '/health', publicBecause: HEALTH_IS_PUBLIC },
+  { method: HEAD, path: '/health', publicBecause: HEALTH_IS_PUBLIC },
   { method: GET, path: '/players/{playerId}/queue' },
   { method: GET, path: '/players/{playerId}/tasks/{taskId}' },
   { method: GET, path: '/players/{playerId}/stats' },
@@ -45,6 +65,20 @@ export const ROUTES: { method: api.HttpMethod; path: string; open?: true }[] = [
   { method: POST, path: '/admin/cache/emergency-mode' },
 ];
 
+const ACCESS_LOG_FIELDS = {
+  requestId: '$context.requestId',
+  time: '$context.requestTime',
+  caller: '$context.authorizer.claims.sub$context.identity.userArn',
+  ip: '$context.identity.sourceIp',
+  route: '$context.routeKey',
+  path: '$context.path',
+  status: '$context.status',
+  bytes: '$context.responseLength',
+  latencyMs: '$context.responseLatency',
+  functionMs: '$context.integrationLatency',
+  error: '$context.integrationErrorMessage$context.authorizer.error',
+};
+
 export interface ApiProps {
   prefix: string;
   settings: Settings['api'];
@@ -53,90 +87,85 @@ export interface ApiProps {
 }
 
 export class Api extends Construct {
-  readonly api: api.HttpApi;
-  readonly stage: api.HttpStage;
+  readonly api: apigatewayv2.HttpApi;
+  readonly stage: apigatewayv2.HttpStage;
+  private readonly integration: integrations.HttpLambdaIntegration;
+  private readonly authorizer: apigatewayv2.IHttpRouteAuthorizer;
 
-  constructor(scope: Construct, id: string, props: ApiProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: ApiProps,
+  ) {
     super(scope, id);
     const { settings } = props;
-    this.api = new api.HttpApi(this, 'Http', {
+    const hasCors = settings.corsOrigins.length > 0;
+    this.api = new apigatewayv2.HttpApi(this, 'Http', {
       apiName: `${props.prefix}api`,
       createDefaultStage: false,
-      ...(settings.corsOrigins.length > 0 && {
-        // API Gateway answers preflights, and puts its own headers in the place of the function's.
-        corsPreflight: { allowOrigins: settings.corsOrigins, ...CORS },
-      }),
+      // API Gateway answers preflight requests and replaces the CORS headers of the function.
+      ...(hasCors && { corsPreflight: { allowOrigins: settings.corsOrigins, ...CORS } }),
     });
+    this.stage = this.addStage();
+    this.integration = new integrations.HttpLambdaIntegration('QueueApi', props.handler);
+    this.authorizer = authorizerOf(settings);
+    for (const route of ROUTES) {
+      this.addRoute(route);
+    }
+    // HEAD, OPTIONS and unknown routes: the function answers them.
+    new apigatewayv2.HttpRoute(this, 'Everything else', {
+      httpApi: this.api,
+      routeKey: apigatewayv2.HttpRouteKey.DEFAULT,
+      integration: this.integration,
+      authorizer: this.authorizer,
+    });
+    if (hasCors) {
+      // The authorizer of the default route would refuse preflight requests.
+      this.addRoute({ method: OPTIONS, path: '/{proxy+}', publicBecause: PREFLIGHT_IS_PUBLIC });
+    }
+  }
 
+  private addStage(): apigatewayv2.HttpStage {
+    const { prefix, settings, logRetention } = this.props;
     const accessLog = new logs.LogGroup(this, 'AccessLog', {
-      logGroupName: `/aws/vendedlogs/${props.prefix}api`,
-      retention: props.logRetention,
+      logGroupName: `/aws/vendedlogs/${prefix}api`,
+      retention: logRetention,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    this.stage = new api.HttpStage(this, 'Stage', {
+    return new apigatewayv2.HttpStage(this, 'Stage', {
       httpApi: this.api,
       stageName: '$default',
       autoDeploy: true,
       throttle: { rateLimit: settings.requestsPerSecond, burstLimit: settings.burst },
       accessLogSettings: {
-        destination: new api.LogGroupLogDestination(accessLog),
-        format: apigateway.AccessLogFormat.custom(
-          JSON.stringify({
-            requestId: '$context.requestId',
-            time: '$context.requestTime',
-            caller: '$context.authorizer.claims.sub$context.identity.userArn',
-            ip: '$context.identity.sourceIp',
-            route: '$context.routeKey',
-            path: '$context.path',
-            status: '$context.status',
-            bytes: '$context.responseLength',
-            latencyMs: '$context.responseLatency',
-            functionMs: '$context.integrationLatency',
-            error: '$context.integrationErrorMessage$context.authorizer.error',
-          }),
-        ),
+        destination: new apigatewayv2.LogGroupLogDestination(accessLog),
+        format: apigateway.AccessLogFormat.custom(JSON.stringify(ACCESS_LOG_FIELDS)),
       },
     });
+  }
 
-    const integration = new integrations.HttpLambdaIntegration('QueueApi', props.handler);
-    const authorizer = authorizerOf(settings);
-    const add = (method: api.HttpMethod, path: string, reasonToBeOpen?: string) => {
-      const open = reasonToBeOpen !== undefined;
-      const routes = this.api.addRoutes({
-        path,
-        methods: [method],
-        integration,
-        authorizer: open ? new api.HttpNoneAuthorizer() : authorizer,
-      });
-      if (open) {
-        for (const route of routes) {
-          Validations.of(route).acknowledge({ id: 'AwsSolutions-APIG4', reason: reasonToBeOpen });
-        }
-      }
-    };
-    const monitors = 'Monitors ask without a token. The answer tells whether the store and the cache can be reached, and how fast.';
-    for (const { method, path, open } of ROUTES) {
-      add(method, path, open ? monitors : undefined);
-    }
-    // HEAD, OPTIONS, and what there is not: the function has the answer.
-    new api.HttpRoute(this, 'Everything else', {
-      httpApi: this.api,
-      routeKey: api.HttpRouteKey.DEFAULT,
-      integration,
-      authorizer,
+  private addRoute({ method, path, publicBecause }: Route): void {
+    const routes = this.api.addRoutes({
+      path,
+      methods: [method],
+      integration: this.integration,
+      authorizer: publicBecause === undefined ? this.authorizer : new apigatewayv2.HttpNoneAuthorizer(),
     });
-    if (settings.corsOrigins.length > 0) {
-      // Browsers ask before they say who they are, and the route for everything else would not let them.
-      add(OPTIONS, '/{proxy+}', 'A preflight carries no token. Without one the function tells nothing but what pages of the listed origins may send.');
+    if (publicBecause !== undefined) {
+      for (const route of routes) {
+        Validations.of(route).acknowledge({ id: 'AwsSolutions-APIG4', reason: publicBecause });
+      }
     }
   }
 }
 
-function authorizerOf({ authorization }: Settings['api']): api.IHttpRouteAuthorizer {
+function authorizerOf({ authorization }: Settings['api']): apigatewayv2.IHttpRouteAuthorizer {
   switch (authorization.kind) {
     case 'iam':
       return new authorizers.HttpIamAuthorizer();
     case 'jwt':
-      return new authorizers.HttpJwtAuthorizer('Players', authorization.issuer, { jwtAudience: authorization.audience });
+      return new authorizers.HttpJwtAuthorizer('Players', authorization.issuer, {
+        jwtAudience: authorization.audience,
+      });
   }
 }

@@ -1,10 +1,10 @@
-// The CDK app and its checks; what is the same for deployments, tests and the emulator.
+// The CDK app, as deployments, tests and the emulator use it.
 
 import { App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
 
-/** Behaviours of the CDK that are newer than its defaults. */
-const FLAGS = {
+/** CDK behaviours that are newer than the defaults. */
+const FEATURE_FLAGS = {
   '@aws-cdk/aws-codedeploy:removeAlarmsFromDeploymentGroup': true,
   '@aws-cdk/aws-events:eventsTargetQueueSameAccount': true,
   '@aws-cdk/aws-iam:minimizePolicies': true,
@@ -13,15 +13,20 @@ const FLAGS = {
 };
 
 export interface AppOptions {
-  /** Where to put what is synthesized. */
+  /** Output directory of the synthesis. */
   outdir?: string;
-  /** Refuses the app where cdk-nag finds something that nobody has explained. */
+  /** Fails the synthesis on every finding of cdk-nag that the code does not acknowledge. */
   checked?: boolean;
 }
 
-/** The templates themselves are checked by cfn-lint, which knows more than the CDK's own rules and takes half the time. */
 export function createApp({ outdir, checked = true }: AppOptions = {}): App {
-  const app = new App({ analyticsReporting: false, builtinCloudFormationValidation: false, postCliContext: FLAGS, ...(outdir !== undefined && { outdir }) });
+  const app = new App({
+    analyticsReporting: false,
+    // `make infra-test` runs cfn-lint instead, which checks more and takes half the time.
+    builtinCloudFormationValidation: false,
+    postCliContext: FEATURE_FLAGS,
+    ...(outdir !== undefined && { outdir }),
+  });
   if (checked) {
     Validations.of(app).addPlugins(new AwsSolutionsChecks(app, { verbose: true }));
   }

@@ -1,14 +1,15 @@
-// The dashboard, in reading order: are players served, how fast, from where, what is failing, what does it cost.
+// The CloudWatch dashboard. It has a section for each question of an operator: Does the service
+// work? How fast is it? How busy are the cache and the tables? What fails? How much is used?
 
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import type { Alarms } from './alarms.ts';
+import type { Alarms } from './alarms/alarms.ts';
 import type { Api } from './api.ts';
+import { cacheMetric, throttleMetrics } from './aws-metrics.ts';
 import type { Cache } from './cache.ts';
-import { cacheMetric, throttleMetrics } from './figures.ts';
 import type { Functions } from './functions.ts';
-import type { LogMetrics } from './metrics.ts';
+import type { LogMetrics } from './log-metrics.ts';
 import type { Queues } from './queues.ts';
 import type { Settings } from './settings.ts';
 import type { Tables } from './tables.ts';
@@ -27,6 +28,10 @@ export interface DashboardProps {
 
 const { SUM, AVERAGE, MAXIMUM } = cloudwatch.Stats;
 const PERIOD = Duration.minutes(5);
+const HOUR = Duration.hours(1);
+
+/** Three widgets make a row. */
+const SIZE = { width: 8, height: 6 };
 
 export class Dashboard extends Construct {
   readonly name: string;
@@ -39,37 +44,35 @@ export class Dashboard extends Construct {
       defaultInterval: Duration.hours(3),
       periodOverride: cloudwatch.PeriodOverride.AUTO,
     });
-    const row = (title: string, ...widgets: cloudwatch.IWidget[]) =>
+    const addSection = (title: string, widgets: cloudwatch.IWidget[]) =>
       dashboard.addWidgets(new cloudwatch.TextWidget({ markdown: `## ${title}`, width: 24, height: 1 }), ...widgets);
-    row('Are players served?', ...served(props));
-    row('How fast?', ...fast(props));
-    row('From where?', ...where(props));
-    row('What is failing?', ...failing(props));
-    row('What does it cost?', ...costs(props));
+    addSection('Service', serviceWidgets(props));
+    addSection('Latency', latencyWidgets(props));
+    addSection('Cache and tables', dataWidgets(props));
+    addSection('Failures', failureWidgets(props));
+    addSection('Usage', usageWidgets(props));
   }
 }
 
-/** A third of the width. */
 function graph(title: string, left: cloudwatch.IMetric[], options: Partial<cloudwatch.GraphWidgetProps> = {}) {
-  return new cloudwatch.GraphWidget({ title, left, width: 8, height: 6, period: PERIOD, leftYAxis: { min: 0 }, ...options });
+  return new cloudwatch.GraphWidget({ title, left, ...SIZE, period: PERIOD, leftYAxis: { min: 0 }, ...options });
 }
 
-function served({ alarms, metrics, queues }: DashboardProps): cloudwatch.IWidget[] {
+function serviceWidgets({ alarms, metrics, queues }: DashboardProps): cloudwatch.IWidget[] {
   return [
     new cloudwatch.AlarmStatusWidget({
       title: 'Alarms',
       alarms: [alarms.playersAffected, ...alarms.all],
       sortBy: cloudwatch.AlarmStatusWidgetSortBy.STATE_UPDATED_TIMESTAMP,
-      width: 8,
-      height: 6,
+      ...SIZE,
     }),
     graph('Commands', [
       metrics.metric('applied', SUM).with({ label: 'applied' }),
       metrics.metric('rejected', SUM).with({ label: 'rejected' }),
-      metrics.metric('failed', SUM).with({ label: 'failed, come again' }),
+      metrics.metric('failed', SUM).with({ label: 'failed, to be redelivered' }),
     ]),
     graph(
-      'Oldest message (s)',
+      'Age of the oldest message (s)',
       queues.all.map(([name, { queue }]) =>
         queue.metricApproximateAgeOfOldestMessage({ statistic: MAXIMUM, period: PERIOD, label: name }),
       ),
@@ -77,73 +80,76 @@ function served({ alarms, metrics, queues }: DashboardProps): cloudwatch.IWidget
   ];
 }
 
-function fast({ functions, metrics, api }: DashboardProps): cloudwatch.IWidget[] {
+function latencyWidgets({ functions, metrics, api }: DashboardProps): cloudwatch.IWidget[] {
   const [p50, p95] = [cloudwatch.Stats.p(50), cloudwatch.Stats.p(95)];
   return [
     graph(
-      'Invocations, p95 (ms)',
+      'Duration of invocations, p95 (ms)',
       functions.all.map(([name, { live }]) => live.metricDuration({ statistic: p95, period: PERIOD, label: name })),
     ),
-    graph('HTTP (ms)', [
+    graph('Latency of HTTP requests (ms)', [
       api.api.metricLatency({ statistic: p50, period: PERIOD, label: 'p50' }),
       api.api.metricLatency({ statistic: p95, period: PERIOD, label: 'p95' }),
     ]),
-    graph('Queues advanced late by (ms)', [
-      metrics.metric('lateness', MAXIMUM).with({ label: 'most' }),
+    graph('Lateness of due queues (ms)', [
+      metrics.metric('lateness', MAXIMUM).with({ label: 'maximum' }),
       metrics.metric('lateness', AVERAGE).with({ label: 'average' }),
     ]),
   ];
 }
 
-function where({ cache, metrics, tables, settings }: DashboardProps): cloudwatch.IWidget[] {
-  const each = (metricName: string, statistic: string) =>
+function dataWidgets({ cache, metrics, tables, settings }: DashboardProps): cloudwatch.IWidget[] {
+  const byNode = (metricName: string, statistic: string) =>
     cache.nodes.flat().map((node) => cacheMetric(node, metricName, statistic).with({ label: node, period: PERIOD }));
   return [
-    graph('Found in the cache (of 1)', [metrics.hitRate(1)], {
+    graph('Cache: hit rate (0 to 1)', [metrics.hitRate(1)], {
       leftYAxis: { min: 0, max: 1 },
       leftAnnotations: [{ value: settings.alarms.hitRatePercent / 100, label: 'alarm' }],
     }),
-    graph('Cache: memory (%)', each('DatabaseMemoryUsagePercentage', MAXIMUM), { right: each('Evictions', SUM) }),
+    graph('Cache: memory (%) and evictions', byNode('DatabaseMemoryUsagePercentage', MAXIMUM), {
+      right: byNode('Evictions', SUM),
+    }),
     graph(
       'DynamoDB: read units',
       tables.all.map(([name, table]) =>
         table.metricConsumedReadCapacityUnits({ statistic: SUM, period: PERIOD, label: name }),
       ),
     ),
-    graph('Cache: processor (%)', each('EngineCPUUtilization', AVERAGE)),
-    graph('Cache: connections', each('CurrConnections', MAXIMUM)),
-    graph('Commits that met a newer version', [metrics.metric('conflicts', SUM).with({ label: 'conflicts' })]),
+    graph('Cache: CPU (%)', byNode('EngineCPUUtilization', AVERAGE)),
+    graph('Cache: connections', byNode('CurrConnections', MAXIMUM)),
+    graph('Version conflicts', [metrics.metric('conflicts', SUM).with({ label: 'conflicts' })]),
   ];
 }
 
-function failing({ functions, queues, api, tables, metrics }: DashboardProps): cloudwatch.IWidget[] {
+function failureWidgets({ functions, queues, api, tables, metrics }: DashboardProps): cloudwatch.IWidget[] {
+  const visibleMessages = { statistic: MAXIMUM, period: PERIOD };
   return [
     graph(
-      'Failed invocations',
+      'Failed and throttled invocations',
       functions.all.map(([name, { live }]) => live.metricErrors({ statistic: SUM, period: PERIOD, label: name })),
-      { right: functions.all.map(([name, { live }]) => live.metricThrottles({ period: PERIOD, label: `${name} throttled` })) },
+      {
+        right: functions.all.map(([name, { live }]) =>
+          live.metricThrottles({ period: PERIOD, label: `${name} throttled` }),
+        ),
+      },
     ),
-    graph('Set aside', [
+    graph('Dead letters and undelivered events', [
       ...queues.all.map(([name, { deadLetters }]) =>
-        deadLetters.metricApproximateNumberOfMessagesVisible({ statistic: MAXIMUM, period: PERIOD, label: name }),
+        deadLetters.metricApproximateNumberOfMessagesVisible({ ...visibleMessages, label: name }),
       ),
-      queues.undelivered.metricApproximateNumberOfMessagesVisible({
-        statistic: MAXIMUM,
-        period: PERIOD,
-        label: 'undelivered',
-      }),
+      queues.undelivered.metricApproximateNumberOfMessagesVisible({ ...visibleMessages, label: 'undelivered' }),
     ]),
-    graph('HTTP', [
+    graph('HTTP errors', [
       api.api.metricServerError({ statistic: SUM, period: PERIOD, label: '5xx' }),
       api.api.metricClientError({ statistic: SUM, period: PERIOD, label: '4xx' }),
     ]),
     graph(
-      'DynamoDB: throttled',
+      'DynamoDB: throttled calls',
       tables.all.flatMap(([name, table]) => throttleMetrics(name, table, PERIOD)),
     ),
-    graph('Not understood', [metrics.metric('malformed', SUM).with({ label: 'malformed' })]),
+    graph('Malformed input', [metrics.metric('malformed', SUM).with({ label: 'malformed' })]),
     new cloudwatch.LogQueryWidget({
-      title: 'Why commands fail and are rejected',
+      title: 'Reasons of failures and rejections',
       logGroupNames: [functions.byName['process-tasks'].logGroup.logGroupName],
       queryLines: [
         'filter message in ["failed", "rejected"]',
@@ -151,36 +157,34 @@ function failing({ functions, queues, api, tables, metrics }: DashboardProps): c
         'sort times desc',
         'limit 20',
       ],
-      width: 8,
-      height: 6,
+      ...SIZE,
     }),
   ];
 }
 
-function costs({ functions, tables, queues, api }: DashboardProps): cloudwatch.IWidget[] {
-  const hour = Duration.hours(1);
+function usageWidgets({ functions, tables, queues, api }: DashboardProps): cloudwatch.IWidget[] {
   return [
     graph(
-      'Invocations an hour',
-      functions.all.map(([name, { live }]) => live.metricInvocations({ statistic: SUM, period: hour, label: name })),
-      { period: hour },
+      'Invocations per hour',
+      functions.all.map(([name, { live }]) => live.metricInvocations({ statistic: SUM, period: HOUR, label: name })),
+      { period: HOUR },
     ),
     graph(
-      'DynamoDB: write units an hour',
+      'DynamoDB: write units per hour',
       tables.all.map(([name, table]) =>
-        table.metricConsumedWriteCapacityUnits({ statistic: SUM, period: hour, label: name }),
+        table.metricConsumedWriteCapacityUnits({ statistic: SUM, period: HOUR, label: name }),
       ),
-      { period: hour },
+      { period: HOUR },
     ),
     graph(
-      'Messages and requests an hour',
+      'Messages and HTTP requests per hour',
       [
         ...queues.all.map(([name, { queue }]) =>
-          queue.metricNumberOfMessagesSent({ statistic: SUM, period: hour, label: name }),
+          queue.metricNumberOfMessagesSent({ statistic: SUM, period: HOUR, label: name }),
         ),
-        api.api.metricCount({ statistic: SUM, period: hour, label: 'HTTP' }),
+        api.api.metricCount({ statistic: SUM, period: HOUR, label: 'HTTP' }),
       ],
-      { period: hour },
+      { period: HOUR },
     ),
   ];
 }

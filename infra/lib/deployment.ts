@@ -1,23 +1,29 @@
-// How a new version of a function takes over from the one before.
+// How a new version of a function takes over from the previous one.
 
 import { Validations } from 'aws-cdk-lib';
 import * as codedeploy from 'aws-cdk-lib/aws-codedeploy';
 import { Construct } from 'constructs';
-import type { Alarms } from './alarms.ts';
+import type { Alarms } from './alarms/alarms.ts';
+import { isCanary } from './alarms/rollback-alarms.ts';
 import type { Functions } from './functions.ts';
-import { isCanary } from './rollback.ts';
 import type { Settings } from './settings.ts';
+
+/** The policy that the CDK attaches to the role of CodeDeploy. */
+const CODEDEPLOY_POLICY = 'arn:<AWS::Partition>:iam::aws:policy/service-role/AWSCodeDeployRoleForLambdaLimited';
 
 export interface DeploymentProps {
   prefix: string;
   functions: Functions;
   alarms: Alarms;
   deployment: Settings['deployment'];
-  /** CodeDeploy neither waits for alarms to be over, nor goes back for one. */
+  /** CodeDeploy deploys although an alarm is active, and does not roll back on an alarm. */
   ignoreAlarms: boolean;
 }
 
-/** CodeDeploy moves the aliases. It goes back by itself when an alarm of the function rings meanwhile. */
+/**
+ * CodeDeploy moves the alias of each function, and rolls back if an alarm of the function becomes
+ * active.
+ */
 export class Deployment extends Construct {
   constructor(scope: Construct, id: string, props: DeploymentProps) {
     super(scope, id);
@@ -32,14 +38,15 @@ export class Deployment extends Construct {
         deploymentConfig: isCanary(name, props.deployment)
           ? codedeploy.LambdaDeploymentConfig.CANARY_10PERCENT_5MINUTES
           : codedeploy.LambdaDeploymentConfig.ALL_AT_ONCE,
-        alarms: props.alarms.rollbackOf(name),
-        // While one of them rings no deployment starts: not even the one that mends what it rings for.
+        alarms: props.alarms.rollbackAlarmsOf(name),
+        // While an alarm is active, CodeDeploy starts no deployment, not even one that fixes the
+        // cause.
         ignoreAlarmConfiguration: props.ignoreAlarms,
         autoRollback: { failedDeployment: true, stoppedDeployment: true, deploymentInAlarm: true },
       });
       Validations.of(group).acknowledge({
-        id: 'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSCodeDeployRoleForLambdaLimited]',
-        reason: 'What CodeDeploy calls is up to CodeDeploy; this policy of AWS says it, and no more.',
+        id: `AwsSolutions-IAM4[Policy::${CODEDEPLOY_POLICY}]`,
+        reason: 'AWS maintains this policy for CodeDeploy, and it is limited to Lambda deployments.',
       });
     }
   }

@@ -1,15 +1,15 @@
-// For tests only: in what a stack that is deployed onto MiniStack differs from one that is deployed onto AWS. A test
-// compares the two: there is no other difference.
+// For tests only: the differences between a stack for MiniStack, an emulator of AWS, and a stack
+// for AWS. A test checks that there are no others.
 
-import { Aspects, type CfnResource, CfnResource as Resource, type IAspect } from 'aws-cdk-lib';
+import { Aspects, CfnResource, type IAspect } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type { IConstruct } from 'constructs';
 import type { FunctionName } from './settings.ts';
 import type { MillraceStack } from './stack.ts';
 
-/** Types that MiniStack 1.5 refuses. */
-export const MISSING_TYPES = [
+/** Resource types that MiniStack 1.5 refuses. */
+export const UNSUPPORTED_TYPES = [
   'AWS::CloudWatch::CompositeAlarm',
   'AWS::CodeDeploy::Application',
   'AWS::CodeDeploy::DeploymentGroup',
@@ -18,59 +18,60 @@ export const MISSING_TYPES = [
   'AWS::EC2::SecurityGroupIngress',
 ];
 
-/** Batches are checked by AWS as what they are made of: `dynamodb:PartiQLUpdate` and its like, `sqs:SendMessage`. MiniStack
- *  looks for the name of the call, which is no action of IAM. */
-export const CALLS_TAKEN_FOR_ACTIONS: Partial<Record<FunctionName, string[]>> = {
+/**
+ * AWS authorizes a batch call by the actions of its entries, such as `dynamodb:PartiQLUpdate`.
+ * MiniStack requires an action with the name of the call, which IAM does not have.
+ */
+const BATCH_CALLS: Partial<Record<FunctionName, string[]>> = {
   'process-tasks': ['dynamodb:BatchExecuteStatement'],
   'advance-queues': ['sqs:SendMessageBatch'],
   'queue-api': ['dynamodb:BatchExecuteStatement'],
 };
 
-/** Makes a stack one that MiniStack takes. */
+/** Changes a stack so that MiniStack accepts it. */
 export function adaptToMiniStack(stack: MillraceStack): void {
-  Aspects.of(stack).add(new WithoutMissingTypes());
-  for (const [name, actions] of Object.entries(CALLS_TAKEN_FOR_ACTIONS)) {
+  Aspects.of(stack).add(new MiniStackAspect());
+  for (const [name, actions] of Object.entries(BATCH_CALLS)) {
     const { function: fn } = stack.functions.byName[name as FunctionName];
     fn.addToRolePolicy(new iam.PolicyStatement({ actions, resources: ['*'] }));
   }
 }
 
-/** Puts a resource without meaning in the place of each that MiniStack lacks, so that references to it hold; leaves an
- *  alarm over several metrics the first of them; and has aliases move without CodeDeploy. */
-class WithoutMissingTypes implements IAspect {
+class MiniStackAspect implements IAspect {
   visit(node: IConstruct): void {
-    if (!Resource.isCfnResource(node)) {
+    if (!CfnResource.isCfnResource(node)) {
       return;
     }
-    const resource: CfnResource = node;
-    if (MISSING_TYPES.includes(resource.cfnResourceType)) {
-      replace(resource);
-    } else if (resource instanceof cloudwatch.CfnAlarm && Array.isArray(resource.metrics)) {
-      firstMetricOnly(resource);
-    } else if (resource.cfnOptions.updatePolicy?.codeDeployLambdaAliasUpdate !== undefined) {
-      resource.cfnOptions.updatePolicy = undefined;
+    if (UNSUPPORTED_TYPES.includes(node.cfnResourceType)) {
+      replaceWithPlaceholder(node);
+    } else if (node instanceof cloudwatch.CfnAlarm && Array.isArray(node.metrics)) {
+      keepFirstMetric(node);
+    } else if (node.cfnOptions.updatePolicy?.codeDeployLambdaAliasUpdate !== undefined) {
+      // CloudFormation moves the alias itself.
+      node.cfnOptions.updatePolicy = undefined;
     }
   }
 }
 
-function replace(resource: CfnResource): void {
+/** References to the resource stay valid. */
+function replaceWithPlaceholder(resource: CfnResource): void {
   resource.addOverride('Type', 'AWS::CloudFormation::WaitConditionHandle');
   resource.addOverride('Properties', undefined);
 }
 
-function firstMetricOnly(alarm: cloudwatch.CfnAlarm): void {
-  const metrics = alarm.metrics as cloudwatch.CfnAlarm.MetricDataQueryProperty[];
-  const stat = metrics.map((query) => query.metricStat).find((stat) => stat !== undefined) as
-    | cloudwatch.CfnAlarm.MetricStatProperty
-    | undefined;
-  if (stat === undefined) {
-    throw new Error(`${alarm.node.path} has no plain metric`);
+/** MiniStack has no alarms over several metrics. */
+function keepFirstMetric(alarm: cloudwatch.CfnAlarm): void {
+  const queries = alarm.metrics as cloudwatch.CfnAlarm.MetricDataQueryProperty[];
+  const metricStat = queries.map((query) => query.metricStat).find((stat) => stat !== undefined) as
+    cloudwatch.CfnAlarm.MetricStatProperty | undefined;
+  if (metricStat === undefined) {
+    throw new Error(`${alarm.node.path} has no metric without an expression`);
   }
-  const metric = stat.metric as cloudwatch.CfnAlarm.MetricProperty;
+  const metric = metricStat.metric as cloudwatch.CfnAlarm.MetricProperty;
   alarm.metrics = undefined;
   alarm.namespace = metric.namespace;
   alarm.metricName = metric.metricName;
   alarm.dimensions = metric.dimensions;
-  alarm.period = stat.period;
-  alarm.statistic = stat.stat;
+  alarm.period = metricStat.period;
+  alarm.statistic = metricStat.stat;
 }

@@ -1,5 +1,5 @@
-// The functions: how each is built, what it is told, what it may do. What invokes them is in sources.ts, api.ts and
-// schedules.ts.
+// The Lambda functions: code, environment, alias and role. event-sources.ts, api.ts and
+// schedules.ts define what invokes them.
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,51 +12,16 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { Cache, CacheUser } from './cache.ts';
+import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from './intervals.ts';
 import type { Network } from './network.ts';
-import { ADVANCE_EVERY } from './schedules.ts';
 import { FUNCTION_NAMES, type FunctionName, removalPolicyOf, type Settings } from './settings.ts';
-import { DUE_INDEX, TABLE_NAMES, type TableName, type Tables } from './tables.ts';
+import { type TableAccess, tableAccessOf } from './table-access.ts';
+import { DUE_INDEX, TABLE_NAMES, type Tables } from './tables.ts';
 
-/** Calls of DynamoDB by table; those of its index have their own line. */
-type Access = Partial<Record<TableName | 'due', string[]>>;
-
-/** Loading, deciding and recording: what every function does that brings a queue up to date. */
-const ADVANCE: Access = {
-  queues: ['GetItem', 'BatchGetItem', 'PutItem', 'PartiQLInsert', 'PartiQLUpdate'],
-  progress: ['BatchGetItem', 'BatchWriteItem'],
-  stats: ['BatchWriteItem'],
-  history: ['BatchWriteItem'],
-  rejections: ['BatchWriteItem'],
-};
-
-/** What each function calls (shared/store/src/dynamodb/mod.rs). */
-const ACCESS: Record<FunctionName, Access> = {
-  'process-tasks': ADVANCE,
-  // Where it hands ticks to process-tasks, that is all: it looks whether the table answers, and what is due.
-  'advance-queues': { queues: ['GetItem'], due: ['Query'] },
-  'queue-api': {
-    ...ADVANCE,
-    stats: ['GetItem', 'BatchWriteItem'],
-    history: ['Query', 'BatchWriteItem'],
-    rejections: ['Query', 'BatchWriteItem'],
-    due: ['Query'],
-  },
-  'maintain-cache': {
-    queues: ['GetItem', 'BatchGetItem'],
-    progress: ['BatchGetItem'],
-    // Whoever loads a row writes down again what its last commit led to, before it uses it (shared/service/src/load.rs).
-    stats: ['GetItem', 'BatchWriteItem'],
-    history: ['BatchWriteItem'],
-    rejections: ['BatchWriteItem'],
-    due: ['Query'],
-  },
-};
-
-/** Which user of the cache each function is. */
-const CACHE_USER: Record<FunctionName, CacheUser> = {
+const CACHE_USERS: Record<FunctionName, CacheUser> = {
   'process-tasks': 'tasks',
   'advance-queues': 'tasks',
-  // It does for administrators what maintain-cache does.
+  // The admin routes run the actions of maintain-cache.
   'queue-api': 'upkeep',
   'maintain-cache': 'upkeep',
 };
@@ -64,20 +29,20 @@ const CACHE_USER: Record<FunctionName, CacheUser> = {
 export interface FunctionsProps {
   prefix: string;
   settings: Settings;
-  /** Holds `<function>/bootstrap`, as `make functions` leaves it. */
+  /** Contains `<function>/bootstrap` for each function, as `make functions` builds them. */
   codeDirectory: string;
   network: Network;
   cache: Cache;
   tables: Tables;
   key: kms.IKey;
-  /** Where advance-queues sends ticks; none: it advances queues itself. */
+  /** Receives the ticks of advance-queues. Without it, advance-queues processes queues itself. */
   ticksQueue?: sqs.IQueue;
   logRetention: logs.RetentionDays;
 }
 
-/** A function and the name under which everything calls it, so that a new version can take over by and by. */
 export interface DeployedFunction {
   function: lambda.Function;
+  /** Every caller invokes this alias, so that CodeDeploy can shift traffic to a new version. */
   live: lambda.Alias;
   logGroup: logs.LogGroup;
   timeout: Duration;
@@ -93,29 +58,40 @@ export class Functions extends Construct {
   ) {
     super(scope, id);
     this.byName = {
-      'process-tasks': this.deploy('process-tasks', 'Applies commands and ticks'),
-      'advance-queues': this.deploy('advance-queues', 'Finds queues with something due, and has them advanced'),
-      'queue-api': this.deploy('queue-api', 'Answers over HTTP'),
-      'maintain-cache': this.deploy('maintain-cache', 'Looks after the cache'),
+      'process-tasks': this.addFunction('process-tasks', 'Applies commands and ticks'),
+      'advance-queues': this.addFunction('advance-queues', 'Finds queues with something due and has them advanced'),
+      'queue-api': this.addFunction('queue-api', 'Serves the HTTP API'),
+      'maintain-cache': this.addFunction('maintain-cache', 'Runs upkeep of the shared cache'),
     };
-    const sender = this.byName['advance-queues'].function;
-    sender.addEnvironment('MILLRACE_ADVANCE_PERIOD_SECONDS', String(ADVANCE_EVERY.toSeconds()));
-    // Scheduler calls at some moment of the minute: of two calls one may come at its beginning, the next at its end.
-    sender.addEnvironment('MILLRACE_ADVANCE_SLACK_SECONDS', '60');
-    if (props.ticksQueue !== undefined) {
-      sender.addEnvironment('MILLRACE_TICKS_QUEUE_URL', props.ticksQueue.queueUrl);
-      sender.addToRolePolicy(
-        new iam.PolicyStatement({ actions: ['sqs:SendMessage'], resources: [props.ticksQueue.queueArn] }),
-      );
-    }
+    this.configureAdvanceQueues();
+    // A warmed copy has to live until the next run of upkeep.
+    this.byName['maintain-cache'].function.addEnvironment(
+      'MILLRACE_WARM_INTERVAL_SECONDS',
+      String(UPKEEP_INTERVAL.toSeconds()),
+    );
   }
 
   get all(): [FunctionName, DeployedFunction][] {
     return FUNCTION_NAMES.map((name) => [name, this.byName[name]]);
   }
 
-  private deploy(name: FunctionName, description: string): DeployedFunction {
-    const { prefix, settings, cache, network, logRetention } = this.props;
+  private configureAdvanceQueues(): void {
+    const advanceQueues = this.byName['advance-queues'].function;
+    advanceQueues.addEnvironment('MILLRACE_ADVANCE_PERIOD_SECONDS', String(ADVANCE_INTERVAL.toSeconds()));
+    // EventBridge Scheduler keeps the minute and not the second. One invocation may come at the
+    // start of its minute, and the following one at the end of the next minute.
+    advanceQueues.addEnvironment('MILLRACE_ADVANCE_SLACK_SECONDS', '60');
+    const { ticksQueue } = this.props;
+    if (ticksQueue !== undefined) {
+      advanceQueues.addEnvironment('MILLRACE_TICKS_QUEUE_URL', ticksQueue.queueUrl);
+      advanceQueues.addToRolePolicy(
+        new iam.PolicyStatement({ actions: ['sqs:SendMessage'], resources: [ticksQueue.queueArn] }),
+      );
+    }
+  }
+
+  private addFunction(name: FunctionName, description: string): DeployedFunction {
+    const { prefix, settings, cache, network, codeDirectory, logRetention } = this.props;
     const functionName = `${prefix}${name}`;
     const { memoryMiB, timeoutSeconds } = settings.functions[name];
     const timeout = Duration.seconds(timeoutSeconds);
@@ -124,19 +100,19 @@ export class Functions extends Construct {
       retention: logRetention,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    const role = this.role(name, functionName, logGroup);
+    const role = this.addRole(name, functionName, logGroup);
     const fn = new lambda.Function(this, name, {
       functionName,
       description,
       runtime: lambda.Runtime.PROVIDED_AL2023,
       architecture: lambda.Architecture.ARM_64,
       handler: 'bootstrap',
-      code: codeOf(this.props.codeDirectory, name),
+      code: codeOf(codeDirectory, name),
       memorySize: memoryMiB,
       timeout,
       role,
       logGroup,
-      // The function writes one object a line, and decides by MILLRACE_LOG which.
+      // The function writes one JSON object per line and filters by MILLRACE_LOG itself.
       loggingFormat: lambda.LoggingFormat.JSON,
       applicationLogLevelV2: lambda.ApplicationLogLevel.TRACE,
       tracing: lambda.Tracing.ACTIVE,
@@ -146,29 +122,29 @@ export class Functions extends Construct {
       environment: {
         MILLRACE_STORE: 'dynamodb',
         MILLRACE_TABLE_PREFIX: prefix,
-        MILLRACE_REDIS_URL: cache.url(CACHE_USER[name]),
+        MILLRACE_REDIS_URL: cache.url(CACHE_USERS[name]),
         MILLRACE_REDIS_MODE: cache.mode,
         MILLRACE_REDIS_IAM_CACHE_NAME: cache.name,
         ...settings.environment,
       },
       currentVersionOptions: {
-        // Kept, an earlier version can be gone back to without building anything. Not so one whose deployment was rolled back:
-        // Lambda makes no second version of the same code, and the stack could not be given the one that is there.
+        // Stages that keep data also keep earlier versions, so that the alias can be moved back
+        // without a build. A failed deployment deletes its new version. Otherwise the next attempt
+        // would fail: Lambda publishes no second version of the same code.
         removalPolicy: removalPolicyOf(settings),
       },
     });
-    cache.grantConnect(role, CACHE_USER[name]);
-    const advancesItself = name === 'advance-queues' && settings.ticks === 'direct';
-    this.grantTables(role, { ...ACCESS[name], ...(advancesItself && ADVANCE) });
+    cache.grantConnect(role, CACHE_USERS[name]);
+    this.grantTables(role, tableAccessOf(name, settings.ticks));
     const live = new lambda.Alias(this, `${name}-live`, { aliasName: 'live', version: fn.currentVersion });
     return { function: fn, live, logGroup, timeout };
   }
 
-  /** Instead of managed policies, which allow logs of any name. */
-  private role(name: FunctionName, functionName: string, logGroup: logs.LogGroup): iam.Role {
+  /** The managed policies of AWS would allow writing to every log group. */
+  private addRole(name: FunctionName, functionName: string, logGroup: logs.LogGroup): iam.Role {
     const role = new iam.Role(this, `${name}-role`, {
       assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
-      description: `What ${functionName} may do`,
+      description: `Execution role of ${functionName}`,
     });
     role.addToPolicy(
       new iam.PolicyStatement({
@@ -176,7 +152,7 @@ export class Functions extends Construct {
         resources: [logGroup.logGroupArn],
       }),
     );
-    const interfaces = [
+    const networkInterfaceActions = [
       'ec2:CreateNetworkInterface',
       'ec2:DescribeNetworkInterfaces',
       'ec2:DescribeSubnets',
@@ -184,41 +160,38 @@ export class Functions extends Construct {
       'ec2:AssignPrivateIpAddresses',
       'ec2:UnassignPrivateIpAddresses',
     ];
-    // Lambda needs these to attach the function to the network, and has only the function's role to do it with.
-    role.addToPolicy(new iam.PolicyStatement({ actions: interfaces, resources: ['*'] }));
+    // Lambda attaches the function to the network with the permissions of the function's role.
+    role.addToPolicy(new iam.PolicyStatement({ actions: networkInterfaceActions, resources: ['*'] }));
     Validations.of(role).acknowledge({
       id: 'AwsSolutions-IAM5[Resource::*]',
       reason:
-        'Network interfaces have no names before they are made, and traces belong to no resource. The code is denied ' +
-        'what is said of network interfaces.',
+        'Network interfaces have no ARN before they are created, and X-Ray has no resource-level permissions. ' +
+        'The code of the function is denied the actions on network interfaces.',
     });
-    // The code itself does not.
+    // The code of the function does not need these permissions.
+    const functionArn = Stack.of(this).formatArn({
+      service: 'lambda',
+      resource: 'function',
+      resourceName: functionName,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
     role.addToPolicy(
       new iam.PolicyStatement({
         effect: iam.Effect.DENY,
-        actions: interfaces,
+        actions: networkInterfaceActions,
         resources: ['*'],
-        conditions: {
-          ArnEquals: {
-            'lambda:SourceFunctionArn': Stack.of(this).formatArn({
-              service: 'lambda',
-              resource: 'function',
-              resourceName: functionName,
-              arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-            }),
-          },
-        },
+        conditions: { ArnEquals: { 'lambda:SourceFunctionArn': functionArn } },
       }),
     );
     return role;
   }
 
-  private grantTables(role: iam.Role, access: Access): void {
+  private grantTables(role: iam.Role, access: TableAccess): void {
     const { tables, key } = this.props;
     const allow = (actions: string[] | undefined, resource: string) => {
       if (actions !== undefined) {
-        const named = actions.map((action) => `dynamodb:${action}`);
-        role.addToPolicy(new iam.PolicyStatement({ actions: named, resources: [resource] }));
+        const qualified = actions.map((action) => `dynamodb:${action}`);
+        role.addToPolicy(new iam.PolicyStatement({ actions: qualified, resources: [resource] }));
       }
     };
     for (const table of TABLE_NAMES) {
@@ -235,11 +208,12 @@ export class Functions extends Construct {
   }
 }
 
-/** A function that was built. Zipped here, so that equal binaries are equal versions. */
+/** The CDK hashes and zips the directory, so that equal binaries give equal versions. */
 function codeOf(directory: string, name: FunctionName): lambda.Code {
   const path = join(directory, name);
-  if (!existsSync(join(path, 'bootstrap'))) {
-    throw new Error(`${join(path, 'bootstrap')} is missing: build the functions with \`make functions\``);
+  const bootstrap = join(path, 'bootstrap');
+  if (!existsSync(bootstrap)) {
+    throw new Error(`${bootstrap} is missing: build the functions with \`make functions\``);
   }
   return lambda.Code.fromAsset(path);
 }

@@ -1,4 +1,4 @@
-// The queues, each with its dead-letter queue, and the event bus.
+// The SQS queues, each with its dead-letter queue, and the event bus.
 
 import { Duration, Validations } from 'aws-cdk-lib';
 import * as events from 'aws-cdk-lib/aws-events';
@@ -6,20 +6,31 @@ import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { removalPolicyOf, type Settings } from './settings.ts';
 
-/** How long messages wait at most, and how long dead ones are kept: as long as SQS keeps any. */
+/** Retention of messages and of dead letters: the maximum of SQS. */
 const RETENTION = Duration.days(14);
-/** What is due is found again every minute: ticks of an outage would come twice and more often. */
+/**
+ * Ticks are short-lived: the next run of advance-queues finds again what is due, so after an outage
+ * older ticks would only be duplicates.
+ */
 const TICKS_RETENTION = Duration.hours(1);
+
+/** Properties of a FIFO queue and of its dead-letter queue. */
+const FIFO = {
+  fifo: true,
+  // Two equal commands without a commandId are two commands: the sender sets the deduplication id.
+  contentBasedDeduplication: false,
+  deduplicationScope: sqs.DeduplicationScope.MESSAGE_GROUP,
+  fifoThroughputLimit: sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
+};
 
 export interface QueuesProps {
   prefix: string;
   settings: Settings['queues'];
-  /** The time-out of the function that takes from these queues. */
+  /** The time-out of the function that receives the messages. */
   functionTimeoutSeconds: number;
   keepData: boolean;
 }
 
-/** A queue and where its messages end that could not be processed. */
 export interface QueueWithDeadLetters {
   queue: sqs.Queue;
   deadLetters: sqs.Queue;
@@ -29,52 +40,63 @@ export type QueueName = 'commands' | 'progress' | 'ticks';
 
 export class Queues extends Construct {
   readonly byName: Record<QueueName, QueueWithDeadLetters>;
-  /** What a schedule, the event bus or an asynchronous call could not deliver. */
+  /** Failed deliveries of the schedules, the event bus and asynchronous invocations. */
   readonly undelivered: sqs.Queue;
   readonly bus: events.EventBus;
+  private readonly common: sqs.QueueProps;
 
-  constructor(scope: Construct, id: string, props: QueuesProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: QueuesProps,
+  ) {
     super(scope, id);
-    const removalPolicy = removalPolicyOf(props);
-    const common = { encryption: sqs.QueueEncryption.SQS_MANAGED, enforceSSL: true, retentionPeriod: RETENTION, removalPolicy };
-    // As AWS advises: time for the retries of Lambda itself, when it is throttled, before the message shows again.
-    const visibilityTimeout = Duration.seconds(6 * props.functionTimeoutSeconds);
-
-    const fifo = {
-      fifo: true,
-      // Two equal commands without ids are two commands. Who sends must say what is a repetition.
-      contentBasedDeduplication: false,
-      deduplicationScope: sqs.DeduplicationScope.MESSAGE_GROUP,
-      fifoThroughputLimit: sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
+    this.common = {
+      encryption: sqs.QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      retentionPeriod: RETENTION,
+      removalPolicy: removalPolicyOf(props),
     };
-    const pair = (name: QueueName, ordered: boolean): QueueWithDeadLetters => {
-      const suffix = ordered ? '.fifo' : '';
-      const kind = ordered ? fifo : {};
-      const deadLetters = new sqs.Queue(this, `${name}-dead-letters`, {
-        ...common,
-        ...kind,
-        queueName: `${props.prefix}${name}-dead-letters${suffix}`,
-      });
-      const queue = new sqs.Queue(this, name, {
-        ...common,
-        ...kind,
-        ...(name === 'ticks' && { retentionPeriod: TICKS_RETENTION }),
-        queueName: `${props.prefix}${name}${suffix}`,
-        visibilityTimeout,
-        deadLetterQueue: { queue: deadLetters, maxReceiveCount: props.settings[name].maxReceiveCount },
-      });
-      return { queue, deadLetters };
+    this.byName = {
+      commands: this.addQueue('commands'),
+      progress: this.addQueue('progress'),
+      ticks: this.addQueue('ticks'),
     };
-    this.byName = { commands: pair('commands', true), progress: pair('progress', false), ticks: pair('ticks', false) };
-    this.undelivered = new sqs.Queue(this, 'undelivered', { ...common, queueName: `${props.prefix}undelivered` });
+    this.undelivered = new sqs.Queue(this, 'undelivered', {
+      ...this.common,
+      queueName: `${props.prefix}undelivered`,
+    });
     Validations.of(this.undelivered).acknowledge({
       id: 'AwsSolutions-SQS3',
-      reason: 'It is itself where what could not be delivered ends. The rule sees only the queues that other queues name.',
+      reason: 'This queue is a dead-letter queue. The rule recognizes only those of other queues.',
     });
     this.bus = new events.EventBus(this, 'Bus', { eventBusName: `${props.prefix}bus` });
   }
 
   get all(): [QueueName, QueueWithDeadLetters][] {
     return Object.entries(this.byName) as [QueueName, QueueWithDeadLetters][];
+  }
+
+  private addQueue(name: QueueName): QueueWithDeadLetters {
+    const { prefix, settings, functionTimeoutSeconds } = this.props;
+    const isFifo = name === 'commands';
+    const suffix = isFifo ? '.fifo' : '';
+    const kind = isFifo ? FIFO : {};
+    const deadLetters = new sqs.Queue(this, `${name}-dead-letters`, {
+      ...this.common,
+      ...kind,
+      queueName: `${prefix}${name}-dead-letters${suffix}`,
+    });
+    const queue = new sqs.Queue(this, name, {
+      ...this.common,
+      ...kind,
+      ...(name === 'ticks' && { retentionPeriod: TICKS_RETENTION }),
+      queueName: `${prefix}${name}${suffix}`,
+      // AWS recommends six times the time-out of the function. That leaves time for the retries of
+      // Lambda when it is throttled.
+      visibilityTimeout: Duration.seconds(6 * functionTimeoutSeconds),
+      deadLetterQueue: { queue: deadLetters, maxReceiveCount: settings[name].maxReceiveCount },
+    });
+    return { queue, deadLetters };
   }
 }

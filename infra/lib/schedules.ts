@@ -1,15 +1,13 @@
-// What happens by the clock.
+// The schedules that invoke advance-queues and maintain-cache.
 
-import { Duration } from 'aws-cdk-lib';
+import type { Duration } from 'aws-cdk-lib';
 import * as scheduler from 'aws-cdk-lib/aws-scheduler';
 import * as targets from 'aws-cdk-lib/aws-scheduler-targets';
 import { Construct } from 'constructs';
 import type { Functions } from './functions.ts';
+import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from './intervals.ts';
 import type { Queues } from './queues.ts';
-
-/** How often queues with something due are looked for. A queue that is read or changed is brought up to date anyway. */
-export const ADVANCE_EVERY = Duration.minutes(1);
-export const UPKEEP_EVERY = Duration.minutes(15);
+import type { FunctionName } from './settings.ts';
 
 export interface SchedulesProps {
   prefix: string;
@@ -21,7 +19,7 @@ export class Schedules extends Construct {
   constructor(scope: Construct, id: string, props: SchedulesProps) {
     super(scope, id);
     const group = new scheduler.ScheduleGroup(this, 'Group', { scheduleGroupName: `${props.prefix}schedules` });
-    const every = (name: string, interval: Duration, target: keyof Functions['byName'], input: object) =>
+    const addSchedule = (name: string, interval: Duration, target: FunctionName, input: object) =>
       new scheduler.Schedule(this, name, {
         scheduleName: name,
         scheduleGroup: group,
@@ -29,12 +27,12 @@ export class Schedules extends Construct {
         target: new targets.LambdaInvoke(props.functions.byName[target].live, {
           input: scheduler.ScheduleTargetInput.fromObject(input),
           deadLetterQueue: props.queues.undelivered,
-          // The next one comes soon enough.
+          // A later retry is pointless: the next scheduled invocation does the same work.
           maxEventAge: interval,
           retryAttempts: 1,
         }),
       });
-    every('advance-queues', ADVANCE_EVERY, 'advance-queues', {});
-    every('upkeep', UPKEEP_EVERY, 'maintain-cache', { action: 'upkeep' });
+    addSchedule('advance-queues', ADVANCE_INTERVAL, 'advance-queues', {});
+    addSchedule('upkeep', UPKEEP_INTERVAL, 'maintain-cache', { action: 'upkeep' });
   }
 }

@@ -1,4 +1,5 @@
-// The five tables. The queues table decides, the others record; shared/store makes the same ones for tests.
+// The DynamoDB tables. The queues table holds what is decided, the others hold records. The schema
+// module of the DynamoDB store in shared/store creates the same tables for tests.
 
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import type * as kms from 'aws-cdk-lib/aws-kms';
@@ -8,7 +9,7 @@ import { removalPolicyOf } from './settings.ts';
 export const TABLE_NAMES = ['queues', 'progress', 'history', 'stats', 'rejections'] as const;
 export type TableName = (typeof TABLE_NAMES)[number];
 
-/** The index of queues with something due. */
+/** The index of the queues table that contains the queues with something due. */
 export const DUE_INDEX = 'due';
 
 const SORT_KEYS: Partial<Record<TableName, string>> = {
@@ -25,32 +26,18 @@ export interface TablesProps {
 export class Tables extends Construct {
   readonly byName: Record<TableName, dynamodb.Table>;
 
-  constructor(scope: Construct, id: string, props: TablesProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: TablesProps,
+  ) {
     super(scope, id);
-    const table = (name: TableName): dynamodb.Table => {
-      const sortKey = SORT_KEYS[name];
-      return new dynamodb.Table(this, name, {
-        tableName: `${props.prefix}${name}`,
-        partitionKey: { name: 'playerId', type: dynamodb.AttributeType.STRING },
-        ...(sortKey !== undefined && {
-          sortKey: { name: sortKey, type: dynamodb.AttributeType.STRING },
-          // What is kept by player and time ends some time; a queue does not.
-          timeToLiveAttribute: 'expiresAt',
-        }),
-        billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
-        encryption: dynamodb.TableEncryption.CUSTOMER_MANAGED,
-        encryptionKey: props.key,
-        pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
-        deletionProtection: props.keepData,
-        removalPolicy: removalPolicyOf(props),
-      });
-    };
     this.byName = {
-      queues: table('queues'),
-      progress: table('progress'),
-      history: table('history'),
-      stats: table('stats'),
-      rejections: table('rejections'),
+      queues: this.addTable('queues'),
+      progress: this.addTable('progress'),
+      history: this.addTable('history'),
+      stats: this.addTable('stats'),
+      rejections: this.addTable('rejections'),
     };
     this.byName.queues.addGlobalSecondaryIndex({
       indexName: DUE_INDEX,
@@ -62,5 +49,25 @@ export class Tables extends Construct {
 
   get all(): [TableName, dynamodb.Table][] {
     return TABLE_NAMES.map((name) => [name, this.byName[name]]);
+  }
+
+  private addTable(name: TableName): dynamodb.Table {
+    const { prefix, key, keepData } = this.props;
+    const sortKey = SORT_KEYS[name];
+    return new dynamodb.Table(this, name, {
+      tableName: `${prefix}${name}`,
+      partitionKey: { name: 'playerId', type: dynamodb.AttributeType.STRING },
+      ...(sortKey !== undefined && {
+        sortKey: { name: sortKey, type: dynamodb.AttributeType.STRING },
+        // A player's history and rejections grow with time, so these rows expire.
+        timeToLiveAttribute: 'expiresAt',
+      }),
+      billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
+      encryption: dynamodb.TableEncryption.CUSTOMER_MANAGED,
+      encryptionKey: key,
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+      deletionProtection: keepData,
+      removalPolicy: removalPolicyOf({ keepData }),
+    });
   }
 }

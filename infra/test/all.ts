@@ -1,9 +1,21 @@
-// All tests in one process: the CDK takes a second to load.
+// All tests in one process, because loading the CDK takes a second.
 
 import './alarms.test.ts';
+import './api.test.ts';
+import './binaries.test.ts';
+import './cache.test.ts';
 import './costs.test.ts';
-import './data.test.ts';
+import './deployment.test.ts';
 import './docs.test.ts';
-import './edge.test.ts';
+import './emulator.test.ts';
+import './event-sources.test.ts';
 import './functions.test.ts';
+import './monitoring.test.ts';
+import './network.test.ts';
 import './options.test.ts';
+import './permissions.test.ts';
+import './queues.test.ts';
+import './rollback-alarms.test.ts';
+import './stack.test.ts';
+import './tables.test.ts';
+import './validation.test.ts';

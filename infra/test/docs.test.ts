@@ -1,4 +1,4 @@
-// Commands in the documentation, as far as a reader would be harmed by following them to the letter.
+// Commands in the documentation that would do harm if they were incomplete.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -7,46 +7,64 @@ import { test } from 'node:test';
 import { stages } from '../lib/settings.ts';
 import { TABLE_NAMES } from '../lib/tables.ts';
 
-const page = (name: string) => readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8');
-/** Each place where a command is written, up to the end of its line, or of its quotation, or the next command. */
-const commands = (text: string, begin: string): string[] =>
-  [...text.replaceAll('\\\n', '').matchAll(new RegExp(`${begin}[^\\n\`;&]*`, 'g'))].map(([command]) => command);
+function readPage(name: string): string {
+  return readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8');
+}
 
-test('whoever deploys or destroys says which stage', () => {
-  const found = ['deploying.md', 'operations.md'].flatMap((name) => commands(page(name), 'npx cdk (deploy|destroy|diff)'));
-  assert.ok(found.length >= 5, `only ${found.length} commands were found`);
-  for (const command of found) {
+/**
+ * All commands that begin with an expression. A command ends with its line, its quotation, or `;`
+ * or `&`.
+ */
+function findCommands(text: string, start: string): string[] {
+  const pattern = new RegExp(`${start}[^\\n\`;&]*`, 'g');
+  return [...text.replaceAll('\\\n', '').matchAll(pattern)].map(([command]) => command);
+}
+
+test('commands that deploy or destroy name the stage', () => {
+  const pages = ['deploying.md', 'operations.md'].map(readPage);
+  const commands = pages.flatMap((page) => findCommands(page, 'npx cdk (deploy|destroy|diff)'));
+  assert.ok(commands.length >= 5, `only ${commands.length} commands were found`);
+  for (const command of commands) {
     const stage = command.match(/-c stage=(\w+|\$stage)/)?.[1];
     assert.ok(stage === '$stage' || (stage !== undefined && stage in stages), command);
   }
-  assert.ok(found.includes('npx cdk destroy -c stage=production'), 'how to remove production');
+  assert.ok(commands.includes('npx cdk destroy -c stage=production'), 'the command that removes production');
 });
 
-test('after a failed first deployment all tables are taken away, which are protected', () => {
-  const text = page('deploying.md');
-  const loop = text.match(/for table in (.*); do\n((?:  .*\n)+)done\n/);
-  assert.equal(loop?.[1], TABLE_NAMES.join(' '));
-  assert.deepEqual([...(loop?.[2] ?? '').matchAll(/aws dynamodb (\S+)/g)].map(([, call]) => call), ['update-table', 'wait', 'delete-table']);
+test('the cleanup after a failed first deployment removes all protected tables', () => {
+  const text = readPage('deploying.md');
+  const [, tables, body] = text.match(/for table in (.*); do\n((?:  .*\n)+)done\n/) ?? [];
+  assert.equal(tables, TABLE_NAMES.join(' '));
+  assert.deepEqual(
+    [...(body ?? '').matchAll(/aws dynamodb (\S+)/g)].map(([, call]) => call),
+    ['update-table', 'wait', 'delete-table'],
+  );
   assert.match(text, /update-termination-protection --no-enable-termination-protection/);
 });
 
-test('commands do what they say with version 2 of the AWS CLI', () => {
-  const text = page('operations.md') + page('deploying.md');
-  const invocations = commands(text, 'aws lambda invoke');
-  assert.ok(invocations.length >= 4, `only ${invocations.length} were found`);
-  for (const command of invocations) {
-    assert.match(command, /--cli-binary-format raw-in-base64-out --payload '\{.*\}' \/dev\/stdout/, 'a payload is base64 otherwise');
+test('invocations pass their payload as text to version 2 of the AWS CLI', () => {
+  const commands = findCommands(readPage('operations.md') + readPage('deploying.md'), 'aws lambda invoke');
+  assert.ok(commands.length >= 4, `only ${commands.length} were found`);
+  for (const command of commands) {
+    // The default is a payload in base64.
+    assert.match(command, /--cli-binary-format raw-in-base64-out --payload '\{.*\}' \/dev\/stdout/);
   }
-  // A query answers with its id alone.
-  const queries = [...text.matchAll(/aws logs start-query/g)].length;
-  assert.ok(queries > 0);
-  assert.equal([...text.matchAll(/aws logs get-query-results/g)].length, queries);
-  // What is to be deleted by hand has to be kept from others for as long as a hand needs.
-  const toDelete = text.match(/aws sqs receive-message[^\n]*\n(?=aws sqs send-message)/)?.[0];
-  assert.match(toDelete ?? '', /--visibility-timeout 600 /);
 });
 
-test('whoever moves an alias by hand moves it back before the next deployment', () => {
-  const [, rollingBack] = page('deploying.md').match(/## Rolling back\n([^#]*)/) ?? [];
+test('every query of logs is followed by a command that reads its results', () => {
+  const text = readPage('operations.md') + readPage('deploying.md');
+  const queries = findCommands(text, 'aws logs start-query').length;
+  assert.ok(queries > 0);
+  assert.equal(findCommands(text, 'aws logs get-query-results').length, queries);
+});
+
+test('a message to redrive by hand stays invisible for ten minutes', () => {
+  const text = readPage('operations.md') + readPage('deploying.md');
+  const receive = text.match(/aws sqs receive-message[^\n]*\n(?=aws sqs send-message)/)?.[0];
+  assert.match(receive ?? '', /--visibility-timeout 600 /);
+});
+
+test('an alias that was moved by hand is moved back before the next deployment', () => {
+  const [, rollingBack] = readPage('deploying.md').match(/## Rolling back\n([^#]*)/) ?? [];
   assert.match(rollingBack ?? '', /get-alias[^]*update-alias[^]*Before the next deployment move the alias/);
 });

@@ -1,77 +1,83 @@
-// Stacks to look at. Nothing is built and nobody is asked: functions are an empty file each.
+// Synthesized stacks for the tests, and helpers to look into their templates.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Template } from 'aws-cdk-lib/assertions';
 import { createApp } from '../lib/app.ts';
 import { adaptToMiniStack } from '../lib/emulator.ts';
-import { FUNCTION_NAMES, type Settings, stages } from '../lib/settings.ts';
+import { createPlaceholderFunctions } from '../lib/placeholder-functions.ts';
+import { type Settings, stages } from '../lib/settings.ts';
 import { MillraceStack, type MillraceStackProps } from '../lib/stack.ts';
 
 export interface Resource {
   Type: string;
-  // What a template holds is looked at piece by piece, and a piece that is not there fails the test.
+  // Templates have no types. A test fails on a property that is missing.
   Properties: any;
   DeletionPolicy?: string;
   UpdateReplacePolicy?: string;
   UpdatePolicy?: object;
 }
-export type Resources = Record<string, Resource>;
 
-const directory = mkdtempSync(join(tmpdir(), 'millrace-infra-'));
-process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-
-/** Where functions are that do nothing. */
-export const CODE = join(directory, 'functions');
-for (const name of FUNCTION_NAMES) {
-  mkdirSync(join(CODE, name), { recursive: true });
-  writeFileSync(join(CODE, name, 'bootstrap'), name);
+export interface IamStatement {
+  Sid?: string;
+  Effect: string;
+  Action: string | string[];
+  Resource: unknown;
+  Principal?: object;
+  Condition?: any;
 }
 
-export function stack(settings: Settings, adapt = false, props: Partial<MillraceStackProps> = {}): MillraceStack {
-  const stack = new MillraceStack(createApp({ checked: false }), { settings, codeDirectory: CODE, ...props });
-  if (adapt) {
-    adaptToMiniStack(stack);
-  }
-  return stack;
+/** A code directory with functions that do nothing. */
+export const codeDirectory = createPlaceholderFunctions();
+
+export function synthesizeStack(settings: Settings, props: Partial<MillraceStackProps> = {}): MillraceStack {
+  return new MillraceStack(createApp({ checked: false }), { settings, codeDirectory, ...props });
 }
 
-export function template(settings: Settings, adapt = false, props: Partial<MillraceStackProps> = {}): Template {
-  return Template.fromStack(stack(settings, adapt, props));
+export function synthesize(settings: Settings, props: Partial<MillraceStackProps> = {}): Template {
+  return Template.fromStack(synthesizeStack(settings, props));
 }
 
-export const production = template(stages.production);
-export const dev = template(stages.dev);
-
-export function resources(template: Template): Resources {
-  return template.toJSON()['Resources'] as Resources;
+export function synthesizeForMiniStack(settings: Settings): Template {
+  const stack = synthesizeStack(settings);
+  adaptToMiniStack(stack);
+  return Template.fromStack(stack);
 }
 
-/** All of a type. */
-export function all(template: Template, type: string): Resource[] {
-  return Object.values(resources(template)).filter(({ Type }) => Type === type);
+export const production = synthesize(stages.production);
+export const dev = synthesize(stages.dev);
+
+/** All resources by logical id. */
+export function resourcesOf(template: Template): Record<string, Resource> {
+  return template.toJSON()['Resources'] as Record<string, Resource>;
 }
 
-/** The one of a type whose properties have this value. */
-export function one(template: Template, type: string, property: string, value: string): Resource {
-  const found = all(template, type).filter(({ Properties }) => Properties[property] === value);
-  if (found.length !== 1 || found[0] === undefined) {
-    throw new Error(`${found.length} of ${type} have ${property}=${value}`);
+export function resourcesOfType(template: Template, type: string): Resource[] {
+  return Object.values(resourcesOf(template)).filter((resource) => resource.Type === type);
+}
+
+/** The properties of all resources of a type. */
+export function propertiesOfType(template: Template, type: string): any[] {
+  return resourcesOfType(template, type).map(({ Properties }) => Properties);
+}
+
+/** The properties of the only resource of a type that has a value in a property. */
+export function findProperties(template: Template, type: string, property: string, value: string): any {
+  const found = propertiesOfType(template, type).filter((properties) => properties[property] === value);
+  if (found.length !== 1) {
+    throw new Error(`${found.length} resources of ${type} have ${property}=${value}`);
   }
   return found[0];
 }
 
-/** The name of what a reference leads to. */
-export function target(template: Template, reference: unknown): string {
+/** The name of the resource that an intrinsic function refers to. */
+export function referencedName(template: Template, reference: unknown): string {
   const text = JSON.stringify(reference);
-  const known = resources(template);
-  const id = [...text.matchAll(/"([A-Za-z0-9]+)"/g)].map(([, word]) => word ?? '').find((word) => word in known);
+  const resources = resourcesOf(template);
+  const words = [...text.matchAll(/"([A-Za-z0-9]+)"/g)].map(([, word]) => word ?? '');
+  const id = words.find((word) => word in resources);
   if (id === undefined) {
     return text;
   }
-  const { Properties } = known[id] as Resource;
-  const name = Properties.TableName ?? Properties.QueueName ?? Properties.LogGroupName ?? Properties.FunctionName ?? id;
+  const { TableName, QueueName, LogGroupName, FunctionName } = (resources[id] as Resource).Properties;
+  const name = TableName ?? QueueName ?? LogGroupName ?? FunctionName ?? id;
   return text.includes('/index/') ? `${name}/index/${text.match(/index\/([a-z*]+)/)?.[1]}` : name;
 }
-

@@ -1,54 +1,54 @@
-//! Reads answers of `process-tasks`.
+//! Reads the answers of `process-tasks`.
 
 use serde_json::Value;
 
-/// What became of the commands of one event.
+/// The `commands` of an invocation report: how many commands had each outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// All of them.
+    /// All commands of the invocation.
     pub received: u64,
-    /// Those that took effect.
+    /// Commands that took effect.
     pub applied: u64,
-    /// Those that were decided before.
+    /// Commands that were decided by an earlier delivery.
     pub duplicate: u64,
-    /// Those that were refused.
+    /// Commands that were refused for good.
     pub rejected: u64,
-    /// Those that are to be delivered again.
+    /// Commands that must be delivered again.
     pub failed: u64,
-    /// Those that were not understood.
+    /// Input that is not a valid command.
     pub malformed: u64,
 }
 
-/// What became of the commands.
+/// The counts in the invocation report of an answer.
 ///
 /// # Panics
-/// Where the answer has no report, or its counts do not add up.
+/// If the answer has no report, or if its counts do not add up.
 pub fn counts(answer: &Value) -> Counts {
-    let of = |name: &str| {
+    let count = |name: &str| {
         let number = answer["report"]["commands"][name].as_u64();
         number.unwrap_or_else(|| panic!("no count of {name} in {answer}"))
     };
     let counts = Counts {
-        received: of("received"),
-        applied: of("applied"),
-        duplicate: of("duplicate"),
-        rejected: of("rejected"),
-        failed: of("failed"),
-        malformed: of("malformed"),
+        received: count("received"),
+        applied: count("applied"),
+        duplicate: count("duplicate"),
+        rejected: count("rejected"),
+        failed: count("failed"),
+        malformed: count("malformed"),
     };
     let sum = counts.applied + counts.duplicate + counts.rejected + counts.failed + counts.malformed;
-    assert_eq!(sum, counts.received, "the counts add up in {answer}");
+    assert_eq!(sum, counts.received, "the counts do not add up in {answer}");
     counts
 }
 
-/// The ids of the messages that are handed back.
+/// The ids of the messages that the answer hands back.
 pub fn failures(answer: &Value) -> Vec<&str> {
     let failures = answer["batchItemFailures"].as_array();
     let failures = failures.unwrap_or_else(|| panic!("no batchItemFailures in {answer}"));
     failures.iter().map(|failure| failure["itemIdentifier"].as_str().expect("a message id")).collect()
 }
 
-/// The result of one command.
+/// The result of the command with this id.
 pub fn result<'a>(answer: &'a Value, command_id: &str) -> &'a Value {
     let mut results = answer["results"].as_array().into_iter().flatten();
     results.find(|result| result["commandId"] == command_id).unwrap_or_else(|| panic!("no {command_id} in {answer:#}"))

@@ -1,5 +1,5 @@
-//! The production back ends as a function sees them: DynamoDB behind a proxy that counts and fails,
-//! Redis behind one that delays and cuts.
+//! The backends of production. DynamoDB is behind a proxy that counts requests and injects errors.
+//! Redis is behind a proxy that delays and breaks connections.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,30 +13,30 @@ use millrace_servers::{ACCESS_KEY_ID, DynamoProxy, MiniStack, REGION, Redis, SEC
 use millrace_store::dynamodb::{DynamoDbSettings, DynamoDbStore, create_tables};
 
 use crate::{
-    function::{Function, Setup},
-    stored,
+    function::{Function, FunctionBuilder},
+    store_contents,
 };
 
-/// Tables of their own in a DynamoDB that the process shares, and a Redis of their own.
-pub struct BackEnds {
-    /// Before DynamoDB: counts its requests, and makes them fail.
-    pub dynamodb: DynamoProxy,
+/// A Redis server, and new tables in the DynamoDB that all tests of the process share.
+pub struct Backends {
+    /// The proxy in front of DynamoDB: counts requests and injects errors.
+    pub dynamodb_proxy: DynamoProxy,
     /// The Redis server.
     pub redis: Redis,
-    /// Before Redis: delays, cuts, refuses, swallows.
-    pub wire: TcpProxy,
+    /// The proxy in front of Redis: delays, cuts, refuses or swallows.
+    pub redis_proxy: TcpProxy,
     prefix: String,
     client: Client,
     store: DynamoDbStore,
 }
 
-impl BackEnds {
-    /// Starts them, with empty tables and an empty cache.
+impl Backends {
+    /// Starts backends with empty tables and an empty cache.
     pub async fn start() -> Self {
         Self::with_redis(Redis::start().await).await
     }
 
-    /// The same with this Redis.
+    /// Starts backends that use this Redis server.
     pub async fn with_redis(redis: Redis) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let prefix = format!("t{}-", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -48,70 +48,65 @@ impl BackEnds {
             .endpoint_url(&endpoint)
             .build();
         let client = Client::from_conf(config.clone());
-        create_tables(&client, &prefix).await.expect("the tables can be made");
-        // Past the proxy: what the tests look at is neither counted nor failed.
+        create_tables(&client, &prefix).await.expect("the tables are created");
+        // This store bypasses the proxy, so that reads of a test are not counted and do not fail.
         let settings = DynamoDbSettings { prefix: prefix.clone(), ..DynamoDbSettings::default() };
         let store = DynamoDbStore::new(config.to_builder(), settings);
-        let dynamodb = DynamoProxy::start(&endpoint).await;
-        let wire = TcpProxy::start(redis.address()).await;
-        Self { dynamodb, redis, wire, prefix, client, store }
+        let dynamodb_proxy = DynamoProxy::start(&endpoint).await;
+        let redis_proxy = TcpProxy::start(redis.address()).await;
+        Self { dynamodb_proxy, redis, redis_proxy, prefix, client, store }
     }
 
-    /// What tables and keys are named with.
+    /// The prefix of tables and of keys in Redis.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// `process-tasks` on both, by their proxies.
-    pub fn process_tasks(&self) -> Setup {
-        self.with_both("process-tasks")
+    /// `process-tasks` with DynamoDB and Redis, through their proxies.
+    pub fn process_tasks(&self) -> FunctionBuilder {
+        self.function_with_redis("process-tasks")
     }
 
-    /// `maintain-cache` on both, likewise.
-    pub fn maintain_cache(&self) -> Setup {
-        self.with_both("maintain-cache")
+    /// `maintain-cache` with DynamoDB and Redis, through their proxies.
+    pub fn maintain_cache(&self) -> FunctionBuilder {
+        self.function_with_redis("maintain-cache")
     }
 
-    /// `queue-api` on both, likewise.
-    pub fn queue_api(&self) -> Setup {
-        self.with_both("queue-api")
+    /// `queue-api` with DynamoDB and Redis, through their proxies.
+    pub fn queue_api(&self) -> FunctionBuilder {
+        self.function_with_redis("queue-api")
     }
 
-    /// `process-tasks` on DynamoDB alone.
-    pub fn without_redis(&self) -> Setup {
-        self.function("process-tasks")
+    fn function_with_redis(&self, function: &str) -> FunctionBuilder {
+        self.function(function).env("MILLRACE_REDIS_URL", format!("redis://{}", self.redis_proxy.address()))
     }
 
-    fn with_both(&self, function: &str) -> Setup {
-        self.function(function).env("MILLRACE_REDIS_URL", format!("redis://{}", self.wire.address()))
-    }
-
-    /// A function on DynamoDB alone.
-    pub fn function(&self, name: &str) -> Setup {
-        let setup = Function::named(name)
+    /// The function `name` with DynamoDB and without Redis.
+    pub fn function(&self, name: &str) -> FunctionBuilder {
+        let setup = Function::builder(name)
             .env("MILLRACE_STORE", "dynamodb")
             .env("MILLRACE_TABLE_PREFIX", &self.prefix)
-            // Many tests share two processors; a test of time-outs sets its own.
+            // Tests run in parallel on few processors. A test of time-outs sets shorter ones.
             .env("MILLRACE_REDIS_RESPONSE_TIMEOUT_MS", "2000")
             .env("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "2000");
-        self.dynamodb.env().into_iter().fold(setup, |setup, (name, value)| setup.env(name, value))
+        self.dynamodb_proxy.env().into_iter().fold(setup, |setup, (name, value)| setup.env(name, value))
     }
 
-    /// The store, past the proxy.
+    /// The store, without the proxy.
     pub fn store(&self) -> &DynamoDbStore {
         &self.store
     }
 
-    /// How many rows a table has, by its name without the prefix.
+    /// The number of rows in a table, which is named without the prefix.
     ///
     /// # Panics
-    /// Where it cannot be read.
-    pub async fn rows(&self, table: &str) -> usize {
+    /// If the table cannot be read.
+    pub async fn count_rows(&self, table: &str) -> usize {
         let (mut rows, mut start) = (0, None);
         loop {
             let name = format!("{}{table}", self.prefix);
             let scan = self.client.scan().table_name(name).select(Select::Count).set_exclusive_start_key(start);
-            let answer = scan.send().await.expect("the table can be read");
+            let answer = scan.send().await.expect("the table is read");
             rows += usize::try_from(answer.count).expect("a count");
             start = answer.last_evaluated_key.filter(|key| !key.is_empty());
             if start.is_none() {
@@ -123,19 +118,22 @@ impl BackEnds {
     /// A player's queue as stored, with its progress between milestones.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is no row.
     pub async fn queue(&self, id: &str) -> Queue {
-        stored::queue(&self.store, id).await.unwrap_or_else(|| panic!("{id} has no row"))
+        store_contents::queue(&self.store, id).await.unwrap_or_else(|| panic!("{id} has no row"))
     }
 
-    /// The queues of players, likewise.
+    /// The queues of several players, in the order of `players`.
+    ///
+    /// # Panics
+    /// If a player has no row.
     pub async fn queues(&self, players: &[PlayerId]) -> Vec<Queue> {
-        let queues = stored::queues(&self.store, players).await.into_iter().zip(players);
+        let queues = store_contents::queues(&self.store, players).await.into_iter().zip(players);
         queues.map(|(queue, player)| queue.unwrap_or_else(|| panic!("{player} has no row"))).collect()
     }
 
     /// A player's finished tasks, oldest first.
     pub async fn history(&self, id: &str) -> Vec<HistoryRecord> {
-        stored::history(&self.store, id).await
+        store_contents::history(&self.store, id).await
     }
 }

@@ -1,11 +1,11 @@
-//! Events as EventBridge sends them to a function, with every field.
+//! EventBridge events with every field that a function receives.
 
 use millrace_domain::Timestamp;
 use serde_json::{Value, json};
 
 /// An event of `detail-type` `TaskQueueCommand`, sent by the game server.
 pub fn command(id: &str, time: Timestamp, detail: &Value) -> Value {
-    // EventBridge gives the time in whole seconds.
+    // EventBridge sends the time in whole seconds.
     let time = time.to_string();
     json!({
         "version": "0",

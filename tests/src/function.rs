@@ -1,4 +1,5 @@
-//! A function as a process under a [`RuntimeApi`] of its own: start, invoke, kill, terminate, logs.
+//! A function as a process with its own [`RuntimeApi`]: start, invoke, kill, terminate, read its
+//! logs.
 
 use std::{
     env,
@@ -21,26 +22,27 @@ use tokio::{
 
 use crate::{
     binary,
-    runtime_api::{Answer, Phase, RuntimeApi},
+    runtime_api::{Answer, InitState, RuntimeApi},
 };
 
-/// How long a function may take to ask for its first invocation. Lambda gives it 10 seconds; the
-/// machine that runs the tests may be busy.
+/// How long a function may take to ask for its first invocation. Lambda allows 10 seconds. This is
+/// more, because the machine that runs the tests may be busy.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long an invocation may take where it does not say.
+/// The time-out of an invocation, unless the test sets another one.
 const INVOCATION_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a function may take to end after SIGTERM before it is killed.
+/// How long a function may take to end after SIGTERM. After that it is killed.
 const TERMINATION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A function that is not started yet.
+/// The configuration of a function. It can be started several times.
 #[derive(Debug, Clone)]
-pub struct Setup {
+pub struct FunctionBuilder {
+    name: String,
     program: PathBuf,
     environment: Vec<(OsString, OsString)>,
-    extensions: bool,
+    has_extensions_api: bool,
 }
 
-/// A running function. It is killed with this value.
+/// A running function. It is killed when this value is dropped.
 #[derive(Debug)]
 pub struct Function {
     api: RuntimeApi,
@@ -54,7 +56,7 @@ pub struct Function {
 
 type Lines = Arc<Mutex<Vec<String>>>;
 
-/// What a function is invoked with.
+/// The payload, time-out and request id of an invocation.
 #[derive(Debug, Clone)]
 pub struct Invocation {
     payload: Bytes,
@@ -63,19 +65,19 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// An invocation with these bytes, which need not be JSON.
+    /// An invocation with this payload, which need not be JSON.
     pub fn new(payload: impl Into<Bytes>) -> Self {
         Self { payload: payload.into(), timeout: INVOCATION_TIMEOUT, request_id: None }
     }
 
-    /// It has to be answered within this time; a function that does not is killed, as by Lambda.
+    /// Sets the time-out. A function that does not answer in time is killed, as by Lambda.
     #[must_use]
     pub fn within(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// It has this request id, as a retry of an asynchronous invocation has that of the first attempt.
+    /// Sets the request id. A retry of an asynchronous invocation has the id of the first attempt.
     #[must_use]
     pub fn request_id(mut self, id: &str) -> Self {
         self.request_id = Some(id.to_owned());
@@ -101,86 +103,80 @@ impl From<&str> for Invocation {
     }
 }
 
-/// An invocation that ended without an answer.
+/// An invocation without a successful answer.
 #[derive(Debug, thiserror::Error)]
 pub enum FunctionError {
     /// The function answered with an error.
     #[error("{error_type}: {message}")]
     Reported {
-        /// `errorType`.
+        /// The `errorType`.
         error_type: String,
-        /// `errorMessage`.
+        /// The `errorMessage`.
         message: String,
-        /// The whole body.
+        /// The whole error as JSON.
         body: Value,
     },
-    /// The answer is no JSON.
-    #[error("the answer is no JSON: {0}")]
+    /// The answer is not JSON.
+    #[error("the answer is not JSON: {0}")]
     NoJson(String),
-    /// The process ended; in AWS `Runtime.ExitError`.
+    /// The process ended. In AWS this is `Runtime.ExitError`.
     #[error("the process ended with {status}\n{stderr}")]
     Exited {
-        /// How it ended.
+        /// The exit status.
         status: ExitStatus,
-        /// What it wrote to its standard error.
+        /// The standard error of the process.
         stderr: String,
     },
-    /// The deadline passed and the process was killed; in AWS `Task timed out`.
-    #[error("no answer within {0:?}; the process was killed")]
+    /// The time-out passed and the process was killed. In AWS this is `Task timed out`.
+    #[error("no answer within {0:?}, so the process was killed")]
     TimedOut(Duration),
 }
 
-/// A function that did not start.
+/// A function whose process ended before its first invocation.
 #[derive(Debug, thiserror::Error)]
 #[error("the function did not start ({status}), reported: {reported:?}\n{stderr}")]
 pub struct StartError {
-    /// How the process ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// What it wrote to its standard output.
+    /// The standard output of the process.
     pub stdout: String,
-    /// What it wrote to its standard error.
+    /// The standard error of the process.
     pub stderr: String,
-    /// What it posted to `/runtime/init/error`.
+    /// The body that the process posted to `/runtime/init/error`.
     pub reported: Option<String>,
 }
 
-impl Setup {
-    /// Sets a variable of the function's environment.
+impl FunctionBuilder {
+    /// Sets an environment variable of the function.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
     }
 
-    /// Another function in the same environment.
+    /// Whether the function finds an Extensions API. The default is true.
     #[must_use]
-    pub fn named(self, name: &str) -> Self {
-        Self { program: binary::path(name), ..self }
-    }
-
-    /// Whether there is an Extensions API; there is, where this is not called.
-    #[must_use]
-    pub fn extensions(mut self, extensions: bool) -> Self {
-        self.extensions = extensions;
+    pub fn extensions_api(mut self, exists: bool) -> Self {
+        self.has_extensions_api = exists;
         self
     }
 
     /// Starts the function and waits until it asks for its first invocation.
     ///
     /// # Errors
-    /// [`StartError`] where the process ends before.
+    /// [`StartError`] if the process ends before that.
     ///
     /// # Panics
-    /// Where the process cannot be spawned or hangs.
+    /// If the process cannot be spawned or hangs.
     pub async fn start(&self) -> Result<Function, StartError> {
-        let api = RuntimeApi::start(self.extensions).await;
-        let mut phase = api.phase();
+        let api = RuntimeApi::start(&self.name, self.has_extensions_api).await;
+        let mut init_state = api.init_state();
         let began = Instant::now();
         let mut function = self.spawn(api);
         let mut exit = function.exit.clone();
         let started = tokio::time::timeout(START_TIMEOUT, async {
             tokio::select! {
-                ready = phase.wait_for(|phase| *phase == Phase::Ready) => ready.map(drop).is_ok(),
+                ready = init_state.wait_for(|state| *state == InitState::Ready) => ready.map(drop).is_ok(),
                 _ = exit.wait_for(Option::is_some) => false,
             }
         });
@@ -190,9 +186,9 @@ impl Setup {
                 Ok(function)
             }
             Ok(false) => {
-                let reported = match &*phase.borrow() {
-                    Phase::Failed(body) => Some(body.clone()),
-                    Phase::Starting | Phase::Ready => None,
+                let reported = match &*init_state.borrow() {
+                    InitState::Failed(body) => Some(body.clone()),
+                    InitState::Starting | InitState::Ready => None,
                 };
                 let status = function.exited().await;
                 Err(StartError { status, stdout: joined(&function.stdout), stderr: function.stderr(), reported })
@@ -202,12 +198,12 @@ impl Setup {
     }
 
     fn spawn(&self, api: RuntimeApi) -> Function {
-        let kept = ["PATH", "HOME", "RUST_BACKTRACE"].map(|name| (name, env::var_os(name)));
+        let inherited = ["PATH", "HOME", "RUST_BACKTRACE"].map(|name| (name, env::var_os(name)));
         let mut child = Command::new(&self.program)
             .env_clear()
-            .envs(kept.into_iter().filter_map(|(name, value)| Some((name, value?))))
+            .envs(inherited.into_iter().filter_map(|(name, value)| Some((name, value?))))
             .env("AWS_LAMBDA_RUNTIME_API", api.address())
-            .env("AWS_LAMBDA_FUNCTION_NAME", "process-tasks")
+            .env("AWS_LAMBDA_FUNCTION_NAME", &self.name)
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -217,7 +213,10 @@ impl Setup {
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.program.display()));
-        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("a child that was just started");
+        let pid = child
+            .id()
+            .and_then(|id| Pid::from_raw(id.cast_signed()))
+            .expect("a child that has not been waited for has an id");
         let (stdout, stderr) = (Lines::default(), Lines::default());
         let readers = [
             tokio::spawn(collect(child.stdout.take().expect("piped above"), Arc::clone(&stdout))),
@@ -229,9 +228,9 @@ impl Setup {
     }
 }
 
-/// Tells how the process ended, once all that it wrote has been read.
+/// Publishes the exit status after all output of the process has been read.
 async fn supervise(mut child: Child, readers: [JoinHandle<()>; 2], exited: watch::Sender<Option<ExitStatus>>) {
-    let status = child.wait().await.expect("a child can be waited for");
+    let status = child.wait().await.expect("waiting for a child succeeds");
     for reader in readers {
         reader.await.expect("reading a pipe does not panic");
     }
@@ -253,27 +252,27 @@ fn joined(lines: &Lines) -> String {
 }
 
 impl Function {
-    /// The binary `name`, built if need be, with an environment to be given.
-    pub fn named(name: &str) -> Setup {
-        Self::at(binary::path(name))
+    /// The function `name`. Its binary is built if necessary.
+    pub fn builder(name: &str) -> FunctionBuilder {
+        Self::builder_for(name, binary::path(name))
     }
 
-    /// The binary at `program`, likewise.
-    pub fn at(program: PathBuf) -> Setup {
-        Setup { program, environment: Vec::new(), extensions: true }
+    /// The function `name` with the binary at `program`.
+    pub fn builder_for(name: &str, program: PathBuf) -> FunctionBuilder {
+        FunctionBuilder { name: name.to_owned(), program, environment: Vec::new(), has_extensions_api: true }
     }
 
     /// Invokes the function and waits for its answer. Invocations run one after the other.
     ///
     /// # Errors
-    /// [`FunctionError`] where it gives none.
+    /// [`FunctionError`] if the function does not answer successfully.
     pub async fn invoke(&self, invocation: impl Into<Invocation>) -> Result<Value, FunctionError> {
         let Invocation { payload, timeout, request_id } = invocation.into();
         let answer = self.api.invoke(payload, timeout, request_id);
         let mut exit = self.exit.clone();
         let answered = tokio::time::timeout(timeout, async {
             tokio::select! {
-                // What was answered counts, even if the process ended right after.
+                // An answer counts even if the process ended right after it.
                 biased;
                 Ok(answer) = answer => Ok(answer),
                 _ = exit.wait_for(Option::is_some) => Err(()),
@@ -299,14 +298,14 @@ impl Function {
         }
     }
 
-    /// Kills the process, at once and whatever it does, and waits for its end.
+    /// Kills the process with SIGKILL and waits for its end.
     pub async fn kill(&self) -> ExitStatus {
         self.signal(Signal::KILL);
         self.exited().await
     }
 
-    /// Asks the process to end, as Lambda does before it takes a sandbox down, and waits for its end;
-    /// one that does not end is killed after a while.
+    /// Sends SIGTERM, as Lambda does before it removes a sandbox, and waits for the end of the
+    /// process. After 10 seconds the process is killed.
     pub async fn terminate(&self) -> ExitStatus {
         self.signal(Signal::TERM);
         match tokio::time::timeout(TERMINATION_TIMEOUT, self.exited()).await {
@@ -320,12 +319,12 @@ impl Function {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// How long it took from before its spawn to its first request for an invocation.
+    /// The time from spawning the process to its first request for an invocation.
     pub fn started_in(&self) -> Duration {
         self.started_in
     }
 
-    /// Whether the process has not ended yet.
+    /// Whether the process is still running.
     pub fn is_running(&self) -> bool {
         self.exit.borrow().is_none()
     }
@@ -333,25 +332,25 @@ impl Function {
     /// Waits for the end of the process.
     pub async fn exited(&self) -> ExitStatus {
         let mut exit = self.exit.clone();
-        let exited = exit.wait_for(Option::is_some).await.expect("the supervisor tells before it ends");
-        exited.expect("waited for")
+        let exited = exit.wait_for(Option::is_some).await.expect("the supervisor publishes the status");
+        exited.expect("the status is set")
     }
 
     fn signal(&self, signal: Signal) {
-        // A process that was waited for has given its id back.
+        // The id of a process that has ended may belong to another process.
         if self.is_running() {
-            // It may have ended just now, and that is what was wanted.
+            // An error means that the process has just ended.
             let _ = rustix::process::kill_process(self.pid, signal);
         }
     }
 
-    /// The lines of standard output so far, as JSON; a line that is none, as a string.
+    /// The lines of standard output so far, as JSON. A line that is not JSON becomes a string.
     pub fn log(&self) -> Vec<Value> {
         let lines = self.stdout.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|_| Value::from(line.as_str()))).collect()
     }
 
-    /// Standard error so far.
+    /// The standard error so far.
     pub fn stderr(&self) -> String {
         joined(&self.stderr)
     }

@@ -1,4 +1,4 @@
-//! HTTP requests as API Gateway hands them to a function, in payload format 2.0, and the answers.
+//! HTTP requests in the payload format 2.0 of API Gateway, and the responses.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::function::{Function, Invocation};
 
-/// A request on its way through API Gateway.
+/// A request that API Gateway passes to a function.
 #[derive(Debug, Clone)]
 pub struct Request {
     method: String,
@@ -18,19 +18,19 @@ pub struct Request {
     authorizer: Value,
 }
 
-/// What the function answers.
+/// The response of a function.
 #[derive(Debug, Clone)]
 pub struct Response {
-    /// The status.
+    /// The status code.
     pub status: u16,
-    /// The headers; names in lower case.
+    /// The headers. Their names are in lower case.
     pub headers: BTreeMap<String, String>,
-    /// The body, as it goes over the wire.
+    /// The body. It is compressed if the headers say so.
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// A request without a body; `target` is path and query, encoded as on the wire.
+    /// A request without a body. `target` is the percent-encoded path and query.
     pub fn new(method: &str, target: &str) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         Self {
@@ -43,51 +43,51 @@ impl Request {
         }
     }
 
-    /// A `GET`.
+    /// A `GET` request.
     pub fn get(target: &str) -> Self {
         Self::new("GET", target)
     }
 
-    /// A `POST` of JSON.
+    /// A `POST` request with a JSON body.
     pub fn post(target: &str, body: &Value) -> Self {
         Self::new("POST", target).header("content-type", "application/json").body(body.to_string())
     }
 
-    /// With a header.
+    /// Sets a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.insert(name.to_ascii_lowercase(), value.to_owned());
         self
     }
 
-    /// With a body.
+    /// Sets the body.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
     }
 
-    /// From somebody with a token that API Gateway has checked.
+    /// Sets the context of a valid JWT with this subject and these scopes.
     #[must_use]
     pub fn token(self, subject: &str, scopes: &[&str]) -> Self {
         self.authorizer(json!({"jwt": {"claims": {"sub": subject, "iss": "https://id.example"}, "scopes": scopes}}))
     }
 
-    /// From somebody with both scopes.
+    /// Sets the context of a game server, which has all scopes.
     #[must_use]
     pub fn trusted(self) -> Self {
         self.token("game-server", &["millrace/commands", "millrace/admin"])
     }
 
-    /// With this authorizer context.
+    /// Sets the authorizer context.
     #[must_use]
     pub fn authorizer(mut self, authorizer: Value) -> Self {
         self.authorizer = authorizer;
         self
     }
 
-    /// The event that the function gets.
-    pub fn event(&self) -> Value {
+    /// The payload that the function receives.
+    pub fn payload(&self) -> Value {
         let (body, encoded) = match &self.body {
             None => (Value::Null, false),
             Some(bytes) => match std::str::from_utf8(bytes) {
@@ -95,7 +95,7 @@ impl Request {
                 Err(_) => (json!(STANDARD.encode(bytes)), true),
             },
         };
-        let mut event = json!({
+        let mut payload = json!({
             "version": "2.0",
             "routeKey": "$default",
             "rawPath": self.path,
@@ -119,38 +119,38 @@ impl Request {
             "isBase64Encoded": encoded,
         });
         if !body.is_null() {
-            event["body"] = body;
+            payload["body"] = body;
         }
         if !self.authorizer.is_null() {
-            event["requestContext"]["authorizer"] = self.authorizer.clone();
+            payload["requestContext"]["authorizer"] = self.authorizer.clone();
         }
-        event
+        payload
     }
 
-    /// Sends it.
+    /// Sends the request.
     ///
     /// # Panics
-    /// Where the function does not answer as API Gateway wants it.
+    /// If the function fails or its answer is not in the format of API Gateway.
     pub async fn send(&self, function: &Function) -> Response {
-        self.send_as(function, Invocation::from(self.event())).await
+        self.send_as(function, Invocation::from(self.payload())).await
     }
 
-    /// The same with an invocation of this event that is told more.
+    /// Sends this invocation, which a test has made from [`Request::payload`].
     ///
     /// # Panics
-    /// Likewise.
+    /// If the function fails or its answer is not in the format of API Gateway.
     pub async fn send_as(&self, function: &Function, invocation: Invocation) -> Response {
         let answer = function.invoke(invocation).await;
-        Response::of(&answer.unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.path)))
+        Response::from_answer(&answer.unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.path)))
     }
 }
 
 impl Response {
-    /// Reads an answer in the form of API Gateway.
+    /// Reads an answer in the format of API Gateway.
     ///
     /// # Panics
-    /// Where it has another.
-    pub fn of(answer: &Value) -> Self {
+    /// If the answer is in another format.
+    pub fn from_answer(answer: &Value) -> Self {
         let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
         let headers = answer["headers"].as_object().into_iter().flatten().map(|(name, value)| {
             (name.to_ascii_lowercase(), value.as_str().unwrap_or_else(|| panic!("header {name}: {value}")).to_owned())
@@ -163,7 +163,7 @@ impl Response {
         Self { status: status.unwrap_or_else(|| panic!("no status in {answer}")), headers: headers.collect(), body }
     }
 
-    /// A header; empty where it is missing.
+    /// The value of a header. Empty if the header is missing.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
@@ -171,25 +171,26 @@ impl Response {
     /// The body as JSON.
     ///
     /// # Panics
-    /// Where it is none.
+    /// If the body is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error} in {self:?}: {}", String::from_utf8_lossy(&self.body)))
     }
 
-    /// The body, which has to be of this status.
+    /// Asserts the status code and returns the body as JSON.
     ///
     /// # Panics
-    /// Where it is of another.
+    /// If the assertion fails.
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
         self.json()
     }
 
-    /// The problem, which has to be of this status and type.
+    /// Asserts that the response is an RFC 9457 problem with this status code and type. Returns the
+    /// problem.
     ///
     /// # Panics
-    /// Where it is not, or is no problem as RFC 9457 wants it.
+    /// If the assertion fails.
     pub fn problem(&self, status: u16, error_type: &str) -> Value {
         let problem = self.expect(status);
         assert_eq!(problem["errorType"], error_type, "{problem:#}");

@@ -1,37 +1,40 @@
-//! What the black-box tests stand on: the real binaries under a Lambda Runtime API of their own.
+//! The harness of the black-box tests. It runs the real binaries under a Lambda Runtime API.
 //!
-//! | module | what lives in it |
+//! | module | content |
 //! |---|---|
-//! | [`binary`] | builds the function that a test runs, so that none runs a stale one |
+//! | [`binary`] | builds the function that a test runs, so that no test runs an outdated binary |
 //! | [`runtime_api`] | a Lambda Runtime API and Extensions API, as AWS documents them |
 //! | [`function`] | a function as a process: start, invoke, kill, terminate, read its logs |
-//! | [`sqs`] | events as SQS sends them |
-//! | [`eventbridge`] | events as EventBridge sends them |
-//! | [`http`], [`front`] | requests as API Gateway sends them; a server in front of a function |
-//! | [`answers`] | reads what the function answers |
-//! | [`due`] | queues with timed work, put into a store, and a clock to move |
-//! | [`files`] | the files of `events/` |
-//! | [`load`] | a load of many players, and what it took |
-//! | [`backends`] | DynamoDB and Redis behind proxies, and the function on them |
-//! | [`tables`] | the embedded store: the function on it, and its rows damaged |
-//! | [`stored`] | reads what a store holds, whichever it is |
+//! | [`sqs`] | SQS messages |
+//! | [`eventbridge`] | EventBridge events |
+//! | [`http`] | requests in the format of API Gateway, and the responses |
+//! | [`api_gateway`] | an HTTP server that passes requests to a function |
+//! | [`answers`] | reads the answers of `process-tasks` |
+//! | [`due_queues`] | queues with timed work that are inserted into a store |
+//! | [`clock`] | a clock that tests set, for all functions together |
+//! | [`event_files`] | the files in `events/` |
+//! | [`load`] | a load of many players, and its measurements |
+//! | [`backends`] | DynamoDB and Redis behind proxies, and functions that use them |
+//! | [`database`] | an embedded store, functions that use it, and damage to its rows |
+//! | [`store_contents`] | reads the rows of a store, with any implementation of the store |
 //!
-//! Everything here is for tests: what goes wrong in it panics and says what to do.
+//! An error in the harness panics with a message that says how to fix it.
 #![deny(missing_docs)]
 
 pub mod answers;
+pub mod api_gateway;
 pub mod backends;
 pub mod binary;
-pub mod due;
+pub mod clock;
+pub mod database;
+pub mod due_queues;
+pub mod event_files;
 pub mod eventbridge;
-pub mod files;
-pub mod front;
 pub mod function;
 pub mod http;
 pub mod load;
 pub mod runtime_api;
 pub mod sqs;
-pub mod stored;
-pub mod tables;
+pub mod store_contents;
 
 pub use function::{Function, FunctionError, Invocation, StartError};

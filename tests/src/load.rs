@@ -1,5 +1,6 @@
-//! A load of many players: each sends the same story of 20 commands, wave by wave, in batches that go
-//! to whichever process comes next. Every figure is read from the answers.
+//! A load of many players. Each player sends the same 20 commands, one in each wave. The messages
+//! of a wave are shuffled and sent in batches to random processes. All measurements are read from
+//! the answers.
 
 use std::time::{Duration, Instant};
 
@@ -14,55 +15,56 @@ use crate::{
     sqs::{self, Message},
 };
 
-/// Commands of each player.
+/// How many commands each player sends.
 pub const COMMANDS: usize = 20;
 
-/// The players and how their commands are sent.
+/// How many players there are and how their commands are sent.
 #[derive(Debug, Clone)]
 pub struct Load {
-    /// How many players.
+    /// The number of players.
     pub players: usize,
-    /// Messages of one batch.
+    /// The number of messages in a batch.
     pub batch: usize,
-    /// Sets which process gets which batch.
+    /// The seed of the random order.
     pub seed: u64,
 }
 
-/// What a load took.
+/// The measurements of a load.
 #[derive(Debug, Clone, Default)]
-pub struct Figures {
-    /// Commands that were applied.
+pub struct LoadReport {
+    /// Commands applied.
     pub applied: u64,
-    /// From the first batch to the last answer.
+    /// The time from the first batch to the last answer.
     pub elapsed: Duration,
-    /// `processingTimeMs` of each invocation.
+    /// The `processingTimeMs` of each invocation.
     pub processing_ms: Vec<f64>,
-    /// The load step of each invocation whose queues were all found in a cache, in milliseconds.
+    /// The duration of the load step in milliseconds, of each invocation that found all its queues
+    /// in a cache.
     pub cached_read_ms: Vec<f64>,
-    /// Queues looked up.
+    /// Cache lookups.
     pub lookups: u64,
-    /// Found in a cache.
+    /// Cache hits.
     pub hits: u64,
-    /// Found inside the process.
+    /// Hits in the local cache.
     pub local_hits: u64,
-    /// Refused because the version had changed.
+    /// Version conflicts.
     pub conflicts: u64,
-    /// Round trips that read queues and progress from the table.
+    /// Round trips that load queues and progress.
     pub load_calls: u64,
-    /// Round trips that committed queues.
+    /// Round trips that commit queues.
     pub commit_calls: u64,
-    /// Round trips that wrote records.
+    /// Round trips that write records.
     pub write_calls: u64,
     /// Records written.
     pub items: u64,
 }
 
-/// The name of a player.
+/// The id of the player `at`.
 pub fn player(at: usize) -> PlayerId {
-    PlayerId::new(&format!("load-{at:04}")).expect("made of what is allowed")
+    PlayerId::new(&format!("load-{at:04}")).expect("an allowed player id")
 }
 
-/// What a player sends in a wave.
+/// The command that a player sends in a wave.
 fn command(at: usize, wave: usize) -> Value {
     let player_id = player(at);
     let grant = |gold: usize| json!({"type": "grantResources", "resources": {"gold": gold}});
@@ -90,20 +92,20 @@ fn command(at: usize, wave: usize) -> Value {
     command
 }
 
-/// Checks that a player's queue is what its 20 commands make of it, each applied once.
+/// Asserts that a player's queue is the result of its 20 commands, each applied once.
 ///
 /// # Panics
-/// Where it is not.
-pub fn check(at: usize, queue: &Queue) {
+/// If it is not.
+pub fn assert_all_applied(at: usize, queue: &Queue) {
     let found = ["gold", "wood", "stone", "fame"].map(|name| queue.balances.get(name));
     let gold = 100 + (at % 7) as u64 - 5 + 1 + 2;
     assert_eq!(found, [gold, 10, 5, 1], "balances of {}", queue.player_id);
     assert_eq!(queue.totals.completed, 4, "completed tasks of {}", queue.player_id);
-    assert!(queue.tasks.is_empty(), "nothing is left to do for {}", queue.player_id);
+    assert!(queue.tasks.is_empty(), "{} has unfinished tasks", queue.player_id);
 }
 
 impl Load {
-    /// The messages of one wave, one of each player, in random order.
+    /// The messages of one wave, one for each player, in random order.
     fn wave(&self, wave: usize, start: Timestamp, rng: &mut Rng) -> Vec<Message> {
         let mut messages: Vec<Message> = (0..self.players)
             .map(|at| {
@@ -116,14 +118,14 @@ impl Load {
         messages
     }
 
-    /// Sends everything to `functions` side by side, a wave after the other. Every command has to be
-    /// applied; what is handed back for a passing reason is sent again.
+    /// Sends all waves, one after the other. Within a wave, the functions run in parallel. Messages
+    /// that are handed back are sent again.
     ///
     /// # Panics
-    /// Where a function fails, or a command is refused.
-    pub async fn run(&self, functions: &[Function], start: Timestamp) -> Figures {
+    /// If a function fails or a command is refused.
+    pub async fn run(&self, functions: &[Function], start: Timestamp) -> LoadReport {
         let mut rng = Rng::with_seed(self.seed);
-        let mut figures = Figures::default();
+        let mut report = LoadReport::default();
         let began = Instant::now();
         for wave in 0..COMMANDS {
             let messages = self.wave(wave, start, &mut rng);
@@ -139,18 +141,18 @@ impl Load {
                 answers
             });
             for answer in join_all(answers).await.into_iter().flatten() {
-                figures.add(&answer);
+                report.add(&answer);
             }
         }
-        figures.elapsed = began.elapsed();
-        figures
+        report.elapsed = began.elapsed();
+        report
     }
 }
 
-/// Sends a batch of the progress queue until nothing is handed back; all answers.
+/// Sends a batch of the progress queue until nothing is handed back. Returns all answers.
 ///
 /// # Panics
-/// Where the function fails, a command is refused, or the same messages are handed back five times.
+/// If the function fails, a command is refused, or the same messages are handed back five times.
 pub async fn send(function: &Function, batch: &[Message]) -> Vec<Value> {
     let mut answers = Vec::new();
     let mut left: Vec<Message> = batch.to_vec();
@@ -166,10 +168,10 @@ pub async fn send(function: &Function, batch: &[Message]) -> Vec<Value> {
     answers
 }
 
-impl Figures {
+impl LoadReport {
     fn add(&mut self, answer: &Value) {
         let report = &answer["report"];
-        let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("a figure is missing in {answer:#}"));
+        let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("a number is missing in {answer:#}"));
         let cache = &report["cache"];
         self.applied += counts(answer).applied;
         self.processing_ms.push(report["processingTimeMs"].as_f64().expect("a time"));
@@ -186,21 +188,22 @@ impl Figures {
         self.items += number(&report["writes"]["items"]);
     }
 
-    /// Hits of lookups, 0 to 1.
+    /// Hits divided by lookups, from 0 to 1.
     pub fn hit_rate(&self) -> f64 {
         self.hits as f64 / self.lookups.max(1) as f64
     }
 
-    /// The figures as a table in Markdown.
+    /// The measurements as a table in Markdown.
     pub fn table(&self) -> String {
         let [p50, p95, p99] = percentiles(&self.processing_ms);
         let [read_p50, read_p95, read_p99] = percentiles(&self.cached_read_ms);
         let seconds = self.elapsed.as_secs_f64();
-        let alone = 3 * self.applied;
+        // Without caches and batches, each command takes a load, a commit and a record.
+        let unbatched_calls = 3 * self.applied;
         let calls = self.load_calls + self.commit_calls + self.write_calls;
-        let saved = 100.0 * (1.0 - calls as f64 / alone.max(1) as f64);
+        let saved = 100.0 * (1.0 - calls as f64 / unbatched_calls.max(1) as f64);
         [
-            "| figure | |".to_owned(),
+            "| measurement | |".to_owned(),
             "|---|---|".to_owned(),
             format!(
                 "| commands applied | {} in {seconds:.1} s, {:.0} a second |",
@@ -210,23 +213,23 @@ impl Figures {
             format!("| processing time of a batch, p50 / p95 / p99 | {p50:.1} / {p95:.1} / {p99:.1} ms |"),
             format!("| cached read of a batch, p50 / p95 / p99 | {read_p50:.2} / {read_p95:.2} / {read_p99:.2} ms |"),
             format!(
-                "| cache hit rate | {:.1} % of {} lookups ({} of the hits in the process) |",
+                "| cache hit rate | {:.1} % of {} lookups ({} of the hits are local) |",
                 100.0 * self.hit_rate(),
                 self.lookups,
                 self.local_hits
             ),
-            format!("| conflicts | {} |", self.conflicts),
+            format!("| version conflicts | {} |", self.conflicts),
             format!(
-                "| DynamoDB round trips | {calls}: {} reads, {} commits, {} writes of {} records |",
+                "| DynamoDB round trips | {calls}: {} loads, {} commits, {} writes of {} records |",
                 self.load_calls, self.commit_calls, self.write_calls, self.items
             ),
-            format!("| fewer than a read, a queue and a record a command | {saved:.1} % |"),
+            format!("| round trips saved, against three for each command | {saved:.1} % |"),
         ]
         .join("\n")
     }
 }
 
-/// The 50th, 95th and 99th percentile, by nearest rank; 0 where there are no values.
+/// The 50th, 95th and 99th percentiles, by nearest rank. All are 0 if there are no values.
 pub fn percentiles(values: &[f64]) -> [f64; 3] {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -241,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_those_of_the_nearest_rank() {
+    fn percentiles_use_the_nearest_rank() {
         let values: Vec<f64> = (1..=200).rev().map(f64::from).collect();
         assert_eq!(percentiles(&values), [100.0, 190.0, 198.0]);
         assert_eq!(percentiles(&[7.0]), [7.0; 3]);

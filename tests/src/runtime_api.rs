@@ -1,5 +1,5 @@
-//! A Lambda Runtime API and Extensions API on a port of its own, as AWS documents them, for one
-//! process: what it gets is what a function gets in AWS.
+//! A Lambda Runtime API and Extensions API for one process, as AWS documents them. The process
+//! receives what a function receives in AWS.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html>
@@ -26,35 +26,35 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// The largest answer that Lambda takes, in bytes.
+/// The largest answer that Lambda accepts, in bytes.
 pub const MAX_RESPONSE_BYTES: usize = 6_291_556;
 
-/// How a function answered an invocation.
+/// The answer of a function to an invocation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
-    /// Through `/response`.
+    /// A success, posted to `/response`.
     Response(Bytes),
-    /// Through `/error`: the body, and the header `Lambda-Runtime-Function-Error-Type`.
+    /// An error, posted to `/error`.
     Error {
-        /// `errorType`, `errorMessage` and the like.
+        /// JSON with `errorType` and `errorMessage`.
         body: Bytes,
-        /// The header.
+        /// The header `Lambda-Runtime-Function-Error-Type`.
         error_type: Option<String>,
     },
 }
 
-/// How far the process has come.
+/// The state of the initialization of the process.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Phase {
-    /// It has not asked for an invocation yet.
+pub enum InitState {
+    /// The process has not asked for an invocation yet.
     Starting,
-    /// It has asked for its first invocation.
+    /// The process has asked for its first invocation.
     Ready,
-    /// It has reported that its start failed.
+    /// The process has reported that its initialization failed.
     Failed(String),
 }
 
-/// The server. It ends with this value.
+/// The server. It stops when this value is dropped.
 #[derive(Debug)]
 pub struct RuntimeApi {
     address: SocketAddr,
@@ -64,26 +64,26 @@ pub struct RuntimeApi {
 
 #[derive(Debug)]
 struct State {
-    /// Tells the servers of one test process apart in request ids.
+    /// The number of this server within the test process. It makes request ids unique.
     number: u64,
-    invocations: AtomicU64,
-    queues: Mutex<Queues>,
+    function_name: String,
+    invocation_count: AtomicU64,
+    invocations: Mutex<Invocations>,
     arrived: Notify,
-    phase: watch::Sender<Phase>,
-    /// Whether there is an Extensions API.
-    extensions: bool,
+    init_state: watch::Sender<InitState>,
+    has_extensions_api: bool,
     invoke_events: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Queues {
-    /// Not yet asked for.
+struct Invocations {
+    /// Invocations that the process has not asked for yet.
     pending: VecDeque<Pending>,
-    /// Handed out and not yet answered, by request id.
+    /// The receivers of the answers to invocations that the process works on, by request id.
     open: HashMap<String, oneshot::Sender<Answer>>,
-    /// What each extension has registered for, by its identifier.
+    /// The events that each extension has registered for, by the identifier of the extension.
     extensions: HashMap<String, Vec<String>>,
-    /// `INVOKE` events that extensions have yet to fetch.
+    /// `INVOKE` events that extensions have not fetched yet.
     invoke_events: VecDeque<Value>,
 }
 
@@ -98,45 +98,47 @@ struct Pending {
 type Reply = Response<Full<Bytes>>;
 
 impl RuntimeApi {
-    /// Starts a server on a free port of 127.0.0.1. Without `extensions`, their API answers 404, as
-    /// in emulators that have none.
-    pub async fn start(extensions: bool) -> Self {
+    /// Starts a server for the function `function_name` on a free port of 127.0.0.1. Without
+    /// `has_extensions_api`, requests to the Extensions API are answered with 404, as by emulators
+    /// that do not have this API.
+    pub async fn start(function_name: &str, has_extensions_api: bool) -> Self {
         static STARTED: AtomicU64 = AtomicU64::new(1);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port on 127.0.0.1");
         let address = listener.local_addr().expect("a bound socket has an address");
         let state = Arc::new(State {
             number: STARTED.fetch_add(1, Ordering::Relaxed),
-            invocations: AtomicU64::new(1),
-            queues: Mutex::default(),
+            function_name: function_name.to_owned(),
+            invocation_count: AtomicU64::new(1),
+            invocations: Mutex::default(),
             arrived: Notify::new(),
-            phase: watch::Sender::new(Phase::Starting),
-            extensions,
+            init_state: watch::Sender::new(InitState::Starting),
+            has_extensions_api,
             invoke_events: Notify::new(),
         });
         let server = tokio::spawn(serve(listener, Arc::clone(&state)));
         Self { address, state, server }
     }
 
-    /// `host:port`, as in `AWS_LAMBDA_RUNTIME_API`.
+    /// `host:port`, the value for `AWS_LAMBDA_RUNTIME_API`.
     pub fn address(&self) -> String {
         self.address.to_string()
     }
 
-    /// How far the process has come, and what comes after.
-    pub fn phase(&self) -> watch::Receiver<Phase> {
-        self.state.phase.subscribe()
+    /// The state of the initialization, and its changes.
+    pub fn init_state(&self) -> watch::Receiver<InitState> {
+        self.state.init_state.subscribe()
     }
 
-    /// Queues an invocation. The answer arrives through the receiver. A request id is made where
-    /// none is given; Lambda gives a retried asynchronous invocation the id of the first attempt.
+    /// Queues an invocation. The receiver gets the answer. Without a `request_id`, the invocation
+    /// gets a new one. Lambda retries an asynchronous invocation with the id of the first attempt.
     pub fn invoke(&self, payload: Bytes, timeout: Duration, request_id: Option<String>) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
-        let number = self.state.invocations.fetch_add(1, Ordering::Relaxed);
+        let number = self.state.invocation_count.fetch_add(1, Ordering::Relaxed);
         let request_id =
             request_id.unwrap_or_else(|| format!("{:08x}-6d69-4c6c-8ace-{number:012x}", self.state.number));
         let deadline = SystemTime::now() + timeout;
         let deadline_ms = deadline.duration_since(UNIX_EPOCH).expect("the clock is past 1970").as_millis();
-        self.state.queues().pending.push_back(Pending { request_id, payload, deadline_ms, answer });
+        self.state.lock().pending.push_back(Pending { request_id, payload, deadline_ms, answer });
         self.state.arrived.notify_one();
         receiver
     }
@@ -149,7 +151,7 @@ impl Drop for RuntimeApi {
 }
 
 async fn serve(listener: TcpListener, state: Arc<State>) {
-    // Connections end with the server.
+    // Dropping the set ends the connections together with the server.
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { return };
@@ -159,15 +161,15 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
                 let state = Arc::clone(&state);
                 async move { Ok::<_, Infallible>(state.answer(request).await) }
             });
-            // A connection that breaks is a process that was killed.
+            // The connection breaks when the process is killed. That is no error.
             let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
 impl State {
-    fn queues(&self) -> MutexGuard<'_, Queues> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Invocations> {
+        self.invocations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Reply {
@@ -185,40 +187,42 @@ impl State {
                 self.error(id, body, &head.headers)
             }
             (&Method::POST, ["2018-06-01", "runtime", "init", "error"]) => {
-                self.phase.send_replace(Phase::Failed(String::from_utf8_lossy(&body).into_owned()));
+                self.init_state.send_replace(InitState::Failed(String::from_utf8_lossy(&body).into_owned()));
                 accepted()
             }
-            (&Method::POST, ["2020-01-01", "extension", "register"]) if self.extensions => {
+            (&Method::POST, ["2020-01-01", "extension", "register"]) if self.has_extensions_api => {
                 self.register(&head.headers, &body)
             }
-            (&Method::GET, ["2020-01-01", "extension", "event", "next"]) if self.extensions => {
+            (&Method::GET, ["2020-01-01", "extension", "event", "next"]) if self.has_extensions_api => {
                 self.next_event(&head.headers).await
             }
-            (&Method::POST, ["2020-01-01", "extension", "init" | "exit", "error"]) if self.extensions => accepted(),
+            (&Method::POST, ["2020-01-01", "extension", "init" | "exit", "error"]) if self.has_extensions_api => {
+                accepted()
+            }
             (method, _) => refuse(StatusCode::NOT_FOUND, "NotFound", &format!("no route {method} /{path}")),
         }
     }
 
     async fn next(&self) -> Reply {
-        self.phase.send_if_modified(|phase| {
-            let first = *phase == Phase::Starting;
-            if first {
-                *phase = Phase::Ready;
+        self.init_state.send_if_modified(|state| {
+            let is_first_request = *state == InitState::Starting;
+            if is_first_request {
+                *state = InitState::Ready;
             }
-            first
+            is_first_request
         });
         let next = loop {
             let arrived = self.arrived.notified();
-            if let Some(next) = self.queues().pending.pop_front() {
+            if let Some(next) = self.lock().pending.pop_front() {
                 break next;
             }
             arrived.await;
         };
         let trace = format!("Root=1-{:08x}-{:024x};Sampled=0", next.deadline_ms / 1000, self.number);
-        let arn = "arn:aws:lambda:eu-central-1:123456789012:function:process-tasks";
-        let mut queues = self.queues();
-        if queues.extensions.values().flatten().any(|event| event == "INVOKE") {
-            queues.invoke_events.push_back(json!({
+        let arn = format!("arn:aws:lambda:eu-central-1:123456789012:function:{}", self.function_name);
+        let mut invocations = self.lock();
+        if invocations.extensions.values().flatten().any(|event| event == "INVOKE") {
+            invocations.invoke_events.push_back(json!({
                 "eventType": "INVOKE",
                 "deadlineMs": next.deadline_ms as u64,
                 "requestId": next.request_id,
@@ -235,7 +239,7 @@ impl State {
             .header("lambda-runtime-trace-id", trace)
             .body(Full::new(next.payload))
             .expect("the headers are well-formed");
-        queues.open.insert(next.request_id, next.answer);
+        invocations.open.insert(next.request_id, next.answer);
         reply
     }
 
@@ -253,9 +257,9 @@ impl State {
     }
 
     fn finish(&self, id: &str, answer: Answer) -> Reply {
-        match self.queues().open.remove(id) {
+        match self.lock().open.remove(id) {
             Some(waiting) => {
-                // A test that no longer waits has given the invocation up.
+                // Sending fails if the test no longer waits for the answer.
                 let _ = waiting.send(answer);
                 accepted()
             }
@@ -271,13 +275,14 @@ impl State {
         let events: Vec<String> =
             body["events"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
         if events.iter().any(|event| event == "SHUTDOWN") {
-            // All extensions here live in the function's process.
+            // Only external extensions may register for SHUTDOWN. The extensions here are internal:
+            // they run in the process of the function.
             let message = "SHUTDOWN event is not supported for internal extensions.";
             return refuse(StatusCode::FORBIDDEN, "ShutdownEventNotSupportedForInternalExtension", message);
         }
-        let mut queues = self.queues();
-        let identifier = format!("{:08x}-0000-4000-8000-{:012x}", self.number, queues.extensions.len() + 1);
-        queues.extensions.insert(identifier.clone(), events);
+        let mut invocations = self.lock();
+        let identifier = format!("{:08x}-0000-4000-8000-{:012x}", self.number, invocations.extensions.len() + 1);
+        invocations.extensions.insert(identifier.clone(), events);
         let registered = json!({"functionName": name, "functionVersion": "$LATEST", "handler": "bootstrap"});
         let mut reply = reply(StatusCode::OK, &registered);
         reply.headers_mut().insert("lambda-extension-identifier", identifier.parse().expect("hexadecimal digits"));
@@ -285,18 +290,18 @@ impl State {
     }
 
     async fn next_event(&self, headers: &HeaderMap) -> Reply {
-        let known =
-            text(headers, "lambda-extension-identifier").is_some_and(|id| self.queues().extensions.contains_key(&id));
-        if !known {
+        let is_registered =
+            text(headers, "lambda-extension-identifier").is_some_and(|id| self.lock().extensions.contains_key(&id));
+        if !is_registered {
             let message = "Lambda-Extension-Identifier names no registered extension";
             return refuse(StatusCode::FORBIDDEN, "Extension.UnknownExtensionIdentifier", message);
         }
         loop {
             let arrived = self.invoke_events.notified();
-            if let Some(event) = self.queues().invoke_events.pop_front() {
+            if let Some(event) = self.lock().invoke_events.pop_front() {
                 return reply(StatusCode::OK, &event);
             }
-            // An internal extension that has registered for nothing waits for good.
+            // An extension that has not registered for INVOKE waits for ever.
             arrived.await;
         }
     }

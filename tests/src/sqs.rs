@@ -1,14 +1,15 @@
-//! Events as SQS sends them to a function, with every field.
+//! SQS messages with every field that a function receives.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use millrace_domain::Timestamp;
 use serde_json::{Value, json};
 
-/// 2026-01-15T09:00:00.000Z: when messages are sent that do not say when.
+/// 2026-01-15T09:00:00.000Z. Message `n` is sent `n` milliseconds later, unless a test sets the
+/// time.
 pub const START_MS: u64 = 1_768_467_600_000;
 
-/// A message. Two messages of one number are the same message: redelivering is sending it again.
+/// A message. Messages with the same number are deliveries of the same message.
 #[derive(Debug, Clone)]
 pub struct Message {
     number: u64,
@@ -19,34 +20,34 @@ pub struct Message {
 }
 
 impl Message {
-    /// The message `number` with this body, sent so many milliseconds after [`START_MS`].
+    /// The message `number` with this body, sent `number` milliseconds after [`START_MS`].
     pub fn new(number: u64, body: impl ToString) -> Self {
         let sent_at = Timestamp::from_millis(START_MS + number);
         Self { number, body: body.to_string(), group: None, sent_at, received: 1 }
     }
 
-    /// It belongs to this message group.
+    /// Sets the message group.
     #[must_use]
     pub fn group(mut self, group: &str) -> Self {
         self.group = Some(group.to_owned());
         self
     }
 
-    /// It was sent then.
+    /// Sets the `SentTimestamp`.
     #[must_use]
     pub fn sent_at(mut self, at: Timestamp) -> Self {
         self.sent_at = at;
         self
     }
 
-    /// It is delivered for the `count`-th time.
+    /// Sets the `ApproximateReceiveCount`: this is the `count`-th delivery.
     #[must_use]
     pub fn received(mut self, count: u32) -> Self {
         self.received = count;
         self
     }
 
-    /// Its `messageId`.
+    /// The `messageId`.
     pub fn id(&self) -> String {
         format!("{:08x}-5173-4e50-9abc-{:012x}", digest(&self.number) >> 32, self.number)
     }
@@ -63,7 +64,7 @@ impl Message {
             attributes["MessageGroupId"] = group.as_str().into();
         }
         if fifo {
-            assert!(self.group.is_some(), "a FIFO message has a group");
+            assert!(self.group.is_some(), "a FIFO message needs a group");
             attributes["SequenceNumber"] =
                 (18_849_496_460_467_696_128_u128 + 256 * u128::from(self.number)).to_string().into();
             attributes["MessageDeduplicationId"] = format!("{:064x}", digest(&self.body)).into();
@@ -74,7 +75,7 @@ impl Message {
             "body": self.body,
             "attributes": attributes,
             "messageAttributes": {},
-            // Of the right form; nobody who is handed a message by Lambda can tell more.
+            // Only the format is correct. Lambda checks the digest, functions do not.
             "md5OfBody": format!("{:016x}{:016x}", digest(&self.body), digest(&self.body.len())),
             "eventSource": "aws:sqs",
             "eventSourceARN": format!("arn:aws:sqs:eu-central-1:123456789012:{queue}"),
@@ -89,13 +90,14 @@ fn digest(value: &(impl Hash + ?Sized)) -> u64 {
     hasher.finish()
 }
 
-/// A batch of the commands queue (FIFO; at most 10 messages). Every message has a group.
+/// A batch of the commands queue. It is a FIFO queue, so a batch has at most 10 messages and each
+/// of them needs a group.
 pub fn fifo(messages: &[Message]) -> Value {
     assert!(messages.len() <= 10, "a FIFO batch has at most 10 messages");
     json!({"Records": messages.iter().map(|message| message.record("millrace-commands.fifo", true)).collect::<Vec<_>>()})
 }
 
-/// A batch of the progress queue (standard; up to 10,000 messages).
+/// A batch of the progress queue. It is a standard queue, so a batch has up to 10,000 messages.
 pub fn standard(messages: &[Message]) -> Value {
     json!({"Records": messages.iter().map(|message| message.record("millrace-progress", false)).collect::<Vec<_>>()})
 }

@@ -1,12 +1,12 @@
-//! The shape of the answers, for each way in which events arrive.
+//! The format of the answers of `process-tasks`, for SQS, EventBridge and direct invocations.
 
 use millrace_domain::Timestamp;
 use millrace_tests::{
     Function, FunctionError, Invocation,
     answers::{Counts, counts, failures, result},
+    database::{Database, RowDamage},
     eventbridge,
     sqs::{self, Message},
-    tables::{Damage, Database},
 };
 use serde_json::{Value, json};
 
@@ -26,13 +26,13 @@ fn cancel(player: &str) -> Value {
     json!({"type": "cancelTask", "playerId": player, "taskId": "nothing"})
 }
 
-fn names(value: &Value) -> Vec<&str> {
-    value.as_object().unwrap_or_else(|| panic!("{value} is no object")).keys().map(String::as_str).collect()
+fn field_names(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap_or_else(|| panic!("{value} is not an object")).keys().map(String::as_str).collect()
 }
 
-/// Every field of the report has its type, and its figures add up.
-fn check_report(answer: &Value) {
-    assert_eq!(names(answer), ["batchItemFailures", "report", "results"]);
+/// Asserts that each field of the report has its type, and that the numbers add up.
+fn assert_report(answer: &Value) {
+    assert_eq!(field_names(answer), ["batchItemFailures", "report", "results"]);
     let report = &answer["report"];
     for field in
         ["requestId", "coldStart", "processingTimeMs", "commands", "players", "cache", "commits", "writes", "memory"]
@@ -74,7 +74,7 @@ fn check_report(answer: &Value) {
 }
 
 #[tokio::test]
-async fn from_sqs_only_what_was_not_applied_is_listed() {
+async fn an_sqs_answer_lists_only_results_that_are_not_applied() {
     let database = Database::new();
     let function = start(&database).await;
     let enqueue = json!({"type": "enqueueTasks", "playerId": "p-2", "tasks": [{"taskId": "t", "kind": "k", "work": {"durationMs": 5}}]});
@@ -85,9 +85,9 @@ async fn from_sqs_only_what_was_not_applied_is_listed() {
         Message::new(4, json!({"commands": [enqueue, cancel("p-2")]})).group("p-2"),
         Message::new(5, "no json").group("p-2"),
     ];
-    for (event, round) in [(sqs::fifo(&messages), 0), (sqs::standard(&messages), 1)] {
-        let answer = function.invoke(event).await.expect("an answer");
-        check_report(&answer);
+    for (payload, round) in [(sqs::fifo(&messages), 0), (sqs::standard(&messages), 1)] {
+        let answer = function.invoke(payload).await.expect("an answer");
+        assert_report(&answer);
         assert_eq!(failures(&answer), [""; 0]);
         let ids: Vec<&str> = answer["results"]
             .as_array()
@@ -115,14 +115,14 @@ async fn from_sqs_only_what_was_not_applied_is_listed() {
         } else {
             assert_eq!(counts(&answer), Counts { received: 6, duplicate: 5, malformed: 1, ..Counts::default() });
             assert_eq!(result(&answer, "c-named")["status"], "duplicate");
-            assert_eq!(result(&answer, &id(2, 0))["status"], "duplicate", "a rejection is final");
+            assert_eq!(result(&answer, &id(2, 0))["status"], "duplicate", "a rejection is remembered");
         }
         assert_eq!(answer["report"]["players"], 2);
     }
 }
 
 #[tokio::test]
-async fn the_cache_and_the_commits_are_counted() {
+async fn the_report_counts_cache_hits_and_commits() {
     let database = Database::new();
     let function = start(&database).await;
     let batch = |number: u64| {
@@ -131,7 +131,7 @@ async fn the_cache_and_the_commits_are_counted() {
         sqs::standard(&messages)
     };
     let first = function.invoke(batch(1)).await.expect("an answer");
-    check_report(&first);
+    assert_report(&first);
     assert_eq!((&first["report"]["cache"]["lookups"], &first["report"]["cache"]["hits"]), (&json!(3), &json!(0)));
     assert_eq!(first["report"]["cache"]["hitRate"], 0.0);
     assert_eq!(
@@ -140,7 +140,7 @@ async fn the_cache_and_the_commits_are_counted() {
     );
     assert_eq!(first["report"]["coldStart"], true);
     let second = function.invoke(batch(2)).await.expect("an answer");
-    check_report(&second);
+    assert_report(&second);
     assert_eq!(second["report"]["cache"]["hits"], 3);
     assert_eq!(second["report"]["cache"]["local"]["hits"], 3);
     assert_eq!(second["report"]["cache"]["hitRate"], 1.0);
@@ -149,7 +149,7 @@ async fn the_cache_and_the_commits_are_counted() {
 }
 
 #[tokio::test]
-async fn the_log_line_of_an_invocation_has_what_a_hit_rate_over_many_is_made_of() {
+async fn the_log_line_of_an_invocation_has_lookups_and_hits() {
     let database = Database::new();
     let function = start(&database).await;
     let messages: Vec<Message> =
@@ -157,16 +157,16 @@ async fn the_log_line_of_an_invocation_has_what_a_hit_rate_over_many_is_made_of(
     function.invoke(sqs::standard(&messages)).await.expect("an answer");
     function.invoke(sqs::standard(&messages[..2])).await.expect("an answer");
     let lines: Vec<Value> = function.log().into_iter().filter(|line| line["message"] == "processed").collect();
-    let figures: Vec<[&Value; 3]> =
+    let numbers: Vec<[&Value; 3]> =
         lines.iter().map(|line| [&line["cache_lookups"], &line["cache_hits"], &line["hit_rate"]]).collect();
-    assert_eq!(figures, [[&json!(3), &json!(0), &json!(0.0)], [&json!(2), &json!(2), &json!(1.0)]], "{lines:?}");
+    assert_eq!(numbers, [[&json!(3), &json!(0), &json!(0.0)], [&json!(2), &json!(2), &json!(1.0)]], "{lines:?}");
 }
 
 #[tokio::test]
-async fn writes_are_counted_by_table_and_priority() {
+async fn the_report_counts_writes_by_table_and_priority() {
     let database = Database::new();
     let function = start(&database).await;
-    // Each of three players finishes two tasks and has a command refused.
+    // Each of three players finishes two tasks and gets one rejection.
     let messages: Vec<Message> = (0..3)
         .flat_map(|n| {
             let player = format!("p-{n}");
@@ -180,7 +180,7 @@ async fn writes_are_counted_by_table_and_priority() {
         })
         .collect();
     let answer = function.invoke(sqs::standard(&messages)).await.expect("an answer");
-    check_report(&answer);
+    assert_report(&answer);
     let writes = &answer["report"]["writes"];
     assert_eq!(writes["byTable"]["history"], json!({"items": 6, "calls": 1}));
     assert_eq!(writes["byTable"]["rejections"], json!({"items": 3, "calls": 1}));
@@ -190,22 +190,22 @@ async fn writes_are_counted_by_table_and_priority() {
 }
 
 #[tokio::test]
-async fn from_eventbridge_and_direct_every_result_is_listed() {
+async fn eventbridge_and_direct_answers_list_all_results() {
     let database = Database::new();
     let function = start(&database).await;
     let time = Timestamp::from_millis(sqs::START_MS);
 
     let event = eventbridge::command("6a7e8feb-b491-4cf7-a9f1-bf3703467718", time, &grant("p-1", None));
     let answer = function.invoke(&event).await.expect("an answer");
-    check_report(&answer);
+    assert_report(&answer);
     assert_eq!(result(&answer, "6a7e8feb-b491-4cf7-a9f1-bf3703467718")["status"], "applied");
     let queue = database.queue("p-1").await.expect("a queue");
-    assert_eq!(queue.advanced_to, time, "the event's own time is the command's");
+    assert_eq!(queue.advanced_to, time, "the time of the event is the time of the command");
 
     let list = json!({"commands": [grant("p-1", None), grant("p-1", Some("c-1")), cancel("p-1")]});
     let event = eventbridge::command("0d1f5c5c-0000-4000-8000-000000000001", time, &list);
     let answer = function.invoke(&event).await.expect("an answer");
-    check_report(&answer);
+    assert_report(&answer);
     assert_eq!(answer["results"].as_array().expect("results").len(), 3);
     assert_eq!(result(&answer, "0d1f5c5c-0000-4000-8000-000000000001:0")["status"], "applied");
     assert_eq!(result(&answer, "c-1")["status"], "applied");
@@ -216,21 +216,21 @@ async fn from_eventbridge_and_direct_every_result_is_listed() {
     let invocation =
         Invocation::from(json!({"commands": [grant("p-2", None), grant("p-2", Some("c-1"))]})).request_id("req-1");
     let answer = function.invoke(invocation.clone()).await.expect("an answer");
-    check_report(&answer);
+    assert_report(&answer);
     assert_eq!(answer["report"]["requestId"], "req-1");
     for id in ["req-1:0", "c-1"] {
         assert_eq!(result(&answer, id)["status"], "applied");
     }
     let age = database.queue("p-2").await.expect("a queue").advanced_to.as_millis();
     let before = before.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis() as u64;
-    assert!((before..before + 60_000).contains(&age), "a direct command takes effect now");
-    // Lambda's retry of an asynchronous invocation has the same request id.
+    assert!((before..before + 60_000).contains(&age), "a direct command takes effect at the time of arrival");
+    // A retry of an asynchronous invocation has the same request id.
     let answer = function.invoke(invocation).await.expect("an answer");
     assert_eq!(counts(&answer).duplicate, 2);
 }
 
 #[tokio::test]
-async fn a_tick_advances_its_players_and_is_no_command() {
+async fn a_tick_advances_its_players_and_is_not_counted_as_a_command() {
     let database = Database::new();
     let function = start(&database).await;
     let enqueue = |player: &str| {
@@ -241,31 +241,35 @@ async fn a_tick_advances_its_players_and_is_no_command() {
     function.invoke(sqs::standard(&messages)).await.expect("an answer");
     let tick = json!({"type": "advanceQueues", "playerIds": ["p-1", "p-none"]});
     let answer = function.invoke(&tick).await.expect("an answer");
-    check_report(&answer);
+    assert_report(&answer);
     assert_eq!(counts(&answer), Counts::default());
     assert_eq!(answer["results"], json!([]));
     assert_eq!(answer["report"]["commits"]["committed"], 1);
     let done = database.history("p-1").await;
-    assert_eq!(done[0].finished_at.as_millis(), sqs::START_MS + 1 + 1000, "on time, however late the tick");
+    assert_eq!(
+        done[0].finished_at.as_millis(),
+        sqs::START_MS + 1 + 1000,
+        "the task completes at its due moment, not at the time of the tick"
+    );
     assert!(database.history("p-2").await.is_empty());
-    assert!(database.queue("p-none").await.is_none(), "a tick makes no queue");
-    // The same from the ticks queue.
+    assert!(database.queue("p-none").await.is_none(), "a tick does not create a queue");
+    // The same tick as a message of the ticks queue.
     let tick = json!({"type": "advanceQueues", "playerIds": ["p-1", "p-2"]});
     let answer = function.invoke(sqs::standard(&[Message::new(9, &tick)])).await.expect("an answer");
-    check_report(&answer);
+    assert_report(&answer);
     assert_eq!(failures(&answer), [""; 0]);
-    assert_eq!(answer["report"]["commits"]["committed"], 1, "nothing more was due for the first player");
+    assert_eq!(answer["report"]["commits"]["committed"], 1, "only the second player had something due");
     assert_eq!(database.queue("p-2").await.expect("a queue").balances.get("gold"), 3);
 }
 
 #[tokio::test]
-async fn an_eventbridge_invocation_with_failed_commands_is_a_function_error() {
+async fn failed_commands_from_eventbridge_fail_the_invocation() {
     let database = Database::new();
     let function = start(&database).await;
     let time = Timestamp::from_millis(sqs::START_MS);
     function.invoke(sqs::standard(&[Message::new(1, grant("p-bad", None))])).await.expect("an answer");
     function.kill().await;
-    database.damage("p-bad", Damage::FlippedByte);
+    database.damage_row("p-bad", RowDamage::FlippedByte);
     let function = start(&database).await;
     let list = json!({"commands": [grant("p-1", None), grant("p-bad", None)]});
     let event = eventbridge::command("0d1f5c5c-0000-4000-8000-000000000002", time, &list);
@@ -276,16 +280,16 @@ async fn an_eventbridge_invocation_with_failed_commands_is_a_function_error() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(database.queue("p-1").await.expect("a queue").balances.get("gold"), 1, "the other one took effect");
-    // Lambda invokes again; the one that took effect does so once.
+    assert_eq!(database.queue("p-1").await.expect("a queue").balances.get("gold"), 1, "the other command took effect");
+    // Lambda retries the invocation. The command that took effect is not applied again.
     function.invoke(&event).await.expect_err("the row is still unreadable");
     assert_eq!(database.queue("p-1").await.expect("a queue").balances.get("gold"), 1);
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_before_the_deadline_is_handed_back() {
+async fn messages_are_handed_back_when_there_is_no_time_before_the_deadline() {
     let database = Database::new();
-    // The margin is longer than the invocation: there is no time from the beginning.
+    // The deadline margin is longer than the time-out of the invocation.
     let function = database.process_tasks().env("MILLRACE_DEADLINE_MARGIN_MS", "60000").start().await.expect("a start");
     let messages = [Message::new(1, grant("p-1", None)), Message::new(2, grant("p-2", None))];
     let invocation = Invocation::from(sqs::standard(&messages)).within(std::time::Duration::from_secs(20));

@@ -1,12 +1,12 @@
-//! What cannot succeed is refused with its reason and fails nobody else; what cannot be stored or read
-//! is handed back.
+//! Input that can never succeed is refused with a reason and does not affect other messages. Input
+//! that cannot be stored, and commands for unreadable rows, are handed back.
 
 use millrace_domain::rejection::RejectionReason;
 use millrace_tests::{
     Function, Invocation,
     answers::{Counts, counts, failures, result},
+    database::{Database, RowDamage},
     sqs::{self, Message},
-    tables::{Damage, Database},
 };
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ async fn start(database: &Database) -> Function {
 }
 
 #[tokio::test]
-async fn malformed_input_is_kept_with_its_reason_and_fails_nobody_else() {
+async fn malformed_input_is_recorded_with_its_reason_and_affects_no_other_message() {
     let task = |id: &str| json!({"taskId": id, "kind": "k", "work": {"units": 1}});
     let with = |field: &str, value: Value| {
         let mut task = task("t");
@@ -31,7 +31,7 @@ async fn malformed_input_is_kept_with_its_reason_and_fails_nobody_else() {
         enqueue(&json!([task])).to_string()
     };
     let tasks: Vec<Value> = (0..51).map(|n| task(&format!("t-{n}"))).collect();
-    let of = |player: &str| json!({"type": "pauseQueue", "playerId": player}).to_string();
+    let pause = |player: &str| json!({"type": "pauseQueue", "playerId": player}).to_string();
     let amount =
         |amount: Value| json!({"type": "grantResources", "playerId": "p-1", "resources": {"gold": amount}}).to_string();
     let cases: Vec<(String, &str)> = vec![
@@ -45,9 +45,9 @@ async fn malformed_input_is_kept_with_its_reason_and_fails_nobody_else() {
         (json!({"type": "pauseQueue", "playerId": "p-1", "force": true}).to_string(), "force"),
         (json!({"type": "pauseQueue", "playerId": "p-1", "slots": 1}).to_string(), "slots"),
         (json!({"type": "teleport", "playerId": "p-1"}).to_string(), "`teleport`"),
-        (of("p 1"), "`p 1`"),
-        (of(""), "1 to 128 characters"),
-        (of(&"x".repeat(129)), "it has 129"),
+        (pause("p 1"), "`p 1`"),
+        (pause(""), "1 to 128 characters"),
+        (pause(&"x".repeat(129)), "it has 129"),
         (with("taskId", json!("a/b")), "`a/b`"),
         (with("kind", json!("k".repeat(65))), "1 to 64 characters"),
         (amount(json!(-1)), "`-1`"),
@@ -74,9 +74,10 @@ async fn malformed_input_is_kept_with_its_reason_and_fails_nobody_else() {
         assert_eq!((&refused["status"], &refused["reason"]), (&json!("rejected"), &json!("malformed")), "{body}");
         let detail = refused["detail"].as_str().expect("a detail");
         assert!(detail.contains(part), "{body}\n gave: {detail}\n without: {part}");
-        // It is kept under its player where it names one, else under a partition of its own.
+        // It is recorded for its player if it names one, otherwise in a partition for unknown
+        // players.
         let partition = refused["playerId"].as_str();
-        let mut rows = database.rejections_of_nobody().await;
+        let mut rows = database.rejections_of_unknown_players().await;
         if let Some(player) = partition {
             rows.extend(database.rejections(player).await);
         }
@@ -86,12 +87,12 @@ async fn malformed_input_is_kept_with_its_reason_and_fails_nobody_else() {
         assert!(row.detail.contains(part), "{}", row.detail);
     }
     let balance = database.queue("p-good").await.expect("a queue").balances.get("gold");
-    assert_eq!(balance, cases.len() as u64, "every good message beside a bad one took effect");
-    assert!(database.queue("p-1").await.is_none(), "nothing malformed made a queue");
+    assert_eq!(balance, cases.len() as u64, "every valid message took effect");
+    assert!(database.queue("p-1").await.is_none(), "malformed input created no queue");
 }
 
 #[tokio::test]
-async fn a_malformed_command_of_a_list_spoils_only_itself() {
+async fn a_malformed_command_in_a_list_does_not_affect_the_others() {
     let database = Database::new();
     let function = start(&database).await;
     let list = json!({"commands": [grant("p-1", 1), {"type": "fly", "playerId": "p-1", "commandId": "c-fly"}, 7, grant("p-1", 2)]});
@@ -103,13 +104,13 @@ async fn a_malformed_command_of_a_list_spoils_only_itself() {
 }
 
 #[tokio::test]
-async fn what_is_well_formed_and_not_possible_is_refused_for_good() {
+async fn valid_commands_that_the_rules_forbid_are_rejected() {
     let database = Database::new();
     let function = start(&database).await;
-    let own = json!([{"taskId": "t", "kind": "k", "work": {"units": 1}, "prerequisites": ["t"]}]);
+    let self_reference = json!([{"taskId": "t", "kind": "k", "work": {"units": 1}, "prerequisites": ["t"]}]);
     let twice =
         json!([{"taskId": "u", "kind": "k", "work": {"units": 1}}, {"taskId": "u", "kind": "k", "work": {"units": 1}}]);
-    let messages = [Message::new(1, enqueue(&own)), Message::new(2, enqueue(&twice))];
+    let messages = [Message::new(1, enqueue(&self_reference)), Message::new(2, enqueue(&twice))];
     let answer = function.invoke(sqs::standard(&messages)).await.expect("an answer");
     assert_eq!(counts(&answer), Counts { received: 2, rejected: 2, ..Counts::default() });
     for (message, reason) in messages.iter().zip(["unknown_prerequisite", "duplicate_task"]) {
@@ -118,13 +119,13 @@ async fn what_is_well_formed_and_not_possible_is_refused_for_good() {
         let rows = database.rejections("p-1").await;
         let row = rows.iter().find(|row| row.command_id.as_str() == id).expect("a row");
         assert_eq!(row.reason.as_str(), reason);
-        assert_eq!(row.body, None, "only malformed input is kept as it came");
+        assert_eq!(row.body, None, "only malformed input is recorded with its body");
     }
     assert_eq!(database.queue("p-1").await.expect("a queue").tasks.len(), 0);
 }
 
 #[tokio::test]
-async fn a_malformed_megabyte_fits_no_row_and_is_handed_back() {
+async fn malformed_input_that_is_too_large_for_a_row_is_handed_back() {
     let database = Database::new();
     let function = start(&database).await;
     let big = Message::new(1, "x".repeat(1 << 20));
@@ -133,22 +134,22 @@ async fn a_malformed_megabyte_fits_no_row_and_is_handed_back() {
     assert_eq!(failures(&answer), [big.id()]);
     let counted = counts(&answer);
     assert_eq!((counted.received, counted.applied, counted.failed), (3, 1, 1));
-    assert_eq!(database.rejections_of_nobody().await.len(), 1, "the small one is kept");
+    assert_eq!(database.rejections_of_unknown_players().await.len(), 1, "the small message is recorded");
     assert_eq!(database.queue("p-1").await.expect("a queue").balances.get("gold"), 5);
 }
 
 #[tokio::test]
-async fn a_well_formed_megabyte_is_applied() {
+async fn a_message_of_one_mebibyte_is_applied() {
     let database = Database::new();
     let function = start(&database).await;
-    // A hundred players, fifty tasks each, with ids as long as they may be.
+    // A hundred players with fifty tasks each. The task ids have the greatest length.
     let task = |n: usize| json!({"taskId": format!("{n:0>128}"), "kind": "k", "work": {"units": 1}});
     let tasks: Vec<Value> = (0..50).map(task).collect();
     let command = |n: usize| json!({"type": "enqueueTasks", "playerId": format!("p-{n}"), "tasks": tasks});
     let commands: Vec<Value> = (0..100).map(command).collect();
     let body = json!({"commands": commands}).to_string();
     assert!(body.len() > 850_000, "{}", body.len());
-    // White space fills it up to the most that SQS takes.
+    // Padded with white space to the greatest size that SQS accepts.
     let body = format!("{body}{}", " ".repeat((1 << 20) - body.len()));
     let answer = function.invoke(sqs::standard(&[Message::new(1, &body)])).await.expect("an answer");
     assert_eq!(failures(&answer), [""; 0]);
@@ -157,28 +158,28 @@ async fn a_well_formed_megabyte_is_applied() {
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_fails_its_own_player_and_stays_as_it_is() {
-    for damage in [Damage::FlippedByte, Damage::NewerFormat] {
+async fn an_unreadable_row_fails_only_its_player_and_is_not_changed() {
+    for damage in [RowDamage::FlippedByte, RowDamage::NewerFormat] {
         let database = Database::new();
         let function = start(&database).await;
         let both = [Message::new(1, grant("p-bad", 1)), Message::new(2, grant("p-good", 1))];
         assert_eq!(counts(&function.invoke(sqs::standard(&both)).await.expect("an answer")).applied, 2);
-        // A new process has no copy of the row.
+        // A new process has no cached copy of the row.
         function.kill().await;
-        let damaged = database.damage("p-bad", damage);
+        let damaged = database.damage_row("p-bad", damage);
         let function = start(&database).await;
         let messages = [Message::new(3, grant("p-bad", 1)), Message::new(4, grant("p-good", 1))];
         let answer = function.invoke(sqs::standard(&messages)).await.expect("an answer");
         assert_eq!(failures(&answer), [messages[0].id()], "{damage:?}");
         let failed = result(&answer, &format!("{}:0", messages[0].id()));
         assert_eq!((&failed["status"], &failed["reason"]), (&json!("failed"), &json!("row_unreadable")), "{damage:?}");
-        assert_eq!(database.row("p-bad"), damaged, "{damage:?}: the row is as it was");
+        assert_eq!(database.queue_row("p-bad"), damaged, "{damage:?}: the row is unchanged");
         assert_eq!(database.queue("p-good").await.expect("a queue").balances.get("gold"), 2);
     }
 }
 
 #[tokio::test]
-async fn behind_a_failed_message_of_a_group_nothing_of_the_group_is_applied() {
+async fn messages_of_a_group_behind_a_failed_one_are_not_applied() {
     let database = Database::new();
     let function = start(&database).await;
     assert_eq!(
@@ -187,7 +188,7 @@ async fn behind_a_failed_message_of_a_group_nothing_of_the_group_is_applied() {
         1
     );
     function.kill().await;
-    database.damage("p-bad", Damage::FlippedByte);
+    database.damage_row("p-bad", RowDamage::FlippedByte);
     let function = start(&database).await;
     let messages = [
         Message::new(2, grant("p-before", 1)).group("guild"),
@@ -199,7 +200,7 @@ async fn behind_a_failed_message_of_a_group_nothing_of_the_group_is_applied() {
     assert_eq!(failures(&answer), [messages[1].id(), messages[3].id()]);
     assert_eq!(result(&answer, &format!("{}:0", messages[3].id()))["reason"], "earlier_message_failed");
     assert_eq!(counts(&answer), Counts { received: 4, applied: 2, failed: 2, ..Counts::default() });
-    assert!(database.queue("p-behind").await.is_none(), "nothing behind the failed message was applied");
+    assert!(database.queue("p-behind").await.is_none(), "the message behind the failed one was not applied");
     assert!(database.queue("p-before").await.is_some());
     assert!(database.queue("p-other").await.is_some());
 }
@@ -231,7 +232,7 @@ async fn an_empty_batch_is_answered() {
 }
 
 #[tokio::test]
-async fn a_payload_that_is_no_event_is_refused_like_a_command_and_the_next_one_is_answered() {
+async fn a_payload_that_is_not_an_event_is_malformed_and_the_next_invocation_succeeds() {
     let database = Database::new();
     let function = start(&database).await;
     for payload in ["", "not json", "[]", "7", "{\"Records\": 7}", "{\"Records\": [{\"eventSource\": \"aws:sqs\"}]}"] {
@@ -259,7 +260,7 @@ async fn a_bad_setting_stops_the_start_with_one_line() {
 }
 
 #[tokio::test]
-async fn an_unknown_setting_is_warned_of() {
+async fn an_unknown_setting_is_logged_as_a_warning() {
     let database = Database::new();
     let setup = database.process_tasks().env("MILLRACE_BATCH_MAX_ITMES", "25");
     let function = setup.start().await.unwrap_or_else(|error| panic!("{error}"));

@@ -1,12 +1,12 @@
-//! Several processes on one database and the same players: every command takes effect once.
+//! Several processes use one database and the same players. Every command takes effect once.
 
 use std::collections::VecDeque;
 
 use millrace_tests::{
     Function,
     answers::{counts, failures},
+    database::Database,
     sqs::{self, Message},
-    tables::Database,
 };
 use serde_json::json;
 
@@ -15,13 +15,13 @@ const PLAYERS: u64 = 5;
 const BATCHES: u64 = 25;
 const PER_BATCH: u64 = 10;
 
-/// Delivers the messages of one process in batches, and what is handed back once more, until all are
-/// acknowledged. Returns how many commands were applied and how many commits met another's.
+/// Delivers the messages of one process in batches, until all are acknowledged. Messages that are
+/// handed back are delivered again. Returns the numbers of applied commands and version conflicts.
 async fn deliver(function: &Function, process: u64) -> (u64, u64) {
     let mut waiting: VecDeque<Message> = (0..BATCHES * PER_BATCH)
         .map(|number| {
             let player = format!("p-{}", number % PLAYERS);
-            // Amounts that tell the processes apart, so that the sum shows a command lost or doubled.
+            // Each process grants its own resource, so that a sum shows a lost or repeated command.
             let resources = json!({"gold": 1, format!("from-{process}"): number});
             Message::new(
                 process * 1_000_000 + number,
@@ -38,13 +38,13 @@ async fn deliver(function: &Function, process: u64) -> (u64, u64) {
         applied += counts(&answer).applied;
         conflicts += answer["report"]["commits"]["conflicts"].as_u64().expect("a count");
         rounds += 1;
-        assert!(rounds < 20 * BATCHES, "the processes keep each other from getting done");
+        assert!(rounds < 20 * BATCHES, "the processes make no progress");
     }
     (applied, conflicts)
 }
 
 #[tokio::test]
-async fn the_sums_of_four_processes_are_exact() {
+async fn commands_of_four_concurrent_processes_are_each_applied_once() {
     let database = Database::new();
     let mut functions = Vec::new();
     for _ in 0..PROCESSES {
@@ -55,7 +55,7 @@ async fn the_sums_of_four_processes_are_exact() {
     let done = [done.0, done.1, done.2, done.3];
     assert_eq!(done.map(|(applied, _)| applied), [BATCHES * PER_BATCH; 4], "each command is applied once");
     let conflicts: u64 = done.iter().map(|(_, conflicts)| conflicts).sum();
-    assert!(conflicts > 0, "the processes have never met: this has tested nothing");
+    assert!(conflicts > 0, "no version conflict occurred, so nothing was tested");
     let per_player = BATCHES * PER_BATCH / PLAYERS;
     for player in 0..PLAYERS {
         let queue = database.queue(&format!("p-{player}")).await.expect("a queue");
@@ -68,7 +68,7 @@ async fn the_sums_of_four_processes_are_exact() {
 }
 
 #[tokio::test]
-async fn the_same_messages_through_four_processes_at_once_take_effect_once() {
+async fn messages_delivered_to_four_processes_at_once_take_effect_once() {
     let database = Database::new();
     let mut functions = Vec::new();
     for _ in 0..PROCESSES {
@@ -84,8 +84,8 @@ async fn the_same_messages_through_four_processes_at_once_take_effect_once() {
                 Message::new(1000 * batch + player, body)
             })
             .collect();
-        let event = sqs::standard(&messages);
-        let answers = tokio::join!(a.invoke(&event), b.invoke(&event), c.invoke(&event), d.invoke(&event));
+        let payload = sqs::standard(&messages);
+        let answers = tokio::join!(a.invoke(&payload), b.invoke(&payload), c.invoke(&payload), d.invoke(&payload));
         for answer in [answers.0, answers.1, answers.2, answers.3] {
             let answer = answer.unwrap_or_else(|error| panic!("{error}"));
             let counts = counts(&answer);
@@ -93,7 +93,7 @@ async fn the_same_messages_through_four_processes_at_once_take_effect_once() {
             applied += counts.applied;
         }
     }
-    assert_eq!(applied, 20 * PLAYERS, "one process each has applied it");
+    assert_eq!(applied, 20 * PLAYERS, "each message is applied by one process");
     let players: Vec<String> = (0..PLAYERS).map(|player| format!("p-{player}")).collect();
     a.invoke(json!({"type": "advanceQueues", "playerIds": players})).await.unwrap_or_else(|error| panic!("{error}"));
     for player in &players {

@@ -1,25 +1,25 @@
-//! The files of `events/` are what AWS sends, and their commands are what they are meant to be.
+//! The files in `events/` have the format of AWS, and they have the intended commands.
 
 use aws_lambda_events::{eventbridge::EventBridgeEvent, sqs::SqsEvent};
 use millrace_domain::parse::{self, Message};
-use millrace_tests::files;
+use millrace_tests::event_files;
 use serde_json::Value;
 
-/// Asserts that everything in `given` is in `kept` as well.
-fn assert_kept(given: &Value, kept: &Value, path: &str) {
+/// Asserts that every field of `given` has an equal field in `kept`.
+fn assert_contains(given: &Value, kept: &Value, path: &str) {
     match (given, kept) {
         (Value::Object(given), Value::Object(kept)) => {
             for (name, value) in given {
-                assert_kept(value, kept.get(name).unwrap_or(&Value::Null), &format!("{path}.{name}"));
+                assert_contains(value, kept.get(name).unwrap_or(&Value::Null), &format!("{path}.{name}"));
             }
         }
         (Value::Array(given), Value::Array(kept)) => {
             assert_eq!(given.len(), kept.len(), "{path}");
             for (at, (given, kept)) in given.iter().zip(kept).enumerate() {
-                assert_kept(given, kept, &format!("{path}[{at}]"));
+                assert_contains(given, kept, &format!("{path}[{at}]"));
             }
         }
-        // A moment may be written in two ways.
+        // The types write times with another precision.
         (Value::String(given), Value::String(kept)) if path.ends_with(".time") => {
             assert_eq!(given.trim_end_matches('Z'), &kept[..19], "{path}");
         }
@@ -27,8 +27,8 @@ fn assert_kept(given: &Value, kept: &Value, path: &str) {
     }
 }
 
-/// How many commands, malformed inputs and players of ticks one body has.
-fn count(body: &str) -> (usize, usize, usize) {
+/// The numbers of commands, of malformed commands and of players in ticks in a body.
+fn count_entries(body: &str) -> (usize, usize, usize) {
     match parse::message(body) {
         Ok(Message::Commands(commands)) => {
             let good = commands.iter().filter(|command| command.is_ok()).count();
@@ -39,29 +39,29 @@ fn count(body: &str) -> (usize, usize, usize) {
     }
 }
 
-fn bodies(event: &Value) -> Vec<String> {
-    if let Some(records) = event["Records"].as_array() {
+fn bodies(payload: &Value) -> Vec<String> {
+    if let Some(records) = payload["Records"].as_array() {
         return records.iter().map(|record| record["body"].as_str().expect("a body is text").to_owned()).collect();
     }
-    match event.get("detail") {
+    match payload.get("detail") {
         Some(detail) => vec![detail.to_string()],
-        None => vec![event.to_string()],
+        None => vec![payload.to_string()],
     }
 }
 
 #[test]
-fn every_file_is_read_by_the_official_types_and_loses_nothing() {
+fn the_official_types_read_every_file_without_losing_a_field() {
     let (mut sqs, mut bridge) = (0, 0);
-    for file in files::all() {
-        if file.event.get("Records").is_some() {
+    for file in event_files::all() {
+        if file.json.get("Records").is_some() {
             let event: SqsEvent =
                 serde_json::from_slice(&file.bytes).unwrap_or_else(|error| panic!("{}: {error}", file.name));
-            assert_kept(&file.event, &serde_json::to_value(&event).unwrap(), &file.name);
+            assert_contains(&file.json, &serde_json::to_value(&event).unwrap(), &file.name);
             sqs += 1;
-        } else if file.event.get("detail-type").is_some() {
+        } else if file.json.get("detail-type").is_some() {
             let event: EventBridgeEvent =
                 serde_json::from_slice(&file.bytes).unwrap_or_else(|error| panic!("{}: {error}", file.name));
-            assert_kept(&file.event, &serde_json::to_value(&event).unwrap(), &file.name);
+            assert_contains(&file.json, &serde_json::to_value(&event).unwrap(), &file.name);
             bridge += 1;
         }
     }
@@ -70,8 +70,8 @@ fn every_file_is_read_by_the_official_types_and_loses_nothing() {
 
 #[test]
 fn every_record_has_the_fields_that_sqs_sends() {
-    for file in files::all() {
-        let Some(records) = file.event["Records"].as_array() else { continue };
+    for file in event_files::all() {
+        let Some(records) = file.json["Records"].as_array() else { continue };
         for record in records {
             let text = |pointer: &str| {
                 let value = record.pointer(pointer).and_then(Value::as_str);
@@ -90,7 +90,7 @@ fn every_record_has_the_fields_that_sqs_sends() {
                 assert_eq!(text("/attributes/SequenceNumber").len(), 20);
                 assert_eq!(text("/attributes/MessageDeduplicationId").len(), 64);
                 assert!(!text("/attributes/MessageGroupId").is_empty());
-                assert!(records.len() <= 10, "{}: a FIFO batch has at most 10 messages", file.name);
+                assert!(records.len() <= 10, "{}: a FIFO batch has more than 10 messages", file.name);
             }
         }
     }
@@ -100,8 +100,8 @@ fn every_record_has_the_fields_that_sqs_sends() {
 fn message_ids_are_unique_and_sequence_numbers_grow() {
     let mut ids = std::collections::HashSet::new();
     let mut last = 0_u128;
-    for file in files::all() {
-        for record in file.event["Records"].as_array().into_iter().flatten() {
+    for file in event_files::all() {
+        for record in file.json["Records"].as_array().into_iter().flatten() {
             assert!(ids.insert(record["messageId"].to_string()), "{} twice", record["messageId"]);
             if let Some(sequence) = record["attributes"]["SequenceNumber"].as_str() {
                 let sequence = sequence.parse().unwrap();
@@ -113,12 +113,12 @@ fn message_ids_are_unique_and_sequence_numbers_grow() {
 }
 
 #[test]
-fn bodies_are_understood_or_refused_as_intended() {
-    let counts: Vec<_> = files::all()
+fn every_file_has_the_intended_numbers_of_commands() {
+    let counts: Vec<_> = event_files::all()
         .iter()
         .map(|file| {
             let sum = |a: (usize, usize, usize), b: (usize, usize, usize)| (a.0 + b.0, a.1 + b.1, a.2 + b.2);
-            (file.name.clone(), bodies(&file.event).iter().map(|body| count(body)).fold((0, 0, 0), sum))
+            (file.name.clone(), bodies(&file.json).iter().map(|body| count_entries(body)).fold((0, 0, 0), sum))
         })
         .collect();
     let expected = [
@@ -136,7 +136,7 @@ fn bodies_are_understood_or_refused_as_intended() {
 #[test]
 fn the_readme_names_every_file() {
     let readme = std::fs::read_to_string(millrace_tests::binary::workspace().join("events/README.md")).unwrap();
-    for file in files::all() {
+    for file in event_files::all() {
         assert!(readme.contains(&format!("`{}`", file.name)), "events/README.md does not name {}", file.name);
     }
 }

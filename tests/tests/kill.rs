@@ -1,5 +1,5 @@
-//! A thousand random commands, with the process killed in the middle of invocations: at the end
-//! everything is as if nobody had been killed.
+//! A thousand random commands are delivered while the process is killed in the middle of
+//! invocations. The result equals that of a run without kills.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,8 +12,8 @@ use millrace_domain::{
 use millrace_tests::{
     Function,
     answers::failures,
+    database::Database,
     sqs::{self, Message},
-    tables::Database,
 };
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn player(at: usize) -> String {
     format!("p-{at}")
 }
 
-/// A random command of one of the players. Tasks get names that later commands guess at.
+/// A random command of the player `at`. Later commands guess the ids of its tasks.
 fn command(rng: &mut Rng, enqueued: &mut [u32; PLAYERS], at: usize) -> Value {
     let player_id = player(at);
     let guess = |rng: &mut Rng, enqueued: u32| format!("t-{}", rng.u32(enqueued.saturating_sub(4)..=enqueued));
@@ -73,7 +73,7 @@ fn command(rng: &mut Rng, enqueued: &mut [u32; PLAYERS], at: usize) -> Value {
     command
 }
 
-/// The commands as FIFO messages, each player's in the group of its name, sent over some twenty minutes.
+/// The commands as FIFO messages, sent within about twenty minutes. The group is the player.
 fn messages(seed: u64) -> Vec<Message> {
     let mut rng = Rng::with_seed(seed);
     let mut enqueued = [0; PLAYERS];
@@ -83,7 +83,7 @@ fn messages(seed: u64) -> Vec<Message> {
         .map(|number| {
             sent_at += rng.u64(0..2_500);
             let at = rng.usize(0..PLAYERS);
-            // A player begins with something to spend, and room for several tasks at once.
+            // The first message of a player grants resources and slots.
             let body = match std::mem::replace(&mut begun[at], true) {
                 false => json!({"commands": [
                     {"type": "grantResources", "playerId": player(at), "resources": RESOURCES.map(|name| (name, 300)).into_iter().collect::<BTreeMap<_, _>>()},
@@ -100,10 +100,10 @@ async fn start(database: &Database) -> Function {
     database.process_tasks().start().await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Invokes the function and kills it in the middle, if it has not answered by then. None where it died
-/// without an answer.
-async fn invoke(function: &Function, event: &Value, kill_after: Option<Duration>) -> Option<Value> {
-    let call = function.invoke(event);
+/// Invokes the function, and kills it after `kill_after` if it has not answered by then. None if
+/// the function was killed before it answered.
+async fn invoke(function: &Function, payload: &Value, kill_after: Option<Duration>) -> Option<Value> {
+    let call = function.invoke(payload);
     let Some(after) = kill_after else {
         return Some(call.await.unwrap_or_else(|error| panic!("{error}")));
     };
@@ -113,20 +113,20 @@ async fn invoke(function: &Function, event: &Value, kill_after: Option<Duration>
         answer = &mut call => Some(answer.unwrap_or_else(|error| panic!("{error}"))),
         () = tokio::time::sleep(after) => {
             function.kill().await;
-            // An answer that was given before the end counts.
+            // The function may have answered before it was killed.
             call.await.ok()
         }
     }
 }
 
-/// Delivers all messages and at the end a tick, and again whatever is not acknowledged. With `kills`,
-/// kills the process at random moments. Returns how often it died with an invocation unanswered.
+/// Delivers all messages until they are acknowledged, and then a tick. With `kills`, the process is
+/// killed at random moments. Returns the number of kills that left an invocation without an answer.
 async fn deliver(database: &Database, messages: &[Message], mut kills: Option<Rng>) -> usize {
     let players: Vec<String> = (0..PLAYERS).map(player).collect();
     let tick = json!({"type": "advanceQueues", "playerIds": players});
     let mut function = start(database).await;
     let mut killed = 0;
-    // How long an invocation takes, about, so that kills hit all of its length.
+    // The average duration of an invocation. Kills are spread over this time.
     let mut usual = Duration::from_millis(20);
     for batch in messages.chunks(10) {
         let mut waiting = batch.to_vec();
@@ -137,14 +137,14 @@ async fn deliver(database: &Database, messages: &[Message], mut kills: Option<Rn
             for message in &mut waiting {
                 *message = message.clone().received(attempts);
             }
-            let event = sqs::fifo(&waiting);
-            // Three attempts in five, until the batch has had its share.
+            let payload = sqs::fifo(&waiting);
+            // Three of five attempts are killed, among the first three attempts of a batch.
             let kill_after = match &mut kills {
                 Some(rng) if attempts < 4 => (rng.u32(0..5) < 3).then(|| usual.mul_f64(1.3 * rng.f64())),
                 _ => None,
             };
             let begun = std::time::Instant::now();
-            let answer = invoke(&function, &event, kill_after).await;
+            let answer = invoke(&function, &payload, kill_after).await;
             match &answer {
                 Some(answer) => {
                     usual = (usual + begun.elapsed()) / 2;
@@ -162,9 +162,9 @@ async fn deliver(database: &Database, messages: &[Message], mut kills: Option<Rn
     killed
 }
 
-/// Everything of a player that has to be the same.
+/// The state of a player that kills must not change.
 #[derive(Debug, PartialEq)]
-struct Outcomes {
+struct PlayerState {
     balances: Resources,
     totals: millrace_domain::queue::Totals,
     unfinished: Vec<millrace_domain::Task>,
@@ -172,31 +172,31 @@ struct Outcomes {
     rejections: Vec<RejectionRecord>,
 }
 
-async fn outcomes(database: &Database, id: &str) -> (Queue, Outcomes) {
+async fn player_state(database: &Database, id: &str) -> (Queue, PlayerState) {
     let queue = database.queue(id).await.expect("a queue");
-    let outcomes = Outcomes {
+    let state = PlayerState {
         balances: queue.balances.clone(),
         totals: queue.totals.clone(),
         unfinished: queue.tasks.clone(),
         history: database.history(id).await,
         rejections: database.rejections(id).await,
     };
-    (queue, outcomes)
+    (queue, state)
 }
 
 #[tokio::test]
-async fn a_thousand_commands_survive_thirty_kills() {
+async fn thirty_kills_do_not_change_the_result_of_a_thousand_commands() {
     let messages = messages(0x6d69_6c6c);
-    let (quiet, killed) = (Database::new(), Database::new());
-    assert_eq!(deliver(&quiet, &messages, None).await, 0);
+    let (undisturbed, killed) = (Database::new(), Database::new());
+    assert_eq!(deliver(&undisturbed, &messages, None).await, 0);
     let kills = deliver(&killed, &messages, Some(Rng::with_seed(7))).await;
     assert!(kills >= MIN_KILLS, "killed only {kills} times in the middle of an invocation");
     let (mut finished, mut refused) = (0, 0);
     for id in (0..PLAYERS).map(player) {
-        let (_, expected) = outcomes(&quiet, &id).await;
-        let (queue, found) = outcomes(&killed, &id).await;
+        let (_, expected) = player_state(&undisturbed, &id).await;
+        let (queue, found) = player_state(&killed, &id).await;
         assert_eq!(found, expected, "{id} after {kills} kills");
-        // History proves what was credited: exactly the rewards of completed tasks.
+        // The rewards that were credited are exactly those of the completed tasks in the history.
         let mut earned = Resources::new();
         for row in found.history.iter().filter(|row| row.outcome == Outcome::Completed) {
             earned.add_all(&row.rewards);

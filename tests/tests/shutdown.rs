@@ -1,26 +1,26 @@
-//! SIGTERM ends the function at once and cleanly, whatever API it runs under.
+//! The function ends on SIGTERM, with and without an Extensions API.
 
 use std::time::{Duration, Instant};
 
 use millrace_tests::{
     answers::counts,
+    database::Database,
     sqs::{self, Message},
-    tables::Database,
 };
 use serde_json::json;
 
 #[tokio::test]
-async fn sigterm_ends_the_function_with_success_and_in_time() {
-    for extensions in [true, false] {
+async fn sigterm_ends_the_function_in_time_and_with_exit_code_0() {
+    for has_extensions_api in [true, false] {
         let database = Database::new();
-        let function = database.process_tasks().extensions(extensions).start().await.expect("a start");
+        let function = database.process_tasks().extensions_api(has_extensions_api).start().await.expect("a start");
         let grant = json!({"type": "grantResources", "playerId": "p-1", "resources": {"gold": 1}});
         let answer = function.invoke(sqs::standard(&[Message::new(1, grant)])).await.expect("an answer");
         assert_eq!(counts(&answer).applied, 1);
         let begun = Instant::now();
         let status = function.terminate().await;
-        assert_eq!(status.code(), Some(0), "extensions {extensions}: {status}");
-        // Lambda kills after half a second; the machine that runs the tests may be busy.
+        assert_eq!(status.code(), Some(0), "Extensions API {has_extensions_api}: {status}");
+        // Lambda allows half a second. This is more, because the machine of the tests may be busy.
         assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
         assert_eq!(function.stderr(), "");
         assert_eq!(database.queue("p-1").await.expect("a queue").balances.get("gold"), 1);
@@ -28,9 +28,9 @@ async fn sigterm_ends_the_function_with_success_and_in_time() {
 }
 
 #[tokio::test]
-async fn without_an_extensions_api_the_function_starts_and_answers() {
+async fn the_function_starts_and_answers_without_an_extensions_api() {
     let database = Database::new();
-    let function = database.process_tasks().extensions(false).start().await.expect("a start");
+    let function = database.process_tasks().extensions_api(false).start().await.expect("a start");
     let answer = function.invoke(sqs::standard(&[])).await.expect("an answer");
     assert_eq!(answer["report"]["coldStart"], true);
     let answer = function.invoke(sqs::standard(&[])).await.expect("an answer");
@@ -38,7 +38,7 @@ async fn without_an_extensions_api_the_function_starts_and_answers() {
 }
 
 #[tokio::test]
-async fn every_line_of_the_log_is_json_and_names_its_request() {
+async fn log_lines_are_json_and_have_the_request_id() {
     let database = Database::new();
     let function = database.process_tasks().start().await.expect("a start");
     let bad = Message::new(1, "no json");
@@ -48,5 +48,5 @@ async fn every_line_of_the_log_is_json_and_names_its_request() {
     assert!(!log.is_empty());
     assert!(log.iter().all(serde_json::Value::is_object), "{log:#?}");
     let request = &answer["report"]["requestId"];
-    assert!(log.iter().any(|line| &line["request_id"] == request), "no line of {request} in {log:#?}");
+    assert!(log.iter().any(|line| &line["request_id"] == request), "no line has the request id {request}: {log:#?}");
 }

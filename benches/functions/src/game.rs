@@ -1,5 +1,5 @@
-//! The commands of simulated players. Of ten commands three enqueue a task, five report progress
-//! (one of them completes its task), and two cancel a task, so that queues keep about ten tasks.
+//! The commands that players send. Of ten commands, three enqueue a task, five report progress and
+//! two cancel a task. One of the five reports completes its task. So queues keep about ten tasks.
 
 use std::collections::VecDeque;
 
@@ -7,14 +7,14 @@ use millrace_domain::Timestamp;
 use millrace_tests::sqs::Message;
 use serde_json::{Value, json};
 
-/// The tasks of a queue at the start.
+/// The number of tasks that a queue starts with.
 pub const TASKS: usize = 10;
-/// The commands of each player before the repeating ten.
+/// The number of commands that prepare the queue of a player.
 const SETUP: usize = 3;
 /// The units of a task.
 const UNITS: u64 = 1_000;
 
-/// Players with their tasks.
+/// Players and their tasks.
 pub struct Game {
     name: &'static str,
     players: Vec<Player>,
@@ -31,7 +31,7 @@ struct Player {
 }
 
 impl Game {
-    /// Players without commands. The name makes their ids unique.
+    /// A game with new players. Games need different names.
     pub fn new(name: &'static str, players: usize) -> Self {
         Self { name, players: vec![Player::default(); players], messages: 0 }
     }
@@ -65,7 +65,7 @@ impl Player {
         self.commands += 1;
         match turn {
             0 => return json!({"type": "grantResources", "resources": {"gold": 1_000_000_000, "wood": 80}}),
-            // One slot for the timed task, one for a reported task.
+            // One slot for the timed task and one for a reported task.
             1 => return json!({"type": "configureQueue", "slots": 2}),
             2 => {
                 let timed = task(0, &json!({"durationMs": 86_400_000}));
@@ -77,7 +77,7 @@ impl Player {
             }
             _ => {}
         }
-        // Players are at different positions in the ten commands.
+        // Each player starts at another one of the ten commands.
         match (turn - SETUP + at) % 10 {
             0 | 3 | 6 => {
                 self.made += 1;
@@ -85,17 +85,17 @@ impl Player {
                 json!({"type": "enqueueTasks", "tasks": [task(self.made, &json!({"units": UNITS}))]})
             }
             5 | 8 => {
-                let last = self.tasks.pop_back().expect("as many tasks are enqueued as finish");
+                let last = self.tasks.pop_back().expect("as many are queued as end");
                 json!({"type": "cancelTask", "taskId": task_id(last)})
             }
             9 => {
                 self.units_done = 0;
-                let first = self.tasks.pop_front().expect("as many tasks are enqueued as finish");
+                let first = self.tasks.pop_front().expect("as many are queued as end");
                 json!({"type": "reportProgress", "taskId": task_id(first), "unitsDone": UNITS})
             }
             _ => {
                 self.units_done += 20;
-                let first = *self.tasks.front().expect("as many tasks are enqueued as finish");
+                let first = *self.tasks.front().expect("as many are queued as end");
                 json!({"type": "reportProgress", "taskId": task_id(first), "unitsDone": self.units_done})
             }
         }

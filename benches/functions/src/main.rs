@@ -1,19 +1,19 @@
-//! Benchmarks of the shipped `process-tasks` as a process, compared with a floor: a function with
-//! the same clients but without logic. Both run in turns on the same real servers, because the
-//! speed of a machine varies. The results are tables in Markdown.
+//! Benchmarks of the shipped `process-tasks` compared with a floor: a function with the same
+//! clients and without logic. Both use the same real servers, which this program starts. They run
+//! in turns, because machines are noisy. The output is tables in Markdown.
 //!
-//! | module | contents |
+//! | module | content |
 //! |---|---|
-//! | [`subject`] | the two functions and their servers |
-//! | [`game`] | the commands of simulated players |
-//! | [`start`] | the time from spawn to the first request for an invocation |
-//! | [`read`] | the time to read the queues of a batch from Redis |
+//! | [`subject`] | the two functions and the servers that they use |
+//! | [`game`] | the commands that players send |
+//! | [`start`] | the time from the spawn to the first request for an invocation |
+//! | [`read`] | reading the queues of a warm batch from Redis |
 //! | [`memory`] | resident memory over 100,000 commands |
-//! | [`size`] | the size of the zip and of the binary |
-//! | [`load`] | 1,000 players on eight processes |
-//! | [`table`] | medians, targets, Markdown |
+//! | [`size`] | the size of the uploaded files |
+//! | [`load`] | 1,000 concurrent players on eight processes |
+//! | [`table`] | quartiles, targets and Markdown tables |
 //!
-//! A missed target is marked in its table. A command that is lost or applied twice ends the
+//! A missed target is marked in the table. A command that is lost or applied twice ends the
 //! program.
 #![deny(missing_docs)]
 
@@ -28,13 +28,13 @@ mod table;
 
 use std::{env, path::PathBuf, process::ExitCode};
 
-use subject::Stage;
+use subject::Binaries;
 
 const USAGE: &str = "usage: millrace-bench DIRECTORY [start|size|read|memory|load]...
 DIRECTORY is what `cargo lambda build --lambda-dir` was given, with bootstrap and bootstrap.zip of \
-process-tasks and floor; without names all sections are measured.";
+process-tasks and floor; without names everything is measured.";
 
-/// The sections, in the order in which they are measured.
+/// The benchmarks, in this order.
 const SECTIONS: [&str; 5] = ["start", "size", "read", "memory", "load"];
 
 #[tokio::main(flavor = "current_thread")]
@@ -46,15 +46,15 @@ async fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    let stage = Stage::at(&directory);
+    let binaries = Binaries::at(&directory);
     for section in SECTIONS.iter().filter(|section| wanted.is_empty() || wanted.iter().any(|name| name == *section)) {
         eprintln!("measuring: {section}");
         let text = match *section {
-            "start" => start::measure(&stage).await.to_string(),
+            "start" => start::measure(&binaries).await.to_string(),
             "size" => size::measure(&directory).to_string(),
-            "read" => read::measure(&stage).await.to_string(),
-            "memory" => memory::measure(&stage).await,
-            _ => load::measure(&stage).await,
+            "read" => read::measure(&binaries).await.to_string(),
+            "memory" => memory::measure(&binaries).await,
+            _ => load::measure(&binaries).await,
         };
         println!("\n{text}");
     }

@@ -1,4 +1,4 @@
-//! The time to read the queues of 10 players from Redis.
+//! The warm read of a batch: the queues of 10 players, all of them from Redis.
 
 use millrace_tests::{Function, load, sqs};
 use serde_json::Value;
@@ -6,40 +6,39 @@ use serde_json::Value;
 use crate::{
     game::Game,
     memory::now,
-    subject::{FLOOR, FUNCTION, Servers, Stage, number, started},
+    subject::{Binaries, FLOOR, FUNCTION, Servers, number, start},
     table::{Quartiles, Table, Target},
 };
 
-/// The players of a batch, with one command each.
+/// The number of players in a batch. Each of them sends one command.
 const PLAYERS: usize = 10;
-/// The batches before the measurement. After them connections are warm, and queues remember the
-/// most commands.
+/// The number of batches before the measurement. After them, connections are open and queues
+/// remember the greatest number of commands.
 const WARM_UP: usize = 80;
-/// The measured batches.
+/// The number of batches that are measured.
 const BATCHES: usize = 1_000;
-/// The allowed multiple of the time of the floor.
+/// The target for the duration, as a multiple of the floor.
 const LIMIT: f64 = 1.3;
 
-/// The function processes a batch, and the floor reads the same keys, in turns. The local cache is
+/// The function processes a batch and the floor reads the same keys, in turns. The local cache is
 /// off.
-pub async fn measure(stage: &Stage) -> Table {
+pub async fn measure(binaries: &Binaries) -> Table {
     let servers = Servers::start().await;
-    let function = started(&stage.function(&servers).env("MILLRACE_LOCAL_CACHE", "off")).await;
-    let floor = started(&stage.floor(&servers)).await;
+    let function = start(&binaries.function(&servers).env("MILLRACE_LOCAL_CACHE", "off")).await;
+    let floor = start(&binaries.floor(&servers)).await;
     let mut game = Game::new("read", PLAYERS);
     let keys = servers.keys(game.players());
-    let mut taken = [Vec::new(), Vec::new()];
+    let mut durations = [Vec::new(), Vec::new()];
     for batch in 0..WARM_UP + BATCHES {
-        // Both get the same bytes and read the same values from Redis.
+        // Both get the same payload and read the same values from Redis.
         let messages = game.batch(now());
-        let mut event = sqs::standard(&messages);
-        event["keys"] = keys.clone().into();
-        // The preceding process affects how fast Redis answers: right after the function, the floor
-        // needs only two thirds of the time that it needs after itself. Therefore both run after
-        // the floor.
-        let _ = of_floor(&floor, &event).await;
-        let read = of_floor(&floor, &event).await;
-        let _ = of_floor(&floor, &event).await;
+        let mut payload = sqs::standard(&messages);
+        payload["keys"] = keys.clone().into();
+        // The process that ran before affects how fast Redis answers. The floor needs a third less
+        // time after the function than after itself. So both are measured after a run of the floor.
+        let _ = invoke_floor(&floor, &payload).await;
+        let read = invoke_floor(&floor, &payload).await;
+        let _ = invoke_floor(&floor, &payload).await;
         let answers = load::send(&function, &messages).await;
         if batch < WARM_UP {
             continue;
@@ -48,10 +47,10 @@ pub async fn measure(stage: &Stage) -> Table {
         let [answer] = &answers[..] else { panic!("a batch was handed back: {:#}", answers[0]) };
         assert_eq!(number(answer, "/report/commands/applied"), PLAYERS as f64, "every command is applied once");
         assert_eq!(number(answer, "/report/cache/redis/hits"), PLAYERS as f64, "every queue comes from Redis");
-        taken[0].push(number(&read, "/readMs") * 1_000.0);
-        taken[1].push(number(answer, "/report/stepsMs/load") * 1_000.0);
+        durations[0].push(number(&read, "/readMs") * 1_000.0);
+        durations[1].push(number(answer, "/report/stepsMs/load") * 1_000.0);
     }
-    let [floor, function] = taken.map(|taken| Quartiles::of(&taken));
+    let [floor, function] = durations.map(|durations| Quartiles::of(&durations));
     let times = function.median / floor.median;
     let heading = format!("Warm read of {PLAYERS} queues from Redis, {BATCHES} of each");
     let mut table = Table::new(&heading, &["time", FLOOR, FUNCTION, "times"]);
@@ -65,8 +64,8 @@ pub async fn measure(stage: &Stage) -> Table {
     table
 }
 
-async fn of_floor(floor: &Function, event: &Value) -> Value {
-    floor.invoke(event).await.unwrap_or_else(|error| panic!("{error}"))
+async fn invoke_floor(floor: &Function, payload: &Value) -> Value {
+    floor.invoke(payload).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn us(value: f64) -> String {

@@ -1,4 +1,4 @@
-//! The size of the zip that `cargo lambda build` makes, and of the binary in it.
+//! The size of the uploaded files, as `cargo lambda build --output-format zip` creates them.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,7 @@ use crate::{
     table::{Table, Target},
 };
 
-/// The most bytes of the zip.
+/// The target for the zip file, in bytes.
 const LIMIT: f64 = 5e6;
 
 /// Compares the files of both functions.
@@ -23,10 +23,10 @@ pub fn measure(directory: &Path) -> Table {
     let mut table = Table::new("Size", &["file", FLOOR, FUNCTION, "times"]);
     for (file, target) in [("bootstrap.zip", Some(LIMIT)), ("bootstrap", None)] {
         let [floor, function] = [FLOOR, FUNCTION].map(|name| size(name, file));
-        let figures = [mb(floor), mb(function), format!("{:.2}", function / floor)];
+        let cells = [mb(floor), mb(function), format!("{:.2}", function / floor)];
         match target {
-            Some(limit) => table.row_with_target(file, &figures, Target::at_most("at most 5 MB", function, limit)),
-            None => table.row(file, &figures),
+            Some(limit) => table.row_with_target(file, &cells, Target::at_most("at most 5 MB", function, limit)),
+            None => table.row(file, &cells),
         }
     }
     table

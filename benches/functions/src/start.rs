@@ -1,31 +1,32 @@
-//! The time from spawn to the first request for an invocation, with Redis and DynamoDB connected.
+//! The start: the time from the spawn to the first request for an invocation. It includes
+//! connecting to Redis and DynamoDB.
 
 use crate::{
-    subject::{FLOOR, FUNCTION, Servers, Stage, started},
+    subject::{Binaries, FLOOR, FUNCTION, Servers, start},
     table::{Quartiles, Table, Target},
 };
 
-/// The starts of each function.
+/// The number of starts of each function.
 const STARTS: usize = 41;
-/// The allowed multiple of the time of the floor.
+/// The target for the duration, as a multiple of the floor.
 const LIMIT: f64 = 1.5;
 
-/// Starts both in turns, and ends each one before the next start.
-pub async fn measure(stage: &Stage) -> Table {
+/// Starts both functions in turns. Each process ends before the next one starts.
+pub async fn measure(binaries: &Binaries) -> Table {
     let servers = Servers::start().await;
-    let setups = [stage.floor(&servers), stage.function(&servers)];
-    let mut taken = [Vec::new(), Vec::new()];
+    let builders = [binaries.floor(&servers), binaries.function(&servers)];
+    let mut durations = [Vec::new(), Vec::new()];
     for turn in 0..=STARTS {
-        for (setup, taken) in setups.iter().zip(&mut taken) {
-            let function = started(setup).await;
-            // The first start reads the binary from the disk.
+        for (builder, durations) in builders.iter().zip(&mut durations) {
+            let function = start(builder).await;
+            // The first start is not counted, because it reads the binary from the disk.
             if turn > 0 {
-                taken.push(function.started_in().as_secs_f64() * 1_000.0);
+                durations.push(function.started_in().as_secs_f64() * 1_000.0);
             }
             function.kill().await;
         }
     }
-    let [floor, function] = taken.map(|taken| Quartiles::of(&taken));
+    let [floor, function] = durations.map(|durations| Quartiles::of(&durations));
     let times = function.median / floor.median;
     let mut table = Table::new(
         &format!("Start, {STARTS} of each"),

@@ -1,4 +1,4 @@
-//! The two functions that are compared, and their servers.
+//! The two functions that are compared, and the servers that they use.
 
 use std::{
     env,
@@ -8,34 +8,34 @@ use std::{
 use millrace_servers::MiniStack;
 use millrace_tests::{
     Function,
-    backends::BackEnds,
-    function::{Setup, StartError},
+    backends::Backends,
+    function::{FunctionBuilder, StartError},
 };
 use serde_json::Value;
 
-/// The measured function.
+/// The name of the shipped function.
 pub const FUNCTION: &str = "process-tasks";
-/// The function with the same clients and without logic.
+/// The name of the floor, which has the same clients and no logic.
 pub const FLOOR: &str = "floor";
 
 /// The binaries of both functions.
-pub struct Stage {
+pub struct Binaries {
     function: PathBuf,
     floor: PathBuf,
 }
 
-/// Empty tables and an empty Redis.
+/// New tables and a new Redis server.
 pub struct Servers {
-    /// The tables and the Redis.
-    pub back_ends: BackEnds,
+    /// The tables and the Redis server.
+    pub backends: Backends,
     environment: Vec<(&'static str, String)>,
 }
 
-impl Stage {
-    /// The binaries in a directory that `cargo lambda build --lambda-dir` wrote.
+impl Binaries {
+    /// The binaries in the folder of `cargo lambda build --lambda-dir`.
     ///
     /// # Panics
-    /// If one is missing.
+    /// If a binary is missing.
     pub fn at(directory: &Path) -> Self {
         let binary = |name: &str| {
             let path = directory.join(name).join("bootstrap");
@@ -45,59 +45,61 @@ impl Stage {
         Self { function: binary(FUNCTION), floor: binary(FLOOR) }
     }
 
-    /// The measured function on these servers. It gets the settings in the environment of this
-    /// program, so that their cost can be measured: `MILLRACE_DB_MAX_CONNECTIONS=5 make bench`.
-    pub fn function(&self, servers: &Servers) -> Setup {
-        let setup = env::vars_os()
+    /// The shipped function with these servers. It gets the settings in the environment of this
+    /// program, so that their effect can be measured: `MILLRACE_DB_MAX_CONNECTIONS=5 make bench`.
+    pub fn function(&self, servers: &Servers) -> FunctionBuilder {
+        let builder = env::vars_os()
             .filter(|(name, _)| name.to_str().is_some_and(|name| name.starts_with("MILLRACE_")))
-            .fold(Function::at(self.function.clone()), |setup, (name, value)| setup.env(name, value));
-        servers.configure(setup).env("MILLRACE_STORE", "dynamodb")
+            .fold(Function::builder_for(FUNCTION, self.function.clone()), |setup, (name, value)| {
+                setup.env(name, value)
+            });
+        servers.with_environment(builder).env("MILLRACE_STORE", "dynamodb")
     }
 
-    /// The floor on these servers.
-    pub fn floor(&self, servers: &Servers) -> Setup {
-        servers.configure(Function::at(self.floor.clone()))
+    /// The floor with these servers.
+    pub fn floor(&self, servers: &Servers) -> FunctionBuilder {
+        servers.with_environment(Function::builder_for(FLOOR, self.floor.clone()))
     }
 }
 
 impl Servers {
-    /// Starts the servers.
+    /// Starts servers with empty tables and an empty cache.
     pub async fn start() -> Self {
-        let back_ends = BackEnds::start().await;
-        // Without the proxies of the tests, which would compete with the functions for processors.
+        let backends = Backends::start().await;
+        // Without the proxies of the tests, because they would use a processor.
         let mut environment = MiniStack::shared().await.env();
-        environment.push(("MILLRACE_TABLE_PREFIX", back_ends.prefix().to_owned()));
-        environment.push(("MILLRACE_REDIS_URL", back_ends.redis.url()));
-        Self { back_ends, environment }
+        environment.push(("MILLRACE_TABLE_PREFIX", backends.prefix().to_owned()));
+        environment.push(("MILLRACE_REDIS_URL", backends.redis.url()));
+        Self { backends, environment }
     }
 
-    fn configure(&self, setup: Setup) -> Setup {
-        self.environment.iter().fold(setup, |setup, (name, value)| setup.env(name, value))
+    fn with_environment(&self, builder: FunctionBuilder) -> FunctionBuilder {
+        self.environment.iter().fold(builder, |builder, (name, value)| builder.env(name, value))
     }
 
     /// The keys of the queues of these players in Redis.
     pub fn keys(&self, players: impl IntoIterator<Item = String>) -> Vec<String> {
-        let prefix = self.back_ends.prefix();
+        let prefix = self.backends.prefix();
         players.into_iter().map(|player| format!("{prefix}queue:{player}")).collect()
     }
 }
 
-/// Starts a function, and checks that it has reached its servers.
+/// Starts a function.
 ///
 /// # Panics
-/// If the function does not start, or logs a warning.
-pub async fn started(setup: &Setup) -> Function {
-    let function = setup.start().await.unwrap_or_else(|error: StartError| panic!("{error}"));
+/// If it does not start, or if it logs a warning or an error, as when a server is not reachable.
+pub async fn start(builder: &FunctionBuilder) -> Function {
+    let function = builder.start().await.unwrap_or_else(|error: StartError| panic!("{error}"));
     let log = function.log();
-    let no_warning = log.iter().all(|line| !matches!(line["level"].as_str(), Some("WARN" | "ERROR")));
-    assert!(no_warning, "the function has not reached all of its servers: {log:#?}");
+    let is_clean = log.iter().all(|line| !matches!(line["level"].as_str(), Some("WARN" | "ERROR")));
+    assert!(is_clean, "the function logged a problem: {log:#?}");
     function
 }
 
-/// A number of an answer.
+/// The number at a JSON pointer in an answer.
 ///
 /// # Panics
-/// If it is missing.
+/// If there is none.
 pub fn number(answer: &Value, path: &str) -> f64 {
     let found = answer.pointer(path).and_then(Value::as_f64);
     found.unwrap_or_else(|| panic!("there is no {path} in {answer:#}"))

@@ -1,8 +1,8 @@
-//! Quartiles, targets, and tables in Markdown.
+//! Medians and quartiles, targets, and tables in Markdown.
 
 use std::fmt::{self, Write as _};
 
-/// The quartiles of measured values.
+/// The quartiles of a series of measurements.
 #[derive(Debug, Clone, Copy)]
 pub struct Quartiles {
     /// A quarter of the values is below.
@@ -14,7 +14,7 @@ pub struct Quartiles {
 }
 
 impl Quartiles {
-    /// The quartiles of these values, interpolated between neighbours.
+    /// The quartiles of `values`, interpolated between neighbours.
     ///
     /// # Panics
     /// If there are no values.
@@ -31,54 +31,55 @@ impl Quartiles {
     }
 }
 
-/// The target of a figure.
+/// A target for a measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
     /// The target in words.
     pub text: &'a str,
-    /// Whether it is met.
+    /// Whether the measurement meets it.
     pub met: bool,
 }
 
 impl<'a> Target<'a> {
-    /// A target that is met by at most `limit`.
-    pub fn at_most(text: &'a str, measured: f64, limit: f64) -> Self {
-        Self { text, met: measured <= limit }
+    /// A target that is met if `value` is at most `limit`.
+    pub fn at_most(text: &'a str, value: f64, limit: f64) -> Self {
+        Self { text, met: value <= limit }
     }
 }
 
-/// A table. Its last two columns are the target, and whether it is met.
+/// A Markdown table. The last two columns are the target and whether it is met.
 #[derive(Debug)]
 pub struct Table {
     text: String,
 }
 
 impl Table {
-    /// A table with a heading. The first column has the names of the rows, the others have figures.
+    /// A table with a heading. The first column has the labels of the rows, the others have
+    /// numbers.
     pub fn new(heading: &str, columns: &[&str]) -> Self {
         let mut text = format!("### {heading}\n\n|");
         for column in columns.iter().chain(&["target", "met"]) {
             let _ = write!(text, " {column} |");
         }
-        let figures = columns.len() - 1;
+        let numbers = columns.len() - 1;
         text.push_str("\n|---|");
-        text.push_str(&"---:|".repeat(figures));
+        text.push_str(&"---:|".repeat(numbers));
         text.push_str("---|---|\n");
         Self { text }
     }
 
-    /// A row without a target.
-    pub fn row(&mut self, what: &str, figures: &[String]) {
-        self.line(what, figures, "", "");
+    /// Adds a row without a target.
+    pub fn row(&mut self, label: &str, cells: &[String]) {
+        self.line(label, cells, "", "");
     }
 
-    /// A row with a target.
-    pub fn row_with_target(&mut self, what: &str, figures: &[String], target: Target<'_>) {
-        self.line(what, figures, target.text, if target.met { "yes" } else { "**no**" });
+    /// Adds a row with a target.
+    pub fn row_with_target(&mut self, label: &str, cells: &[String], target: Target<'_>) {
+        self.line(label, cells, target.text, if target.met { "yes" } else { "**no**" });
     }
 
-    fn line(&mut self, what: &str, figures: &[String], target: &str, met: &str) {
-        let _ = writeln!(self.text, "| {what} | {} | {target} | {met} |", figures.join(" | "));
+    fn line(&mut self, label: &str, cells: &[String], target: &str, met: &str) {
+        let _ = writeln!(self.text, "| {label} | {} | {target} | {met} |", cells.join(" | "));
     }
 }
 
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quartiles_are_interpolated() {
+    fn quartiles_are_interpolated_between_neighbours() {
         let Quartiles { lower, median, upper } = Quartiles::of(&[4.0, 1.0, 3.0, 2.0]);
         assert_eq!((lower, median, upper), (1.75, 2.5, 3.25));
         assert_eq!(Quartiles::of(&[7.0]).median, 7.0);

@@ -62,8 +62,8 @@ impl AdvanceError {
     }
 }
 
-/// Has all queues advanced that have something due. With a tick target, by ticks, and also those that come
-/// due before the next run. Without one, here and now, those that are due by now.
+/// Has all queues advanced that have something due. With a tick target, by ticks, and also those
+/// that come due before the next run. Without one, here and now, those that are due by now.
 ///
 /// # Errors
 /// [`AdvanceError`] where nothing at all could be done. Anything less is in the answer.

@@ -1,7 +1,7 @@
 //! Advances what is due through the pipeline, where there is no queue for ticks.
 //!
-//! Nothing delivers again what a crash cuts short here. So a commit leaves its queue in the due index
-//! until its records are written; see [`due_entries`](millrace_pipeline::steps::due_entries).
+//! Nothing delivers again what a crash cuts short here. So a commit leaves its queue in the due
+//! index until its records are written; see [`correct_due_entries`].
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use millrace_pipeline::{
     item::Outcome,
     player::{FinalQueue, Player, PlayerState},
     process::decide,
-    steps::{due_entries::correct_due_entries, refresh::refresh},
+    steps::{commit::correct_due_entries, refresh::refresh},
 };
 use millrace_store::Due;
 
@@ -24,8 +24,8 @@ use crate::{
 
 /// Most queues that are advanced at once, which bounds the memory of a run.
 const MAX_CHUNK: usize = 500;
-/// Queues that are advanced at once in the beginning. The number doubles each time: however slow the store
-/// is, a run finishes some.
+/// Queues that are advanced at once in the beginning. The number doubles each time: however slow
+/// the store is, a run finishes some.
 const FIRST_CHUNK: usize = 50;
 
 /// Advances everything in `due`, the oldest first. Also returns how many players that were.

@@ -66,8 +66,8 @@ impl<'a> DueQueues<'a> {
         Self { store, until, deadline, shards, calls: 0 }
     }
 
-    /// The next queues, at most `limit`, the oldest first; fewer only at the end. A shard that fails ends
-    /// there; the other shards go on.
+    /// The next queues, at most `limit`, the oldest first; fewer only at the end. A shard that
+    /// fails ends there; the other shards go on.
     pub async fn take(&mut self, limit: usize) -> Vec<Due> {
         let mut taken = Vec::new();
         while taken.len() < limit {
@@ -123,8 +123,8 @@ impl<'a> DueQueues<'a> {
         self.shards.len()
     }
 
-    /// The shards that could not be read to their end: those that failed, and those whose page the deadline
-    /// cut off or kept from being asked for at all.
+    /// The shards that could not be read to their end: those that failed, and those whose page the
+    /// deadline cut off or kept from being asked for at all.
     pub fn errors(&self) -> Vec<ShardError> {
         let failed = self.shards.iter().filter_map(|shard| {
             let (error, detail) = match &shard.end {
@@ -138,7 +138,8 @@ impl<'a> DueQueues<'a> {
         failed.collect()
     }
 
-    /// Everything due before this was taken, in all shards; none where some shard was not read at all.
+    /// Everything due before this was taken, in all shards; none where some shard was not read at
+    /// all.
     pub fn taken_before(&self) -> Option<Timestamp> {
         let of_shard = |shard: &Shard| match (shard.waiting.front(), &shard.end) {
             (Some(next), _) => Some(next.due_at),

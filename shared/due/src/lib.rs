@@ -1,4 +1,5 @@
-//! Finds the queues with something due, by the due index and never by a scan, and has them advanced.
+//! Finds the queues with something due, by the due index and never by a scan, and has them
+//! advanced.
 //!
 //! | module | what it has |
 //! |---|---|
@@ -9,9 +10,9 @@
 //! | `direct` | without a queue for ticks: advances what is due through the pipeline |
 //! | [`report`] | how far a run came |
 //!
-//! A run holds one page of each shard and what it is about to send or to advance, however much is due.
-//! What it does not reach before its deadline is still due for the next run, and comes first there. Two
-//! runs at once do the same work twice: a tick that finds nothing due changes nothing.
+//! A run holds one page of each shard and what it is about to send or to advance, however much is
+//! due. What it does not reach before its deadline is still due for the next run, and comes first
+//! there. Two runs at once do the same work twice: a tick that finds nothing due changes nothing.
 #![deny(missing_docs)]
 
 pub mod advance;

@@ -39,7 +39,8 @@ pub struct AdvanceReport {
     pub due: u64,
     /// Of these: queues whose tick was sent, or that were advanced.
     pub ticks: u64,
-    /// Of these: queues whose tick could not be sent, or that could not be advanced, before the deadline.
+    /// Of these: queues whose tick could not be sent, or that could not be advanced, before the
+    /// deadline.
     pub failed: u64,
     /// Messages sent.
     pub messages: u64,
@@ -53,8 +54,8 @@ pub struct AdvanceReport {
     pub calls: Calls,
     /// Whether nothing is left for the next run.
     pub done: bool,
-    /// Everything due before this was tried; null where some shard was not read at all, or its first
-    /// row was left.
+    /// Everything due before this was tried; null where some shard was not read at all, or its
+    /// first row was left.
     pub up_to: Option<Timestamp>,
     /// The shards of the index that could not be read to their end.
     pub errors: Vec<ShardError>,

@@ -104,8 +104,8 @@ async fn send_call(ctx: &Context<'_>, queue: &dyn TicksQueue, call: &[Tick]) -> 
     result
 }
 
-/// Makes one attempt; what may succeed later stays in `open`. Returns false where the whole call failed for
-/// a reason that does not pass.
+/// Makes one attempt; what may succeed later stays in `open`. Returns false where the whole call
+/// failed for a reason that does not pass.
 async fn send_once(
     ctx: &Context<'_>,
     queue: &dyn TicksQueue,

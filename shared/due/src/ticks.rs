@@ -19,8 +19,8 @@ pub const MAX_DELAY_SECONDS: u64 = 900;
 /// A queue that delivers ticks to `process-tasks`, each after a delay.
 #[async_trait]
 pub trait TicksQueue: Send + Sync {
-    /// Sends at most [`MAX_TICKS`] messages, of at most [`MAX_CALL_BYTES`], in one call. One result for
-    /// each, in order.
+    /// Sends at most [`MAX_TICKS`] messages, of at most [`MAX_CALL_BYTES`], in one call. One result
+    /// for each, in order.
     ///
     /// # Errors
     /// [`TickError`] where the call failed: none, some or all of them may have been sent.
@@ -83,7 +83,8 @@ impl Tick {
     }
 }
 
-/// The second at whose beginning a queue is due. For queues that are due already, the present second.
+/// The second at whose beginning a queue is due. For queues that are due already, the present
+/// second.
 fn second(due_at: Timestamp, now: Timestamp) -> u64 {
     match due_at <= now {
         true => now.as_millis() / 1_000,
@@ -98,8 +99,8 @@ struct Body<'a> {
     player_ids: Vec<&'a PlayerId>,
 }
 
-/// Ticks for `due`, which is in the order of the due moments. Queues of one second share ticks. What is
-/// overdue at `now` counts as one second.
+/// Ticks for `due`, which is in the order of the due moments. Queues of one second share ticks.
+/// What is overdue at `now` counts as one second.
 pub(crate) fn ticks(due: &[Due], now: Timestamp) -> Vec<Tick> {
     let same_second = due.chunk_by(|a, b| second(a.due_at, now) == second(b.due_at, now));
     let tick = |due: &[Due]| {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use millrace_cache::{BreakerSettings, Tiers, Ttls, redis::RedisTierSettings};
-use millrace_pipeline::{PipelineSettings, Platform, PlatformParts};
+use millrace_pipeline::{PipelineSettings, Platform, PlatformParts, steps::apply::apply_items};
 use millrace_store::{BatchWriter, BatchWriterSettings, RecordStore, Store, dynamodb::DynamoDbSettings};
 use millrace_upkeep::UpkeepSettings;
 
@@ -29,6 +29,7 @@ pub fn platform(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, redeli
         cache,
         clock: clock::of(settings),
         resident_bytes: resident_memory::resident_bytes,
+        apply: apply_items,
         settings: PipelineSettings { is_redelivered: redelivered, ..pipeline_settings(settings, seed) },
     })
 }

@@ -1,10 +1,10 @@
 //! What a command costs, from the event's bytes to the answer, and what the domain costs under it.
 //!
-//! CPU time is measured, not the clock on the wall: it decides what a function costs, and machines that
-//! build things are noisy. A service lives through many batches, as a sandbox does: each batch is new,
-//! and queues stay at about ten tasks because as many end as are queued. Beside each batch
-//! stand two references from the same run: the same work with cache and batching switched off, and the
-//! mere reading of the event into a JSON tree. All medians come out in one table at the end.
+//! CPU time is measured, not the clock on the wall: it decides what a function costs, and machines
+//! that build things are noisy. A service lives through many batches, as a sandbox does: each batch
+//! is new, and queues stay at about ten tasks because as many end as are queued. Beside each batch
+//! stand two references from the same run: the same work with cache and batching switched off, and
+//! the mere reading of the event into a JSON tree. All medians come out in one table at the end.
 
 use std::{
     collections::VecDeque,
@@ -26,7 +26,9 @@ use millrace_domain::{
     codec::{decode, encode},
     parse::{Message, message},
 };
-use millrace_pipeline::{Answer, Invocation, PipelineSettings, Platform, PlatformParts, process};
+use millrace_pipeline::{
+    Answer, Invocation, PipelineSettings, Platform, PlatformParts, process, steps::apply::apply_items,
+};
 use millrace_store::{BatchWriter, BatchWriterSettings, QueueRow, Store, memory::MemoryStore};
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, time::Instant};
@@ -80,8 +82,8 @@ fn deliver(queue: &mut Queue, id: &str, body: &Value) {
     assert_eq!(verdict, millrace_domain::Verdict::Applied, "{body}");
 }
 
-/// A queue of ten tasks as a game would fill it (a long timed task, reported ones behind it, costs and
-/// rewards), and so many commands remembered.
+/// A queue of ten tasks as a game would fill it (a long timed task, reported ones behind it, costs
+/// and rewards), and so many commands remembered.
 fn queue(player: &str, remembered: usize) -> Queue {
     let mut queue = Queue::new(PlayerId::new(player).expect("an id"), Timestamp::from_millis(BEGIN));
     let setup = [
@@ -116,8 +118,8 @@ fn player(n: usize) -> String {
     format!("player-{n:06}")
 }
 
-/// A game that sends commands: 30 % enqueue, 50 % progress (one of five completes the task), 20 % others.
-/// It knows which task of each player is active, so that all its commands are applied.
+/// A game that sends commands: 30 % enqueue, 50 % progress (one of five completes the task), 20 %
+/// others. It knows which task of each player is active, so that all its commands are applied.
 struct Game {
     /// Reported tasks of each player in their order, and units done of the first.
     players: Vec<(VecDeque<usize>, u64)>,
@@ -200,6 +202,7 @@ fn platform(players: usize, rows: &[(PlayerId, QueueRow)], local: FeatureSwitch,
         cache: Tiers::local_only(LocalTier::new(LocalSettings::default()), local),
         clock: Arc::new(|| Timestamp::from_millis(NOW)),
         resident_bytes: || None,
+        apply: apply_items,
         settings: PipelineSettings { batching, ..PipelineSettings::default() },
     })
 }
@@ -265,7 +268,8 @@ fn batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
             group.bench_function(name, |bencher| {
                 let mut sandbox = Sandbox::new(messages, &rows, local, batching, runtime);
                 let mut run = || {
-                    // The records of a store in memory pile up; a new one now and then keeps it small.
+                    // The records of a store in memory pile up; a new one now and then keeps it
+                    // small.
                     if sandbox.game.batches > 50 {
                         sandbox = Sandbox::new(messages, &rows, local, batching, runtime);
                     }

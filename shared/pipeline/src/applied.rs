@@ -1,11 +1,35 @@
-//! What applying the items of a player led to.
+//! What is applied to a queue, and what that led to.
 
 use std::sync::Arc;
 
-use millrace_domain::{Change, Record, Timestamp, codec::CachedQueue};
+use millrace_domain::{Change, PlayerId, Record, Rules, Timestamp, codec::CachedQueue};
 use smallvec::SmallVec;
 
-use crate::loaded_queue::{LoadedQueue, Provenance};
+use crate::{
+    item::Item,
+    loaded_queue::{LoadedQueue, Provenance},
+};
+
+/// What is applied to what.
+#[derive(Debug)]
+pub struct ApplyInput<'a> {
+    /// The player.
+    pub player_id: &'a PlayerId,
+    /// The queue.
+    pub loaded: LoadedQueue,
+    /// All items of the player. What came in one batch is remembered together.
+    pub items: &'a mut [Item],
+    /// How many of the items, the first ones, are decided already.
+    pub decided: usize,
+    /// The time of the server.
+    pub now: Timestamp,
+    /// The rules for every queue.
+    pub rules: Rules,
+}
+
+/// Applies items. The shipped way is [`apply_items`](crate::steps::apply::apply_items); tests
+/// inject faults.
+pub type ApplyFn = fn(ApplyInput<'_>) -> Applied;
 
 /// What applying the items of a player led to.
 #[derive(Debug, Clone)]
@@ -24,8 +48,8 @@ pub struct Applied {
     pub totals_changed: bool,
     /// When the timed work was due that completed.
     pub completed_at: SmallVec<[Timestamp; 1]>,
-    /// Whether some item changed nothing. No conditional write checks that, so it counts only where the
-    /// queue is the one in the table.
+    /// Whether some item changed nothing. No conditional write checks that, so it counts only where
+    /// the queue is the one in the table.
     pub is_unconfirmed: bool,
 }
 

@@ -13,6 +13,7 @@ use crate::{
     counters::Counters,
     failure::Failure,
     item::{Action, Item, Outcome},
+    message::Message,
     player::{FinalQueue, Player, PlayerState},
 };
 
@@ -28,17 +29,6 @@ pub enum Source {
     EventBridge,
     /// A caller that reads the answer.
     Direct,
-}
-
-/// A message of the payload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// The id that a batch item failure names.
-    pub id: String,
-    /// The message group, for a message of a FIFO queue.
-    pub fifo_group: Option<String>,
-    /// Whether it has to be delivered again.
-    pub is_handed_back: bool,
 }
 
 /// Input that could not be understood.
@@ -132,8 +122,8 @@ impl Batch {
 
     /// Hands back every message behind a handed-back one of the same FIFO group, with its items.
     ///
-    /// SQS delivers a failed message again behind those that succeeded: the order would be lost. Items
-    /// that are decided already stay so; when they come again they are duplicates.
+    /// SQS delivers a failed message again behind those that succeeded: the order would be lost.
+    /// Items that are decided already stay so; when they come again they are duplicates.
     pub fn hand_back_rest_of_groups(&mut self) {
         if !self.messages.iter().any(|message| message.is_handed_back) {
             return;

@@ -48,7 +48,8 @@ pub enum Outcome {
     Undecided,
     /// It took effect.
     Applied,
-    /// It was decided before; with the reason of the first refusal, if it was refused and that is known.
+    /// It was decided before; with the reason of the first refusal, if it was refused and that is
+    /// known.
     Duplicate(Option<RejectionReason>),
     /// It is refused for good.
     Rejected(Rejection),

@@ -1,7 +1,7 @@
 //! Lateness: the time from the moment at which timed work was due to the commit that completes it.
 //!
-//! The effect of a completion does not depend on it: rewards, the finish and the start of the next task
-//! are as of the due moment. Lateness tells how long others had to wait to see it.
+//! The effect of a completion does not depend on it: rewards, the finish and the start of the next
+//! task are as of the due moment. Lateness tells how long others had to wait to see it.
 
 use hdrhistogram::Histogram;
 use millrace_domain::Timestamp;

@@ -2,7 +2,8 @@
 
 use crate::{answer::Answer, batch::Batch, item::Outcome};
 
-/// Logs the items that were not applied, and the line of the invocation. Alarms and dashboards read it.
+/// Logs the items that were not applied, and the line of the invocation. Alarms and dashboards read
+/// it.
 pub fn log_batch(batch: &Batch, answer: &Answer) {
     for (player_id, item) in batch.items() {
         log_outcome(batch, item.message, player_id.as_str(), &item.outcome);

@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use crate::report::{CommandCounts, Report, millis, thousandths};
 
-/// A window is full after so many invocations. The figures cover the window before and the present one.
+/// A window is full after so many invocations. The figures cover the window before and the present
+/// one.
 pub const WINDOW: u64 = 512;
 
 /// Significant digits of a percentile: it is at most 1 % off.

@@ -7,10 +7,7 @@ use millrace_domain::{PlayerId, Timestamp};
 use millrace_store::{BatchWriter, Store};
 
 use crate::{
-    apply_items::{ApplyFn, apply_items},
-    performance::Performance,
-    process_reports::ProcessReports,
-    report::Report,
+    applied::ApplyFn, performance::Performance, process_reports::ProcessReports, report::Report,
     settings::PipelineSettings,
 };
 
@@ -38,6 +35,9 @@ pub struct PlatformParts {
     pub clock: Arc<dyn Clock>,
     /// Reads the resident memory of the process, in bytes; none where the system does not tell.
     pub resident_bytes: fn() -> Option<u64>,
+    /// How items are applied: [`apply_items`](crate::steps::apply::apply_items), unless a test
+    /// injects faults.
+    pub apply: ApplyFn,
     /// The settings.
     pub settings: PipelineSettings,
 }
@@ -76,15 +76,8 @@ impl Platform {
             settings: parts.settings,
             performance: Performance::default(),
             process_reports: ProcessReports::default(),
-            apply: apply_items,
+            apply: parts.apply,
         }
-    }
-
-    /// The same with another way to apply commands, for tests of what surrounds it.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn with_apply(self, apply: ApplyFn) -> Self {
-        Self { apply, ..self }
     }
 
     /// Whether the writes of a player share calls with those of other players.

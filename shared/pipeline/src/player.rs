@@ -5,10 +5,10 @@ use smallvec::SmallVec;
 
 use crate::{
     applied::Applied,
-    batch::Message,
     failure::Failure,
     item::{Item, Outcome},
     loaded_queue::LoadedQueue,
+    message::Message,
 };
 
 /// Most items of one player that an invocation takes.
@@ -43,7 +43,8 @@ pub enum Missing {
     ProgressRow(LoadedQueue),
 }
 
-/// What is known of the queue when no item is open any more, which decides what the caches are told.
+/// What is known of the queue when no item is open any more, which decides what the caches are
+/// told.
 #[derive(Debug)]
 pub enum FinalQueue {
     /// The newest version, with its records written.
@@ -93,8 +94,8 @@ impl Player {
         self.items.push(item);
     }
 
-    /// Hands back the items beyond [`MAX_PLAYER_ITEMS`], by whole messages: the commands of a message
-    /// are remembered together.
+    /// Hands back the items beyond [`MAX_PLAYER_ITEMS`], by whole messages: the commands of a
+    /// message are remembered together.
     pub(crate) fn bound(&mut self, messages: &mut [Message]) {
         let Some(first) = self.items.get(MAX_PLAYER_ITEMS).map(|item| item.message) else { return };
         let taken = self.items.partition_point(|item| item.message < first);
@@ -143,7 +144,8 @@ impl Player {
         };
     }
 
-    /// Fails every item that is not decided. Copies stay where it is certain that the row is unchanged.
+    /// Fails every item that is not decided. Copies stay where it is certain that the row is
+    /// unchanged.
     pub(crate) fn fail(&mut self, failure: &Failure, messages: &mut [Message]) {
         for item in &mut self.items[self.decided..] {
             item.outcome = Outcome::Failed(failure.clone());
@@ -162,8 +164,8 @@ impl Player {
         self.state = PlayerState::Finished(FinalQueue::MaybeChanged);
     }
 
-    /// Takes undecided items out of the work; they fail. What was applied together with them is undone:
-    /// the queue is read again.
+    /// Takes undecided items out of the work; they fail. What was applied together with them is
+    /// undone: the queue is read again.
     pub(crate) fn hand_back(&mut self, is_affected: impl Fn(&Item) -> bool, failure: Failure) {
         let is_written = matches!(self.state, PlayerState::Committed(_) | PlayerState::Finished(_));
         if is_written || !self.items[self.decided..].iter().any(&is_affected) {

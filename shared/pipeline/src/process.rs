@@ -7,14 +7,13 @@ use crate::{
     answer::{Answer, CommandResult, ProcessError},
     batch::Batch,
     context::{Context, Invocation},
-    decode::{decode, decode_for_player},
     platform::Platform,
     report::Report,
     steps::{
         answer::{answer, fail_if_asynchronous},
         apply::apply,
-        commit::commit,
-        due_entries::correct_due_entries,
+        commit::{commit, correct_due_entries},
+        decode::{decode, decode_for_player},
         load::load,
         record::record,
         refresh::refresh,
@@ -24,7 +23,8 @@ use crate::{
 /// Carries the payload of an invocation to the queues that it names.
 ///
 /// # Errors
-/// [`ProcessError`] where commands failed and the source of the payload would not learn of it otherwise.
+/// [`ProcessError`] where commands failed and the source of the payload would not learn of it
+/// otherwise.
 pub async fn process(platform: &Platform, payload: &[u8], invocation: &Invocation) -> Result<Answer, ProcessError> {
     let ctx = Context::new(platform, invocation);
     let mut batch = decode(&ctx, payload);
@@ -35,8 +35,8 @@ pub async fn process(platform: &Platform, payload: &[u8], invocation: &Invocatio
     fail_if_asynchronous(batch.source, answer)
 }
 
-/// Decides every item of the batch: when it returns, each has its outcome, and what was decided is in the
-/// table with its records.
+/// Decides every item of the batch: when it returns, each has its outcome, and what was decided is
+/// in the table with its records.
 pub async fn decide(ctx: &Context<'_>, batch: &mut Batch) {
     loop {
         // A stale copy sends a player back to load.
@@ -59,7 +59,8 @@ pub async fn decide(ctx: &Context<'_>, batch: &mut Batch) {
 
 /// Commands for one player that are decoded and not applied yet.
 ///
-/// Between decoding and applying, the rights of the caller can be checked: nothing has happened yet.
+/// Between decoding and applying, the rights of the caller can be checked: nothing has happened
+/// yet.
 pub struct PlayerCommands<'a> {
     ctx: Context<'a>,
     player_id: PlayerId,
@@ -80,8 +81,8 @@ pub struct CommandsAnswer {
 }
 
 impl<'a> PlayerCommands<'a> {
-    /// Decodes a command, or `{"commands": [...]}`, for the queue of `player_id`. A command need not name
-    /// the player, and can name no other. Malformed input spoils only itself.
+    /// Decodes a command, or `{"commands": [...]}`, for the queue of `player_id`. A command need
+    /// not name the player, and can name no other. Malformed input spoils only itself.
     pub fn decode(platform: &'a Platform, player_id: &PlayerId, payload: &[u8], invocation: &'a Invocation) -> Self {
         let ctx = Context::new(platform, invocation);
         let batch = decode_for_player(&ctx, player_id, payload);

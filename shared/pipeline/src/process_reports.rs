@@ -62,8 +62,8 @@ pub struct ProcessReport {
 pub(crate) struct ProcessReports(Mutex<ProcessReport>);
 
 impl ProcessReports {
-    /// Adds a report. Every ten seconds at most, the sum is handed to the shared cache, which sends it with
-    /// its next put: it costs no round trip.
+    /// Adds a report. Every ten seconds at most, the sum is handed to the shared cache, which sends
+    /// it with its next put: it costs no round trip.
     ///
     /// A process that puts nothing is not heard of, such as one that only sends ticks.
     pub(crate) fn share(&self, cache: &Tiers, settings: &PipelineSettings, report: &Report, now: Timestamp) {

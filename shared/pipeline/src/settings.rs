@@ -7,7 +7,8 @@ use millrace_domain::{FeatureSwitch, Rules};
 /// The settings of the pipeline.
 #[derive(Debug, Clone)]
 pub struct PipelineSettings {
-    /// How often a queue is loaded and applied again after a version conflict, before its messages fail.
+    /// How often a queue is loaded and applied again after a version conflict, before its messages
+    /// fail.
     pub conflict_retries: u32,
     /// Wait before the first of these, doubled for each further one, with full jitter.
     pub conflict_backoff: Duration,

@@ -37,8 +37,8 @@ pub struct PageRead<T> {
 /// Reads finished tasks.
 ///
 /// # Errors
-/// [`ReadError`] where the player is unknown, its queue has not reached the version, or the rows cannot
-/// be read.
+/// [`ReadError`] where the player is unknown, its queue has not reached the version, or the rows
+/// cannot be read.
 pub async fn read_history(
     platform: &Platform,
     request: PageRequest<'_>,
@@ -70,7 +70,8 @@ async fn read_page<T>(
     let PageRequest { player_id, after, at_least, .. } = request;
     let ctx = Context::new(platform, invocation);
     let mut report = ReadReport { processing_time: Duration::ZERO, found: None, lookups: 0, cache_errors: 0, calls: 1 };
-    // Records are written before a command is answered: a caller that knows a version finds its records.
+    // Records are written before a command is answered: a caller that knows a version finds its
+    // records.
     if at_least > 0 {
         let queue = read_queue(platform, player_id, at_least, invocation).await?;
         report = ReadReport { calls: queue.report.calls + 1, ..queue.report };

@@ -1,13 +1,14 @@
 //! A queue as of now, cache first.
 //!
 //! The queue is looked up in the local cache, the shared cache, then the table, where its outbox is
-//! written again. What the table had is put into the caches. Time that has passed since the last commit
-//! is applied in memory only: the next command or tick applies it in the same way.
+//! written again. What the table had is put into the caches. Time that has passed since the last
+//! commit is applied in memory only: the next command or tick applies it in the same way.
 //!
-//! **Emergency mode**: a copy is served without the progress row that it may lack. The table is not asked.
+//! **Emergency mode**: a copy is served without the progress row that it may lack. The table is not
+//! asked.
 //!
-//! **Read your own writes**: a read may name a version, and is never answered with an older one. Older
-//! copies are passed over. Where even the table has an older version, the read fails.
+//! **Read your own writes**: a read may name a version, and is never answered with an older one.
+//! Older copies are passed over. Where even the table has an older version, the read fails.
 
 use std::sync::Arc;
 

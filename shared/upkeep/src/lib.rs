@@ -13,8 +13,8 @@
 //! | [`report`], [`error`] | what was done, and why it was not |
 //! | [`settings`] | the settings of the upkeep |
 //!
-//! Nothing here decides anything about a queue, and everything stops at the deadline. The answer says what
-//! is done, and how to continue with the rest.
+//! Nothing here decides anything about a queue, and everything stops at the deadline. The answer
+//! says what is done, and how to continue with the rest.
 #![deny(missing_docs)]
 
 mod clear;

@@ -12,11 +12,13 @@ use crate::{error::UpkeepError, progress::Progress};
 /// Players that are read and put at once: as many as one call reads from the table.
 pub(crate) const CHUNK: usize = 100;
 
-/// Reads queues from the table, without their progress rows: a copy that does not know the progress lives
-/// longer, and a reader that needs it reads the progress row. None where the deadline has passed.
+/// Reads queues from the table, without their progress rows: a copy that does not know the progress
+/// lives longer, and a reader that needs it reads the progress row. None where the deadline has
+/// passed.
 ///
 /// # Errors
-/// [`UpkeepError::StoreUnavailable`] where the store answers for none of them: to continue would not help.
+/// [`UpkeepError::StoreUnavailable`] where the store answers for none of them: to continue would
+/// not help.
 pub(crate) async fn load_queues(
     progress: &mut Progress<'_>,
     players: &[PlayerId],

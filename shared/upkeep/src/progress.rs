@@ -29,7 +29,8 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Whether another part, as long as the longest so far, would end before the deadline. It begins now.
+    /// Whether another part, as long as the longest so far, would end before the deadline. It
+    /// begins now.
     fn has_time(&mut self, now: Instant, deadline: Instant) -> bool {
         if let Some(began) = self.began.replace(now) {
             self.longest = self.longest.max(now - began);
@@ -44,8 +45,8 @@ impl Progress<'_> {
         !self.pace.has_time(Instant::now(), self.ctx.deadline)
     }
 
-    /// None where the deadline cut off a call and something was done before: that is no error, and the
-    /// answer says how far the run came.
+    /// None where the deadline cut off a call and something was done before: that is no error, and
+    /// the answer says how far the run came.
     pub(crate) fn unless_cut_off<T>(
         &self,
         result: Result<T, CacheError>,

@@ -1,9 +1,9 @@
 //! Rebuild: makes copies again from the table, whatever they are.
 //!
-//! A copy that is newer than the row is wrong: it was made before the table was restored. But a copy that
-//! was put while the table was read may be newer rightly. So the copy is observed first, then the table is
-//! read, strongly consistent, and then the new copy replaces what was observed, or what is older. A copy
-//! that came in between came from a commit, and stays.
+//! A copy that is newer than the row is wrong: it was made before the table was restored. But a
+//! copy that was put while the table was read may be newer rightly. So the copy is observed first,
+//! then the table is read, strongly consistent, and then the new copy replaces what was observed,
+//! or what is older. A copy that came in between came from a commit, and stays.
 
 use millrace_cache::{
     ScanCursor,

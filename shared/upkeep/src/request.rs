@@ -1,7 +1,7 @@
-//! What is asked: read from the payload of an invocation, or from a URL and its body.
+//! Upkeep requests, read from the payload of an invocation, or from a URL and its body.
 //!
-//! Read by hand from JSON: whoever misspells a field, or gives it to the wrong action, is told what the
-//! action takes.
+//! The JSON is read field by field, so that the error for a misspelled or misplaced field can name
+//! the fields of the action.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub const MAX_PLAYERS: usize = 10_000;
 pub const MAX_WARMED: u64 = 100_000;
 /// Longest time ahead in which something must be due for its queue to be warmed, in seconds.
 pub const MAX_DUE_WITHIN_SECONDS: u64 = 86_400;
-/// How long emergency mode lasts where nothing else is said, in seconds.
+/// How long emergency mode lasts by default, in seconds.
 pub const EMERGENCY_SECONDS: u64 = 900;
 /// Longest emergency mode, in seconds.
 pub const MAX_EMERGENCY_SECONDS: u64 = 86_400;
@@ -27,66 +27,67 @@ const ACTIONS: &str = "warm, clear, rebuild, emergencyMode, statistics, upkeep";
 /// Most characters of a value that an error shows.
 const SHOWN: usize = 100;
 
-/// What is asked of the shared cache's upkeep.
+/// An upkeep request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// Copies are put where there are none.
+    /// Put copies where there are none.
     Warm(Warm),
-    /// Copies are taken away.
+    /// Remove copies.
     Clear(Clear),
-    /// Copies are made anew from the table.
+    /// Make copies again from the table.
     Rebuild(Rebuild),
-    /// Emergency mode is switched on or off.
+    /// Switch emergency mode on or off.
     EmergencyMode(SwitchEmergency),
-    /// Figures are measured and kept.
+    /// Measure the servers and keep the sample.
     Statistics,
-    /// Figures are measured and kept, then copies put where there are none: what is done every few minutes.
+    /// Figures are measured and kept, then copies put where there are none: what is done every few
+    /// minutes.
     Upkeep,
 }
 
-/// Whose copies are put where there are none.
+/// The players to warm.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Warm {
-    /// These players; none: those with something due soon, and those that changed lately.
+    /// These players; none: players with something due soon, and players that changed lately.
     pub player_ids: Option<Vec<PlayerId>>,
-    /// Most players; none: all that are named, and of others as many as the settings say.
+    /// Most players; none: all named players, or as many others as the settings allow.
     pub max_players: Option<usize>,
-    /// How soon something has to be due; none: as the settings say.
+    /// How soon something has to be due; none: before the next warm-up.
     pub due_within: Option<Duration>,
 }
 
-/// Which copies are taken away.
+/// The copies to remove.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Clear {
-    /// Of these players; none: of all.
+    /// The players; none: all.
     pub player_ids: Option<Vec<PlayerId>>,
-    /// Of this kind; none: of all.
+    /// The kind of data; none: all kinds.
     pub kind: Option<DataKind>,
     /// Where an earlier request stopped.
     pub cursor: Option<ScanCursor>,
 }
 
-/// Which copies are made anew.
+/// The copies to make again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rebuild {
-    /// Of these players, cached or not; none: of all that are cached.
+    /// The players, cached or not; none: all cached players.
     pub player_ids: Option<Vec<PlayerId>>,
     /// Where an earlier request stopped.
     pub cursor: Option<ScanCursor>,
 }
 
-/// What becomes of emergency mode.
+/// The new state of emergency mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SwitchEmergency {
     /// On or off.
     pub enabled: bool,
-    /// When it ends by itself, counted from now.
+    /// How long it stays on.
     pub duration: Duration,
 }
 
 impl Request {
-    /// Reads the payload of an invocation: `{"action": "...", ...}`, or an event of EventBridge or its
-    /// Scheduler, which says that it is time for [`Request::Upkeep`].
+    /// Reads the payload of an invocation: `{"action": "...", ...}`, or an event of EventBridge or
+    /// its Scheduler, which says that it is time for [`Request::Upkeep`].
     ///
     /// # Errors
     /// [`BadRequest`] where it is neither.
@@ -104,8 +105,8 @@ impl Request {
         }
     }
 
-    /// Reads a request whose action stands in a URL (`warm`, `clear`, `rebuild`, `emergency-mode`); the
-    /// body holds the other fields and may be empty.
+    /// Reads a request whose action is in a URL (`warm`, `clear`, `rebuild`, `emergency-mode`);
+    /// the body holds the other fields and may be empty.
     ///
     /// # Errors
     /// [`BadRequest`] where there is no such action, or the body does not fit it.

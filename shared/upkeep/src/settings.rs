@@ -7,8 +7,8 @@ use std::time::Duration;
 pub struct UpkeepSettings {
     /// Most players that a warm-up covers, where the request does not say.
     pub warm_max_players: usize,
-    /// The time until the next warm-up. A queue with something due before it is warmed, unless the request
-    /// says otherwise, and a warmed copy lives until it.
+    /// The time until the next warm-up. A queue with something due before it is warmed, unless the
+    /// request says otherwise, and a warmed copy lives until it.
     pub warm_interval: Duration,
 }
 

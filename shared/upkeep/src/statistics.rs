@@ -22,8 +22,8 @@ pub struct Sample {
     pub at: Timestamp,
     /// Whether emergency mode was on.
     pub emergency: bool,
-    /// What has changed since the last sample; null where there is none, or where a node has come, gone or
-    /// restarted since.
+    /// What has changed since the last sample; null where there is none, or where a node has come,
+    /// gone or restarted since.
     pub since_last: Option<SinceLast>,
     /// What the servers say.
     pub server: ServerFigures,
@@ -64,7 +64,8 @@ pub(crate) async fn measure(progress: &mut Progress<'_>) -> Result<Sample, Upkee
     Ok(sample)
 }
 
-/// The samples of the last day, the latest first, at most `limit`. Without a shared cache there are none.
+/// The samples of the last day, the latest first, at most `limit`. Without a shared cache there are
+/// none.
 ///
 /// # Errors
 /// [`UpkeepError::CacheUnavailable`] where the shared cache cannot be used.
@@ -76,7 +77,8 @@ pub async fn statistics_history(
     let Some(cache) = platform.cache.upkeep() else { return Ok(Vec::new()) };
     let ctx = Context::new(platform, invocation);
     let samples = cache.kept(day_before(ctx.now), limit, ctx.deadline).await?;
-    // Samples are shown as they are: another version may write other fields. What is not JSON is not ours.
+    // Samples are shown as they are: another version may write other fields. What is not JSON is
+    // not ours.
     Ok(samples.iter().filter_map(|sample| serde_json::from_str(&sample.text).ok()).collect())
 }
 

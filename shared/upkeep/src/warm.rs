@@ -1,7 +1,7 @@
 //! Warm: puts copies where there are none, of players whose queues will be read soon.
 //!
-//! These are the players with something due soon, by the due index, and the players that changed lately,
-//! by a list in the shared cache that every commit updates. Neither takes a scan.
+//! These are the players with something due soon, by the due index, and the players that changed
+//! lately, by a list in the shared cache that every commit updates. Neither takes a scan.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -105,7 +105,8 @@ async fn due_soon(progress: &mut Progress<'_>, within: Duration, max: usize) -> 
     Ok(due.into_iter().map(|due| due.player_id).collect())
 }
 
-/// Reads queues from the table, and puts their copies. Returns whether that was done before the deadline.
+/// Reads queues from the table, and puts their copies. Returns whether that was done before the
+/// deadline.
 async fn fill(progress: &mut Progress<'_>, players: &[PlayerId], report: &mut WarmReport) -> Result<bool, UpkeepError> {
     let Some(queues) = load_queues(progress, players).await? else { return Ok(false) };
     let mut copies: Vec<Arc<CachedQueue>> = Vec::with_capacity(queues.len());

@@ -19,7 +19,7 @@ use millrace_domain::{FeatureSwitch, PlayerId, Queue, Timestamp, codec, record::
 use millrace_due::{AdvanceError, Advanced, TickTarget, TicksQueue, advance};
 use millrace_pipeline::{
     Answer, CommandsAnswer, Invocation, PipelineSettings, Platform, PlatformParts, PlayerCommands, ProcessError,
-    apply_items::ApplyFn, process,
+    applied::ApplyFn, process, steps::apply::apply_items,
 };
 use millrace_queries::{
     PageRead, PageRequest, QueueRead, ReadError, performance::PerformanceReport, read_history, read_queue,
@@ -53,8 +53,8 @@ pub struct Options {
     pub local_switch: FeatureSwitch,
     /// The shared cache, if there is one.
     pub remote: Option<Arc<FakeSharedCache>>,
-    /// Another way to apply items.
-    pub apply: Option<ApplyFn>,
+    /// How items are applied.
+    pub apply: ApplyFn,
     /// The resident memory of the process, in bytes.
     pub resident: fn() -> Option<u64>,
 }
@@ -66,7 +66,7 @@ impl Default for Options {
             local: LocalSettings::default(),
             local_switch: FeatureSwitch::ON,
             remote: None,
-            apply: None,
+            apply: apply_items,
             resident: || Some(1 << 20),
         }
     }
@@ -102,12 +102,9 @@ impl Process {
             cache,
             clock: Arc::new(move || Timestamp::from_millis(time.load(Ordering::Relaxed))),
             resident_bytes: options.resident,
+            apply: options.apply,
             settings: options.settings,
         });
-        let platform = match options.apply {
-            Some(apply) => platform.with_apply(apply),
-            None => platform,
-        };
         Self { platform, store, clock }
     }
 

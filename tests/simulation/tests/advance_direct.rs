@@ -1,5 +1,5 @@
-//! Having queues advanced that have something due, on a store in memory: by a run itself, with shards and
-//! stores failing, and cut short.
+//! Having queues advanced that have something due, on a store in memory: by a run itself, with
+//! shards and stores failing, and cut short.
 
 use std::{
     sync::{

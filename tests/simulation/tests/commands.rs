@@ -1,5 +1,5 @@
-//! Commands of callers who wait: nobody delivers them again, so a commit keeps its queue in the index of
-//! what is due until its records are written.
+//! Commands of callers who wait: nobody delivers them again, so a commit keeps its queue in the
+//! index of what is due until its records are written.
 
 use std::sync::{
     Arc,

@@ -83,7 +83,8 @@ async fn a_shared_tier_that_never_answers_holds_nobody_up_beyond_the_deadline() 
         Operation::Load { .. } => Fault::Delay(Duration::from_millis(5)),
         _ => Fault::None,
     }));
-    // The function is stopped after three seconds, and hands back what is open half a second before.
+    // The function is stopped after three seconds, and hands back what is open half a second
+    // before.
     let (begun, call) = (Instant::now(), invocation(3));
     let event = sqs(&[standard("m1", &grant("p", 1))]).to_string();
     let answer = tokio::time::timeout(Duration::from_secs(60), process.process(event.as_bytes(), &call));

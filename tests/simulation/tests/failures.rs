@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use millrace_domain::{PlayerId, record::Table};
 use millrace_pipeline::{
     Invocation, PipelineSettings,
-    applied::Applied,
-    apply_items::{ApplyInput, apply_items},
+    applied::{Applied, ApplyInput},
+    steps::apply::apply_items,
 };
 use millrace_simulation::{BEGIN, Options, Process, Sent, enqueue, failures, fifo, grant, report, sqs, standard};
 use millrace_store::{
@@ -133,7 +133,7 @@ async fn a_panic_stays_with_its_player() {
         assert!(input.player_id.as_str() != "boom", "a bug");
         apply_items(input)
     }
-    let process = Process::new().another(Options { apply: Some(explosive), ..Options::default() });
+    let process = Process::new().another(Options { apply: explosive, ..Options::default() });
     let event = sqs(&[
         fifo("m0", "boom", 1, &grant("boom", 1)),
         fifo("m1", "p", 1, &grant("p", 1)),

@@ -1,4 +1,5 @@
-//! What one invocation takes at most of one player, and that a row never grows too large for the table.
+//! What one invocation takes at most of one player, and that a row never grows too large for the
+//! table.
 
 use millrace_pipeline::MAX_PLAYER_ITEMS;
 use millrace_simulation::{Process, Sent, failures, sqs, standard};

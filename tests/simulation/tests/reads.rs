@@ -45,7 +45,8 @@ async fn send(process: &Process, command: &Value) -> Answer {
     process.invoke(&sqs(&[Sent { sent_at, ..standard(&id, command) }])).await
 }
 
-/// 200 timed tasks of fifty minutes: nearly the seven days that a queue may hold, and as many as it may.
+/// 200 timed tasks of fifty minutes: nearly the seven days that a queue may hold, and as many as it
+/// may.
 async fn full_queue(process: &Process) {
     send(process, &json!({"type": "configureQueue", "playerId": "p", "maxTasks": 200, "slots": 2})).await;
     send(process, &grant("p", 1_000)).await;

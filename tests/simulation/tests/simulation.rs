@@ -1,9 +1,9 @@
 //! A seeded simulation: several processes, a store that fails in every way it can, crashes at any
-//! moment, and messages delivered again until they are acknowledged. At the end everything must be as
-//! if nothing had ever gone wrong.
+//! moment, and messages delivered again until they are acknowledged. At the end everything must be
+//! as if nothing had ever gone wrong.
 //!
-//! Time is tokio's paused clock and the simulation's own, randomness is seeded: a failure repeats under
-//! its seed, which the message names.
+//! Time is tokio's paused clock and the simulation's own, randomness is seeded: a failure repeats
+//! under its seed, which the message names.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -158,7 +158,8 @@ fn outcome(store: &MemoryStore) -> (Vec<Value>, Vec<Value>) {
         .iter()
         .map(|record| {
             let mut row = serde_json::to_value(record).unwrap();
-            // How far a cancelled task had come between milestones is known as exactly as its last report.
+            // How far a cancelled task had come between milestones is known as exactly as its last
+            // report.
             if let Some(row) = row["History"].as_object_mut() {
                 row.remove("unitsDone");
             }
@@ -240,8 +241,9 @@ async fn disturbed(commands: &[(String, u64, Value)], seed: u64) -> (Vec<Value>,
             }
         }
     }
-    // The last commits' records may still be with their rows alone if the very last delivery crashed
-    // and was not needed again; there is none such: whatever was not acknowledged was delivered again.
+    // The last commits' records may still be with their rows alone if the very last delivery
+    // crashed and was not needed again; there is none such: whatever was not acknowledged was
+    // delivered again.
     let (queues, history) = outcome(&rows);
     (queues, history, crashes)
 }

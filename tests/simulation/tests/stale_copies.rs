@@ -54,7 +54,8 @@ async fn send(process: &Process, id: &str, command: &Value) -> millrace_pipeline
 
 const PLAYERS: [&str; 3] = ["p", "q", "r"];
 
-/// Three idle queues of version 1 in the shared tier, and of version 2 with a task due in 10 s in the table.
+/// Three idle queues of version 1 in the shared tier, and of version 2 with a task due in 10 s in
+/// the table.
 async fn behind_by_a_task(process: &Process, remote: &FakeSharedCache) -> Process {
     for player in PLAYERS {
         send(process, "m", &grant(player, 1)).await;

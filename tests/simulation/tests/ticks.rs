@@ -96,7 +96,8 @@ async fn messages_that_are_not_taken_are_sent_again_and_no_others() {
     rows.wait(10);
     let ticks = Ticks { fault: Some(|call, at| (call < 2 && at % 3 == 0).then(|| error(true))), ..Ticks::default() };
     let advance = rows.advance(Some(&ticks), &invocation(10)).await.unwrap().advance;
-    // Twenty messages in two calls, of which 0, 3, 6 and 9 come again; the two calls for them go well.
+    // Twenty messages in two calls, of which 0, 3, 6 and 9 come again; the two calls for them go
+    // well.
     assert_eq!((advance.ticks, advance.messages, advance.retried_messages), (2_000, 20, 8));
     assert_eq!((advance.calls.ticks, advance.failed, advance.done), (4, 0, true));
     assert_eq!(advance.send_error, None);

@@ -1,52 +1,54 @@
-//! SQS and shards of the index failing, partly and wholly.
+//! Errors of SQS and of shards of the due index.
 
 use millrace_servers::{Fault, rules};
 use millrace_store::due_shard;
 use millrace_tests::{
     Function, FunctionError,
-    backends::BackEnds,
-    due::{MovedClock, plant, player},
+    backends::Backends,
+    clock::ClockFile,
+    due_queues::{insert_queues, player},
 };
 
-use crate::{TicksQueue, begin, figure, is_done, run, scheduled, started};
+use crate::{TicksQueue, is_done, number, run, scheduler_event, start, start_time};
 
 const SEND: &str = "SendMessageBatch";
 
-async fn with_players(count: usize) -> (BackEnds, TicksQueue, Function, MovedClock) {
-    let (back_ends, clock) = (BackEnds::start().await, MovedClock::at(begin()));
-    let queue = TicksQueue::new(&back_ends).await;
-    let function = started(queue.advance_queues(&back_ends), &clock).await;
-    let due: Vec<_> = (0..count).map(|at| begin() + 1 + at as u64).collect();
-    plant(back_ends.store(), begin(), &due).await;
-    clock.set(begin() + 10_000);
-    back_ends.dynamodb.clear_rule();
-    (back_ends, queue, function, clock)
+/// Backends with `count` due queues, and `advance-queues`.
+async fn with_due_queues(count: usize) -> (Backends, TicksQueue, Function, ClockFile) {
+    let (backends, clock) = (Backends::start().await, ClockFile::at(start_time()));
+    let queue = TicksQueue::new(&backends).await;
+    let function = start(queue.advance_queues(&backends), &clock).await;
+    let due: Vec<_> = (0..count).map(|at| start_time() + 1 + at as u64).collect();
+    insert_queues(backends.store(), start_time(), &due).await;
+    clock.set(start_time() + 10_000);
+    backends.dynamodb_proxy.clear_rule();
+    (backends, queue, function, clock)
 }
 
 #[tokio::test]
-async fn messages_that_sqs_does_not_take_are_sent_again_and_no_others() {
-    let (back_ends, queue, function, _clock) = with_players(2_500).await;
+async fn only_messages_that_sqs_refused_are_sent_again() {
+    let (backends, queue, function, _clock) = with_due_queues(2_500).await;
     let failing = rules::first(3, |call| call.operation == SEND, Fault::messages_failed_every(3));
-    back_ends.dynamodb.set_rule(failing);
-    back_ends.dynamodb.reset_counts();
+    backends.dynamodb_proxy.set_rule(failing);
+    backends.dynamodb_proxy.reset_counts();
     let answer = run(&function).await;
-    // 25 messages in calls of 10, 10 and 5, of which 3, 3 and 1 fail the first time.
+    // 25 messages in calls of 10, 10 and 5. SQS refuses 3, 3 and 1 of them the first time.
     assert!(is_done(&answer), "{answer:#}");
-    assert_eq!((figure(&answer, "/advance/ticks"), figure(&answer, "/advance/messages")), (2_500, 25));
-    assert_eq!(figure(&answer, "/advance/retriedMessages"), 7);
-    assert_eq!((figure(&answer, "/advance/calls/ticks"), back_ends.dynamodb.count(SEND)), (6, 6));
+    assert_eq!((number(&answer, "/advance/ticks"), number(&answer, "/advance/messages")), (2_500, 25));
+    assert_eq!(number(&answer, "/advance/retriedMessages"), 7);
+    assert_eq!((number(&answer, "/advance/calls/ticks"), backends.dynamodb_proxy.count(SEND)), (6, 6));
     assert_eq!(queue.messages().await, 25);
 }
 
 #[tokio::test]
-async fn calls_that_fail_for_the_moment_are_sent_again() {
-    let (back_ends, queue, function, _clock) = with_players(300).await;
+async fn calls_that_fail_with_a_passing_error_are_retried() {
+    let (backends, queue, function, _clock) = with_due_queues(300).await;
     for fault in [Fault::throttled(), Fault::internal_server_error(), Fault::disconnect()] {
-        back_ends.dynamodb.set_rule(rules::first(2, |call| call.operation == SEND, fault.clone()));
+        backends.dynamodb_proxy.set_rule(rules::first(2, |call| call.operation == SEND, fault.clone()));
         let answer = run(&function).await;
         assert!(is_done(&answer), "{fault:?}: {answer:#}");
         assert_eq!(
-            (figure(&answer, "/advance/messages"), figure(&answer, "/advance/calls/ticks")),
+            (number(&answer, "/advance/messages"), number(&answer, "/advance/calls/ticks")),
             (3, 3),
             "{fault:?}"
         );
@@ -55,64 +57,64 @@ async fn calls_that_fail_for_the_moment_are_sent_again() {
 }
 
 #[tokio::test]
-async fn without_sqs_the_run_fails_and_the_next_one_finds_everything_again() {
-    let (back_ends, queue, function, _clock) = with_players(300).await;
+async fn a_run_that_cannot_send_ticks_fails_and_the_next_run_sends_all() {
+    let (backends, queue, function, _clock) = with_due_queues(300).await;
     for (fault, calls) in [(Fault::internal_server_error(), 5), (Fault::access_denied(), 1)] {
-        back_ends.dynamodb.reset_counts();
-        back_ends.dynamodb.set_rule(rules::on_operation(SEND, fault.clone()));
-        match function.invoke(scheduled()).await {
+        backends.dynamodb_proxy.reset_counts();
+        backends.dynamodb_proxy.set_rule(rules::on_operation(SEND, fault.clone()));
+        match function.invoke(scheduler_event()).await {
             Err(FunctionError::Reported { error_type, message, .. }) => {
                 assert_eq!(error_type, "TicksNotSent", "{fault:?}");
                 assert!(message.contains("none of the ticks for 300 queues"), "{message}");
             }
             other => panic!("{fault:?}: {other:?}"),
         }
-        assert_eq!(back_ends.dynamodb.count(SEND), calls, "{fault:?}");
+        assert_eq!(backends.dynamodb_proxy.count(SEND), calls, "{fault:?}");
     }
-    back_ends.dynamodb.clear_rule();
+    backends.dynamodb_proxy.clear_rule();
     let answer = run(&function).await;
-    assert_eq!((is_done(&answer), figure(&answer, "/advance/ticks")), (true, 300));
+    assert_eq!((is_done(&answer), number(&answer, "/advance/ticks")), (true, 300));
     assert_eq!(queue.messages().await, 3);
 }
 
 #[tokio::test]
-async fn a_shard_that_cannot_be_read_harms_no_other() {
-    let (back_ends, _queue, function, _clock) = with_players(400).await;
+async fn an_unreadable_shard_does_not_affect_other_shards() {
+    let (backends, _queue, function, _clock) = with_due_queues(400).await;
     let of_shard = |shard: &str| {
         let shard = shard.to_owned();
         move |call: &millrace_servers::Call| {
             call.operation == "Query" && call.body["ExpressionAttributeValues"][":shard"]["N"] == *shard
         }
     };
-    back_ends.dynamodb.set_rule(rules::only(of_shard("5"), Fault::access_denied()));
+    backends.dynamodb_proxy.set_rule(rules::only(of_shard("5"), Fault::access_denied()));
     let answer = run(&function).await;
     let missing = (0..400).filter(|at| due_shard(&player(*at)) == 5).count() as u64;
-    assert_eq!((is_done(&answer), figure(&answer, "/advance/ticks")), (false, 400 - missing), "{answer:#}");
+    assert_eq!((is_done(&answer), number(&answer, "/advance/ticks")), (false, 400 - missing), "{answer:#}");
     assert_eq!(answer["advance"]["errors"][0]["shard"], 5);
     assert_eq!(answer["advance"]["errors"][0]["error"], "access_denied");
     assert_eq!(answer["advance"]["errors"].as_array().map(Vec::len), Some(1));
 
-    back_ends.dynamodb.set_rule(rules::on_operation("Query", Fault::access_denied()));
-    match function.invoke(scheduled()).await {
+    backends.dynamodb_proxy.set_rule(rules::on_operation("Query", Fault::access_denied()));
+    match function.invoke(scheduler_event()).await {
         Err(FunctionError::Reported { error_type, .. }) => assert_eq!(error_type, "IndexUnreadable"),
         other => panic!("{other:?}"),
     }
-    back_ends.dynamodb.clear_rule();
-    assert_eq!(figure(&run(&function).await, "/advance/ticks"), 400);
+    backends.dynamodb_proxy.clear_rule();
+    assert_eq!(number(&run(&function).await, "/advance/ticks"), 400);
 }
 
 #[tokio::test]
-async fn a_moved_clock_is_refused_in_aws_and_a_file_without_a_time_everywhere() {
-    let clock = MovedClock::at(begin());
-    let in_aws = Function::named("advance-queues")
+async fn a_clock_file_is_refused_in_aws_and_a_missing_clock_file_is_refused_everywhere() {
+    let clock = ClockFile::at(start_time());
+    let in_aws = Function::builder("advance-queues")
         .env("MILLRACE_STORE", "dynamodb")
         .env("AWS_REGION", "eu-central-1")
         .env("MILLRACE_CLOCK_FILE", clock.path());
-    let refused = in_aws.start().await.expect_err("it must not start");
+    let refused = in_aws.start().await.expect_err("the start fails");
     assert!(refused.stderr.starts_with("MILLRACE_CLOCK_FILE="), "{}", refused.stderr);
     assert!(refused.stderr.contains(" is not allowed; allowed: unset, or the path of a file with AWS_ENDPOINT_URL"));
-    let here = millrace_tests::tables::Database::new();
-    let missing = here.function("process-tasks").env("MILLRACE_CLOCK_FILE", "/no/such/clock");
-    let refused = missing.start().await.expect_err("it must not start");
+    let database = millrace_tests::database::Database::new();
+    let missing = database.function("process-tasks").env("MILLRACE_CLOCK_FILE", "/no/such/clock");
+    let refused = missing.start().await.expect_err("the start fails");
     assert!(refused.stderr.starts_with("MILLRACE_CLOCK_FILE=/no/such/clock cannot be used: "), "{}", refused.stderr);
 }

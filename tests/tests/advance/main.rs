@@ -1,11 +1,11 @@
-//! `advance-queues` on real back ends, with a clock that the tests move.
+//! `advance-queues` with real backends and a clock that the tests set.
 //!
-//! | module | what it shows |
+//! | module | content |
 //! |---|---|
-//! | `direct` | 10,000 queues over two minutes on the embedded store, killed and run twice at once; deadlines |
-//! | `ticks` | the same by ticks through SQS, each to its second |
-//! | `costs` | what a run costs: nothing for idle queues, a call a shard and page |
-//! | `faults` | SQS and shards failing, partly and wholly |
+//! | `direct` | 10,000 queues on the embedded store, with kills, concurrent runs and short deadlines |
+//! | `ticks` | 10,000 queues advanced by ticks through SQS |
+//! | `costs` | the exact number of calls of a run |
+//! | `faults` | errors of SQS and of shards of the due index |
 //! | `inactive` | queues of inactive players |
 
 mod costs;
@@ -23,21 +23,21 @@ use aws_sdk_sqs::{
 };
 use millrace_domain::Timestamp;
 use millrace_servers::{ACCESS_KEY_ID, Fault, MiniStack, REGION, SECRET_ACCESS_KEY};
-use millrace_tests::{Function, backends::BackEnds, due::MovedClock, function::Setup, sqs};
+use millrace_tests::{Function, backends::Backends, clock::ClockFile, function::FunctionBuilder, sqs};
 use serde_json::{Value, json};
 
-/// When the tests begin, by their own clock.
-fn begin() -> Timestamp {
+/// The time that the clock of a test shows first.
+fn start_time() -> Timestamp {
     Timestamp::from_millis(sqs::START_MS)
 }
 
-/// Starts a function that has to start, on this clock.
-async fn started(setup: Setup, clock: &MovedClock) -> Function {
-    setup.env("MILLRACE_CLOCK_FILE", clock.path()).start().await.unwrap_or_else(|error| panic!("{error}"))
+/// Starts a function with this clock. Panics if it does not start.
+async fn start(builder: FunctionBuilder, clock: &ClockFile) -> Function {
+    builder.env("MILLRACE_CLOCK_FILE", clock.path()).start().await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// What EventBridge Scheduler sends where no input is set.
-fn scheduled() -> Value {
+/// The event of a schedule of EventBridge Scheduler that has no input.
+fn scheduler_event() -> Value {
     json!({
         "version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Scheduled Event",
         "source": "aws.scheduler", "account": "123456789012", "time": "2026-01-15T09:00:00Z", "region": "eu-central-1",
@@ -45,21 +45,21 @@ fn scheduled() -> Value {
     })
 }
 
-/// One run with a minute of time.
+/// Runs the function once, with a time-out of a minute.
 async fn run(function: &Function) -> Value {
-    function.invoke(scheduled()).await.unwrap_or_else(|error| panic!("{error}\n{}", function.stderr()))
+    function.invoke(scheduler_event()).await.unwrap_or_else(|error| panic!("{error}\n{}", function.stderr()))
 }
 
-/// A whole number of the answer.
-fn figure(answer: &Value, path: &str) -> u64 {
+/// The number at a JSON pointer in the answer.
+fn number(answer: &Value, path: &str) -> u64 {
     answer.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {path} in {answer:#}"))
 }
 
 fn is_done(answer: &Value) -> bool {
-    answer["advance"]["done"].as_bool().unwrap_or_else(|| panic!("not told in {answer:#}"))
+    answer["advance"]["done"].as_bool().unwrap_or_else(|| panic!("no advance.done in {answer:#}"))
 }
 
-/// A tick as it was sent to SQS.
+/// A tick that was sent to SQS.
 #[derive(Debug, Clone, PartialEq)]
 struct SentTick {
     delay_seconds: u64,
@@ -72,7 +72,7 @@ impl SentTick {
     }
 }
 
-/// A queue of SQS that ticks go to, and what was sent to it, behind the proxy of the back ends.
+/// The SQS queue for ticks. The proxy of the backends records what is sent to it.
 struct TicksQueue {
     url: String,
     sqs: Client,
@@ -80,8 +80,8 @@ struct TicksQueue {
 }
 
 impl TicksQueue {
-    /// A new queue; the proxy of `back_ends` writes down what is sent to it.
-    async fn new(back_ends: &BackEnds) -> Self {
+    /// Creates a queue and a rule of the proxy that records what is sent to it.
+    async fn new(backends: &Backends) -> Self {
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(REGION))
@@ -89,15 +89,15 @@ impl TicksQueue {
             .endpoint_url(MiniStack::shared().await.endpoint())
             .build();
         let sqs = Client::from_conf(config);
-        let made = sqs.create_queue().queue_name(format!("{}ticks", back_ends.prefix())).send().await;
-        let url = made.expect("a queue can be made").queue_url.expect("a queue has a URL");
+        let created = sqs.create_queue().queue_name(format!("{}ticks", backends.prefix())).send().await;
+        let url = created.expect("the queue is created").queue_url.expect("a queue has a URL");
         let queue = Self { url, sqs, sent: Arc::default() };
-        back_ends.dynamodb.set_rule(queue.write_down());
+        backends.dynamodb_proxy.set_rule(queue.recording_rule());
         queue
     }
 
-    /// A rule that writes down what is sent, and forwards it.
-    fn write_down(&self) -> impl Fn(&millrace_servers::Call) -> Fault + Send + Sync + 'static {
+    /// A rule that records the ticks of a call and forwards it.
+    fn recording_rule(&self) -> impl Fn(&millrace_servers::Call) -> Fault + Send + Sync + 'static {
         let sent = Arc::clone(&self.sent);
         move |call| {
             if call.operation == "SendMessageBatch" {
@@ -114,22 +114,22 @@ impl TicksQueue {
         }
     }
 
-    /// `advance-queues` that sends to it.
-    fn advance_queues(&self, back_ends: &BackEnds) -> Setup {
-        back_ends.function("advance-queues").env("MILLRACE_TICKS_QUEUE_URL", &self.url)
+    /// `advance-queues` with this queue for its ticks.
+    fn advance_queues(&self, backends: &Backends) -> FunctionBuilder {
+        backends.function("advance-queues").env("MILLRACE_TICKS_QUEUE_URL", &self.url)
     }
 
-    /// What was sent since the last call.
+    /// The ticks that were sent since the last call of this method.
     fn take_sent(&self) -> Vec<SentTick> {
         std::mem::take(&mut *self.sent.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// How many messages lie in it, those that are held back among them.
+    /// The number of messages in the queue, delayed messages included.
     async fn messages(&self) -> u64 {
         let names =
             [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesDelayed];
-        let asked = self.sqs.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
-        let attributes = asked.send().await.expect("it can be asked").attributes.unwrap_or_default();
+        let request = self.sqs.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
+        let attributes = request.send().await.expect("SQS answers").attributes.unwrap_or_default();
         attributes.values().map(|number| number.parse::<u64>().expect("a number")).sum()
     }
 }

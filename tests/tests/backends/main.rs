@@ -1,12 +1,12 @@
-//! The function binary on real back ends: DynamoDB (MiniStack) and Redis, each behind a proxy.
+//! `process-tasks` with DynamoDB (MiniStack) and Redis, each behind a proxy.
 //!
-//! | module | what it shows |
+//! | module | content |
 //! |---|---|
-//! | `counts` | how many round trips an invocation makes, exactly |
-//! | `redis_faults` | Redis killed, emptied, paused, demoted, full, locked; its wire slow, cut, half-open |
-//! | `dynamodb_faults` | DynamoDB throttling, refusing, slow, losing answers |
-//! | `stale` | old copies in either tier, and many processes on one player |
-//! | `switches` | all features off: the same work, slower |
+//! | `counts` | the exact number of round trips of an invocation |
+//! | `redis_faults` | Redis killed, emptied, paused, demoted, full, locked, and broken connections to it |
+//! | `dynamodb_faults` | DynamoDB throttling, refusing, slow, and losing answers |
+//! | `stale` | stale copies in either cache, and many processes that change one player |
+//! | `switches` | features switched off or on for some players |
 //! | `thousand` | 1,000 players on 8 processes |
 
 mod counts;
@@ -20,15 +20,15 @@ use millrace_domain::{PlayerId, Timestamp};
 use millrace_tests::{
     Function,
     answers::{counts, failures},
-    function::Setup,
+    function::FunctionBuilder,
     sqs::{self, Message},
-    stored::player,
+    store_contents::player,
 };
 use serde_json::{Value, json};
 
-/// Starts a function that has to start.
-async fn started(setup: Setup) -> Function {
-    setup.start().await.unwrap_or_else(|error| panic!("{error}"))
+/// Starts a function. Panics if it does not start.
+async fn start(builder: FunctionBuilder) -> Function {
+    builder.start().await.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The players `p-0` to `p-<count - 1>`.
@@ -36,18 +36,18 @@ fn players(count: usize) -> Vec<PlayerId> {
     (0..count).map(|at| player(&format!("p-{at}"))).collect()
 }
 
-/// One message a player that grants it one gold. `round` tells the messages of several rounds apart.
+/// A message for each player that grants one gold. Messages of different rounds are different.
 fn grants(players: &[PlayerId], round: usize) -> Vec<Message> {
     messages(players, round, |_| json!({"type": "grantResources", "resources": {"gold": 1}}))
 }
 
-/// One message a player, each with the command that `command` makes.
+/// A message for each player with the command that `command` returns.
 fn messages(players: &[PlayerId], round: usize, command: impl Fn(&PlayerId) -> Value) -> Vec<Message> {
     let message = |(at, player): (usize, &PlayerId)| {
         let mut command = command(player);
         command["playerId"] = player.as_str().into();
         let number = (round * players.len() + at) as u64;
-        // A second a round, so that what a round starts is over in the next one.
+        // Rounds are a second apart, so that a short task of one round completes in the next.
         let sent_at = Timestamp::from_millis(sqs::START_MS + 1_000 * round as u64);
         Message::new(number, command).group(player.as_str()).sent_at(sent_at)
     };
@@ -59,7 +59,7 @@ async fn send(function: &Function, messages: &[Message]) -> Value {
     function.invoke(&sqs::standard(messages)).await.unwrap_or_else(|error| panic!("{error}\n{}", function.stderr()))
 }
 
-/// Sends a standard batch whose every command has to be applied.
+/// Sends a standard batch. Panics if not all its commands are applied.
 async fn apply(function: &Function, messages: &[Message]) -> Value {
     let answer = send(function, messages).await;
     assert_eq!(counts(&answer).applied, messages.len() as u64, "{answer:#}");
@@ -67,17 +67,18 @@ async fn apply(function: &Function, messages: &[Message]) -> Value {
     answer
 }
 
-/// Sends a batch of which some messages have to fail; their ids. Nothing may be refused.
-async fn fail(function: &Function, messages: &[Message]) -> Vec<String> {
+/// Sends a standard batch and returns the ids of the messages that are handed back. Panics if there
+/// are none, or if a command is refused.
+async fn send_with_failures(function: &Function, messages: &[Message]) -> Vec<String> {
     let answer = send(function, messages).await;
     let counts = counts(&answer);
     assert_eq!((counts.rejected, counts.malformed), (0, 0), "{answer:#}");
-    assert!(counts.failed > 0, "something has to fail: {answer:#}");
+    assert!(counts.failed > 0, "no command failed: {answer:#}");
     failures(&answer).into_iter().map(str::to_owned).collect()
 }
 
-/// The reasons of what failed, each once.
-fn reasons(answer: &Value) -> Vec<&str> {
+/// The failure reasons in an answer, each once.
+fn failure_reasons(answer: &Value) -> Vec<&str> {
     let results = answer["results"].as_array().into_iter().flatten();
     let mut reasons: Vec<&str> =
         results.filter(|result| result["status"] == "failed").filter_map(|result| result["reason"].as_str()).collect();
@@ -86,12 +87,12 @@ fn reasons(answer: &Value) -> Vec<&str> {
     reasons
 }
 
-/// A whole number of the report.
-fn figure(answer: &Value, path: &str) -> u64 {
+/// The number at a JSON pointer in the report.
+fn number(answer: &Value, path: &str) -> u64 {
     answer["report"].pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {path} in {answer:#}"))
 }
 
-/// How long a step took, in milliseconds.
+/// The duration of a step in milliseconds.
 fn step_ms(answer: &Value, step: &str) -> f64 {
     answer["report"]["stepsMs"][step].as_f64().unwrap_or_else(|| panic!("no step {step} in {answer:#}"))
 }

@@ -1,66 +1,67 @@
-//! Old copies decide nothing: what is committed is always made from the table's version.
+//! Stale copies and concurrent changes. A commit succeeds only if it is made from the current
+//! version.
 
 use std::time::{Duration, Instant};
 
 use millrace_tests::{
     Function,
     answers::{counts, failures},
-    backends::BackEnds,
+    backends::Backends,
     sqs::{self, Message},
 };
 use serde_json::{Value, json};
 
-use crate::{apply, figure, grants, players, send, started};
+use crate::{apply, grants, number, players, send, start};
 
 #[tokio::test]
-async fn an_old_copy_in_the_process_leads_to_no_wrong_commit() {
-    let back_ends = BackEnds::start().await;
+async fn a_stale_local_copy_causes_no_wrong_commit() {
+    let backends = Backends::start().await;
     let players = players(20);
-    let long = back_ends.process_tasks().env("MILLRACE_LOCAL_CACHE_FRESHNESS_MS", "60000");
-    let (old, new) = (started(long.clone()).await, started(long).await);
-    apply(&old, &grants(&players, 1)).await;
-    apply(&new, &grants(&players, 2)).await;
-    // The first process still has the queues as of its own commit.
-    let answer = apply(&old, &grants(&players, 3)).await;
-    assert_eq!(figure(&answer, "/cache/local/hits"), 20);
-    assert_eq!(figure(&answer, "/commits/conflicts"), 20, "the table refuses what was made of them");
-    // And what one of them decided, the other has no say in.
-    let answer = send(&new, &grants(&players, 3)).await;
+    let builder = backends.process_tasks().env("MILLRACE_LOCAL_CACHE_FRESHNESS_MS", "60000");
+    let (first, second) = (start(builder.clone()).await, start(builder).await);
+    apply(&first, &grants(&players, 1)).await;
+    apply(&second, &grants(&players, 2)).await;
+    // The local copies of the first process are one version old.
+    let answer = apply(&first, &grants(&players, 3)).await;
+    assert_eq!(number(&answer, "/cache/local/hits"), 20);
+    assert_eq!(number(&answer, "/commits/conflicts"), 20, "the table refuses commits that are made from stale copies");
+    // The second process finds the commands that the first one applied.
+    let answer = send(&second, &grants(&players, 3)).await;
     assert_eq!(counts(&answer).duplicate, 20, "{answer:#}");
-    for queue in back_ends.queues(&players).await {
+    for queue in backends.queues(&players).await {
         assert_eq!(queue.balances.get("gold"), 3, "{}", queue.player_id);
     }
 }
 
 #[tokio::test]
-async fn an_old_copy_in_redis_leads_to_no_wrong_commit() {
-    let back_ends = BackEnds::start().await;
+async fn a_stale_redis_copy_causes_no_wrong_commit() {
+    let backends = Backends::start().await;
     let players = players(20);
-    let function = started(back_ends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off")).await;
+    let function = start(backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off")).await;
     apply(&function, &grants(&players, 1)).await;
-    let keys: Vec<String> = back_ends.redis.cli(&["KEYS", "*queue:*"]).await;
+    let keys: Vec<String> = backends.redis.cli(&["KEYS", "*queue:*"]).await;
     assert_eq!(keys.len(), 20, "{keys:?}");
     for key in &keys {
-        let _: i64 = back_ends.redis.cli(&["COPY", key, &format!("old:{key}")]).await;
+        let _: i64 = backends.redis.cli(&["COPY", key, &format!("saved:{key}")]).await;
     }
     apply(&function, &grants(&players, 2)).await;
     for key in &keys {
-        let _: i64 = back_ends.redis.cli(&["COPY", &format!("old:{key}"), key, "REPLACE"]).await;
+        let _: i64 = backends.redis.cli(&["COPY", &format!("saved:{key}"), key, "REPLACE"]).await;
     }
     let answer = apply(&function, &grants(&players, 3)).await;
-    assert_eq!(figure(&answer, "/cache/redis/hits"), 20);
-    assert_eq!(figure(&answer, "/commits/conflicts"), 20);
-    for queue in back_ends.queues(&players).await {
+    assert_eq!(number(&answer, "/cache/redis/hits"), 20);
+    assert_eq!(number(&answer, "/commits/conflicts"), 20);
+    for queue in backends.queues(&players).await {
         assert_eq!(queue.balances.get("gold"), 3, "{}", queue.player_id);
     }
-    // The copies are new again.
+    // The copies in Redis are current again.
     let answer = apply(&function, &grants(&players, 4)).await;
-    assert_eq!((figure(&answer, "/cache/redis/hits"), figure(&answer, "/commits/conflicts")), (20, 0));
+    assert_eq!((number(&answer, "/cache/redis/hits"), number(&answer, "/commits/conflicts")), (20, 0));
 }
 
-/// Sends batches of grants to one player until the time is up, redelivering what is handed back; the
-/// grants that were acknowledged.
-async fn hammer(function: &Function, process: u64, until: Instant) -> u64 {
+/// Sends batches of grants to one player until `until`. Messages that are handed back are delivered
+/// again. Returns the number of acknowledged grants.
+async fn grant_until(function: &Function, process: u64, until: Instant) -> u64 {
     let mut granted = 0;
     let mut number = process << 32;
     while Instant::now() < until {
@@ -85,17 +86,17 @@ async fn hammer(function: &Function, process: u64, until: Instant) -> u64 {
 }
 
 #[tokio::test]
-async fn eight_processes_on_one_player_for_ten_seconds_make_exactly_the_sum() {
-    let back_ends = BackEnds::start().await;
+async fn eight_processes_grant_exactly_the_sum_to_one_player() {
+    let backends = Backends::start().await;
     let mut functions = Vec::new();
     for _ in 0..8 {
-        functions.push(started(back_ends.process_tasks()).await);
+        functions.push(start(backends.process_tasks()).await);
     }
     let until = Instant::now() + Duration::from_secs(10);
-    let hammers = functions.iter().enumerate().map(|(at, function)| hammer(function, at as u64 + 1, until));
-    let granted: u64 = futures::future::join_all(hammers).await.into_iter().sum();
+    let grants_of_all = functions.iter().enumerate().map(|(at, function)| grant_until(function, at as u64 + 1, until));
+    let granted: u64 = futures::future::join_all(grants_of_all).await.into_iter().sum();
     println!("{granted} grants of 8 processes to one player in 10 s");
-    let queue = back_ends.queue("hot").await;
+    let queue = backends.queue("hot").await;
     assert_eq!(queue.balances.get("gold"), granted);
-    assert!(granted >= 80, "they got in each other's way: {granted}");
+    assert!(granted >= 80, "only {granted} grants succeeded");
 }

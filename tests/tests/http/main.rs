@@ -1,8 +1,20 @@
-//! `queue-api` as it is shipped, on real stores and a real Redis.
+//! `queue-api` with real stores and a real Redis.
+//!
+//! | module | content |
+//! |---|---|
+//! | `access` | authentication and authorization of every route |
+//! | `commands` | commands over HTTP and their results |
+//! | `errors` | the status code and type of every error |
+//! | `faults` | errors of Redis and of the store |
+//! | `lists` | history and rejections |
+//! | `openapi` | `docs/openapi.yaml` compared with the running function |
+//! | `protocol` | HEAD, OPTIONS, entity tags, compression and CORS |
+//! | `reads` | queues, tasks, stats, performance and health |
+//! | `tiers` | the cache that answers a read, and the round trips of a read |
+//! | `upkeep` | upkeep of the shared cache over HTTP |
 
 mod access;
 mod commands;
-
 mod errors;
 mod faults;
 mod lists;
@@ -12,37 +24,38 @@ mod reads;
 mod tiers;
 mod upkeep;
 
-use millrace_tests::{Function, function::Setup, http::Request, tables::Database};
+use millrace_tests::{Function, database::Database, function::FunctionBuilder, http::Request};
 use serde_json::{Value, json};
 
-/// The function on an embedded store of its own.
-struct Scene {
+/// The function and its embedded store.
+struct Fixture {
     database: Database,
     api: Function,
 }
 
-impl Scene {
+impl Fixture {
     async fn new() -> Self {
-        Self::with(|setup| setup).await
+        Self::with(|builder| builder).await
     }
 
-    async fn with(change: impl FnOnce(Setup) -> Setup) -> Self {
+    async fn with(change: impl FnOnce(FunctionBuilder) -> FunctionBuilder) -> Self {
         let database = Database::new();
-        let api = started(change(database.queue_api())).await;
+        let api = start(change(database.queue_api())).await;
         Self { database, api }
     }
 
-    /// Sends commands to a queue, which have to be applied; the answer.
+    /// See [`apply`].
     async fn apply(&self, player: &str, commands: Value) -> Value {
         apply(&self.api, player, commands).await
     }
 }
 
-async fn started(setup: Setup) -> Function {
-    setup.start().await.unwrap_or_else(|error| panic!("{error}"))
+/// Starts a function. Panics if it does not start.
+async fn start(builder: FunctionBuilder) -> Function {
+    builder.start().await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Sends commands to a queue, which have to be applied; the answer.
+/// Sends commands to a queue and returns the answer. Panics if a command is not applied.
 async fn apply(api: &Function, player: &str, commands: Value) -> Value {
     let answer = commands_of(player, &commands).trusted().send(api).await.expect(200);
     let results = answer["results"].as_array().expect("results");
@@ -58,7 +71,7 @@ fn queue_of(player: &str) -> Request {
     Request::get(&format!("/players/{player}/queue"))
 }
 
-/// `enqueueTasks` of one task.
+/// An `enqueueTasks` command with one task.
 fn enqueue(task: &str, work: Value) -> Value {
     json!({"type": "enqueueTasks", "tasks": [{"taskId": task, "kind": "k", "work": work, "rewards": {"gold": 1}}]})
 }

@@ -1,50 +1,51 @@
-//! `docs/openapi.yaml` against the running function: Schemathesis sends what the description allows, and
-//! what it does not, and holds every answer against it.
+//! Compares `docs/openapi.yaml` with the running function. Schemathesis sends valid and invalid
+//! requests and checks every response.
 
 use std::{process::Stdio, sync::Arc, time::Duration};
 
 use millrace_servers::schemathesis_python;
-use millrace_tests::{binary::workspace, front::Front};
+use millrace_tests::{api_gateway::ApiGateway, binary::workspace};
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::{Scene, commands_of, enqueue, grant};
+use crate::{Fixture, commands_of, enqueue, grant};
 
-/// Longer than it takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(240);
-/// What requests bring along. API Gateway would check it.
+/// The time-out of Schemathesis, which is long enough for a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(240);
+/// The bearer token of the requests.
 const TOKEN: &str = "millrace-test";
 
 #[tokio::test]
-async fn the_function_is_what_its_description_says() {
-    let scene = Scene::with(|setup| setup.env("MILLRACE_LOG", "error")).await;
-    // The players of the description's examples.
-    scene.apply("player-2001", grant(100)).await;
+async fn the_function_conforms_to_its_openapi_description() {
+    let fixture = Fixture::with(|builder| builder.env("MILLRACE_LOG", "error")).await;
+    // The examples in the description need this player.
+    fixture.apply("player-2001", grant(100)).await;
     let quick = json!({"type": "enqueueTasks", "tasks": [{"taskId": "quarry-stone", "kind": "mine.stone",
         "work": {"durationMs": 1}}]});
-    scene.apply("player-2001", quick).await;
-    scene.apply("player-2001", enqueue("train-guards", json!({"units": 40}))).await;
+    fixture.apply("player-2001", quick).await;
+    fixture.apply("player-2001", enqueue("train-guards", json!({"units": 40}))).await;
     let refused = json!({"commands": [{"type": "cancelTask", "taskId": "none"}, {"type": "fly"}]});
-    commands_of("player-2001", &refused).trusted().send(&scene.api).await.expect(200);
+    commands_of("player-2001", &refused).trusted().send(&fixture.api).await.expect(200);
 
-    let Scene { api, database } = scene;
+    let Fixture { api, database } = fixture;
     let authorizer = json!({"jwt": {"claims": {"sub": "tester"}, "scopes": ["millrace/commands", "millrace/admin"]}});
-    let front = Front::start(Arc::new(api), TOKEN, authorizer).await;
+    let gateway = ApiGateway::start(Arc::new(api), TOKEN, authorizer).await;
     let folder = workspace().join("tests/tests/http");
-    // Nothing of a run before decides on this one: it keeps what it has found where it runs.
-    let place = tempfile::tempdir().expect("a temporary folder");
+    // A new folder, because Schemathesis keeps its findings in the working directory.
+    let working_directory = tempfile::tempdir().expect("a temporary folder");
     let run = Command::new(schemathesis_python())
         .args(["-m", "schemathesis.cli", "--config-file"])
         .arg(folder.join("schemathesis.toml"))
         .arg("run")
         .arg(workspace().join("docs/openapi.yaml"))
-        .args(["--url", &front.url(), "--header", &format!("Authorization: Bearer {TOKEN}")])
-        .current_dir(place.path())
+        .args(["--url", &gateway.url(), "--header", &format!("Authorization: Bearer {TOKEN}")])
+        .current_dir(working_directory.path())
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(PATIENCE, run).await.expect("it ends in time").expect("it can be started");
+    let output =
+        tokio::time::timeout(TIMEOUT, run).await.expect("Schemathesis ends in time").expect("Schemathesis is started");
     let report = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{report}");
     println!("{report}");

@@ -1,73 +1,78 @@
-//! Queues, tasks and totals as of now: time that has passed shows, and nothing is written.
+//! Reads of queues, tasks, stats, performance and health. Reads show the current state and write
+//! nothing.
 
 use std::time::Duration;
 
 use millrace_tests::http::Request;
 use serde_json::{Value, json};
 
-use crate::{Scene, enqueue, queue_of};
+use crate::{Fixture, enqueue, queue_of};
 
 fn task_of(player: &str, task: &str) -> Request {
     Request::get(&format!("/players/{player}/tasks/{task}")).trusted()
 }
 
+/// A field with a time in the format of the contract.
 fn time(value: &Value) -> &str {
-    let text = value.as_str().unwrap_or_else(|| panic!("no time: {value}"));
+    let text = value.as_str().unwrap_or_else(|| panic!("not a time: {value}"));
     assert!(text.len() == 24 && text.ends_with('Z'), "{text}");
     text
 }
 
 #[tokio::test]
-async fn what_has_ended_meanwhile_shows_and_is_not_written() {
-    let scene = Scene::new().await;
+async fn a_read_shows_completed_tasks_and_writes_nothing() {
+    let fixture = Fixture::new().await;
     let tasks = json!({"type": "enqueueTasks", "tasks": [
         {"taskId": "quick", "kind": "k", "work": {"durationMs": 1}, "rewards": {"wood": 3}},
         {"taskId": "long", "kind": "k", "work": {"durationMs": 86_400_000}},
         {"taskId": "later", "kind": "k", "work": {"units": 4}, "prerequisites": ["long"], "costs": {"gold": 1}},
     ]});
-    scene.apply("p-1", tasks).await;
+    fixture.apply("p-1", tasks).await;
     tokio::time::sleep(Duration::from_millis(20)).await;
-    let before = scene.database.dump();
-    let queue = queue_of("p-1").trusted().send(&scene.api).await.expect(200);
+    let before = fixture.database.dump();
+    let queue = queue_of("p-1").trusted().send(&fixture.api).await.expect(200);
     assert_eq!((&queue["version"], &queue["status"], &queue["slots"]), (&json!(1), &json!("running"), &json!(1)));
     assert_eq!((&queue["balances"]["wood"], &queue["totals"]["completed"]), (&json!(3), &json!(1)));
     assert_eq!((&queue["recent"][0]["taskId"], &queue["recent"][0]["outcome"]), (&json!("quick"), &json!("completed")));
     let [long, later] = [&queue["tasks"][0], &queue["tasks"][1]];
     assert_eq!((&long["taskId"], &long["state"]), (&json!("long"), &json!("active")));
-    // It began when the one before it ended, not when somebody looked.
+    // The task started when the task before it completed, not at the time of the read.
     assert_eq!(time(&long["startedAt"]), time(&queue["recent"][0]["finishedAt"]));
     assert!(time(&long["finishAt"]) > time(&queue["asOf"]));
-    assert!(long.get("unitsDone").is_none() && later.get("finishAt").is_none(), "what does not apply is left out");
+    assert!(
+        long.get("unitsDone").is_none() && later.get("finishAt").is_none(),
+        "fields that do not apply are left out"
+    );
     assert_eq!(later["blockedBy"], json!(["prerequisites", "costs", "slot"]));
 
-    let stats = Request::get("/players/p-1/stats").trusted().send(&scene.api).await.expect(200);
+    let stats = Request::get("/players/p-1/stats").trusted().send(&fixture.api).await.expect(200);
     assert_eq!((&stats["playerId"], &stats["version"], &stats["totals"]), (&json!("p-1"), &json!(1), &queue["totals"]));
-    let long = task_of("p-1", "long").send(&scene.api).await.expect(200);
+    let long = task_of("p-1", "long").send(&fixture.api).await.expect(200);
     assert_eq!((&long["playerId"], &long["taskId"], &long["state"]), (&json!("p-1"), &json!("long"), &json!("active")));
-    let quick = task_of("p-1", "quick").send(&scene.api).await.expect(200);
+    let quick = task_of("p-1", "quick").send(&fixture.api).await.expect(200);
     assert_eq!((&quick["state"], &quick["outcome"]), (&json!("finished"), &json!("completed")));
     assert_eq!(time(&quick["finishedAt"]), time(&queue["recent"][0]["finishedAt"]));
-    assert_eq!(scene.database.dump(), before, "reads write nothing");
+    assert_eq!(fixture.database.dump(), before, "reads write nothing");
 }
 
 #[tokio::test]
-async fn a_paused_queue_stands_still() {
-    let scene = Scene::new().await;
-    scene.apply("p-1", enqueue("t-1", json!({"durationMs": 60_000}))).await;
-    scene.apply("p-1", json!({"type": "pauseQueue"})).await;
-    let first = queue_of("p-1").trusted().send(&scene.api).await.expect(200);
+async fn a_paused_queue_makes_no_progress() {
+    let fixture = Fixture::new().await;
+    fixture.apply("p-1", enqueue("t-1", json!({"durationMs": 60_000}))).await;
+    fixture.apply("p-1", json!({"type": "pauseQueue"})).await;
+    let first = queue_of("p-1").trusted().send(&fixture.api).await.expect(200);
     tokio::time::sleep(Duration::from_millis(80)).await;
-    let second = queue_of("p-1").trusted().send(&scene.api).await.expect(200);
+    let second = queue_of("p-1").trusted().send(&fixture.api).await.expect(200);
     assert_eq!((&second["status"], &second["tasks"]), (&json!("paused"), &first["tasks"]));
     assert_ne!(second["asOf"], first["asOf"]);
 }
 
 #[tokio::test]
-async fn reads_say_where_they_came_from_and_what_they_took() {
-    let scene = Scene::new().await;
-    scene.apply("p-1", enqueue("t-1", json!({"units": 10}))).await;
+async fn reads_have_headers_for_cache_version_and_timing() {
+    let fixture = Fixture::new().await;
+    fixture.apply("p-1", enqueue("t-1", json!({"units": 10}))).await;
     for read in ["queue", "tasks/t-1", "stats"] {
-        let response = Request::get(&format!("/players/p-1/{read}")).trusted().send(&scene.api).await;
+        let response = Request::get(&format!("/players/p-1/{read}")).trusted().send(&fixture.api).await;
         assert_eq!((response.header("x-cache"), response.header("x-queue-version")), ("local", "1"), "{read}");
         let timing = response.header("server-timing");
         assert!(timing.starts_with("total;dur=") && timing.contains("cache;desc=\"local\""), "{timing}");
@@ -75,26 +80,26 @@ async fn reads_say_where_they_came_from_and_what_they_took() {
         assert_eq!(response.header("cache-control"), "private, no-cache");
     }
     for read in ["history", "rejections"] {
-        let response = Request::get(&format!("/players/p-1/{read}")).trusted().send(&scene.api).await;
+        let response = Request::get(&format!("/players/p-1/{read}")).trusted().send(&fixture.api).await;
         assert_eq!((response.status, response.header("x-cache")), (200, "miss"), "{read}");
         assert!(response.header("server-timing").starts_with("total;dur="));
     }
 }
 
 #[tokio::test]
-async fn performance_sums_up_what_the_process_has_done() {
-    let scene = Scene::new().await;
-    let report = || async { Request::get("/admin/performance").trusted().send(&scene.api).await.expect(200) };
+async fn performance_aggregates_the_commands_and_reads_of_the_process() {
+    let fixture = Fixture::new().await;
+    let report = || async { Request::get("/admin/performance").trusted().send(&fixture.api).await.expect(200) };
     let fresh = report().await;
     assert_eq!(
         (&fresh["commands"]["ever"], &fresh["reads"]["ever"], &fresh["last"]),
         (&json!(0), &json!(0), &Value::Null)
     );
-    let applied = scene.apply("p-1", enqueue("t-1", json!({"units": 10}))).await;
+    let applied = fixture.apply("p-1", enqueue("t-1", json!({"units": 10}))).await;
     for _ in 0..3 {
-        queue_of("p-1").trusted().send(&scene.api).await.expect(200);
+        queue_of("p-1").trusted().send(&fixture.api).await.expect(200);
     }
-    queue_of("nobody").trusted().send(&scene.api).await.problem(404, "unknown_player");
+    queue_of("unknown").trusted().send(&fixture.api).await.problem(404, "unknown_player");
     let report = report().await;
     let commands = &report["commands"];
     assert_eq!(
@@ -112,9 +117,9 @@ async fn performance_sums_up_what_the_process_has_done() {
 }
 
 #[tokio::test]
-async fn health_needs_nobody_and_says_what_can_be_reached() {
-    let scene = Scene::new().await;
-    let health = Request::get("/health").send(&scene.api).await.expect(200);
+async fn health_needs_no_authentication_and_shows_store_and_cache() {
+    let fixture = Fixture::new().await;
+    let health = Request::get("/health").send(&fixture.api).await.expect(200);
     assert_eq!(
         (&health["status"], &health["store"]["state"], &health["cache"]),
         (&json!("ok"), &json!("up"), &json!({"state": "off"}))

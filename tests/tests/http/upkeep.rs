@@ -1,16 +1,16 @@
-//! Upkeep of the shared cache over HTTP: what `maintain-cache` does, on a real Redis and a real table.
+//! Upkeep of the shared cache over HTTP, with a real Redis and a real table.
 
 use millrace_tests::{
     Function,
-    backends::BackEnds,
+    backends::Backends,
     http::{Request, Response},
 };
 use serde_json::{Value, json};
 
-use crate::{Scene, apply, enqueue, grant, queue_of, started};
+use crate::{Fixture, apply, enqueue, grant, queue_of, start};
 
-async fn api(back_ends: &BackEnds) -> Function {
-    started(back_ends.queue_api().env("MILLRACE_LOCAL_CACHE", "off")).await
+async fn api(backends: &Backends) -> Function {
+    start(backends.queue_api().env("MILLRACE_LOCAL_CACHE", "off")).await
 }
 
 async fn maintain(api: &Function, action: &str, body: &Value) -> Response {
@@ -24,9 +24,9 @@ async fn read(api: &Function, player: &str) -> Response {
 }
 
 #[tokio::test]
-async fn copies_are_cleared_warmed_and_rebuilt() {
-    let back_ends = BackEnds::start().await;
-    let api = api(&back_ends).await;
+async fn copies_can_be_cleared_warmed_and_rebuilt() {
+    let backends = Backends::start().await;
+    let api = api(&backends).await;
     for player in ["p-1", "p-2"] {
         apply(&api, player, grant(1)).await;
     }
@@ -41,24 +41,24 @@ async fn copies_are_cleared_warmed_and_rebuilt() {
     assert!(answer["report"]["processingTimeMs"].as_f64().is_some_and(|time| time > 0.0));
     assert!(cleared.header("server-timing").starts_with("total;dur="));
 
-    let warmed = maintain(&api, "warm", &json!({"playerIds": ["p-1", "p-2", "nobody"]})).await.expect(200);
+    let warmed = maintain(&api, "warm", &json!({"playerIds": ["p-1", "p-2", "unknown"]})).await.expect(200);
     let warm = &warmed["warm"];
     assert_eq!((&warm["filled"], &warm["cached"], &warm["unknown"]), (&json!(1), &json!(1), &json!(1)), "{warmed:#}");
-    assert_eq!(read(&api, "p-1").await.header("x-cache"), "redis", "it is there before anybody asks");
+    assert_eq!(read(&api, "p-1").await.header("x-cache"), "redis", "the copy exists before the first read");
 
     let rebuilt = maintain(&api, "rebuild", &json!({})).await.expect(200);
     assert_eq!((&rebuilt["rebuild"]["rebuilt"], &rebuilt["rebuild"]["done"]), (&json!(2), &json!(true)), "{rebuilt:#}");
     assert_eq!(read(&api, "p-2").await.expect(200)["balances"]["gold"], 1);
-    // A body may be left out where nothing has to be said.
+    // The body is optional.
     let all = Request::new("POST", "/admin/cache/clear").token("operator", &["millrace/admin"]).send(&api).await;
     assert_eq!(all.expect(200)["clear"]["done"], true);
     assert_eq!(read(&api, "p-2").await.header("x-cache"), "miss");
 }
 
 #[tokio::test]
-async fn emergency_mode_is_switched_and_shows() {
-    let back_ends = BackEnds::start().await;
-    let api = api(&back_ends).await;
+async fn emergency_mode_can_be_switched_and_refuses_a_rebuild() {
+    let backends = Backends::start().await;
+    let api = api(&backends).await;
     apply(&api, "p-1", grant(1)).await;
     let on = maintain(&api, "emergency-mode", &json!({"enabled": true, "durationSeconds": 60})).await.expect(200);
     assert_eq!((&on["emergencyMode"]["enabled"], &on["emergencyMode"]["done"]), (&json!(true), &json!(true)), "{on:#}");
@@ -71,35 +71,39 @@ async fn emergency_mode_is_switched_and_shows() {
 }
 
 #[tokio::test]
-async fn what_is_measured_shows_under_performance() {
-    let back_ends = BackEnds::start().await;
-    let api = api(&back_ends).await;
-    let told = async || {
+async fn performance_shows_samples_and_reports_of_processes() {
+    let backends = Backends::start().await;
+    let api = api(&backends).await;
+    let history_and_processes = async || {
         let report =
             Request::get("/admin/performance").token("operator", &["millrace/admin"]).send(&api).await.expect(200);
         (report["cacheHistory"].clone(), report["processes"].clone())
     };
-    assert_eq!(told().await, (json!([]), json!([])));
-    // What a process has done rides along with the next copy that it puts.
+    assert_eq!(history_and_processes().await, (json!([]), json!([])));
+    // A process sends the report of an invocation together with the copies of the next one.
     apply(&api, "p-1", grant(1)).await;
     apply(&api, "p-1", grant(1)).await;
-    let upkeep = started(back_ends.maintain_cache()).await;
+    let upkeep = start(backends.maintain_cache()).await;
     upkeep.invoke(&json!({"action": "statistics"})).await.unwrap_or_else(|error| panic!("{error}"));
-    let (samples, processes) = told().await;
+    let (samples, processes) = history_and_processes().await;
     assert_eq!(samples.as_array().map(Vec::len), Some(1), "{samples:#}");
     assert!(samples[0]["at"].is_string(), "{samples:#}");
     assert_eq!(processes[0]["commands"]["applied"], 1, "{processes:#}");
-    back_ends.redis.kill();
-    assert_eq!(told().await, (Value::Null, Value::Null), "and what the process has done is told all the same");
+    backends.redis.kill();
+    assert_eq!(
+        history_and_processes().await,
+        (Value::Null, Value::Null),
+        "without Redis the other fields are still answered"
+    );
 }
 
 #[tokio::test]
-async fn runs_that_advance_queues_show_under_performance() {
-    let back_ends = BackEnds::start().await;
-    let url = format!("redis://{}", back_ends.wire.address());
-    let advance = started(back_ends.function("advance-queues").env("MILLRACE_REDIS_URL", url)).await;
-    let api = api(&back_ends).await;
-    // What the first run did rides along with the copies of the second.
+async fn performance_shows_runs_of_advance_queues() {
+    let backends = Backends::start().await;
+    let url = format!("redis://{}", backends.redis_proxy.address());
+    let advance = start(backends.function("advance-queues").env("MILLRACE_REDIS_URL", url)).await;
+    let api = api(&backends).await;
+    // The report of the first run is sent together with the copies of the second run.
     for player in ["p-1", "p-2"] {
         apply(&api, player, enqueue("t", json!({"durationMs": 1}))).await;
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -109,16 +113,16 @@ async fn runs_that_advance_queues_show_under_performance() {
     let performance = Request::get("/admin/performance").token("operator", &["millrace/admin"]).send(&api).await;
     let processes = performance.expect(200)["processes"].clone();
     let of_advance = |process: &&Value| process["commands"]["received"] == 0;
-    let told: Vec<&Value> = processes.as_array().into_iter().flatten().filter(of_advance).collect();
-    assert_eq!(told.len(), 1, "{processes:#}");
-    // One commit decides, and one takes the queue out of the index.
-    assert_eq!((&told[0]["invocations"], &told[0]["committed"]), (&json!(1), &json!(2)), "{processes:#}");
+    let reports: Vec<&Value> = processes.as_array().into_iter().flatten().filter(of_advance).collect();
+    assert_eq!(reports.len(), 1, "{processes:#}");
+    // One commit completes the task, and one removes the queue from the due index.
+    assert_eq!((&reports[0]["invocations"], &reports[0]["committed"]), (&json!(1), &json!(2)), "{processes:#}");
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_refused() {
-    let back_ends = BackEnds::start().await;
-    let api = api(&back_ends).await;
+async fn invalid_requests_and_a_missing_redis_are_problems() {
+    let backends = Backends::start().await;
+    let api = api(&backends).await;
     for (action, body, part) in [
         ("warm", json!({"maxPlayers": 0}), "maxPlayers: 0 is not allowed"),
         ("warm", json!({"kind": "queue"}), "kind: unknown field"),
@@ -133,7 +137,7 @@ async fn what_cannot_be_done_is_refused() {
     untyped.send(&api).await.problem(415, "unsupported_media_type");
     let large = Request::post("/admin/cache/warm", &json!("x".repeat(2 * 1024 * 1024))).trusted();
     large.send(&api).await.problem(413, "payload_too_large");
-    back_ends.redis.kill();
+    backends.redis.kill();
     for (action, body) in [("clear", json!({})), ("emergency-mode", json!({"enabled": true}))] {
         let response = maintain(&api, action, &body).await;
         response.problem(503, "cache_unavailable");
@@ -142,8 +146,8 @@ async fn what_cannot_be_done_is_refused() {
 }
 
 #[tokio::test]
-async fn without_a_shared_cache_the_answer_says_so() {
-    let scene = Scene::new().await;
-    let answer = maintain(&scene.api, "warm", &json!({})).await.expect(200);
+async fn without_a_shared_cache_warming_is_skipped() {
+    let fixture = Fixture::new().await;
+    let answer = maintain(&fixture.api, "warm", &json!({})).await.expect(200);
     assert_eq!((&answer["redis"], &answer["warm"]["skipped"]), (&json!("off"), &json!("redisOff")));
 }

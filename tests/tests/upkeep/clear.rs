@@ -1,4 +1,5 @@
-//! Copies taken away, others' keys left alone, and how to go on after a deadline.
+//! Clearing: copies are removed, the keys of others are kept, and a cursor continues after a
+//! deadline.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +8,16 @@ use millrace_domain::PlayerId;
 use millrace_servers::{Redis, RedisCluster, TcpProxy};
 use millrace_tests::{
     Invocation,
-    function::Setup,
-    tables::{Database, PREFIX},
+    database::{Database, PREFIX},
+    function::FunctionBuilder,
 };
 use serde_json::json;
 
-use crate::{calls, copy, grant, invoke, number, plant, players, started, tick, tier};
+use crate::{cached_copy, command_calls, grant, invoke, number, players, put_copies, start, tick, tier};
 
 const FOREIGN: [&str; 5] = ["app:user:1", "queue:p-1", "t2-queue:p-1", "T-queue:p-1", "t-other:p-1"];
 
-fn maintain_cache(database: &Database, url: &str) -> Setup {
+fn maintain_cache(database: &Database, url: &str) -> FunctionBuilder {
     database
         .function("maintain-cache")
         .env("MILLRACE_REDIS_URL", url)
@@ -24,26 +25,27 @@ fn maintain_cache(database: &Database, url: &str) -> Setup {
         .env("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "5000")
 }
 
-async fn plant_many(url: &str, mode: RedisMode, count: usize) -> Vec<PlayerId> {
+async fn put_many_copies(url: &str, mode: RedisMode, count: usize) -> Vec<PlayerId> {
     let players = players("p", count);
     let tier = tier(url, mode, PREFIX).await;
-    plant(&tier, &players.iter().map(|player| copy(player, 2, 7)).collect::<Vec<_>>()).await;
+    put_copies(&tier, &players.iter().map(|player| cached_copy(player, 2, 7)).collect::<Vec<_>>()).await;
     players
 }
 
-async fn plant_foreign(redis: &Redis) {
+/// Sets keys that belong to other applications.
+async fn set_foreign_keys(redis: &Redis) {
     for key in FOREIGN {
         redis.cli::<()>(&["SET", key, "theirs"]).await;
     }
 }
 
 #[tokio::test]
-async fn everything_of_fifty_thousand_and_nothing_of_others() {
+async fn fifty_thousand_copies_are_cleared_and_foreign_keys_are_kept() {
     const COUNT: usize = 50_000;
     let (database, redis) = (Database::new(), Redis::start().await);
-    let players = plant_many(&redis.url(), RedisMode::Standalone, COUNT).await;
-    plant_foreign(&redis).await;
-    let function = started(maintain_cache(&database, &redis.url())).await;
+    let players = put_many_copies(&redis.url(), RedisMode::Standalone, COUNT).await;
+    set_foreign_keys(&redis).await;
+    let function = start(maintain_cache(&database, &redis.url())).await;
     redis.cli::<()>(&["CONFIG", "RESETSTAT"]).await;
     let used: u64 = redis.info("used_memory").await.parse().unwrap();
 
@@ -54,38 +56,42 @@ async fn everything_of_fifty_thousand_and_nothing_of_others() {
     assert_eq!((&answer["clear"]["done"], &answer["clear"]["failed"]), (&json!(true), &json!(0)));
     assert_eq!(answer["clear"].get("cursor"), None);
     assert_eq!(
-        (calls(&redis, "keys").await, calls(&redis, "flushall").await, calls(&redis, "flushdb").await),
+        (
+            command_calls(&redis, "keys").await,
+            command_calls(&redis, "flushall").await,
+            command_calls(&redis, "flushdb").await
+        ),
         (0, 0, 0)
     );
-    let scans = calls(&redis, "scan").await;
-    assert!((45..=70).contains(&scans), "about a thousand keys a scan: {scans}");
+    let scans = command_calls(&redis, "scan").await;
+    assert!((45..=70).contains(&scans), "{scans} scans of about a thousand keys");
     let left: u64 = redis.info("used_memory").await.parse().unwrap();
     assert!(left < used, "{used} {left}");
     for key in FOREIGN {
         assert_eq!(redis.cli::<String>(&["GET", key]).await, "theirs", "{key}");
     }
 
-    // Nothing is read any more, and no fill that was under way brings an old copy back.
+    // The copies are gone. A put of an older version, as by a concurrent fill, is refused.
     let other = tier(&redis.url(), RedisMode::Standalone, PREFIX).await;
     let some = &players[..1_000];
     assert_eq!(other.get(some).await.0.iter().flatten().count(), 0);
-    plant(&other, &some.iter().map(|player| copy(player, 1, 7)).collect::<Vec<_>>()).await;
+    put_copies(&other, &some.iter().map(|player| cached_copy(player, 1, 7)).collect::<Vec<_>>()).await;
     assert_eq!(other.get(some).await.0.iter().flatten().count(), 0);
-    plant(&other, &some.iter().map(|player| copy(player, 2, 7)).collect::<Vec<_>>()).await;
+    put_copies(&other, &some.iter().map(|player| cached_copy(player, 2, 7)).collect::<Vec<_>>()).await;
     assert_eq!(other.get(some).await.0.iter().flatten().count(), 1_000);
 }
 
 #[tokio::test]
-async fn out_of_time_it_says_how_to_go_on() {
+async fn a_clear_that_runs_out_of_time_answers_with_a_cursor() {
     const COUNT: usize = 10_000;
     let (database, redis) = (Database::new(), Redis::start().await);
-    plant_many(&redis.url(), RedisMode::Standalone, COUNT).await;
-    // Whatever the machine is doing: there is time to answer, and little to work. Ten pages of two round
-    // trips each take four seconds on a network this slow, however quick the processors are.
+    put_many_copies(&redis.url(), RedisMode::Standalone, COUNT).await;
+    // Each call has two seconds to work and 20 seconds to answer. Ten pages of two round trips take
+    // four seconds on this slow network, so one call is not enough on any machine.
     let network = TcpProxy::start(redis.address()).await;
     let url = format!("redis://{}", network.address());
-    let setup = maintain_cache(&database, &url).env("MILLRACE_DEADLINE_MARGIN_MS", "20000");
-    let function = started(setup).await;
+    let builder = maintain_cache(&database, &url).env("MILLRACE_DEADLINE_MARGIN_MS", "20000");
+    let function = start(builder).await;
     network.delay(Duration::from_millis(100));
     let (mut cleared, mut calls, mut request) = (0, 0, json!({"action": "clear"}));
     loop {
@@ -96,30 +102,30 @@ async fn out_of_time_it_says_how_to_go_on() {
         let cursor = answer["clear"].get("cursor").cloned();
         assert_eq!(answer["clear"]["done"], cursor.is_none(), "{answer:#}");
         let Some(cursor) = cursor else { break };
-        assert!(calls < 1_000, "it gets on: {answer:#}");
+        assert!(calls < 1_000, "it makes no progress: {answer:#}");
         request["cursor"] = cursor;
     }
-    // What the deadline cuts off may be done, and is not counted.
+    // A page that the deadline interrupts may be cleared without being counted.
     assert!((COUNT as u64 / 2..=COUNT as u64).contains(&cleared), "{cleared}");
-    let answer = invoke(&started(maintain_cache(&database, &redis.url())).await, json!({"action": "clear"})).await;
+    let answer = invoke(&start(maintain_cache(&database, &redis.url())).await, json!({"action": "clear"})).await;
     assert_eq!((number(&answer, "/clear/scanned"), number(&answer, "/clear/cleared")), (COUNT as u64, 0));
-    assert!(calls > 1, "it was enough to work for two seconds");
+    assert!(calls > 1, "one call was enough, so no cursor was tested");
     println!("{COUNT} keys in {calls} calls of two seconds");
 }
 
 #[tokio::test]
-async fn players_and_kinds() {
+async fn a_clear_can_be_limited_to_players_or_to_a_kind_of_copy() {
     let (database, redis) = (Database::new(), Redis::start().await);
-    let function = started(maintain_cache(&database, &redis.url())).await;
+    let function = start(maintain_cache(&database, &redis.url())).await;
     let process_tasks = database.process_tasks().env("MILLRACE_REDIS_URL", redis.url());
-    let process_tasks = started(process_tasks.env("MILLRACE_LOCAL_CACHE", "off")).await;
-    let [a, b] = ["a", "b"].map(millrace_tests::stored::player);
+    let process_tasks = start(process_tasks.env("MILLRACE_LOCAL_CACHE", "off")).await;
+    let [a, b] = ["a", "b"].map(millrace_tests::store_contents::player);
     let both = [a.clone(), b.clone()];
     grant(&process_tasks, &both).await;
     let answer = invoke(&function, json!({"action": "clear", "playerIds": ["a"]})).await;
     assert_eq!((number(&answer, "/clear/scanned"), number(&answer, "/clear/cleared")), (3, 1));
     let answer = tick(&process_tasks, &both).await;
-    // One read for what is missing, one since a copy is no proof that nothing is due.
+    // One load for the missing copy, and one to confirm that nothing is due in the cached queue.
     assert_eq!((number(&answer, "/report/cache/redis/hits"), number(&answer, "/report/loads/calls")), (1, 2));
     assert_eq!(answer["results"], json!([]), "{answer:#}");
 
@@ -135,15 +141,15 @@ async fn players_and_kinds() {
 }
 
 #[tokio::test]
-async fn every_primary_of_a_cluster() {
+async fn a_clear_covers_every_primary_of_a_cluster() {
     const COUNT: usize = 6_000;
     let (database, cluster) = (Database::new(), RedisCluster::start().await);
-    let players = plant_many(&cluster.url(), RedisMode::Cluster, COUNT).await;
+    let players = put_many_copies(&cluster.url(), RedisMode::Cluster, COUNT).await;
     for key in FOREIGN {
         cluster.node_of(key).await.cli::<()>(&["SET", key, "theirs"]).await;
     }
-    let setup = maintain_cache(&database, &cluster.url()).env("MILLRACE_REDIS_MODE", "cluster");
-    let function = started(setup).await;
+    let builder = maintain_cache(&database, &cluster.url()).env("MILLRACE_REDIS_MODE", "cluster");
+    let function = start(builder).await;
     let answer = invoke(&function, json!({"action": "clear"})).await;
     assert_eq!((number(&answer, "/clear/cleared"), &answer["clear"]["done"]), (COUNT as u64, &json!(true)));
     let other = tier(&cluster.url(), RedisMode::Cluster, PREFIX).await;
@@ -152,7 +158,7 @@ async fn every_primary_of_a_cluster() {
         assert_eq!(cluster.node_of(key).await.cli::<String>(&["GET", key]).await, "theirs", "{key}");
     }
     for node in cluster.nodes() {
-        assert_eq!(calls(node, "keys").await, 0);
-        assert!(calls(node, "scan").await > 0);
+        assert_eq!(command_calls(node, "keys").await, 0);
+        assert!(command_calls(node, "scan").await > 0);
     }
 }

@@ -1,13 +1,13 @@
-//! `maintain-cache` on a real Redis, alone and as a cluster, beside `process-tasks`.
+//! `maintain-cache` with a real Redis server or cluster, together with `process-tasks`.
 //!
-//! | module | what it shows |
+//! | module | content |
 //! |---|---|
-//! | `clear` | copies taken away, others' keys left alone, and how to go on after a deadline |
-//! | `warm` | who is warmed, and how many calls that takes, exactly |
-//! | `rebuild` | wrong copies made right |
-//! | `emergency` | a flag that other processes see, and reads without the table |
-//! | `statistics` | what is measured and kept |
-//! | `faults` | no Redis, a Redis that is away, silent or locked, a table in trouble, bad requests |
+//! | `clear` | removing copies, keeping the keys of others, and continuing after a deadline |
+//! | `warm` | which players are warmed, and the exact number of calls |
+//! | `rebuild` | replacing wrong copies |
+//! | `emergency` | emergency mode in all processes, and reads without the table |
+//! | `statistics` | samples of the shared cache and reports of processes |
+//! | `faults` | errors of Redis and of the table, and invalid requests |
 
 mod clear;
 mod emergency;
@@ -24,21 +24,21 @@ use millrace_cache::{
 };
 use millrace_domain::{PlayerId, Queue, Timestamp, codec::CachedQueue};
 use millrace_servers::Redis;
-use millrace_tests::{Function, FunctionError, Invocation, function::Setup, stored::player};
+use millrace_tests::{Function, FunctionError, Invocation, function::FunctionBuilder, store_contents::player};
 use serde_json::{Value, json};
 
-/// Starts a function that has to start.
-async fn started(setup: Setup) -> Function {
-    setup.start().await.unwrap_or_else(|error| panic!("{error}"))
+/// Starts a function. Panics if it does not start.
+async fn start(builder: FunctionBuilder) -> Function {
+    builder.start().await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Invokes a function that has to answer.
+/// Invokes a function. Panics if it fails.
 async fn invoke(function: &Function, invocation: impl Into<Invocation>) -> Value {
     function.invoke(invocation).await.unwrap_or_else(|error| panic!("{error}\n{}", function.stderr()))
 }
 
-/// The error of a function that has to answer with one: its type and message.
-async fn refusal(function: &Function, invocation: impl Into<Invocation>) -> (String, String) {
+/// Invokes a function and returns the type and message of its error. Panics if there is no error.
+async fn invoke_error(function: &Function, invocation: impl Into<Invocation>) -> (String, String) {
     match function.invoke(invocation).await {
         Err(FunctionError::Reported { error_type, message, .. }) => (error_type, message),
         other => panic!("an error was expected, not {other:?}"),
@@ -50,7 +50,7 @@ fn players(name: &str, count: usize) -> Vec<PlayerId> {
     (0..count).map(|at| player(&format!("{name}-{at}"))).collect()
 }
 
-/// Has `process-tasks` apply one command for each player, 100 to a call.
+/// Sends `command` to `process-tasks` for each player, 100 to a call. Returns the last answer.
 async fn apply(process_tasks: &Function, players: &[PlayerId], command: &Value) -> Value {
     let mut answer = Value::Null;
     for players in players.chunks(100) {
@@ -65,29 +65,29 @@ async fn apply(process_tasks: &Function, players: &[PlayerId], command: &Value) 
     answer
 }
 
-/// One gold for each player.
+/// Grants one gold to each player.
 async fn grant(process_tasks: &Function, players: &[PlayerId]) -> Value {
     apply(process_tasks, players, &json!({"type": "grantResources", "resources": {"gold": 1}})).await
 }
 
-/// Has `process-tasks` look at queues in which nothing is due: it reads them, from the table too where they
-/// are cached, and writes nothing.
+/// Sends a tick for queues in which nothing is due. `process-tasks` loads them, also those that are
+/// cached, and writes nothing.
 async fn tick(process_tasks: &Function, players: &[PlayerId]) -> Value {
     let ids: Vec<&str> = players.iter().map(PlayerId::as_str).collect();
     invoke(process_tasks, json!({"type": "advanceQueues", "playerIds": ids})).await
 }
 
-/// A whole number of an answer.
+/// The number at a JSON pointer in an answer.
 fn number(answer: &Value, path: &str) -> u64 {
     answer.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {path} in {answer:#}"))
 }
 
-/// Round trips of the upkeep since the start of the process.
+/// The number of round trips for upkeep since the process started.
 fn round_trips(answer: &Value) -> u64 {
     number(answer, "/report/statistics/redis/upkeep/roundTrips")
 }
 
-/// A tier in this process on the same keys.
+/// A Redis tier in the test process, with the keys of the functions.
 async fn tier(url: &str, mode: RedisMode, prefix: &str) -> RedisTier {
     let settings = RedisTierSettings {
         mode,
@@ -96,11 +96,11 @@ async fn tier(url: &str, mode: RedisMode, prefix: &str) -> RedisTier {
         connect_timeout: Duration::from_secs(10),
         ..RedisTierSettings::new(url)
     };
-    RedisTier::connect(settings, None).await.expect("the URL can be used")
+    RedisTier::connect(settings, None).await.expect("the URL is valid")
 }
 
-/// A copy of an empty queue with so much gold.
-fn copy(player_id: &PlayerId, version: u64, gold: u64) -> Arc<CachedQueue> {
+/// A copy of an empty queue with this version and this balance of gold.
+fn cached_copy(player_id: &PlayerId, version: u64, gold: u64) -> Arc<CachedQueue> {
     let mut queue = Queue::new(player_id.clone(), Timestamp::from_millis(1_000));
     queue.version = version;
     if gold > 0 {
@@ -110,15 +110,15 @@ fn copy(player_id: &PlayerId, version: u64, gold: u64) -> Arc<CachedQueue> {
     Arc::new(CachedQueue { queue, progress_known: true })
 }
 
-/// Puts copies that were never committed.
-async fn plant(tier: &RedisTier, copies: &[Arc<CachedQueue>]) {
+/// Puts copies into Redis that are not in the table.
+async fn put_copies(tier: &RedisTier, copies: &[Arc<CachedQueue>]) {
     for copies in copies.chunks(1_000) {
         assert_eq!(tier.put(copies, Timestamp::from_millis(1_000)).await, 0);
     }
 }
 
-/// How often a server has run a command.
-async fn calls(redis: &Redis, command: &str) -> u64 {
+/// How often a Redis server has executed a command.
+async fn command_calls(redis: &Redis, command: &str) -> u64 {
     let info: String = redis.cli(&["INFO", "commandstats"]).await;
     let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
     line.map_or(0, |line| line.split(',').next().and_then(|count| count.parse().ok()).expect("a count"))

@@ -1,53 +1,32 @@
-//! What is measured and kept.
+//! Samples of the shared cache, and reports that processes share.
 
-use std::{path::Path, time::Duration};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use millrace_domain::Timestamp;
-use millrace_lambda::{Settings, back_ends, clock, compose};
-use millrace_pipeline::{Invocation, Platform};
 use millrace_servers::Redis;
-use millrace_tests::{
-    function::Setup,
-    tables::{Database, PREFIX},
-};
-use millrace_upkeep::{recent_reports, statistics_history};
+use millrace_tests::{Function, database::Database, function::FunctionBuilder, http::Request};
 use serde_json::{Value, json};
 
-use crate::{grant, invoke, number, players, started, tick};
+use crate::{grant, invoke, number, players, start, tick};
 
 const HISTORY: &str = "t-upkeep:statistics";
 
-/// A platform in this process, as a function makes it.
-async fn platform(folder: &Path, redis: &Redis) -> Platform {
-    let vars = [
-        ("MILLRACE_STORE", format!("sqlite:{}", folder.join("x.db").display())),
-        ("MILLRACE_TABLE_PREFIX", PREFIX.to_owned()),
-        ("MILLRACE_REDIS_URL", redis.url()),
-        ("MILLRACE_REDIS_RESPONSE_TIMEOUT_MS", "5000".to_owned()),
-    ];
-    let vars = vars.into_iter().map(|(name, value)| (name.into(), value.into()));
-    let settings = Settings::from_vars(vars).expect("allowed settings");
-    let back_ends = back_ends::open(&settings).await.expect("open back ends");
-    compose::platform(&settings, back_ends.store, back_ends.cache, true)
+/// The samples and the reports of processes that `queue-api` shows, newest first.
+async fn samples_and_reports(queue_api: &Function) -> [Value; 2] {
+    let performance = Request::get("/admin/performance").trusted().send(queue_api).await.expect(200);
+    ["cacheHistory", "processes"].map(|name| performance[name].clone())
 }
 
-fn invocation() -> Invocation {
-    Invocation {
-        request_id: "r-1".to_owned(),
-        times_out_at: tokio::time::Instant::now() + Duration::from_secs(30),
-        cold_start: false,
-    }
-}
-
-fn with(setup: Setup, redis: &Redis) -> Setup {
-    setup.env("MILLRACE_REDIS_URL", redis.url()).env("MILLRACE_REDIS_RESPONSE_TIMEOUT_MS", "5000")
+/// A function with this Redis.
+fn with_redis(builder: FunctionBuilder, redis: &Redis) -> FunctionBuilder {
+    builder.env("MILLRACE_REDIS_URL", redis.url()).env("MILLRACE_REDIS_RESPONSE_TIMEOUT_MS", "5000")
 }
 
 #[tokio::test]
-async fn samples_are_kept_read_and_trimmed() {
+async fn samples_are_stored_trimmed_and_shown_by_queue_api() {
     let (database, redis) = (Database::new(), Redis::start().await);
-    let process_tasks = started(with(database.process_tasks(), &redis).env("MILLRACE_LOCAL_CACHE", "off")).await;
-    let maintain_cache = started(with(database.function("maintain-cache"), &redis)).await;
+    let process_tasks = start(with_redis(database.process_tasks(), &redis).env("MILLRACE_LOCAL_CACHE", "off")).await;
+    let maintain_cache = start(with_redis(database.function("maintain-cache"), &redis)).await;
     let some = players("p", 50);
     grant(&process_tasks, &some).await;
     let answer = invoke(&maintain_cache, json!({"action": "statistics"})).await;
@@ -57,8 +36,8 @@ async fn samples_are_kept_read_and_trimmed() {
     assert_eq!((number(sample, "/server/keys"), number(sample, "/server/sample/copies/queue")), (51, 50));
     let node = &sample["server"]["nodes"][0];
     assert_eq!(node["address"], redis.address());
-    for figure in ["usedBytes", "maxBytes", "keyspaceHits", "keyspaceMisses", "evictions", "expirations", "clients"] {
-        assert!(node[figure].is_u64(), "{figure} in {node:#}");
+    for field in ["usedBytes", "maxBytes", "keyspaceHits", "keyspaceMisses", "evictions", "expirations", "clients"] {
+        assert!(node[field].is_u64(), "{field} in {node:#}");
     }
     assert!(number(node, "/ping/p50Us") > 0 && number(node, "/ping/p99Us") >= number(node, "/ping/p50Us"));
     assert!(number(sample, "/process/redis/upkeep/roundTrips") >= 24, "{sample:#}");
@@ -70,36 +49,33 @@ async fn samples_are_kept_read_and_trimmed() {
     let last = &answer["statistics"]["sinceLast"];
     assert!(number(last, "/hits") >= 200, "{last:#}");
     assert!(last["hitRate"].as_f64().is_some_and(|rate| rate > 0.5 && rate <= 1.0), "{last:#}");
-    assert_eq!(number(&answer, "/warm/cached"), 50, "and then it warms: {answer:#}");
+    assert_eq!(number(&answer, "/warm/cached"), 50, "upkeep warms after taking the sample: {answer:#}");
 
-    // What is a day old goes, and so does what is beyond a thousand.
-    let now = clock::now().as_millis();
+    // Samples older than a day are removed, and all but the newest thousand.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970").as_millis() as u64;
     for n in 0..1_010_u64 {
         let at = (now - 60_000 - n).to_string();
-        redis.cli::<i64>(&["ZADD", HISTORY, &at, &format!("{{\"planted\":{n}}}")]).await;
+        redis.cli::<i64>(&["ZADD", HISTORY, &at, &format!("{{\"number\":{n}}}")]).await;
     }
     redis.cli::<i64>(&["ZADD", HISTORY, &(now - 24 * 3_600_000 - 1).to_string(), "{\"old\":true}"]).await;
     invoke(&maintain_cache, json!({"action": "statistics"})).await;
     assert_eq!(redis.cli::<u64>(&["ZCARD", HISTORY]).await, 1_000);
     assert!((86_000_000..=86_400_000).contains(&redis.cli::<u64>(&["PTTL", HISTORY]).await));
 
-    let folder = tempfile::tempdir().expect("a folder");
-    let platform = platform(folder.path(), &redis).await;
-    let history = statistics_history(&platform, 5, &invocation()).await.expect("a history");
-    assert_eq!(history.len(), 5);
-    assert!(history[..3].iter().all(|sample| sample["server"]["nodes"].is_array()), "{history:#?}");
-    assert_eq!(history[3], json!({"planted": 0}), "the latest first");
-    let all = statistics_history(&platform, 5_000, &invocation()).await.expect("a history");
-    assert_eq!(all.len(), 1_000);
+    let queue_api = start(with_redis(database.queue_api(), &redis)).await;
+    let [samples, _] = samples_and_reports(&queue_api).await;
+    let samples = samples.as_array().expect("samples");
+    assert_eq!(samples.len(), 60, "queue-api shows the newest samples");
+    assert!(samples[..3].iter().all(|sample| sample["server"]["nodes"].is_array()), "{samples:#?}");
+    assert_eq!((&samples[3], &samples[59]), (&json!({"number": 0}), &json!({"number": 56})), "newest first");
     redis.kill();
-    let error = statistics_history(&platform, 5, &invocation()).await.expect_err("no Redis");
-    assert_eq!(error.error_type(), "CacheUnavailable");
+    assert_eq!(samples_and_reports(&queue_api).await, [Value::Null, Value::Null]);
 }
 
 #[tokio::test]
-async fn an_event_of_the_scheduler_is_the_upkeep() {
+async fn an_event_of_the_scheduler_runs_the_upkeep() {
     let (database, redis) = (Database::new(), Redis::start().await);
-    let maintain_cache = started(with(database.function("maintain-cache"), &redis)).await;
+    let maintain_cache = start(with_redis(database.function("maintain-cache"), &redis)).await;
     let event = json!({
         "version": "0", "id": "2f1c8a6e-7d8a-4a3b-9d0e-3a5b6c7d8e9f", "detail-type": "Scheduled Event",
         "source": "aws.scheduler", "account": "123456789012", "time": "2026-11-20T12:00:00Z",
@@ -113,11 +89,11 @@ async fn an_event_of_the_scheduler_is_the_upkeep() {
 }
 
 #[tokio::test]
-async fn what_processes_have_done_is_shared_without_another_round_trip() {
+async fn processes_share_their_reports_without_extra_round_trips() {
     let (database, redis) = (Database::new(), Redis::start().await);
     let mut functions = Vec::new();
     for _ in 0..2 {
-        functions.push(started(with(database.process_tasks(), &redis).env("MILLRACE_LOCAL_CACHE", "off")).await);
+        functions.push(start(with_redis(database.process_tasks(), &redis).env("MILLRACE_LOCAL_CACHE", "off")).await);
     }
     let mine = players("p", 10);
     for function in &functions {
@@ -127,18 +103,18 @@ async fn what_processes_have_done_is_shared_without_another_round_trip() {
             assert_eq!((redis("get"), redis("put"), redis("upkeep")), (calls, calls, 0));
         }
     }
-    let folder = tempfile::tempdir().expect("a folder");
-    let platform = platform(folder.path(), &redis).await;
-    let reports = recent_reports(&platform, 10, &invocation()).await.expect("reports");
-    // The first invocation of each, with the put of its second; the others within ten seconds wait.
+    let queue_api = start(with_redis(database.queue_api(), &redis)).await;
+    let [_, reports] = samples_and_reports(&queue_api).await;
+    let reports = reports.as_array().expect("reports");
+    // Each process reports its first invocation together with the put of its second. The next
+    // report follows after ten seconds.
     assert_eq!(reports.len(), 2, "{reports:#?}");
     assert_ne!(reports[0]["process"], reports[1]["process"]);
-    for report in &reports {
+    for report in reports {
         assert_eq!((&report["function"], &report["invocations"]), (&json!("process-tasks"), &json!(1)));
         assert_eq!((number(report, "/commands/applied"), number(report, "/committed")), (10, 10), "{report:#}");
         assert_eq!((number(report, "/lookups"), &report["from"]), (10, &report["to"]));
         assert!(report["processingTimeMs"].as_f64() > Some(0.0) && number(report, "/coldStarts") == 1);
     }
-    assert!(reports[0]["to"].as_str() >= reports[1]["to"].as_str(), "the latest first");
-    assert_eq!(recent_reports(&platform, 1, &invocation()).await.expect("reports").len(), 1);
+    assert!(reports[0]["to"].as_str() >= reports[1]["to"].as_str(), "newest first");
 }

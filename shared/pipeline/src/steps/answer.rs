@@ -26,8 +26,8 @@ pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
     answer
 }
 
-/// Fails the invocation where its source would not learn of failures in another way: EventBridge invokes
-/// asynchronously, so only a failed invocation is repeated.
+/// Fails the invocation where its source would not learn of failures in another way: EventBridge
+/// invokes asynchronously, so only a failed invocation is repeated.
 ///
 /// # Errors
 /// [`ProcessError::CommandsFailed`].

@@ -3,27 +3,37 @@
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     time::Instant,
 };
 
+use millrace_domain::{
+    Change, Delivery, Event, PlayerId, Queue, Record, Timestamp, Verdict, Work, codec::CachedQueue,
+    record::RejectionRecord, task,
+};
+
 use crate::{
-    applied::Applied,
-    apply_items::ApplyInput,
+    applied::{Applied, ApplyInput},
     batch::Batch,
     context::Context,
     failure::Failure,
+    item::{Action, Item, Outcome},
     loaded_queue::LoadedQueue,
     player::{Missing, Player, PlayerState},
 };
+
+/// Bytes of records after which a commit takes no further item. A row keeps the records until the
+/// next commit, beside the queue, and DynamoDB allows 400 KB. The rest takes another commit.
+const MAX_OUTBOX_BYTES: usize = 64 * 1024;
 
 /// Applies the open items of every player whose queue is loaded.
 ///
 /// Three things send a player on another way than to the commit:
 /// - A panic is a bug, and stays with the player whose commands caused it: the player fails.
-/// - In a FIFO group, items behind a failed message are handed back before anything is written. What was
-///   applied together with them is read and applied again without them.
-/// - An item that changes nothing is checked by no conditional write. Where the queue came from a cache,
-///   it is read from the table and applied again.
+/// - In a FIFO group, items behind a failed message are handed back before anything is written.
+///   What was applied together with them is read and applied again without them.
+/// - An item that changes nothing is checked by no conditional write. Where the queue came from a
+///   cache, it is read from the table and applied again.
 pub fn apply(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     if ctx.is_over() {
@@ -62,4 +72,99 @@ fn apply_player(ctx: &Context<'_>, player: &mut Player, loaded: LoadedQueue) -> 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+/// Applies the open items of a player in their order, and sets their outcomes. These hold once the
+/// writes have succeeded.
+pub fn apply_items(input: ApplyInput<'_>) -> Applied {
+    let ApplyInput { player_id, loaded, items, decided, now, rules } = input;
+    let mut applied = Applied::new(loaded);
+    let (mut events, mut outbox_bytes) = (Vec::new(), 0);
+    for item in &mut items[decided..] {
+        if outbox_bytes > MAX_OUTBOX_BYTES {
+            break;
+        }
+        let first_record = applied.records.len();
+        let queue = &mut applied.loaded.queue;
+        let change = match (&item.action, queue) {
+            (Action::Tick, None) => {
+                item.outcome = Outcome::Applied;
+                Change::Nothing
+            }
+            (Action::Tick, Some(cached)) => {
+                item.outcome = Outcome::Applied;
+                Arc::make_mut(cached).queue.tick(now, rules, &mut events)
+            }
+            (Action::Command(delivery), queue) => {
+                let cached = queue.get_or_insert_with(|| new_queue(player_id, delivery, now));
+                let (verdict, change) = Arc::make_mut(cached).queue.deliver(delivery, now, rules, &mut events);
+                if let Verdict::Rejected(rejection) = &verdict {
+                    applied.records.push(Record::Rejection(RejectionRecord {
+                        partition: player_id.as_str().to_owned(),
+                        received_at: delivery.sent_at,
+                        command_id: delivery.command_id.clone(),
+                        reason: rejection.reason,
+                        detail: rejection.detail.to_string(),
+                        command_type: Some(delivery.command.type_name().to_owned()),
+                        task_id: delivery.command.task_id().cloned(),
+                        body: None,
+                    }));
+                }
+                item.outcome = outcome_of(verdict);
+                change
+            }
+        };
+        for event in events.drain(..) {
+            tracing::debug!(player_id = player_id.as_str(), ?event, "event");
+            applied.add_event(event);
+        }
+        outbox_bytes += applied.records[first_record..].iter().map(Record::size).sum::<usize>();
+        // A duplicate is confirmed by the copy itself: it was decided if it is remembered.
+        applied.is_unconfirmed |= change == Change::Nothing && item.outcome == Outcome::Applied;
+        applied.change = applied.change.max(change);
+        applied.count += 1;
+    }
+    finish_queue(&mut applied, items);
+    applied
+}
+
+fn new_queue(player_id: &PlayerId, delivery: &Delivery, now: Timestamp) -> Arc<CachedQueue> {
+    let queue = Queue::new(player_id.clone(), delivery.sent_at.min(now));
+    Arc::new(CachedQueue { queue, progress_known: true })
+}
+
+fn outcome_of(verdict: Verdict) -> Outcome {
+    match verdict {
+        Verdict::Applied => Outcome::Applied,
+        Verdict::Duplicate(reason) => Outcome::Duplicate(reason),
+        Verdict::Rejected(rejection) => Outcome::Rejected(rejection),
+    }
+}
+
+impl Applied {
+    fn add_event(&mut self, event: Event) {
+        if let Event::TaskFinished(record) = event {
+            self.totals_changed = true;
+            if record.outcome == task::Outcome::Completed && matches!(record.work, Work::DurationMs(_)) {
+                self.completed_at.push(record.finished_at);
+            }
+            self.records.push(Record::History(record));
+        }
+    }
+}
+
+/// Gives a decided queue its new version, and lets it forget the oldest commands.
+fn finish_queue(applied: &mut Applied, items: &[Item]) {
+    let Some(cached) = &mut applied.loaded.queue else { return };
+    let CachedQueue { queue, progress_known } = Arc::make_mut(cached);
+    if applied.change == Change::Decided {
+        let commands = items.iter().filter_map(|item| Some(&item.action.delivery()?.command_id));
+        // A tick brings nothing to remember, and so it forgets nothing: the batch before it may
+        // have failed after its commit, and is delivered again as a whole.
+        if commands.clone().next().is_some() {
+            queue.memory.trim(commands);
+        }
+        queue.version = applied.base_version + 1;
+    }
+    *progress_known |= !queue.has_partial_progress();
 }

@@ -1,7 +1,7 @@
 //! Load: queues from the local cache, the shared cache, then the table.
 //!
-//! One lookup in each cache for all players, and one strongly consistent read of the table for what is
-//! left: queues that no cache has, queues whose copy is stale, and progress rows.
+//! One lookup in each cache for all players, and one strongly consistent read of the table for what
+//! is left: queues that no cache has, queues whose copy is stale, and progress rows.
 
 use std::time::Instant;
 

@@ -5,7 +5,7 @@
 pub mod answer;
 pub mod apply;
 pub mod commit;
-pub mod due_entries;
+pub mod decode;
 pub mod load;
 pub mod record;
 pub mod refresh;

@@ -73,8 +73,8 @@ fn take_records(player: &mut Player) -> Vec<Record> {
     }
 }
 
-/// A record was not written. The next delivery finds the commands remembered, and their records in the
-/// outbox of the row, which only a read of the table sees: so the copies must go.
+/// A record was not written. The next delivery finds the commands remembered, and their records in
+/// the outbox of the row, which only a read of the table sees: so the copies must go.
 fn hand_back(batch: &mut Batch, origin: Origin, failure: &Failure) {
     match origin {
         Origin::Player(position) => batch.players[position].fail_maybe_changed(failure, &mut batch.messages),

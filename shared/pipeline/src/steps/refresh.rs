@@ -1,5 +1,5 @@
-//! Refresh: the caches get every changed queue whose records are written, and forget queues whose copies
-//! may be stale. A failure of the caches fails nothing.
+//! Refresh: the caches get every changed queue whose records are written, and forget queues whose
+//! copies may be stale. A failure of the caches fails nothing.
 
 use std::time::Instant;
 
@@ -18,7 +18,8 @@ use crate::{
 pub async fn refresh(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     let cache = &ctx.platform.cache;
-    // In emergency mode a stale copy is better than none: the table may not be there to make a new one.
+    // In emergency mode a stale copy is better than none: the table may not be there to make a new
+    // one.
     let keeps_stale_copies = cache.emergency(ctx.now).is_some();
     let (mut changed, mut stale): (Vec<CachedCopy>, Vec<PlayerId>) = (Vec::new(), Vec::new());
     for player in &mut batch.players {

@@ -1,0 +1,78 @@
+// The checks at the end: nothing is lost or left over, and the logs are as expected.
+
+import assert from 'node:assert/strict';
+import { LOG_METRICS } from '../../lib/log-metrics.ts';
+import { FUNCTION_NAMES } from '../../lib/settings.ts';
+import { waitUntil } from '../processes.ts';
+import { PREFIX } from '../stack.ts';
+import type { Traffic } from '../traffic.ts';
+import { checkRewardsOfIdlePlayer, PLAYERS_WITH_FAILURES } from './commands.ts';
+import type { Deployed } from './deployment.ts';
+
+/** Failure reasons of a slow emulator. The messages are redelivered. */
+const EMULATOR_FAILURES = ['store_timed_out', 'store_unavailable', 'deadline'];
+
+export async function stopTraffic({ aws, outputs }: Deployed, traffic: Traffic): Promise<void> {
+  await traffic.stop();
+  const queues = [outputs.CommandsQueueUrl, outputs.ProgressQueueUrl, outputs.TicksQueueUrl];
+  await waitUntil('the queues are empty', async () => {
+    const depths = await Promise.all(queues.map((queue) => aws.queueDepth(queue)));
+    return depths.every((depth) => depth === 0);
+  });
+}
+
+/** Every command took effect exactly once, and no message failed for good. */
+export async function checkRecords(deployed: Deployed, traffic: Traffic): Promise<void> {
+  const { aws, outputs } = deployed;
+  await traffic.verify();
+  await checkRewardsOfIdlePlayer(deployed);
+  const failureQueues = [
+    'CommandsDeadLettersUrl',
+    'ProgressDeadLettersUrl',
+    'TicksDeadLettersUrl',
+    'UndeliveredUrl',
+  ] as const;
+  for (const name of failureQueues) {
+    assert.equal(await aws.queueDepth(outputs[name]), 0, name);
+  }
+}
+
+/** No function lacks a permission, copies are in Redis, and the log metrics have their fields. */
+export async function checkCacheAndLogs(deployed: Deployed): Promise<void> {
+  const { redis } = deployed;
+  assert.deepEqual(await redis.send('ACL', 'LOG'), [], 'every command of a function is allowed to its cache user');
+  assert.ok(Number(await redis.send('DBSIZE')) > 0, 'Redis contains copies');
+  await checkPermissionErrors(deployed);
+  await checkLogMetrics(deployed);
+  await checkFailures(deployed);
+}
+
+async function checkPermissionErrors({ aws }: Deployed): Promise<void> {
+  for (const name of FUNCTION_NAMES) {
+    const lines = await aws.logLines(`${PREFIX}${name}`);
+    const denied = lines.filter((line) => /access_denied|AccessDenied|NOPERM/.test(JSON.stringify(line)));
+    assert.deepEqual(denied.slice(0, 3), [], `${name} lacks a permission`);
+  }
+}
+
+/** For each log metric, at least one function logs a line with a number in its field. */
+async function checkLogMetrics({ aws }: Deployed): Promise<void> {
+  for (const { field, sources } of Object.values(LOG_METRICS)) {
+    const hasNumber = await Promise.all(
+      sources.map(async ({ function: name, message }) => {
+        const lines = await aws.logLines(`${PREFIX}${name}`);
+        return lines.some((line) => line['message'] === message && typeof line[field] === 'number');
+      }),
+    );
+    assert.ok(hasNumber.includes(true), `a function logs a number in ${field}`);
+  }
+}
+
+async function checkFailures({ aws }: Deployed): Promise<void> {
+  const lines = await aws.logLines(`${PREFIX}process-tasks`);
+  const failures = lines.filter(
+    ({ message, reason }) => message === 'failed' && !EMULATOR_FAILURES.includes(String(reason)),
+  );
+  const players = new Set(failures.map((line) => line['player_id']));
+  assert.deepEqual([...players], PLAYERS_WITH_FAILURES, 'players whose commands failed');
+}

@@ -1,0 +1,54 @@
+// Alarms on throttled and failed calls of DynamoDB.
+
+import { Duration } from 'aws-cdk-lib';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import { combinedMetric, throttleMetrics } from '../aws-metrics.ts';
+import type { TableName, Tables } from '../tables.ts';
+import type { AlarmDefinition } from './definition.ts';
+
+const PERIOD = Duration.minutes(1);
+
+/**
+ * All operations of the functions. Batched commits (MILLRACE_DB_COMMITS) are PartiQL statements.
+ */
+const OPERATIONS = [
+  dynamodb.Operation.GET_ITEM,
+  dynamodb.Operation.BATCH_GET_ITEM,
+  dynamodb.Operation.PUT_ITEM,
+  dynamodb.Operation.BATCH_WRITE_ITEM,
+  dynamodb.Operation.BATCH_EXECUTE_STATEMENT,
+  dynamodb.Operation.QUERY,
+];
+
+export function tableAlarms(tables: Tables): AlarmDefinition[] {
+  return tables.all.flatMap(([name, table]) => alarmsOfTable(name, table));
+}
+
+function alarmsOfTable(name: TableName, table: dynamodb.Table): AlarmDefinition[] {
+  const systemErrors = OPERATIONS.map((operation) =>
+    table.metric('SystemErrors', {
+      statistic: cloudwatch.Stats.SUM,
+      period: PERIOD,
+      dimensionsMap: { TableName: table.tableName, Operation: operation },
+    }),
+  );
+  return [
+    {
+      name: `${name}-table-throttles`,
+      metric: combinedMetric('SUM', throttleMetrics(name, table, PERIOD), 'throttled'),
+      threshold: 10,
+      datapoints: [3, 5],
+      meaning: `DynamoDB throttles calls on the ${name} table: the load grew faster than it scales, or one key is hot.`,
+      runbook: 'table-throttles',
+    },
+    {
+      name: `${name}-table-errors`,
+      metric: combinedMetric('SUM', systemErrors, 'system errors'),
+      threshold: 5,
+      datapoints: [3, 5],
+      meaning: `Calls on the ${name} table fail with errors on the side of DynamoDB.`,
+      runbook: 'table-errors',
+    },
+  ];
+}

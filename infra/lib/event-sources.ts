@@ -1,0 +1,94 @@
+// The event sources of process-tasks: the queues and the event bus. And where failed asynchronous
+// invocations of all functions go.
+
+import { Duration } from 'aws-cdk-lib';
+import * as events from 'aws-cdk-lib/aws-events';
+import * as eventTargets from 'aws-cdk-lib/aws-events-targets';
+import * as destinations from 'aws-cdk-lib/aws-lambda-destinations';
+import * as eventSources from 'aws-cdk-lib/aws-lambda-event-sources';
+import { Construct } from 'constructs';
+import type { Functions } from './functions.ts';
+import type { Queues } from './queues.ts';
+import type { Settings } from './settings.ts';
+
+/** The detail type of EventBridge events that carry commands. */
+const COMMAND_DETAIL_TYPE = 'TaskQueueCommand';
+
+/** The maximum of SQS for a FIFO queue. */
+const FIFO_BATCH_SIZE = 10;
+
+/** How long EventBridge and Lambda retry a failed event. */
+const MAX_EVENT_AGE = Duration.hours(6);
+
+export interface EventSourcesProps {
+  settings: Settings['queues'];
+  queues: Queues;
+  functions: Functions;
+}
+
+export class EventSources extends Construct {
+  constructor(scope: Construct, id: string, props: EventSourcesProps) {
+    super(scope, id);
+    addQueues(props);
+    this.addCommandRule(props);
+    addFailureDestinations(props);
+  }
+
+  private addCommandRule({ queues, functions }: EventSourcesProps): void {
+    new events.Rule(this, 'Commands', {
+      eventBus: queues.bus,
+      description: 'Commands to process-tasks',
+      eventPattern: { detailType: [COMMAND_DETAIL_TYPE] },
+      targets: [
+        new eventTargets.LambdaFunction(functions.byName['process-tasks'].live, {
+          deadLetterQueue: queues.undelivered,
+          maxEventAge: MAX_EVENT_AGE,
+          retryAttempts: 185,
+        }),
+      ],
+    });
+  }
+}
+
+function addQueues({ settings, queues, functions }: EventSourcesProps): void {
+  const { commands, progress, ticks } = settings;
+  const processTasks = functions.byName['process-tasks'].live;
+  processTasks.addEventSource(
+    new eventSources.SqsEventSource(queues.byName.commands.queue, {
+      batchSize: FIFO_BATCH_SIZE,
+      maxConcurrency: commands.maxConcurrency,
+      reportBatchItemFailures: true,
+    }),
+  );
+  processTasks.addEventSource(
+    new eventSources.SqsEventSource(queues.byName.progress.queue, {
+      batchSize: progress.batchSize,
+      maxBatchingWindow: Duration.seconds(progress.windowSeconds),
+      maxConcurrency: progress.maxConcurrency,
+      reportBatchItemFailures: true,
+    }),
+  );
+  // No batching window: a tick is due now, and names up to 100 players by itself.
+  processTasks.addEventSource(
+    new eventSources.SqsEventSource(queues.byName.ticks.queue, {
+      batchSize: ticks.batchSize,
+      maxConcurrency: ticks.maxConcurrency,
+      reportBatchItemFailures: true,
+    }),
+  );
+}
+
+/**
+ * The bus, the schedules and `aws lambda invoke --invocation-type Event` invoke asynchronously.
+ * Lambda retries a failed invocation twice and then sends its event to the queue of undelivered
+ * events.
+ */
+function addFailureDestinations({ queues, functions }: EventSourcesProps): void {
+  for (const [, { live }] of functions.all) {
+    live.configureAsyncInvoke({
+      onFailure: new destinations.SqsDestination(queues.undelivered),
+      maxEventAge: MAX_EVENT_AGE,
+      retryAttempts: 2,
+    });
+  }
+}

@@ -1,0 +1,36 @@
+// The outputs of the stack: what senders, readers and operators need to know after a deployment.
+
+import { CfnOutput, Fn, type Stack } from 'aws-cdk-lib';
+import type { Alarms } from './alarms/alarms.ts';
+import type { Api } from './api.ts';
+import type { Cache } from './cache.ts';
+import type { Dashboard } from './dashboard.ts';
+import type { Queues } from './queues.ts';
+
+export interface OutputsProps {
+  prefix: string;
+  api: Api;
+  queues: Queues;
+  cache: Cache;
+  alarms: Alarms;
+  dashboard: Dashboard;
+}
+
+export function addOutputs(stack: Stack, { prefix, api, queues, cache, alarms, dashboard }: OutputsProps): void {
+  const add = (name: string, value: string, description: string) => new CfnOutput(stack, name, { value, description });
+  const { commands, progress, ticks } = queues.byName;
+  add('ApiUrl', api.api.apiEndpoint, 'URL of the HTTP API');
+  add('CommandsQueueUrl', commands.queue.queueUrl, 'Queue for commands, with the player as the message group');
+  add('ProgressQueueUrl', progress.queue.queueUrl, 'Queue for progress reports');
+  add('TicksQueueUrl', ticks.queue.queueUrl, 'Queue for the ticks of advance-queues');
+  add('BusName', queues.bus.eventBusName, 'Event bus for commands, with the detail type TaskQueueCommand');
+  add('CommandsDeadLettersUrl', commands.deadLetters.queueUrl, 'Commands that failed repeatedly');
+  add('ProgressDeadLettersUrl', progress.deadLetters.queueUrl, 'Progress reports that failed repeatedly');
+  add('TicksDeadLettersUrl', ticks.deadLetters.queueUrl, 'Ticks that failed repeatedly');
+  add('UndeliveredUrl', queues.undelivered.queueUrl, 'Events of failed scheduled and asynchronous invocations');
+  add('TablePrefix', prefix, 'Prefix of the names of tables and functions');
+  add('CacheEndpoint', cache.endpoint, 'Host name of the cache, inside the network');
+  add('AlarmsTopicArn', alarms.topic.topicArn, 'Topic that alarms notify');
+  const dashboardsPage = 'https://console.aws.amazon.com/cloudwatch/home?region=${AWS::Region}#dashboards';
+  add('DashboardUrl', Fn.sub(`${dashboardsPage}:name=${dashboard.name}`), 'URL of the dashboard');
+}

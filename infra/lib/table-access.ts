@@ -1,0 +1,45 @@
+// The DynamoDB actions that each function needs. The documentation of the DynamoDB store in
+// shared/store lists the same actions by table.
+
+import type { FunctionName, Settings } from './settings.ts';
+import type { TableName } from './tables.ts';
+
+/** DynamoDB actions by table; `due` is the due index of the queues table. */
+export type TableAccess = Partial<Record<TableName | 'due', string[]>>;
+
+/** Loads queues, commits them and writes their records. */
+const PROCESS: TableAccess = {
+  queues: ['GetItem', 'BatchGetItem', 'PutItem', 'PartiQLInsert', 'PartiQLUpdate'],
+  progress: ['BatchGetItem', 'BatchWriteItem'],
+  stats: ['BatchWriteItem'],
+  history: ['BatchWriteItem'],
+  rejections: ['BatchWriteItem'],
+};
+
+const ACCESS: Record<FunctionName, TableAccess> = {
+  'process-tasks': PROCESS,
+  // With a ticks queue it only checks that the table answers and reads what is due.
+  'advance-queues': { queues: ['GetItem'], due: ['Query'] },
+  'queue-api': {
+    ...PROCESS,
+    stats: ['GetItem', 'BatchWriteItem'],
+    history: ['Query', 'BatchWriteItem'],
+    rejections: ['Query', 'BatchWriteItem'],
+    due: ['Query'],
+  },
+  'maintain-cache': {
+    queues: ['GetItem', 'BatchGetItem'],
+    progress: ['BatchGetItem'],
+    // Loading a queue row from the table writes the records of its outbox again.
+    stats: ['GetItem', 'BatchWriteItem'],
+    history: ['BatchWriteItem'],
+    rejections: ['BatchWriteItem'],
+    due: ['Query'],
+  },
+};
+
+/** Without a ticks queue, advance-queues processes the queues itself. */
+export function tableAccessOf(name: FunctionName, ticks: Settings['ticks']): TableAccess {
+  const processesQueues = name === 'advance-queues' && ticks === 'direct';
+  return { ...ACCESS[name], ...(processesQueues && PROCESS) };
+}

@@ -1,0 +1,109 @@
+// Checks settings before the synthesis. CloudFormation would reject some of these values only after
+// half an hour, and accept others that do harm.
+
+import { FUNCTION_NAMES, type Settings } from './settings.ts';
+
+/** A setting or an option has a value that is not allowed. */
+export class SettingsError extends Error {
+  override name = 'SettingsError';
+
+  /** `what` names the setting and its value, such as `stage=Prod`. */
+  constructor(what: string, allowed: string) {
+    super(`${what} is not allowed; allowed: ${allowed}`);
+  }
+}
+
+/**
+ * Returns the settings unchanged. Throws a `SettingsError` for the first one that is not allowed.
+ */
+export function validate(settings: Settings): Settings {
+  if (!/^[a-z][a-z0-9]{0,11}$/.test(settings.stage)) {
+    throw new SettingsError(
+      `stage=${settings.stage}`,
+      '1 to 12 of a-z 0-9, a letter first (names of caches are short)',
+    );
+  }
+  validateCache(settings.cache);
+  validateQueues(settings.queues);
+  validateFunctions(settings.functions);
+  validateAlarms(settings.alarms);
+  validateApi(settings.api);
+  validateEnvironment(settings.environment);
+  return settings;
+}
+
+function requireWholeNumber(name: string, value: number, least: number, most: number): void {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new SettingsError(`${name}=${value}`, `a whole number from ${least} to ${most}`);
+  }
+}
+
+function validateCache(cache: Settings['cache']): void {
+  requireWholeNumber('cache.shards', cache.shards, 1, 90);
+  requireWholeNumber('cache.replicas', cache.replicas, 0, 5);
+  requireWholeNumber('cache.snapshotDays', cache.snapshotDays, 0, 35);
+  if (!/^(redis:7\.[01]|valkey:(7\.2|8\.[0-9]))$/.test(`${cache.engine}:${cache.engineVersion}`)) {
+    throw new SettingsError(`cache.engine=${cache.engine} ${cache.engineVersion}`, 'redis 7.0 or 7.1, valkey 7.2 or 8');
+  }
+}
+
+function validateQueues(queues: Settings['queues']): void {
+  const { progress, ticks } = queues;
+  for (const [name, { maxConcurrency, maxReceiveCount }] of Object.entries(queues)) {
+    requireWholeNumber(`queues.${name}.maxConcurrency`, maxConcurrency, 2, 1000);
+    requireWholeNumber(`queues.${name}.maxReceiveCount`, maxReceiveCount, 1, 1000);
+  }
+  requireWholeNumber('queues.progress.batchSize', progress.batchSize, 1, 10_000);
+  // Lambda requires a batching window for batches of more than 10 messages.
+  requireWholeNumber('queues.progress.windowSeconds', progress.windowSeconds, progress.batchSize > 10 ? 1 : 0, 300);
+  requireWholeNumber('queues.ticks.batchSize', ticks.batchSize, 1, 10);
+}
+
+function validateFunctions(functions: Settings['functions']): void {
+  for (const name of FUNCTION_NAMES) {
+    const { memoryMiB, timeoutSeconds } = functions[name];
+    requireWholeNumber(`functions.${name}.memoryMiB`, memoryMiB, 128, 10_240);
+    // An HTTP API waits at most 30 s for its function.
+    requireWholeNumber(`functions.${name}.timeoutSeconds`, timeoutSeconds, 2, name === 'queue-api' ? 29 : 900);
+  }
+}
+
+function validateAlarms(alarms: Settings['alarms']): void {
+  if (alarms.email !== undefined && !/^[^@\s]+@[^@\s]+$/.test(alarms.email)) {
+    throw new SettingsError(`alarms.email=${alarms.email}`, 'an address, such as you@example.com');
+  }
+  requireWholeNumber('alarms.hitRatePercent', alarms.hitRatePercent, 1, 100);
+}
+
+function validateApi({ corsOrigins, authorization }: Settings['api']): void {
+  const isOrigin = (origin: string) => /^https?:\/\/[a-z0-9.-]+(:\d+)?$/.test(origin);
+  const isAny = (origin: string) => origin === '*' && corsOrigins.length === 1;
+  const badOrigin = corsOrigins.find((origin) => !isOrigin(origin) && !isAny(origin));
+  if (badOrigin !== undefined) {
+    throw new SettingsError(
+      `api.corsOrigins=${badOrigin}`,
+      '* alone, or origins in lower case and without a path, such as https://game.example',
+    );
+  }
+  if (authorization.kind !== 'jwt') {
+    return;
+  }
+  const { issuer, audience } = authorization;
+  if (!issuer.startsWith('https://')) {
+    throw new SettingsError(`api.authorization.issuer=${issuer}`, 'the https:// URL of an OpenID provider');
+  }
+  if (audience.length === 0) {
+    throw new SettingsError('api.authorization.audience=[]', 'at least one audience');
+  }
+}
+
+function validateEnvironment(environment: Settings['environment']): void {
+  for (const name of Object.keys(environment)) {
+    if (name === 'MILLRACE_CORS_ORIGINS') {
+      throw new SettingsError(`environment.${name}`, 'api.corsOrigins, which API Gateway needs too');
+    }
+    if (!/^MILLRACE_[A-Z_]+$/.test(name)) {
+      throw new SettingsError(`environment.${name}`, 'the settings of docs/settings.md');
+    }
+  }
+}

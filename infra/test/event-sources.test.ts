@@ -1,0 +1,58 @@
+// The event sources and schedules of the functions, and the destinations of failed invocations.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { production, propertiesOfType, referencedName } from './support.ts';
+
+const PREFIX = 'millrace-production-';
+
+function isUndeliveredQueue(reference: unknown): boolean {
+  return referencedName(production, reference) === `${PREFIX}undelivered`;
+}
+
+test('queues deliver batches to process-tasks and accept failures of single messages', () => {
+  const sources = propertiesOfType(production, 'AWS::Lambda::EventSourceMapping').map((properties) => ({
+    queue: referencedName(production, properties.EventSourceArn),
+    batch: properties.BatchSize,
+    window: properties.MaximumBatchingWindowInSeconds,
+    concurrency: properties.ScalingConfig.MaximumConcurrency,
+    responseTypes: properties.FunctionResponseTypes,
+    isProcessTasks: JSON.stringify(properties.FunctionName).includes('processtasks'),
+  }));
+  const common = { responseTypes: ['ReportBatchItemFailures'], isProcessTasks: true };
+  assert.deepEqual(sources, [
+    { queue: `${PREFIX}commands.fifo`, batch: 10, window: undefined, concurrency: 50, ...common },
+    { queue: `${PREFIX}progress`, batch: 1000, window: 1, concurrency: 10, ...common },
+    { queue: `${PREFIX}ticks`, batch: 10, window: undefined, concurrency: 10, ...common },
+  ]);
+});
+
+test('failed asynchronous invocations go to the queue of undelivered events', () => {
+  const configurations = propertiesOfType(production, 'AWS::Lambda::EventInvokeConfig');
+  assert.equal(configurations.length, 4);
+  for (const { DestinationConfig, Qualifier } of configurations) {
+    assert.ok(isUndeliveredQueue(DestinationConfig.OnFailure.Destination));
+    assert.match(JSON.stringify(Qualifier), /live[A-F0-9]{8}/);
+  }
+});
+
+test('the rule of the event bus matches commands and has a dead-letter queue', () => {
+  const [rule] = propertiesOfType(production, 'AWS::Events::Rule');
+  assert.deepEqual(rule.EventPattern, { 'detail-type': ['TaskQueueCommand'] });
+  assert.ok(isUndeliveredQueue(rule.Targets[0].DeadLetterConfig.Arn));
+});
+
+test('schedules have their rates and payloads, and a dead-letter queue', () => {
+  const schedules = propertiesOfType(production, 'AWS::Scheduler::Schedule').map(
+    ({ Name, ScheduleExpression, Target }) => [
+      Name,
+      ScheduleExpression,
+      Target.Input,
+      isUndeliveredQueue(Target.DeadLetterConfig.Arn),
+    ],
+  );
+  assert.deepEqual(schedules, [
+    ['advance-queues', 'rate(1 minute)', '{}', true],
+    ['upkeep', 'rate(15 minutes)', '{"action":"upkeep"}', true],
+  ]);
+});

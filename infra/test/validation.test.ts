@@ -1,0 +1,61 @@
+// The validation of settings.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Settings, stages } from '../lib/settings.ts';
+import { validate } from '../lib/validation.ts';
+
+const { production } = stages;
+
+function apiWithProvider(issuer: string, audience: string[]): Settings['api'] {
+  return { ...production.api, authorization: { kind: 'jwt', issuer, audience } };
+}
+
+function apiWithOrigins(...corsOrigins: string[]): Settings['api'] {
+  return { ...production.api, corsOrigins };
+}
+
+const REFUSED: [Partial<Settings>, RegExp][] = [
+  [{ stage: 'Prod' }, /stage=Prod is not allowed; allowed: 1 to 12/],
+  [
+    { cache: { ...production.cache, replicas: 6 } },
+    /cache.replicas=6 is not allowed; allowed: a whole number from 0 to 5/,
+  ],
+  [{ cache: { ...production.cache, engineVersion: '6.2' } }, /redis 6.2 is not allowed; allowed: redis 7.0 or 7.1/],
+  [
+    { queues: { ...production.queues, progress: { ...production.queues.progress, windowSeconds: 0 } } },
+    /queues.progress.windowSeconds=0 is not allowed; allowed: a whole number from 1 to 300/,
+  ],
+  [
+    { functions: { ...production.functions, 'queue-api': { memoryMiB: 256, timeoutSeconds: 30 } } },
+    /functions.queue-api.timeoutSeconds=30 is not allowed; allowed: a whole number from 2 to 29/,
+  ],
+  [{ alarms: { ...production.alarms, email: 'you' } }, /alarms.email=you is not allowed; allowed: an address/],
+  [
+    { environment: { MILLRACE_CORS_ORIGINS: '*' } },
+    /environment.MILLRACE_CORS_ORIGINS is not allowed; allowed: api.corsOrigins/,
+  ],
+  [
+    { api: apiWithOrigins('https://game.example/') },
+    /api.corsOrigins=https:\/\/game.example\/ is not allowed; allowed: \* alone, or origins/,
+  ],
+  [{ api: apiWithOrigins('*', 'https://game.example') }, /api.corsOrigins=\* is not allowed/],
+  [{ environment: { PATH: '/bin' } }, /environment.PATH is not allowed/],
+  [
+    { api: apiWithProvider('http://id.example', ['a']) },
+    /issuer=http:\/\/id.example is not allowed; allowed: the https:/,
+  ],
+  [{ api: apiWithProvider('https://id.example', []) }, /audience=\[\] is not allowed; allowed: at least one audience/],
+];
+
+test('all stages are valid', () => {
+  for (const settings of Object.values(stages)) {
+    validate(settings);
+  }
+});
+
+test('a bad setting is refused with its name, its value and what is allowed', () => {
+  for (const [change, message] of REFUSED) {
+    assert.throws(() => validate({ ...production, ...change }), message);
+  }
+});
