@@ -37,7 +37,9 @@ pub async fn dev(cargo_lambda: &Path, port: u16) -> Result<(), DemoError> {
     say(&style.heading(&format!("The functions run on {}. Ctrl-C ends them.", settings[0].1)))?;
     say("")?;
     let event = "events/01-sqs-commands-fifo.json";
-    say("Send an event, read a queue, advance what is due:")?;
+    say("To send an event (two ways), read a queue, and advance what is due:")?;
+    let invoke = format!("{} lambda invoke --invoke-address 127.0.0.1 --invoke-port {port}", cargo_lambda.display());
+    say(&format!("  {invoke} {PROCESS_TASKS} --data-file {event}"))?;
     say(&format!("  curl --data-binary @{event} {}", uri(port, PROCESS_TASKS)))?;
     say(&format!("  curl {}/players/player-1001/queue", url(port)))?;
     say(&format!("  curl --data '{{}}' {}", uri(port, "advance-queues")))?;
