@@ -1,10 +1,11 @@
-//! What a command costs, from the event's bytes to the answer, and what the domain costs under it.
+//! CPU time of a command from the bytes of the payload to the answer, and of the domain alone.
 //!
-//! CPU time is measured, not the clock on the wall: it decides what a function costs, and machines
-//! that build things are noisy. A service lives through many batches, as a sandbox does: each batch
-//! is new, and queues stay at about ten tasks because as many end as are queued. Beside each batch
-//! stand two references from the same run: the same work with cache and batching switched off, and
-//! the mere reading of the event into a JSON tree. All medians come out in one table at the end.
+//! The benchmarks measure CPU time because it determines the cost of a function, and because wall
+//! time is noisy on build machines. Each platform processes many batches, as a Lambda sandbox does.
+//! Every batch is new. Queues stay at about ten tasks because as many tasks end as are enqueued.
+//!
+//! Each batch size has two references from the same run: the same work with cache and batching
+//! off, and parsing the payload into a JSON tree. The last step prints all medians as one table.
 
 use std::{
     collections::VecDeque,
@@ -33,15 +34,18 @@ use millrace_store::{BatchWriter, BatchWriterSettings, QueueRow, Store, memory::
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, time::Instant};
 
-/// The allocator of the functions.
+// The functions use the same allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const BEGIN: u64 = 1_768_471_200_000;
-const NOW: u64 = BEGIN + 60_000;
+/// When the queues were created, in milliseconds since the Unix epoch.
+const START_MS: u64 = 1_768_471_200_000;
+/// The time of every batch.
+const NOW_MS: u64 = START_MS + 60_000;
+/// The number of tasks of a new queue.
 const TASKS: usize = 10;
 
-/// CPU time of the process, all threads.
+/// Measures the CPU time of all threads of the process.
 struct CpuTime;
 
 impl Measurement for CpuTime {
@@ -50,8 +54,8 @@ impl Measurement for CpuTime {
     fn start(&self) -> ProcessTime {
         ProcessTime::now()
     }
-    fn end(&self, begun: ProcessTime) -> Duration {
-        begun.elapsed()
+    fn end(&self, started: ProcessTime) -> Duration {
+        started.elapsed()
     }
     fn add(&self, one: &Duration, other: &Duration) -> Duration {
         *one + *other
@@ -67,25 +71,26 @@ impl Measurement for CpuTime {
     }
 }
 
-/// Delivers one JSON command to a queue.
+/// Applies one JSON command to a queue. Panics if the command is rejected.
 fn deliver(queue: &mut Queue, id: &str, body: &Value) {
-    let Ok(Message::Commands(mut commands)) = message(&body.to_string()) else { panic!("no command: {body}") };
+    let Ok(Message::Commands(mut commands)) = message(&body.to_string()) else { panic!("not a command: {body}") };
     let request = commands.remove(0).expect("a well-formed command");
     let delivery = Delivery {
         player_id: request.player_id,
         command_id: CommandId::new(id).expect("an id"),
-        sent_at: Timestamp::from_millis(BEGIN),
+        sent_at: Timestamp::from_millis(START_MS),
         position: None,
         command: request.command,
     };
-    let (verdict, _) = queue.deliver(&delivery, Timestamp::from_millis(BEGIN), Rules::default(), &mut Vec::new());
+    let (verdict, _) = queue.deliver(&delivery, Timestamp::from_millis(START_MS), Rules::default(), &mut Vec::new());
     assert_eq!(verdict, millrace_domain::Verdict::Applied, "{body}");
 }
 
-/// A queue of ten tasks as a game would fill it (a long timed task, reported ones behind it, costs
-/// and rewards), and so many commands remembered.
+/// A typical queue with ten tasks and at least `remembered` remembered commands.
+///
+/// The first task is a long timed task, the others are reported. All have costs and rewards.
 fn queue(player: &str, remembered: usize) -> Queue {
-    let mut queue = Queue::new(PlayerId::new(player).expect("an id"), Timestamp::from_millis(BEGIN));
+    let mut queue = Queue::new(PlayerId::new(player).expect("an id"), Timestamp::from_millis(START_MS));
     let setup = [
         json!({"type": "grantResources", "playerId": player, "resources": {"gold": 1_000_000_000, "wood": 80}}),
         json!({"type": "configureQueue", "playerId": player, "slots": 2}),
@@ -111,17 +116,20 @@ fn queue(player: &str, remembered: usize) -> Queue {
 }
 
 fn task(n: usize, work: &Value) -> Value {
-    json!({"taskId": format!("t-{n}"), "kind": "harvest.wood", "work": work, "costs": {"gold": 5}, "rewards": {"wood": 10}})
+    json!({"taskId": format!("t-{n}"), "kind": "harvest.wood", "work": work,
+        "costs": {"gold": 5}, "rewards": {"wood": 10}})
 }
 
 fn player(n: usize) -> String {
     format!("player-{n:06}")
 }
 
-/// A game that sends commands: 30 % enqueue, 50 % progress (one of five completes the task), 20 %
-/// others. It knows which task of each player is active, so that all its commands are applied.
+/// Generates the commands of a game: 30 % enqueue, 50 % report progress and 20 % cancel a task.
+///
+/// One of five reports completes its task. The generator tracks the active task of each player, so
+/// that every command is applied.
 struct Game {
-    /// Reported tasks of each player in their order, and units done of the first.
+    /// Per player: the reported tasks in queue order, and the units done of the first one.
     players: Vec<(VecDeque<usize>, u64)>,
     batches: usize,
     tasks: usize,
@@ -137,20 +145,23 @@ impl Game {
         let turn = n + self.batches;
         let (tasks, units_done) = &mut self.players[n];
         let player = player(n);
-        let first = |tasks: &VecDeque<usize>| format!("t-{}", tasks.front().expect("a task"));
+        let report = |tasks: &VecDeque<usize>, units_done: u64| {
+            let active_task = format!("t-{}", tasks.front().expect("a task"));
+            json!({"type": "reportProgress", "playerId": player, "taskId": active_task, "unitsDone": units_done})
+        };
         match turn % 10 {
             0 | 3 | 6 => {
                 self.tasks += 1;
                 tasks.push_back(self.tasks);
-                json!({"type": "enqueueTasks", "playerId": player, "tasks": [task(self.tasks, &json!({"units": 1000}))]})
+                let task = task(self.tasks, &json!({"units": 1000}));
+                json!({"type": "enqueueTasks", "playerId": player, "tasks": [task]})
             }
             1 | 2 | 4 | 7 => {
                 *units_done += 20;
-                json!({"type": "reportProgress", "playerId": player, "taskId": first(tasks), "unitsDone": units_done})
+                report(tasks, *units_done)
             }
             5 => {
-                let command =
-                    json!({"type": "reportProgress", "playerId": player, "taskId": first(tasks), "unitsDone": 1000});
+                let command = report(tasks, 1000);
                 tasks.pop_front();
                 *units_done = 0;
                 command
@@ -162,7 +173,7 @@ impl Game {
         }
     }
 
-    /// An SQS event of one command each for all players, with all the fields that AWS sends.
+    /// The SQS payload of one command for each player, with all the fields that AWS sends.
     fn batch(&mut self) -> Vec<u8> {
         let batch = self.batches;
         let records: Vec<Value> = (0..self.players.len())
@@ -172,10 +183,10 @@ impl Game {
                     "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0aQebk5BRxYpTZ6mR8CLEHMaN5Cw0JbkR9PQ==",
                     "body": self.command(n).to_string(),
                     "attributes": {
-                        "ApproximateReceiveCount": "1", "SentTimestamp": (BEGIN + 30_000).to_string(),
+                        "ApproximateReceiveCount": "1", "SentTimestamp": (START_MS + 30_000).to_string(),
                         "SequenceNumber": format!("188494964{batch:06}{n:05}"), "MessageGroupId": player(n),
                         "SenderId": "AIDAIENQZJOLO23YVJ4VO", "MessageDeduplicationId": format!("d-{batch}-{n}"),
-                        "ApproximateFirstReceiveTimestamp": (BEGIN + 30_001).to_string(),
+                        "ApproximateFirstReceiveTimestamp": (START_MS + 30_001).to_string(),
                     },
                     "messageAttributes": {},
                     "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
@@ -190,7 +201,7 @@ impl Game {
     }
 }
 
-/// A process on the rows of so many players.
+/// A platform whose store has the rows of the first `players` players.
 fn platform(players: usize, rows: &[(PlayerId, QueueRow)], local: FeatureSwitch, batching: FeatureSwitch) -> Platform {
     let store = Arc::new(MemoryStore::new());
     for (player, row) in &rows[..players] {
@@ -200,7 +211,7 @@ fn platform(players: usize, rows: &[(PlayerId, QueueRow)], local: FeatureSwitch,
         store: Arc::clone(&store) as Arc<dyn Store>,
         batch_writer: BatchWriter::new(store as _, BatchWriterSettings::default()),
         cache: Tiers::local_only(LocalTier::new(LocalSettings::default()), local),
-        clock: Arc::new(|| Timestamp::from_millis(NOW)),
+        clock: Arc::new(|| Timestamp::from_millis(NOW_MS)),
         resident_bytes: || None,
         apply: apply_items,
         settings: PipelineSettings { batching, ..PipelineSettings::default() },
@@ -216,7 +227,7 @@ async fn invoke(platform: &Platform, payload: &[u8]) -> Answer {
     process(platform, payload, &invocation).await.expect("an answer")
 }
 
-/// A process and the game that sends commands to it.
+/// A platform and the game that sends commands to it.
 struct Sandbox {
     platform: Platform,
     game: Game,
@@ -231,28 +242,29 @@ impl Sandbox {
         runtime: &Runtime,
     ) -> Self {
         let mut sandbox = Self { platform: platform(players, rows, local, batching), game: Game::new(players) };
-        // Every kind of command once, so that the heap and the caches are what they stay.
+        // Ten batches contain every kind of command. They warm up the heap and the caches.
         for _ in 0..10 {
             sandbox.run(runtime);
         }
         sandbox
     }
 
-    /// One batch, from the event's bytes to those of the answer.
+    /// Processes one batch and returns the CPU time from the payload to the encoded answer.
     fn run(&mut self, runtime: &Runtime) -> Duration {
         let payload = self.game.batch();
-        let begun = ProcessTime::now();
+        let started = ProcessTime::now();
         let answer = runtime.block_on(invoke(&self.platform, black_box(&payload)));
         let bytes = serde_json::to_vec(&answer).expect("JSON");
-        let took = begun.elapsed();
-        // A figure is worth nothing where the work is not done.
+        let cpu_time = started.elapsed();
+        // The measurement is valid only if every command was applied.
         assert_eq!(answer.report.commands.applied, self.game.players.len() as u64, "{:?}", answer.results);
         black_box(bytes);
-        took
+        cpu_time
     }
 }
 
-fn batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
+/// Measures batches of 10 and of 1,000 messages.
+fn bench_batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
     let rows: Vec<_> = (0..1_000)
         .map(|n| {
             let queue = queue(&player(n), 64);
@@ -268,8 +280,7 @@ fn batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
             group.bench_function(name, |bencher| {
                 let mut sandbox = Sandbox::new(messages, &rows, local, batching, runtime);
                 let mut run = || {
-                    // The records of a store in memory pile up; a new one now and then keeps it
-                    // small.
+                    // The in-memory store keeps all records, so a new store limits its size.
                     if sandbox.game.batches > 50 {
                         sandbox = Sandbox::new(messages, &rows, local, batching, runtime);
                     }
@@ -279,29 +290,30 @@ fn batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
             });
         }
         group.bench_function("json-tree", |bencher| {
-            let event = Game::new(messages).batch();
-            bencher.iter(|| serde_json::from_slice::<Value>(black_box(&event)).expect("JSON"));
+            let payload = Game::new(messages).batch();
+            bencher.iter(|| serde_json::from_slice::<Value>(black_box(&payload)).expect("JSON"));
         });
         group.finish();
     }
 }
 
-fn domain(criterion: &mut Criterion<CpuTime>) {
+/// Measures the domain without the pipeline.
+fn bench_domain(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("domain");
-    let ten = queue("player-000001", 64);
-    let bytes = encode(&ten);
+    let ten_tasks = queue("player-000001", 64);
+    let bytes = encode(&ten_tasks);
     group.bench_function("advance-idle", |bencher| {
-        let mut queue = ten.clone();
+        let mut queue = ten_tasks.clone();
         let mut events = Vec::new();
-        // Always to the same moment: the way is the same, and the day of the timed task never ends.
+        // The target time is fixed, so each iteration does the same work and no task becomes due.
         let now = queue.advanced_to + 1;
         bencher.iter(|| black_box(&mut queue).advance(black_box(now), Rules::default(), &mut events));
-        assert!(events.is_empty(), "nothing was due");
+        assert!(events.is_empty(), "no task is due");
     });
     group.bench_function("catch-up-200", |bencher| {
-        let full = full_queue();
+        let template = full_queue();
         bencher.iter_batched(
-            || full.clone(),
+            || template.clone(),
             |mut queue| {
                 let mut events = Vec::new();
                 queue.advance(queue.advanced_to + 30 * 86_400_000, Rules::default(), &mut events);
@@ -311,69 +323,63 @@ fn domain(criterion: &mut Criterion<CpuTime>) {
             BatchSize::SmallInput,
         );
     });
-    group.bench_function("encode", |bencher| bencher.iter(|| encode(black_box(&ten))));
+    group.bench_function("encode", |bencher| bencher.iter(|| encode(black_box(&ten_tasks))));
     group.bench_function("decode", |bencher| bencher.iter(|| decode::<Queue>(black_box(&bytes)).expect("a queue")));
     group.finish();
 }
 
-/// 200 timed tasks of 50 minutes each: seven days of work.
+/// A queue of 200 timed tasks of 50 minutes each, about seven days of work.
 fn full_queue() -> Queue {
-    let mut queue = Queue::new(PlayerId::new("player-000001").expect("an id"), Timestamp::from_millis(BEGIN));
+    let mut queue = Queue::new(PlayerId::new("player-000001").expect("an id"), Timestamp::from_millis(START_MS));
     deliver(&mut queue, "c-configure", &json!({"type": "configureQueue", "playerId": "p", "maxTasks": 200}));
     for n in 0..4 {
         let tasks: Vec<Value> = (0..50)
-            .map(|m| json!({"taskId": format!("t-{n}-{m}"), "kind": "build", "work": {"durationMs": 3_000_000}, "rewards": {"gold": 1}}))
+            .map(|m| {
+                json!({"taskId": format!("t-{n}-{m}"), "kind": "build",
+                    "work": {"durationMs": 3_000_000}, "rewards": {"gold": 1}})
+            })
             .collect();
         deliver(&mut queue, &format!("c-{n}"), &json!({"type": "enqueueTasks", "playerId": "p", "tasks": tasks}));
     }
     queue
 }
 
-/// The median of a benchmark, in nanoseconds, as criterion has written it.
+/// The median of a benchmark in nanoseconds, from the output files of criterion.
 fn median(folder: &Path, name: &str) -> Option<f64> {
     let text = fs::read_to_string(folder.join(name).join("new/estimates.json")).ok()?;
     let estimates: Value = serde_json::from_str(&text).ok()?;
     estimates["median"]["point_estimate"].as_f64()
 }
 
-fn table(folder: &Path) {
-    let per = |name: &str, count: f64| match median(folder, name) {
+/// Prints the medians and the sizes of queues as a table.
+fn print_table(folder: &Path) {
+    let median_per_item = |name: &str, count: f64| match median(folder, name) {
         Some(nanos) => format!("{:.2} µs", nanos / count / 1_000.0),
         None => "not run".to_owned(),
     };
+    let encoded_size = |remembered| format!("{} bytes", encode(&queue("player-000001", remembered)).len());
+    let json_size = serde_json::to_vec(&queue("player-000001", 64)).expect("JSON").len();
     let rows = [
-        ("command in a batch of 1,000, queues cached", per("batch-1000/cached", 1e3), "10 µs"),
-        ("command in a batch of 1,000, queues from the store", per("batch-1000/loaded", 1e3), ""),
-        ("  baseline: cache and batching off", per("batch-1000/off", 1e3), ""),
-        ("  reference: the event read into a JSON tree", per("batch-1000/json-tree", 1e3), ""),
-        ("command in a batch of 10, queues cached", per("batch-10/cached", 10.0), ""),
-        ("command in a batch of 10, queues from the store", per("batch-10/loaded", 10.0), ""),
-        ("  baseline: cache and batching off", per("batch-10/off", 10.0), ""),
-        ("  reference: the event read into a JSON tree", per("batch-10/json-tree", 10.0), ""),
-        ("advancing a queue of 10 tasks, nothing due", per("domain/advance-idle", 1.0), "1 µs"),
-        ("advancing 30 days with 200 tasks due", per("domain/catch-up-200", 1.0), ""),
-        ("writing the bytes of a queue of 10 tasks", per("domain/encode", 1.0), ""),
-        ("reading them", per("domain/decode", 1.0), ""),
-        (
-            "size of a queue of 10 tasks, 12 commands remembered",
-            format!("{} bytes", encode(&queue("player-000001", 0)).len()),
-            "",
-        ),
-        (
-            "size of a queue of 10 tasks, 64 commands remembered",
-            format!("{} bytes", encode(&queue("player-000001", 64)).len()),
-            "",
-        ),
-        (
-            "  the same as JSON",
-            format!("{} bytes", serde_json::to_vec(&queue("player-000001", 64)).expect("JSON").len()),
-            "",
-        ),
+        ("command in a batch of 1,000, queues cached", median_per_item("batch-1000/cached", 1e3), "10 µs"),
+        ("command in a batch of 1,000, queues from the store", median_per_item("batch-1000/loaded", 1e3), ""),
+        ("  baseline: cache and batching off", median_per_item("batch-1000/off", 1e3), ""),
+        ("  reference: parsing the payload into a JSON tree", median_per_item("batch-1000/json-tree", 1e3), ""),
+        ("command in a batch of 10, queues cached", median_per_item("batch-10/cached", 10.0), ""),
+        ("command in a batch of 10, queues from the store", median_per_item("batch-10/loaded", 10.0), ""),
+        ("  baseline: cache and batching off", median_per_item("batch-10/off", 10.0), ""),
+        ("  reference: parsing the payload into a JSON tree", median_per_item("batch-10/json-tree", 10.0), ""),
+        ("advancing a queue of 10 tasks, nothing due", median_per_item("domain/advance-idle", 1.0), "1 µs"),
+        ("advancing 30 days with 200 tasks due", median_per_item("domain/catch-up-200", 1.0), ""),
+        ("encoding a queue of 10 tasks", median_per_item("domain/encode", 1.0), ""),
+        ("decoding it", median_per_item("domain/decode", 1.0), ""),
+        ("size of a queue of 10 tasks, 12 commands remembered", encoded_size(0), ""),
+        ("size of a queue of 10 tasks, 64 commands remembered", encoded_size(64), ""),
+        ("  the same as JSON", format!("{json_size} bytes"), ""),
     ];
     println!("\n| CPU time (median) or size | measured | at most |");
     println!("|---|---:|---:|");
-    for (what, measured, target) in rows {
-        println!("| {what} | {measured} | {target} |");
+    for (subject, measured, target) in rows {
+        println!("| {subject} | {measured} | {target} |");
     }
 }
 
@@ -382,8 +388,8 @@ fn main() {
     let mut criterion =
         Criterion::default().with_measurement(CpuTime).output_directory(&folder).without_plots().configure_from_args();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    batches(&mut criterion, &runtime);
-    domain(&mut criterion);
+    bench_batches(&mut criterion, &runtime);
+    bench_domain(&mut criterion);
     criterion.final_summary();
-    table(&folder);
+    print_table(&folder);
 }

@@ -1,8 +1,9 @@
-//! The shipped pipeline, queries and due finder on a store, a shared cache and a clock in memory.
+//! Runs the pipeline, the queries and the due finder on an in-memory store, shared cache and clock.
 //!
-//! The tests of this crate drive them as the functions do, with faults that no real server makes on
-//! demand. [`Process`] is one process; several share rows, copies and the clock.
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by a panic")]
+//! The tests call them as the functions do. The fakes inject faults that a real server does not
+//! produce on demand. A [`Process`] is one simulated process. Several processes can share the
+//! store, the shared cache and the clock.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic fails the test")]
 
 pub mod shared_cache;
 
@@ -29,68 +30,68 @@ use serde_json::{Value, json};
 use shared_cache::FakeSharedCache;
 use tokio::time::Instant;
 
-/// The time at which tests begin.
-pub const BEGIN: u64 = 1_768_471_200_000;
+/// The time at which each test starts, in milliseconds since the Unix epoch.
+pub const START_MS: u64 = 1_768_471_200_000;
 
-/// A process with its own local cache, on rows that others share.
+/// A simulated process. It has a private local cache, and its store can be shared with others.
 pub struct Process {
-    /// What the process is made of.
+    /// The platform that the process passes to the pipeline.
     pub platform: Platform,
-    /// Its handle on the rows.
+    /// A handle on the shared rows. Faults that are set on it affect this process only.
     pub store: Arc<MemoryStore>,
-    /// The time, in milliseconds since the Unix epoch.
+    /// The current time, in milliseconds since the Unix epoch.
     pub clock: Arc<AtomicU64>,
 }
 
-/// What differs from one process to another.
+/// The options of one process.
 #[derive(Clone)]
 pub struct Options {
     /// The settings of the pipeline.
     pub settings: PipelineSettings,
     /// The settings of the local cache.
-    pub local: LocalSettings,
-    /// The players who have a local cache.
-    pub local_switch: FeatureSwitch,
-    /// The shared cache, if there is one.
-    pub remote: Option<Arc<FakeSharedCache>>,
-    /// How items are applied.
+    pub local_cache: LocalSettings,
+    /// The players for whom the local cache is on.
+    pub local_cache_switch: FeatureSwitch,
+    /// The connection to the shared cache. `None` runs without a shared cache.
+    pub shared_cache: Option<Arc<FakeSharedCache>>,
+    /// The function that applies items to a queue.
     pub apply: ApplyFn,
-    /// The resident memory of the process, in bytes.
-    pub resident: fn() -> Option<u64>,
+    /// Returns the resident memory of the process, in bytes.
+    pub resident_bytes: fn() -> Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             settings: PipelineSettings::default(),
-            local: LocalSettings::default(),
-            local_switch: FeatureSwitch::ON,
-            remote: None,
+            local_cache: LocalSettings::default(),
+            local_cache_switch: FeatureSwitch::ON,
+            shared_cache: None,
             apply: apply_items,
-            resident: || Some(1 << 20),
+            resident_bytes: || Some(1 << 20),
         }
     }
 }
 
 impl Default for Process {
     fn default() -> Self {
-        Self::on(MemoryStore::new(), Arc::new(AtomicU64::new(BEGIN)), Options::default())
+        Self::on_store(MemoryStore::new(), Arc::new(AtomicU64::new(START_MS)), Options::default())
     }
 }
 
 impl Process {
-    /// The first process on new rows.
+    /// Starts a process with default options on an empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A process on given rows.
-    pub fn on(store: MemoryStore, clock: Arc<AtomicU64>, options: Options) -> Self {
+    /// Starts a process on the given store.
+    pub fn on_store(store: MemoryStore, clock: Arc<AtomicU64>, options: Options) -> Self {
         let store = Arc::new(store);
         let time = Arc::clone(&clock);
-        let cache = Tiers::local_only(LocalTier::new(options.local), options.local_switch);
-        let cache = match options.remote {
-            Some(remote) => cache.with_remote(remote, FeatureSwitch::ON),
+        let cache = Tiers::local_only(LocalTier::new(options.local_cache), options.local_cache_switch);
+        let cache = match options.shared_cache {
+            Some(shared_cache) => cache.with_remote(shared_cache, FeatureSwitch::ON),
             None => cache,
         };
         let platform = Platform::new(PlatformParts {
@@ -101,35 +102,35 @@ impl Process {
             ),
             cache,
             clock: Arc::new(move || Timestamp::from_millis(time.load(Ordering::Relaxed))),
-            resident_bytes: options.resident,
+            resident_bytes: options.resident_bytes,
             apply: options.apply,
             settings: options.settings,
         });
         Self { platform, store, clock }
     }
 
-    /// Another process on the same rows and the same clock.
-    pub fn another(&self, options: Options) -> Self {
-        Self::on(self.store.handle(), Arc::clone(&self.clock), options)
+    /// Starts another process on the same rows and the same clock.
+    pub fn start_another(&self, options: Options) -> Self {
+        Self::on_store(self.store.handle(), Arc::clone(&self.clock), options)
     }
 
-    /// Lets time pass.
-    pub fn wait(&self, millis: u64) {
+    /// Moves the clock forward by `millis` milliseconds.
+    pub fn advance_clock(&self, millis: u64) {
         self.clock.fetch_add(millis, Ordering::Relaxed);
     }
 
-    /// Processes a payload.
+    /// Processes an invocation payload.
     ///
     /// # Errors
-    /// [`ProcessError`] where it fails as a whole.
+    /// [`ProcessError`] if the invocation fails as a whole.
     pub async fn process(&self, payload: &[u8], invocation: &Invocation) -> Result<Answer, ProcessError> {
         process(&self.platform, payload, invocation).await
     }
 
-    /// Advances what is due; with `ticks`, by ticks that look 65 seconds ahead.
+    /// Advances due queues. With `ticks`, it sends ticks for the next 65 seconds instead.
     ///
     /// # Errors
-    /// [`AdvanceError`] where nothing could be done.
+    /// [`AdvanceError`] if the run could do nothing at all.
     pub async fn advance(
         &self,
         ticks: Option<&dyn TicksQueue>,
@@ -139,15 +140,15 @@ impl Process {
         advance(&self.platform, target, invocation).await
     }
 
-    /// Applies commands of a caller for one player.
+    /// Applies the commands of an HTTP caller for one player.
     pub async fn apply_commands(&self, player: &PlayerId, commands: &Value, invocation: &Invocation) -> CommandsAnswer {
         PlayerCommands::decode(&self.platform, player, commands.to_string().as_bytes(), invocation).apply().await
     }
 
-    /// Reads a queue of at least a version.
+    /// Reads a queue whose version is `at_least` or newer.
     ///
     /// # Errors
-    /// [`ReadError`].
+    /// [`ReadError`] if the player is unknown, the version is not reached or the read fails.
     pub async fn read_queue(
         &self,
         player: &PlayerId,
@@ -157,10 +158,10 @@ impl Process {
         read_queue(&self.platform, player, at_least, invocation).await
     }
 
-    /// Reads the first page of ten finished tasks.
+    /// Reads the first page of the history, with at most ten finished tasks.
     ///
     /// # Errors
-    /// [`ReadError`].
+    /// [`ReadError`] if the version is not reached or the read fails.
     pub async fn read_history(
         &self,
         player_id: &PlayerId,
@@ -171,7 +172,7 @@ impl Process {
         read_history(&self.platform, request, invocation).await
     }
 
-    /// What the invocations of this process took.
+    /// The performance report of this process.
     pub fn performance(&self) -> PerformanceReport {
         millrace_queries::performance::performance(&self.platform)
     }
@@ -179,62 +180,62 @@ impl Process {
     /// Processes a payload with ten seconds until the time-out.
     ///
     /// # Errors
-    /// [`ProcessError`] where it fails as a whole.
+    /// [`ProcessError`] if the invocation fails as a whole.
     pub async fn try_invoke(&self, payload: &Value) -> Result<Answer, ProcessError> {
         self.process(payload.to_string().as_bytes(), &invocation(10)).await
     }
 
-    /// The same for payloads that do not fail as a whole.
+    /// Processes a payload with ten seconds until the time-out. Panics if the invocation fails.
     pub async fn invoke(&self, payload: &Value) -> Answer {
         self.try_invoke(payload).await.unwrap()
     }
 
-    /// A player's queue as stored.
+    /// The stored queue of a player. Panics if the player has no queue row.
     pub fn queue(&self, player: &str) -> Queue {
         let player = PlayerId::new(player).unwrap();
         let (_, row) = self.store.queues().into_iter().find(|(id, _)| *id == player).expect("the player has a queue");
         codec::decode(&row.queue).unwrap()
     }
 
-    /// A player's version as stored, 0 where there is no row.
+    /// The stored version of a player's queue, 0 if there is no row.
     pub fn version(&self, player: &str) -> u64 {
         let player = PlayerId::new(player).unwrap();
         self.store.queues().into_iter().find(|(id, _)| *id == player).map_or(0, |(_, row)| row.version)
     }
 }
 
-/// An invocation with so many seconds until its time-out.
+/// An invocation that times out after `seconds` seconds.
 pub fn invocation(seconds: u64) -> Invocation {
     let times_out_at = Instant::now() + Duration::from_secs(seconds);
     Invocation { request_id: "r-1".to_owned(), times_out_at, cold_start: false }
 }
 
-/// A message of an SQS payload.
+/// One message of an SQS payload.
 #[derive(Clone)]
-pub struct Sent {
-    /// The message id.
+pub struct SqsMessage {
+    /// The SQS message id.
     pub id: String,
-    /// The body.
+    /// The message body, usually JSON.
     pub body: String,
     /// When it was sent, in milliseconds since the Unix epoch.
     pub sent_at: u64,
-    /// Group and sequence number, for a FIFO queue.
+    /// Message group and sequence number. `None` for a message of a standard queue.
     pub fifo: Option<(String, u64)>,
 }
 
-/// A message of a standard queue.
-pub fn standard(id: &str, body: &Value) -> Sent {
-    Sent { id: id.to_owned(), body: body.to_string(), sent_at: BEGIN, fifo: None }
+/// A message of a standard SQS queue, sent at [`START_MS`].
+pub fn standard_message(id: &str, body: &Value) -> SqsMessage {
+    SqsMessage { id: id.to_owned(), body: body.to_string(), sent_at: START_MS, fifo: None }
 }
 
-/// A message of a FIFO queue.
-pub fn fifo(id: &str, group: &str, sequence: u64, body: &Value) -> Sent {
-    Sent { fifo: Some((group.to_owned(), sequence)), ..standard(id, body) }
+/// A message of a FIFO SQS queue, sent at [`START_MS`].
+pub fn fifo_message(id: &str, group: &str, sequence: u64, body: &Value) -> SqsMessage {
+    SqsMessage { fifo: Some((group.to_owned(), sequence)), ..standard_message(id, body) }
 }
 
-/// An SQS payload.
-pub fn sqs(messages: &[Sent]) -> Value {
-    let record = |message: &Sent| {
+/// The invocation payload of a batch of SQS messages.
+pub fn sqs_payload(messages: &[SqsMessage]) -> Value {
+    let record = |message: &SqsMessage| {
         let mut attributes = json!({
             "ApproximateReceiveCount": "1",
             "SentTimestamp": message.sent_at.to_string(),
@@ -256,43 +257,50 @@ pub fn sqs(messages: &[Sent]) -> Value {
     json!({ "Records": messages.iter().map(record).collect::<Vec<_>>() })
 }
 
-/// `grantResources` of gold.
-pub fn grant(player: &str, gold: u64) -> Value {
+/// A `grantResources` command that grants gold.
+pub fn grant_gold(player: &str, gold: u64) -> Value {
     json!({"type": "grantResources", "playerId": player, "resources": {"gold": gold}})
 }
 
-/// `enqueueTasks` of one task.
-pub fn enqueue(player: &str, task: &str, work: Value) -> Value {
+/// An `enqueueTasks` command with one task that rewards one gold.
+pub fn enqueue_task(player: &str, task: &str, work: Value) -> Value {
     json!({"type": "enqueueTasks", "playerId": player, "tasks": [
         {"taskId": task, "kind": "work", "work": work, "rewards": {"gold": 1}}]})
 }
 
-/// `reportProgress`.
-pub fn report(player: &str, task: &str, units: u64) -> Value {
+/// A `reportProgress` command.
+pub fn report_progress(player: &str, task: &str, units: u64) -> Value {
     json!({"type": "reportProgress", "playerId": player, "taskId": task, "unitsDone": units})
 }
 
-/// The ids of the messages that have to be delivered again.
-pub fn failures(answer: &Answer) -> Vec<&str> {
+/// The ids of the messages that SQS must redeliver.
+pub fn failed_message_ids(answer: &Answer) -> Vec<&str> {
     answer.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect()
 }
 
-/// Queues a task for each of `count` players, due so many milliseconds after [`BEGIN`].
-pub async fn queue_tasks(process: &Process, count: usize, millis: impl Fn(usize) -> u64) {
-    let messages: Vec<Sent> = (0..count)
-        .map(|at| standard(&format!("m{at}"), &enqueue(&format!("p{at}"), "t", json!({"durationMs": millis(at)}))))
+/// Enqueues one task for each of `count` players `p0`, `p1` and so on.
+///
+/// `duration_ms` returns the duration of the task of a player, in milliseconds.
+pub async fn queue_tasks(process: &Process, count: usize, duration_ms: impl Fn(usize) -> u64) {
+    let messages: Vec<SqsMessage> = (0..count)
+        .map(|index| {
+            standard_message(
+                &format!("m{index}"),
+                &enqueue_task(&format!("p{index}"), "t", json!({"durationMs": duration_ms(index)})),
+            )
+        })
         .collect();
-    let answer = process.invoke(&sqs(&messages)).await;
+    let answer = process.invoke(&sqs_payload(&messages)).await;
     assert_eq!(answer.report.commands.applied, count as u64);
 }
 
-/// A row with nothing due, whose bytes are not a queue.
+/// A queue row that is not in the due index. Its bytes do not decode to a queue.
 pub fn idle_row(player: &str) -> QueueWrite {
     let player_id = PlayerId::new(player).unwrap();
     QueueWrite { player_id, expected: 0, version: 1, queue: b"idle".to_vec(), outbox: None, due_at: None }
 }
 
-/// The shard of the due index that the player `p<at>` belongs to.
-pub fn shard_of(at: usize) -> u8 {
-    due_shard(&PlayerId::new(&format!("p{at}")).unwrap())
+/// The shard of the due index that holds the player `p<index>`.
+pub fn shard_of(index: usize) -> u8 {
+    due_shard(&PlayerId::new(&format!("p{index}")).unwrap())
 }

@@ -1,4 +1,4 @@
-//! A shared cache in memory, with outages that tests switch on.
+//! An in-memory shared cache with outages that tests can switch on.
 
 use std::{
     collections::HashMap,
@@ -13,57 +13,57 @@ use async_trait::async_trait;
 use millrace_cache::{Emergency, RemoteTier, TierState};
 use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
 
-/// A version, and the copy unless it was invalidated.
-type Value = (u64, Option<Arc<CachedQueue>>);
+/// The newest known version, and the copy unless it was invalidated.
+type CachedEntry = (u64, Option<Arc<CachedQueue>>);
 
 /// The copies that all processes share.
 #[derive(Default)]
 pub struct Copies {
-    values: Mutex<HashMap<PlayerId, Value>>,
+    entries: Mutex<HashMap<PlayerId, CachedEntry>>,
 }
 
 impl Copies {
-    /// The version of a player's copy.
+    /// The version of a player's copy, or `None` if there is no valid copy.
     pub fn version(&self, player: &str) -> Option<u64> {
-        let values = self.values.lock().unwrap();
-        let (_, cached) = values.get(&PlayerId::new(player).unwrap())?;
+        let entries = self.entries.lock().unwrap();
+        let (_, cached) = entries.get(&PlayerId::new(player).unwrap())?;
         cached.as_ref().map(|cached| cached.queue.version)
     }
 }
 
-/// The connection of one process to the copies.
+/// The connection of one process to the shared copies.
 #[derive(Default)]
 pub struct FakeSharedCache {
-    /// The copies.
+    /// The copies that this connection reads and writes.
     pub copies: Arc<Copies>,
-    /// Whether every write is lost.
+    /// Whether every write fails without an effect.
     pub loses_writes: AtomicBool,
-    /// Whether no call is ever answered.
+    /// Whether calls never return.
     pub hangs: AtomicBool,
-    /// Emergency mode, as this process knows it.
+    /// The emergency mode that this process has read from the shared cache.
     pub emergency: Mutex<Option<Emergency>>,
-    /// Calls of `get`.
+    /// The number of calls of `get`.
     pub gets: AtomicU64,
-    /// Calls of `put`.
+    /// The number of calls of `put`.
     pub puts: AtomicU64,
-    /// Calls of `forget`.
+    /// The number of calls of `forget`.
     pub forgets: AtomicU64,
 }
 
 impl FakeSharedCache {
-    /// The connection of another process to the same copies.
-    pub fn another(&self) -> Arc<Self> {
+    /// Opens the connection of another process to the same copies.
+    pub fn connect(&self) -> Arc<Self> {
         Arc::new(Self { copies: Arc::clone(&self.copies), ..Self::default() })
     }
 
-    /// The same, where every write is lost.
-    pub fn losing_writes(&self) -> Arc<Self> {
-        let remote = self.another();
-        remote.loses_writes.store(true, Ordering::Relaxed);
-        remote
+    /// Opens another connection, on which every write fails without an effect.
+    pub fn connect_losing_writes(&self) -> Arc<Self> {
+        let connection = self.connect();
+        connection.loses_writes.store(true, Ordering::Relaxed);
+        connection
     }
 
-    async fn count(&self, calls: &AtomicU64) {
+    async fn count_call(&self, calls: &AtomicU64) {
         calls.fetch_add(1, Ordering::Relaxed);
         if self.hangs.load(Ordering::Relaxed) {
             pending::<()>().await;
@@ -78,35 +78,35 @@ impl RemoteTier for FakeSharedCache {
     }
 
     async fn get(&self, players: &[PlayerId]) -> (Vec<Option<Arc<CachedQueue>>>, u64) {
-        self.count(&self.gets).await;
-        let values = self.copies.values.lock().unwrap();
-        (players.iter().map(|player| values.get(player).and_then(|(_, cached)| cached.clone())).collect(), 0)
+        self.count_call(&self.gets).await;
+        let entries = self.copies.entries.lock().unwrap();
+        (players.iter().map(|player| entries.get(player).and_then(|(_, cached)| cached.clone())).collect(), 0)
     }
 
     async fn put(&self, copies: &[Arc<CachedQueue>], _now: Timestamp) -> u64 {
-        self.count(&self.puts).await;
+        self.count_call(&self.puts).await;
         if self.loses_writes.load(Ordering::Relaxed) {
             return copies.len() as u64;
         }
-        let mut values = self.copies.values.lock().unwrap();
+        let mut entries = self.copies.entries.lock().unwrap();
         for cached in copies {
             let (player, version) = (cached.queue.player_id.clone(), cached.queue.version);
-            let held = values.entry(player).or_default();
-            if held.0 <= version {
-                *held = (version, Some(Arc::clone(cached)));
+            let entry = entries.entry(player).or_default();
+            if entry.0 <= version {
+                *entry = (version, Some(Arc::clone(cached)));
             }
         }
         0
     }
 
     async fn forget(&self, players: &[PlayerId]) -> u64 {
-        self.count(&self.forgets).await;
+        self.count_call(&self.forgets).await;
         if self.loses_writes.load(Ordering::Relaxed) {
             return players.len() as u64;
         }
-        let mut values = self.copies.values.lock().unwrap();
+        let mut entries = self.copies.entries.lock().unwrap();
         for player in players {
-            values.entry(player.clone()).or_default().1 = None;
+            entries.entry(player.clone()).or_default().1 = None;
         }
         0
     }

@@ -1,4 +1,4 @@
-//! How a run says how far it came, where it ends early or can do nothing, on a store in memory.
+//! Reports of runs that end early or advance nothing, on an in-memory store.
 
 use std::{
     sync::{
@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use millrace_domain::{FeatureSwitch, PlayerId, Timestamp};
 use millrace_due::{AdvanceError, TickError, TickMessage, TicksQueue};
 use millrace_pipeline::{Invocation, PipelineSettings};
-use millrace_simulation::{BEGIN, Options, Process, Sent, enqueue, sqs, standard};
+use millrace_simulation::{Options, Process, START_MS, SqsMessage, enqueue_task, sqs_payload, standard_message};
 use millrace_store::{
     DUE_SHARDS, QueueStore, QueueWrite, StoreError, due_shard,
     memory::{Fault, Operation},
@@ -22,62 +22,74 @@ use tokio::time::Instant;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
+/// An invocation that times out after `millis` milliseconds.
 fn invocation(millis: u64) -> Invocation {
     let times_out_at = Instant::now() + Duration::from_millis(millis);
     Invocation { request_id: "r-1".to_owned(), times_out_at, cold_start: false }
 }
 
-fn advancing(rows: &Process, settings: PipelineSettings) -> Process {
-    rows.another(Options { settings: PipelineSettings { is_redelivered: false, ..settings }, ..Options::default() })
+/// A process whose runs are not redelivered.
+fn advance_process(rows: &Process, settings: PipelineSettings) -> Process {
+    rows.start_another(Options {
+        settings: PipelineSettings { is_redelivered: false, ..settings },
+        ..Options::default()
+    })
 }
 
-/// What a run answers, as its reader sees it.
+/// The answer of a run, as JSON.
 async fn run(process: &Process, ticks: Option<&dyn TicksQueue>, millis: u64) -> Result<Value, AdvanceError> {
     let advanced = process.advance(ticks, &invocation(millis)).await?;
     Ok(serde_json::to_value(advanced).unwrap())
 }
 
-/// These figures of what a run answers.
+/// The named numbers of the answer of a run.
 fn figures<const N: usize>(answer: &Value, names: [&str; N]) -> [u64; N] {
-    names.map(|name| answer["advance"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {answer:#}")))
+    names.map(|name| answer["advance"][name].as_u64().unwrap_or_else(|| panic!("{name} is missing in {answer:#}")))
 }
 
-/// Queues a task for each of `count` players, which are due one millisecond after the other.
+/// Enqueues a task for each of `count` players. They are due one millisecond after the other.
 async fn queue_tasks(process: &Process, count: usize) {
-    let messages: Vec<Sent> = (0..count)
-        .map(|at| standard(&format!("m{at}"), &enqueue(&format!("p{at}"), "t", json!({"durationMs": 1 + at}))))
+    let messages: Vec<SqsMessage> = (0..count)
+        .map(|index| {
+            standard_message(
+                &format!("m{index}"),
+                &enqueue_task(&format!("p{index}"), "t", json!({"durationMs": 1 + index})),
+            )
+        })
         .collect();
-    assert_eq!(process.invoke(&sqs(&messages)).await.report.commands.applied, count as u64);
+    assert_eq!(process.invoke(&sqs_payload(&messages)).await.report.commands.applied, count as u64);
 }
 
-/// Rows in the index, which nobody can decode.
-async fn indexed(process: &Process, rows: impl Iterator<Item = (PlayerId, u64)>) {
+/// Commits rows to the due index. Their bytes do not decode to a queue.
+async fn commit_due_rows(process: &Process, rows: impl Iterator<Item = (PlayerId, u64)>) {
     let write = |(player_id, millis)| QueueWrite {
         player_id,
         expected: 0,
         version: 1,
         queue: b"queue".to_vec(),
         outbox: None,
-        due_at: Some(Timestamp::from_millis(BEGIN + millis)),
+        due_at: Some(Timestamp::from_millis(START_MS + millis)),
     };
     let writes: Vec<QueueWrite> = rows.map(write).collect();
     assert!(process.store.commit(&writes).await.outcomes.iter().all(Result::is_ok));
 }
 
+/// All players `p0`, `p1` and so on, or those of one shard.
 fn players_of(shard: Option<u8>) -> impl Iterator<Item = PlayerId> {
-    let players = (0..).map(|at| PlayerId::new(&format!("p{at}")).unwrap());
+    let players = (0..).map(|index| PlayerId::new(&format!("p{index}")).unwrap());
     players.filter(move |player| shard.is_none_or(|shard| due_shard(player) == shard))
 }
 
-fn time(millis: u64) -> Value {
-    json!(Timestamp::from_millis(BEGIN + millis))
+/// The timestamp `millis` milliseconds after the start, as JSON.
+fn timestamp(millis: u64) -> Value {
+    json!(Timestamp::from_millis(START_MS + millis))
 }
 
-/// A ticks queue that takes everything, each call after a while.
-struct Slow(Duration);
+/// A ticks queue that accepts every message after a delay per call.
+struct SlowTicksQueue(Duration);
 
 #[async_trait]
-impl TicksQueue for Slow {
+impl TicksQueue for SlowTicksQueue {
     async fn send(&self, messages: &[TickMessage<'_>]) -> Result<Vec<Result<(), TickError>>, TickError> {
         tokio::time::sleep(self.0).await;
         Ok(messages.iter().map(|_| Ok(())).collect())
@@ -85,49 +97,49 @@ impl TicksQueue for Slow {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_can_advance_none_of_what_is_due_fails() {
+async fn run_fails_if_no_due_queue_can_be_advanced() {
     let rows = Process::new();
     queue_tasks(&rows, 10).await;
-    rows.wait(100);
-    let process = advancing(&rows, PipelineSettings::default());
-    let commits = |fault: Fault| {
+    rows.advance_clock(100);
+    let process = advance_process(&rows, PipelineSettings::default());
+    let set_commit_fault = |fault: Fault| {
         process.store.set_faults(Arc::new(move |operation| match operation {
             Operation::Commit { .. } => fault.clone(),
             _ => Fault::None,
         }));
     };
-    commits(Fault::Error(StoreError::AccessDenied { detail: "no".to_owned() }));
+    set_commit_fault(Fault::Error(StoreError::AccessDenied { detail: "simulated".to_owned() }));
     let failed = run(&process, None, 10_000).await.unwrap_err();
     assert_eq!(failed.error_type(), "NothingAdvanced");
-    let told = failed.to_string();
-    assert!(told.contains("none of the 10 queues") && told.contains("access_denied"), "{told}");
-    // Whether it is refused or merely hangs.
-    commits(Fault::Delay(HOUR));
+    let message = failed.to_string();
+    assert!(message.contains("none of the 10 queues") && message.contains("access_denied"), "{message}");
+    // A commit that hangs has the same result as one that is refused.
+    set_commit_fault(Fault::Delay(HOUR));
     let failed = run(&process, None, 10_000).await.unwrap_err();
     assert_eq!(failed.error_type(), "NothingAdvanced");
     assert!(failed.to_string().contains("before the deadline"), "{failed}");
 
     process.store.set_faults(Arc::new(|operation| match operation {
         Operation::Commit { write } if write.player_id.as_str() != "p7" => {
-            Fault::Error(StoreError::AccessDenied { detail: "no".to_owned() })
+            Fault::Error(StoreError::AccessDenied { detail: "simulated".to_owned() })
         }
         _ => Fault::None,
     }));
     let answer = run(&process, None, 10_000).await.unwrap();
-    assert_eq!(figures(&answer, ["due", "ticks", "failed"]), [10, 1, 9], "one is something");
+    assert_eq!(figures(&answer, ["due", "ticks", "failed"]), [10, 1, 9], "the run succeeds if one queue is advanced");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_without_time_to_read_the_index_fails() {
+async fn run_without_time_to_read_the_due_index_fails() {
     let rows = Process::new();
     queue_tasks(&rows, 10).await;
-    rows.wait(100);
-    let process = advancing(&rows, PipelineSettings::default());
-    let (ticks, slow_index) = (Slow(Duration::ZERO), |operation: &Operation<'_>| match operation {
+    rows.advance_clock(100);
+    let process = advance_process(&rows, PipelineSettings::default());
+    let (ticks, slow_index) = (SlowTicksQueue(Duration::ZERO), |operation: &Operation<'_>| match operation {
         Operation::Due { .. } => Fault::Delay(HOUR),
         _ => Fault::None,
     });
-    // The margin alone is 500 ms.
+    // The deadline margin of 500 ms exceeds the 100 ms of this invocation.
     let failed = run(&process, None, 100).await.unwrap_err();
     assert_eq!(failed.error_type(), "IndexUnreadable");
     assert!(failed.to_string().contains("before the deadline"), "{failed}");
@@ -139,46 +151,46 @@ async fn a_run_without_time_to_read_the_index_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shard_that_was_not_read_at_all_leaves_nothing_that_all_was_taken_up_to() {
+async fn up_to_is_null_if_a_shard_was_not_read() {
     let rows = Process::new();
-    // All in one shard, but for one that is due later than the rest.
-    indexed(&rows, players_of(Some(3)).zip(1..).take(50).chain(players_of(Some(5)).zip(90..).take(1))).await;
-    rows.wait(100);
+    // 50 rows are in shard 3. One row is in shard 5, and it is due last.
+    commit_due_rows(&rows, players_of(Some(3)).zip(1..).take(50).chain(players_of(Some(5)).zip(90..).take(1))).await;
+    rows.advance_clock(100);
     for fault in [Fault::Delay(HOUR), Fault::Error(StoreError::Throttled { table: "queues".to_owned() })] {
-        let code = if matches!(fault, Fault::Delay(_)) { "deadline" } else { "store_throttled" };
+        let error_code = if matches!(fault, Fault::Delay(_)) { "deadline" } else { "store_throttled" };
         rows.store.set_faults(Arc::new(move |operation| match operation {
             Operation::Due { shard: 7 } => fault.clone(),
             _ => Fault::None,
         }));
-        let answer = run(&rows, Some(&Slow(Duration::ZERO)), 10_000).await;
-        // Nothing was sent where the read of a shard took all the time.
+        let answer = run(&rows, Some(&SlowTicksQueue(Duration::ZERO)), 10_000).await;
+        // The read of the slow shard takes all the time, so no tick is sent.
         let Ok(answer) = answer else {
-            assert_eq!((code, answer.unwrap_err().error_type()), ("deadline", "TicksNotSent"));
+            assert_eq!((error_code, answer.unwrap_err().error_type()), ("deadline", "TicksNotSent"));
             continue;
         };
         assert_eq!(figures(&answer, ["due", "ticks", "failed"]), [51, 51, 0]);
         let advance = &answer["advance"];
         assert_eq!((&advance["upTo"], &advance["done"]), (&Value::Null, &json!(false)), "{answer:#}");
-        let told = advance["errors"].as_array().unwrap();
-        assert_eq!((told.len(), &told[0]["shard"], &told[0]["error"]), (1, &json!(7), &json!(code)));
+        let errors = advance["errors"].as_array().unwrap();
+        assert_eq!((errors.len(), &errors[0]["shard"], &errors[0]["error"]), (1, &json!(7), &json!(error_code)));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stands_behind_the_last_row_read_of_a_shard_bounds_how_far_a_run_came() {
+async fn up_to_is_bounded_by_the_last_row_read_of_each_shard() {
     let rows = Process::new();
-    // A page and more of one shard, all of it due before everything else.
-    let first = players_of(Some(3)).zip(1..).take(1_500);
-    indexed(
+    // Shard 3 has more than one page, and its rows are due before all other rows.
+    let oldest = players_of(Some(3)).zip(1..).take(1_500);
+    commit_due_rows(
         &rows,
-        first.chain(
+        oldest.chain(
             (0..DUE_SHARDS).filter(|shard| *shard != 3).flat_map(|shard| players_of(Some(shard)).zip(5_000..).take(10)),
         ),
     )
     .await;
-    rows.wait(10_000);
-    // A wave is a page, and the second page takes all the time there is.
-    let process = rows.another(Options {
+    rows.advance_clock(10_000);
+    // The second page of shard 3 is not read before the deadline.
+    let process = rows.start_another(Options {
         settings: PipelineSettings { concurrency: 1, ..PipelineSettings::default() },
         ..Options::default()
     });
@@ -187,56 +199,56 @@ async fn what_stands_behind_the_last_row_read_of_a_shard_bounds_how_far_a_run_ca
         Operation::Due { shard: 3 } if pages.fetch_add(1, Ordering::Relaxed) == 1 => Fault::Delay(HOUR),
         _ => Fault::None,
     }));
-    let answer = run(&process, Some(&Slow(Duration::ZERO)), 10_000).await.unwrap();
+    let answer = run(&process, Some(&SlowTicksQueue(Duration::ZERO)), 10_000).await.unwrap();
     assert_eq!(figures(&answer, ["due", "ticks", "failed"]), [1_150, 1_000, 150]);
     let advance = &answer["advance"];
-    assert_eq!((&advance["upTo"], &advance["done"]), (&time(1_000), &json!(false)), "{answer:#}");
-    let told = advance["errors"].as_array().unwrap();
-    assert_eq!((told.len(), &told[0]["shard"], &told[0]["error"]), (1, &json!(3), &json!("deadline")));
+    assert_eq!((&advance["upTo"], &advance["done"]), (&timestamp(1_000), &json!(false)), "{answer:#}");
+    let errors = advance["errors"].as_array().unwrap();
+    assert_eq!((errors.len(), &errors[0]["shard"], &errors[0]["error"]), (1, &json!(3), &json!("deadline")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn ticks_that_the_deadline_keeps_from_being_sent_bound_how_far_a_run_came() {
+async fn up_to_is_bounded_by_the_ticks_sent_before_the_deadline() {
     let rows = Process::new();
-    // Forty seconds, a tick each: four calls, one after the other.
-    indexed(&rows, players_of(None).zip((1_000..).step_by(1_000)).take(40)).await;
-    let process = rows.another(Options {
+    // 40 queues are due in 40 different seconds. Their ticks take four calls, one after the other.
+    commit_due_rows(&rows, players_of(None).zip((1_000..).step_by(1_000)).take(40)).await;
+    let process = rows.start_another(Options {
         settings: PipelineSettings { concurrency: 1, ..PipelineSettings::default() },
         ..Options::default()
     });
-    // Time for two calls, and a third one that is not waited for.
-    let answer = run(&process, Some(&Slow(Duration::from_secs(1))), 3_000).await.unwrap();
+    // The time is enough for two calls. The third call is cut off by the deadline.
+    let answer = run(&process, Some(&SlowTicksQueue(Duration::from_secs(1))), 3_000).await.unwrap();
     assert_eq!(figures(&answer, ["due", "ticks", "failed", "messages"]), [40, 20, 20, 20]);
     let advance = &answer["advance"];
-    assert_eq!((&advance["upTo"], &advance["done"]), (&time(21_000), &json!(false)), "{answer:#}");
+    assert_eq!((&advance["upTo"], &advance["done"]), (&timestamp(21_000), &json!(false)), "{answer:#}");
     assert_eq!(advance["sendError"]["error"], "deadline");
 }
 
 #[tokio::test(start_paused = true)]
-async fn queues_that_the_deadline_keeps_from_being_advanced_have_failed() {
+async fn queues_not_advanced_before_the_deadline_count_as_failed() {
     let rows = Process::new();
     queue_tasks(&rows, 500).await;
-    let process = advancing(&rows, PipelineSettings::default());
-    process.wait(5_000);
-    // A call of 25 commits takes a second.
+    let process = advance_process(&rows, PipelineSettings::default());
+    process.advance_clock(5_000);
+    // A call with 25 commits takes one second.
     process.store.set_faults(Arc::new(|operation| match operation {
         Operation::Commit { write } if write.version == 2 => Fault::Delay(Duration::from_millis(40)),
         _ => Fault::None,
     }));
     let answer = run(&process, None, 3_000).await.unwrap();
     let [due, ticks, failed] = figures(&answer, ["due", "ticks", "failed"]);
-    // Groups of 50 and 100 take a second each, and half a second is left for the next one.
+    // Groups of 50 and 100 queues take one second each. The next group has half a second left.
     assert_eq!([due, ticks, failed], [350, 150, 200]);
-    assert_eq!(answer["advance"]["upTo"], time(151), "{answer:#}");
+    assert_eq!(answer["advance"]["upTo"], timestamp(151), "{answer:#}");
 }
 
 #[tokio::test]
-async fn a_run_is_not_done_while_it_leaves_rows_in_the_index() {
+async fn run_is_not_done_while_advanced_rows_stay_in_the_index() {
     let rows = Process::new();
     queue_tasks(&rows, 10).await;
-    rows.wait(100);
-    let process = advancing(&rows, PipelineSettings::default());
-    // The second commit of a run takes the row out of the index.
+    rows.advance_clock(100);
+    let process = advance_process(&rows, PipelineSettings::default());
+    // The second commit of a run removes the row from the index.
     process.store.set_faults(Arc::new(|operation| match operation {
         Operation::Commit { write } if write.version == 3 && write.player_id.as_str() < "p3" => {
             Fault::Error(StoreError::Throttled { table: "queues".to_owned() })
@@ -254,14 +266,17 @@ async fn a_run_is_not_done_while_it_leaves_rows_in_the_index() {
 }
 
 #[tokio::test]
-async fn without_batching_each_queue_leaves_the_index_by_a_call_of_its_own() {
+async fn without_batching_each_commit_takes_a_separate_call() {
     for (batching, calls) in [(FeatureSwitch::ON, 2), (FeatureSwitch::OFF, 20)] {
         let rows = Process::new();
         queue_tasks(&rows, 10).await;
-        rows.wait(100);
-        let process = advancing(&rows, PipelineSettings { batching, ..PipelineSettings::default() });
+        rows.advance_clock(100);
+        let process = advance_process(&rows, PipelineSettings { batching, ..PipelineSettings::default() });
         let answer = run(&process, None, 10_000).await.unwrap();
         assert_eq!(figures(&answer, ["ticks", "settled"]), [10, 10]);
-        assert_eq!(answer["report"]["commits"]["calls"], calls, "one to decide and one to settle");
+        assert_eq!(
+            answer["report"]["commits"]["calls"], calls,
+            "each queue takes one commit to advance and one to settle"
+        );
     }
 }

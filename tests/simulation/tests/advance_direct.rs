@@ -1,5 +1,6 @@
-//! Having queues advanced that have something due, on a store in memory: by a run itself, with
-//! shards and stores failing, and cut short.
+//! Runs that advance due queues directly, on an in-memory store.
+//!
+//! Covers runs with faults of shards and queues, concurrent changes, crashes and deadlines.
 
 use std::{
     sync::{
@@ -13,7 +14,8 @@ use millrace_domain::{FailureReason, Record, Rules, Timestamp, record::Table};
 use millrace_due::{Advanced, Mode};
 use millrace_pipeline::PipelineSettings;
 use millrace_simulation::{
-    BEGIN, Options, Process, enqueue, grant, idle_row, invocation, queue_tasks, shard_of, sqs, standard,
+    Options, Process, START_MS, enqueue_task, grant_gold, idle_row, invocation, queue_tasks, shard_of, sqs_payload,
+    standard_message,
 };
 use millrace_store::{
     DUE_SHARDS, QueueStore, QueueWrite, StoreError,
@@ -23,24 +25,28 @@ use serde_json::json;
 
 const SHARDS: u64 = DUE_SHARDS as u64;
 
-/// A process that nobody delivers anything to again.
-fn advancing(rows: &Process) -> Process {
-    advancing_with(rows, PipelineSettings::default())
+/// A process whose runs are not redelivered.
+fn advance_process(rows: &Process) -> Process {
+    advance_process_with(rows, PipelineSettings::default())
 }
 
-fn advancing_with(rows: &Process, settings: PipelineSettings) -> Process {
-    rows.another(Options { settings: PipelineSettings { is_redelivered: false, ..settings }, ..Options::default() })
+fn advance_process_with(rows: &Process, settings: PipelineSettings) -> Process {
+    rows.start_another(Options {
+        settings: PipelineSettings { is_redelivered: false, ..settings },
+        ..Options::default()
+    })
 }
 
-async fn direct(process: &Process) -> Advanced {
+/// Runs once with ten seconds until the time-out.
+async fn run_directly(process: &Process) -> Advanced {
     process.advance(None, &invocation(10)).await.unwrap()
 }
 
-/// Every player has completed its task once: in its queue, its history and its stats.
+/// Asserts that the queue, the history and the stats of every player show one completed task.
 fn assert_completed_once(process: &Process, count: usize) {
-    for at in 0..count {
-        let queue = process.queue(&format!("p{at}"));
-        assert_eq!((queue.totals.completed, queue.balances.get("gold")), (1, 1), "p{at}");
+    for index in 0..count {
+        let queue = process.queue(&format!("p{index}"));
+        assert_eq!((queue.totals.completed, queue.balances.get("gold")), (1, 1), "p{index}");
     }
     assert_eq!(process.store.records(Table::History).len(), count);
     let stats = process.store.records(Table::Stats);
@@ -48,44 +54,45 @@ fn assert_completed_once(process: &Process, count: usize) {
     assert_eq!(stats.len(), count);
 }
 
-fn index_is_empty(process: &Process) -> bool {
+fn due_index_is_empty(process: &Process) -> bool {
     process.store.queues().iter().all(|(player, _)| process.store.due_at(player).is_none())
 }
 
 #[tokio::test]
-async fn what_is_due_is_advanced_and_the_rest_is_left_alone() {
+async fn run_advances_due_queues_only() {
     let rows = Process::new();
-    queue_tasks(&rows, 60, |at| if at < 40 { 1_000 + at as u64 } else { 9_000 }).await;
-    let process = advancing(&rows);
-    process.wait(5_000);
-    let Advanced { advance, report } = direct(&process).await;
+    queue_tasks(&rows, 60, |index| if index < 40 { 1_000 + index as u64 } else { 9_000 }).await;
+    let process = advance_process(&rows);
+    process.advance_clock(5_000);
+    let Advanced { advance, report } = run_directly(&process).await;
     assert_eq!((advance.mode, advance.due, advance.ticks, advance.failed), (Mode::Direct, 40, 40, 0));
-    assert_eq!((advance.done, advance.up_to), (true, Some(Timestamp::from_millis(BEGIN + 5_000))));
+    assert_eq!((advance.done, advance.up_to), (true, Some(Timestamp::from_millis(START_MS + 5_000))));
     assert_eq!((advance.calls.due, advance.calls.ticks, advance.messages), (SHARDS, 0, 0));
     assert_eq!((report.players, report.commands.received), (40, 0));
-    // The first was due at 1000 and the last at 1039: seen at 5000.
-    let late = report.lateness;
-    assert_eq!((late.count, late.max_ms), (40, Some(4_000)));
-    assert!(late.p50_ms >= Some(3_980) && late.p99_ms <= Some(4_000), "{late:?}");
-    // Two calls that decide and two that take the queues out of the index, 25 at a time.
+    // The queues were due between 1,000 ms and 1,039 ms. The run is at 5,000 ms.
+    let lateness = report.lateness;
+    assert_eq!((lateness.count, lateness.max_ms), (40, Some(4_000)));
+    assert!(lateness.p50_ms >= Some(3_980) && lateness.p99_ms <= Some(4_000), "{lateness:?}");
+    // Each call commits at most 25 queues: two calls advance the queues, and two remove them from
+    // the index.
     assert_eq!((report.commits.committed, report.commits.calls, advance.settled), (80, 4, 40));
     assert_eq!((report.writes.items, process.store.records(Table::History).len()), (80, 40));
 
-    process.wait(4_000);
-    let last = direct(&process).await.advance;
+    process.advance_clock(4_000);
+    let last = run_directly(&process).await.advance;
     assert_eq!((last.due, last.ticks, last.done), (20, 20, true));
     assert_completed_once(&process, 60);
-    assert!(index_is_empty(&process));
+    assert!(due_index_is_empty(&process));
 }
 
 #[tokio::test]
-async fn nothing_due_costs_a_read_of_each_shard_however_many_queues_there_are() {
+async fn run_with_nothing_due_reads_each_shard_once() {
     let rows = Process::new();
-    let process = advancing(&rows);
+    let process = advance_process(&rows);
     for idle in [0, 2_000] {
-        let writes: Vec<QueueWrite> = (0..idle).map(|at| idle_row(&format!("idle-{at}"))).collect();
+        let writes: Vec<QueueWrite> = (0..idle).map(|index| idle_row(&format!("idle-{index}"))).collect();
         assert!(rows.store.commit(&writes).await.outcomes.iter().all(Result::is_ok));
-        let Advanced { advance, report } = direct(&process).await;
+        let Advanced { advance, report } = run_directly(&process).await;
         assert_eq!((advance.due, advance.done, advance.calls.due), (0, true, SHARDS), "{idle} idle queues");
         assert_eq!((report.loads.calls, report.commits.calls, report.writes.calls), (0, 0, 0));
         assert_eq!((report.cache.hit_rate, report.lateness.p99_ms), (None, None));
@@ -93,25 +100,24 @@ async fn nothing_due_costs_a_read_of_each_shard_however_many_queues_there_are() 
 }
 
 #[tokio::test]
-async fn a_shard_that_cannot_be_read_harms_no_other_and_is_in_the_answer() {
+async fn unreadable_shard_is_reported_and_other_shards_are_advanced() {
     let rows = Process::new();
     queue_tasks(&rows, 100, |_| 1).await;
-    let process = advancing(&rows);
-    process.wait(10);
-    let broken = StoreError::AccessDenied { detail: "no".to_owned() };
-    let fault = Fault::Error(broken);
+    let process = advance_process(&rows);
+    process.advance_clock(10);
+    let fault = Fault::Error(StoreError::AccessDenied { detail: "simulated".to_owned() });
     process.store.set_faults(Arc::new(move |operation| match operation {
         Operation::Due { shard: 3 } => fault.clone(),
         _ => Fault::None,
     }));
-    let advance = direct(&process).await.advance;
-    let missing = (0..100).filter(|at| shard_of(*at) == 3).count() as u64;
+    let advance = run_directly(&process).await.advance;
+    let missing = (0..100).filter(|index| shard_of(*index) == 3).count() as u64;
     assert!(missing > 0);
     assert_eq!((advance.ticks, advance.failed, advance.done), (100 - missing, 0, false));
-    let told: Vec<_> = advance.errors.iter().map(|error| (error.shard, error.error)).collect();
-    assert_eq!(told, [(3, FailureReason::AccessDenied)]);
+    let reported: Vec<_> = advance.errors.iter().map(|error| (error.shard, error.error)).collect();
+    assert_eq!(reported, [(3, FailureReason::AccessDenied)]);
     process.store.clear_faults();
-    assert_eq!(direct(&process).await.advance.ticks, missing);
+    assert_eq!(run_directly(&process).await.advance.ticks, missing);
     assert_completed_once(&process, 100);
 
     process.store.set_faults(Arc::new(|_| Fault::Error(StoreError::Throttled { table: "queues".to_owned() })));
@@ -120,145 +126,149 @@ async fn a_shard_that_cannot_be_read_harms_no_other_and_is_in_the_answer() {
 }
 
 #[tokio::test]
-async fn a_queue_that_cannot_be_advanced_holds_up_no_other() {
+async fn unreadable_queue_does_not_stop_other_queues() {
     let rows = Process::new();
     queue_tasks(&rows, 50, |_| 1).await;
-    let process = advancing(&rows);
-    process.wait(10);
+    let process = advance_process(&rows);
+    process.advance_clock(10);
     process.store.set_faults(Arc::new(|operation| match operation {
         Operation::Load { table: Table::Queues, player } if player.as_str() == "p7" => {
             Fault::Error(StoreError::unreadable(Table::Queues, "damaged"))
         }
         _ => Fault::None,
     }));
-    let advance = direct(&process).await.advance;
+    let advance = run_directly(&process).await.advance;
     assert_eq!((advance.due, advance.ticks, advance.failed, advance.done), (50, 49, 1, false));
 }
 
-/// Nobody delivers a run again: what a crash cuts short is found by the next one in the index.
+/// A run is not redelivered, so the next run must find the unfinished queues in the due index.
 #[tokio::test]
-async fn records_that_a_crash_kept_back_are_written_by_the_next_run() {
+async fn next_run_writes_the_records_left_by_a_crash() {
     let rows = Process::new();
     queue_tasks(&rows, 10, |_| 1).await;
-    rows.wait(10);
-    let dying = advancing(&rows);
-    // As good as dead between commit and records: no row is written, and nothing is settled.
-    dying.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Write { .. } => Fault::Error(StoreError::AccessDenied { detail: "dying".to_owned() }),
+    rows.advance_clock(10);
+    let crashing = advance_process(&rows);
+    // A crash between the commit and the record writes leaves the queues in the index.
+    crashing.store.set_faults(Arc::new(|operation| match operation {
+        Operation::Write { .. } => Fault::Error(StoreError::AccessDenied { detail: "simulated crash".to_owned() }),
         _ => Fault::None,
     }));
-    let cut = dying.advance(None, &invocation(10)).await.unwrap_err();
-    assert_eq!(cut.error_type(), "NothingAdvanced");
+    let crashed = crashing.advance(None, &invocation(10)).await.unwrap_err();
+    assert_eq!(crashed.error_type(), "NothingAdvanced");
     assert_eq!((rows.queue("p3").totals.completed, rows.store.records(Table::History).len()), (1, 0));
 
-    rows.wait(60_000);
-    let next = advancing(&rows);
-    let healed = direct(&next).await;
-    assert_eq!((healed.advance.due, healed.advance.settled, healed.advance.done), (10, 10, true));
-    assert_eq!(healed.report.lateness.count, 0, "nothing completes a second time");
+    rows.advance_clock(60_000);
+    let next = advance_process(&rows);
+    let recovery = run_directly(&next).await;
+    assert_eq!((recovery.advance.due, recovery.advance.settled, recovery.advance.done), (10, 10, true));
+    assert_eq!(recovery.report.lateness.count, 0, "no task completes a second time");
     assert_completed_once(&rows, 10);
-    assert!(index_is_empty(&rows));
-    assert_eq!(direct(&next).await.advance.due, 0);
+    assert!(due_index_is_empty(&rows));
+    assert_eq!(run_directly(&next).await.advance.due, 0);
 }
 
 #[tokio::test]
-async fn a_queue_that_somebody_changes_before_it_is_settled_is_left_to_them() {
+async fn concurrent_change_before_settling_is_not_overwritten() {
     let rows = Process::new();
     queue_tasks(&rows, 1, |_| 1).await;
-    rows.wait(10);
-    let process = advancing(&rows);
-    let (other, commits) = (rows.another(Options::default()), AtomicU64::new(0));
+    rows.advance_clock(10);
+    let process = advance_process(&rows);
+    let (other, commits) = (rows.start_another(Options::default()), AtomicU64::new(0));
     let other = Arc::new(other);
     process.store.set_faults(Arc::new(move |operation| {
         if matches!(operation, Operation::Commit { .. }) && commits.fetch_add(1, Ordering::Relaxed) == 1 {
             let other = Arc::clone(&other);
-            // Another process grants gold between the commit and the settling.
+            // Another process grants gold after the commit and before the queue leaves the index.
             std::thread::scope(|scope| {
-                let grant = scope.spawn(move || {
+                let other_process = scope.spawn(move || {
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                    runtime.block_on(other.invoke(&sqs(&[standard("g", &grant("p0", 5))])))
+                    runtime.block_on(other.invoke(&sqs_payload(&[standard_message("g", &grant_gold("p0", 5))])))
                 });
-                assert_eq!(grant.join().unwrap().report.commands.applied, 1);
+                assert_eq!(other_process.join().unwrap().report.commands.applied, 1);
             });
         }
         Fault::None
     }));
-    let Advanced { advance, report } = direct(&process).await;
+    let Advanced { advance, report } = run_directly(&process).await;
     assert_eq!((advance.ticks, advance.settled, advance.failed), (1, 0, 0));
     assert_eq!(report.commits.conflicts, 1);
     assert_eq!(rows.queue("p0").balances.get("gold"), 6);
-    assert!(index_is_empty(&rows));
+    assert!(due_index_is_empty(&rows));
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_runs_at_once_complete_everything_once() {
+async fn two_concurrent_runs_complete_each_task_once() {
     let rows = Process::new();
-    queue_tasks(&rows, 300, |at| 1 + at as u64 % 7).await;
-    rows.wait(10);
-    let (one, other) = (advancing(&rows), advancing(&rows));
+    queue_tasks(&rows, 300, |index| 1 + index as u64 % 7).await;
+    rows.advance_clock(10);
+    let (one, other) = (advance_process(&rows), advance_process(&rows));
     for process in [&one, &other] {
-        // A store that takes its time lets the other run go on in the middle of each call.
+        // The delay lets the other run continue in the middle of each call.
         process.store.set_faults(Arc::new(|operation| match operation {
             Operation::Ping => Fault::None,
             _ => Fault::Delay(Duration::from_millis(1)),
         }));
     }
-    let (first, second) = tokio::join!(direct(&one), direct(&other));
+    let (first, second) = tokio::join!(run_directly(&one), run_directly(&other));
     assert!(first.advance.due > 0 && second.advance.due > 0, "{:?} {:?}", first.advance, second.advance);
-    assert!(first.report.commits.conflicts + second.report.commits.conflicts > 0, "they never met");
+    assert!(first.report.commits.conflicts + second.report.commits.conflicts > 0, "the runs had no version conflict");
     assert_eq!(first.report.lateness.count + second.report.lateness.count, 300);
     assert_completed_once(&rows, 300);
-    direct(&one).await;
-    assert!(index_is_empty(&rows));
+    run_directly(&one).await;
+    assert!(due_index_is_empty(&rows));
 }
 
 #[tokio::test]
-async fn an_inactive_queue_is_paused_and_leaves_the_index() {
+async fn inactive_queue_is_paused_and_leaves_the_index() {
     let rules = Rules::default().pause_after_days(30);
     let settings = PipelineSettings { rules, ..PipelineSettings::default() };
-    let rows = Process::on(
+    let rows = Process::on_store(
         MemoryStore::new(),
-        Arc::new(AtomicU64::new(BEGIN)),
+        Arc::new(AtomicU64::new(START_MS)),
         Options { settings: settings.clone(), ..Options::default() },
     );
-    let mut command = enqueue("p0", "t", json!({"durationMs": 1}));
+    let mut command = enqueue_task("p0", "t", json!({"durationMs": 1}));
     command["tasks"][0]["notBefore"] = json!("2026-06-01T00:00:00.000Z");
-    rows.invoke(&sqs(&[standard("m", &command)])).await;
+    rows.invoke(&sqs_payload(&[standard_message("m", &command)])).await;
     let day = 86_400_000;
-    let process = advancing_with(&rows, settings);
-    process.wait(30 * day - 1);
-    assert_eq!(direct(&process).await.advance.due, 0);
-    process.wait(day);
-    assert_eq!(direct(&process).await.advance.due, 1);
+    let process = advance_process_with(&rows, settings);
+    process.advance_clock(30 * day - 1);
+    assert_eq!(run_directly(&process).await.advance.due, 0);
+    process.advance_clock(day);
+    assert_eq!(run_directly(&process).await.advance.due, 1);
     let queue = process.queue("p0");
-    assert_eq!(queue.paused_at, Some(Timestamp::from_millis(BEGIN + 30 * day)), "as of its moment, not of the run");
-    assert!(index_is_empty(&process));
-    process.wait(365 * day);
-    assert_eq!(direct(&process).await.advance.due, 0);
+    assert_eq!(
+        queue.paused_at,
+        Some(Timestamp::from_millis(START_MS + 30 * day)),
+        "the queue is paused at the due moment, not at the time of the run"
+    );
+    assert!(due_index_is_empty(&process));
+    process.advance_clock(365 * day);
+    assert_eq!(run_directly(&process).await.advance.due, 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_reached_before_the_deadline_is_taken_up_by_the_next_run_oldest_first() {
+async fn run_cut_off_by_the_deadline_is_continued_by_the_next_run() {
     let rows = Process::new();
-    queue_tasks(&rows, 2_000, |at| 1 + at as u64).await;
-    let process = advancing(&rows);
-    process.wait(5_000);
-    // A call of 25 commits takes a second.
+    queue_tasks(&rows, 2_000, |index| 1 + index as u64).await;
+    let process = advance_process(&rows);
+    process.advance_clock(5_000);
+    // A call with 25 commits takes one second.
     process.store.set_faults(Arc::new(|operation| match operation {
         Operation::Commit { write } if write.version == 2 => Fault::Delay(Duration::from_millis(40)),
         _ => Fault::None,
     }));
-    let cut = process.advance(None, &invocation(6)).await.unwrap().advance;
-    assert!(!cut.done && cut.ticks > 0 && cut.due < 2_000, "{cut:?}");
-    let completed = |at: usize| process.queue(&format!("p{at}")).totals.completed;
-    // All that was due before `upTo` is done, over all shards.
-    let up_to = cut.up_to.unwrap().as_millis() - BEGIN - 1;
-    assert!(up_to >= 300, "{cut:?}");
-    assert!((0..up_to as usize).all(|at| completed(at) == 1));
-    assert!((0..2_000).filter(|at| completed(*at) == 1).count() < 2_000);
+    let cut_off = process.advance(None, &invocation(6)).await.unwrap().advance;
+    assert!(!cut_off.done && cut_off.ticks > 0 && cut_off.due < 2_000, "{cut_off:?}");
+    let completed = |index: usize| process.queue(&format!("p{index}")).totals.completed;
+    // Every queue that was due before `upTo` is advanced, in all shards: the oldest come first.
+    let up_to = cut_off.up_to.unwrap().as_millis() - START_MS - 1;
+    assert!(up_to >= 300, "{cut_off:?}");
+    assert!((0..up_to as usize).all(|index| completed(index) == 1));
+    assert!((0..2_000).filter(|index| completed(*index) == 1).count() < 2_000);
     process.store.clear_faults();
-    let rest = process.advance(None, &invocation(60)).await.unwrap().advance;
-    assert!(rest.done, "{rest:?}");
+    let next = process.advance(None, &invocation(60)).await.unwrap().advance;
+    assert!(next.done, "{next:?}");
     assert_completed_once(&process, 2_000);
-    assert!(index_is_empty(&process));
+    assert!(due_index_is_empty(&process));
 }

@@ -1,4 +1,4 @@
-//! The index of what is due, merged over its shards.
+//! Merging of the shards of the due index.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,12 +14,12 @@ use tokio::time::Instant;
 
 const SHARDS: u64 = DUE_SHARDS as u64;
 
-/// Rows in the index at these moments.
-async fn indexed(moments: &[u64]) -> MemoryStore {
+/// A store with one row in the due index for each of these moments.
+async fn store_with_due_rows(moments: &[u64]) -> MemoryStore {
     let store = MemoryStore::new();
-    let write = |(at, millis): (usize, &u64)| QueueWrite {
+    let write = |(index, millis): (usize, &u64)| QueueWrite {
         due_at: Some(Timestamp::from_millis(*millis)),
-        ..idle_row(&format!("p{at}"))
+        ..idle_row(&format!("p{index}"))
     };
     let writes: Vec<_> = moments.iter().enumerate().map(write).collect();
     assert!(store.commit(&writes).await.outcomes.iter().all(Result::is_ok));
@@ -27,9 +27,9 @@ async fn indexed(moments: &[u64]) -> MemoryStore {
 }
 
 #[tokio::test]
-async fn a_shard_of_many_pages_is_read_to_its_end_one_call_a_page() {
+async fn shards_of_many_pages_are_read_with_one_call_per_page() {
     let moments: Vec<u64> = (0..SHARDS * 1_100).collect();
-    let store = indexed(&moments).await;
+    let store = store_with_due_rows(&moments).await;
     let mut due = DueQueues::new(&store, Timestamp::from_millis(u64::MAX), Instant::now() + Duration::from_secs(60));
     let mut found = Vec::new();
     loop {
@@ -40,9 +40,9 @@ async fn a_shard_of_many_pages_is_read_to_its_end_one_call_a_page() {
         found.extend(taken.into_iter().map(|due| due.due_at.as_millis()));
     }
     assert_eq!(found, moments);
-    let mut sizes = [0_usize; DUE_SHARDS as usize];
-    (0..moments.len()).for_each(|at| sizes[usize::from(shard_of(at))] += 1);
-    let pages: usize = sizes.iter().map(|size| size.div_ceil(PAGE).max(1)).sum();
+    let mut shard_sizes = [0_usize; DUE_SHARDS as usize];
+    (0..moments.len()).for_each(|index| shard_sizes[usize::from(shard_of(index))] += 1);
+    let pages: usize = shard_sizes.iter().map(|size| size.div_ceil(PAGE).max(1)).sum();
     assert_eq!(due.calls(), pages as u64);
     assert!(!due.is_cut());
 }
@@ -51,17 +51,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_due_comes_in_the_order_of_its_moments_over_all_shards(
+    fn due_queues_of_all_shards_are_ordered_by_due_moment(
         moments in proptest::collection::vec(0..500_u64, 0..400),
         until in 0..600_u64,
         limits in proptest::collection::vec(1..50_usize, 1..20),
-        failing in proptest::option::of(0..DUE_SHARDS),
+        failing_shard in proptest::option::of(0..DUE_SHARDS),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let store = indexed(&moments).await;
+            let store = store_with_due_rows(&moments).await;
             store.set_faults(Arc::new(move |operation| match operation {
-                Operation::Due { shard } if Some(*shard) == failing => {
+                Operation::Due { shard } if Some(*shard) == failing_shard => {
                     Fault::Error(StoreError::Throttled { table: "queues".to_owned() })
                 }
                 _ => Fault::None,
@@ -79,15 +79,15 @@ proptest! {
                 found.extend(taken);
             }
             prop_assert!(found.iter().map(|due| due.due_at).is_sorted());
-            let mut told: Vec<String> = found.iter().map(|due| due.player_id.to_string()).collect();
-            told.sort();
-            let wanted = moments.iter().enumerate().filter(|(at, moment)| {
-                **moment <= until.as_millis() && Some(shard_of(*at)) != failing
+            let mut found_players: Vec<String> = found.iter().map(|due| due.player_id.to_string()).collect();
+            found_players.sort();
+            let expected = moments.iter().enumerate().filter(|(index, moment)| {
+                **moment <= until.as_millis() && Some(shard_of(*index)) != failing_shard
             });
-            let mut wanted: Vec<String> = wanted.map(|(at, _)| format!("p{at}")).collect();
-            wanted.sort();
-            prop_assert_eq!(told, wanted);
-            prop_assert_eq!(due.errors().len(), usize::from(failing.is_some()));
+            let mut expected_players: Vec<String> = expected.map(|(index, _)| format!("p{index}")).collect();
+            expected_players.sort();
+            prop_assert_eq!(found_players, expected_players);
+            prop_assert_eq!(due.errors().len(), usize::from(failing_shard.is_some()));
             Ok(())
         })?;
     }

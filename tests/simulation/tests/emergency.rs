@@ -1,4 +1,4 @@
-//! Reads and loads while the table or the shared cache is in trouble.
+//! Reads and loads while the table or the shared cache is unavailable.
 
 use std::{
     sync::{
@@ -12,7 +12,8 @@ use millrace_cache::{Emergency, Tier};
 use millrace_domain::{PlayerId, Timestamp, record::Table};
 use millrace_queries::ReadError;
 use millrace_simulation::{
-    BEGIN, Options, Process, enqueue, failures, grant, invocation, report, shared_cache::FakeSharedCache, sqs, standard,
+    Options, Process, START_MS, enqueue_task, failed_message_ids, grant_gold, invocation, report_progress,
+    shared_cache::FakeSharedCache, sqs_payload, standard_message,
 };
 use millrace_store::{
     StoreError,
@@ -21,9 +22,10 @@ use millrace_store::{
 use serde_json::json;
 use tokio::time::Instant;
 
-fn process(remote: &Arc<FakeSharedCache>) -> Process {
-    let options = Options { remote: Some(Arc::clone(remote)), ..Options::default() };
-    Process::on(MemoryStore::new(), Arc::new(AtomicU64::new(BEGIN)), options)
+/// A process with this connection to the shared cache.
+fn process_with_shared_cache(shared_cache: &Arc<FakeSharedCache>) -> Process {
+    let options = Options { shared_cache: Some(Arc::clone(shared_cache)), ..Options::default() };
+    Process::on_store(MemoryStore::new(), Arc::new(AtomicU64::new(START_MS)), options)
 }
 
 fn player() -> PlayerId {
@@ -31,40 +33,40 @@ fn player() -> PlayerId {
 }
 
 #[tokio::test]
-async fn in_emergency_mode_a_copy_without_its_progress_is_served_without_the_table() {
-    let remote = Arc::new(FakeSharedCache::default());
-    let process = process(&remote);
-    process.invoke(&sqs(&[standard("m0", &enqueue("p", "t", json!({"units": 100})))])).await;
-    process.invoke(&sqs(&[standard("m1", &report("p", "t", 30))])).await;
-    process.invoke(&sqs(&[standard("m2", &report("p", "t", 40))])).await;
-    // Another process loads it from the table for a command that needs no progress.
-    let shared = Arc::new(FakeSharedCache::default());
-    let other = process.another(Options { remote: Some(Arc::clone(&shared)), ..Options::default() });
-    other.invoke(&sqs(&[standard("m3", &grant("p", 1))])).await;
-    let table = Arc::new(AtomicU64::new(0));
-    let reading = shared.another();
-    let reader = process.another(Options { remote: Some(Arc::clone(&reading)), ..Options::default() });
-    let asked = Arc::clone(&table);
+async fn emergency_mode_serves_a_copy_without_progress_and_without_a_table_read() {
+    let shared_cache = Arc::new(FakeSharedCache::default());
+    let process = process_with_shared_cache(&shared_cache);
+    process.invoke(&sqs_payload(&[standard_message("m0", &enqueue_task("p", "t", json!({"units": 100})))])).await;
+    process.invoke(&sqs_payload(&[standard_message("m1", &report_progress("p", "t", 30))])).await;
+    process.invoke(&sqs_payload(&[standard_message("m2", &report_progress("p", "t", 40))])).await;
+    // A command that needs no progress loads the queue without its progress row.
+    let other_cache = Arc::new(FakeSharedCache::default());
+    let other = process.start_another(Options { shared_cache: Some(Arc::clone(&other_cache)), ..Options::default() });
+    other.invoke(&sqs_payload(&[standard_message("m3", &grant_gold("p", 1))])).await;
+    let table_reads = Arc::new(AtomicU64::new(0));
+    let reader_cache = other_cache.connect();
+    let reader = process.start_another(Options { shared_cache: Some(Arc::clone(&reader_cache)), ..Options::default() });
+    let counted_reads = Arc::clone(&table_reads);
     reader.store.set_faults(Arc::new(move |operation| match operation {
         Operation::Load { .. } => {
-            asked.fetch_add(1, Ordering::Relaxed);
-            Fault::Error(StoreError::Unavailable { detail: "away".to_owned() })
+            counted_reads.fetch_add(1, Ordering::Relaxed);
+            Fault::Error(StoreError::Unavailable { detail: "simulated".to_owned() })
         }
         _ => Fault::None,
     }));
     let failed = reader.read_queue(&player(), 0, &invocation(10)).await.unwrap_err();
     assert!(matches!(failed, ReadError::Failed(failure) if failure.reason.code() == "store_unavailable"));
-    assert_eq!(table.swap(0, Ordering::Relaxed), 1, "out of it, the progress row is read");
+    assert_eq!(table_reads.swap(0, Ordering::Relaxed), 1, "the progress row is read while emergency mode is off");
 
-    let (said_at, until) = (Timestamp::from_millis(BEGIN), Timestamp::from_millis(BEGIN + 900_000));
-    *reading.emergency.lock().unwrap() = Some(Emergency { enabled: true, said_at, until });
+    let (said_at, until) = (Timestamp::from_millis(START_MS), Timestamp::from_millis(START_MS + 900_000));
+    *reader_cache.emergency.lock().unwrap() = Some(Emergency { enabled: true, said_at, until });
     let read = reader.read_queue(&player(), 0, &invocation(10)).await.unwrap();
-    assert_eq!(read.cached.queue.tasks[0].units_done, 30, "what milestones tell");
-    assert_eq!((read.report.calls, table.load(Ordering::Relaxed)), (0, 0));
+    assert_eq!(read.cached.queue.tasks[0].units_done, 30, "the copy has the progress of the last milestone");
+    assert_eq!((read.report.calls, table_reads.load(Ordering::Relaxed)), (0, 0));
     assert!(matches!(read.report.found, Some(Tier::Local | Tier::Redis)));
 
-    // What it does not know is not passed off as known, here or to others.
-    *reading.emergency.lock().unwrap() = None;
+    // The incomplete copy was not cached as complete, so the progress row is read again.
+    *reader_cache.emergency.lock().unwrap() = None;
     reader.store.clear_faults();
     let read = reader.read_queue(&player(), 0, &invocation(10)).await.unwrap();
     assert_eq!((read.cached.queue.tasks[0].units_done, read.report.calls), (40, 1));
@@ -72,31 +74,30 @@ async fn in_emergency_mode_a_copy_without_its_progress_is_served_without_the_tab
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shared_tier_that_never_answers_holds_nobody_up_beyond_the_deadline() {
-    let remote = Arc::new(FakeSharedCache::default());
-    let process = process(&remote);
-    process.invoke(&sqs(&[standard("m0", &grant("p", 1))])).await;
-    process.wait(2_000);
-    remote.hangs.store(true, Ordering::Relaxed);
-    // The table takes its time, as a real one does.
+async fn hanging_shared_cache_does_not_delay_answers_beyond_the_deadline() {
+    let shared_cache = Arc::new(FakeSharedCache::default());
+    let process = process_with_shared_cache(&shared_cache);
+    process.invoke(&sqs_payload(&[standard_message("m0", &grant_gold("p", 1))])).await;
+    process.advance_clock(2_000);
+    shared_cache.hangs.store(true, Ordering::Relaxed);
+    // A real table has a latency too.
     process.store.set_faults(Arc::new(|operation| match operation {
         Operation::Load { .. } => Fault::Delay(Duration::from_millis(5)),
         _ => Fault::None,
     }));
-    // The function is stopped after three seconds, and hands back what is open half a second
-    // before.
-    let (begun, call) = (Instant::now(), invocation(3));
-    let event = sqs(&[standard("m1", &grant("p", 1))]).to_string();
-    let answer = tokio::time::timeout(Duration::from_secs(60), process.process(event.as_bytes(), &call));
-    let answer = answer.await.expect("it waits for ever").unwrap();
-    assert_eq!((failures(&answer), answer.results[0].reason), (vec!["m1"], Some("deadline")));
+    // The function times out after three seconds. Unfinished messages fail half a second before.
+    let (started, call) = (Instant::now(), invocation(3));
+    let payload = sqs_payload(&[standard_message("m1", &grant_gold("p", 1))]).to_string();
+    let answer = tokio::time::timeout(Duration::from_secs(60), process.process(payload.as_bytes(), &call));
+    let answer = answer.await.expect("the answer does not hang").unwrap();
+    assert_eq!((failed_message_ids(&answer), answer.results[0].reason), (vec!["m1"], Some("deadline")));
     assert_eq!(answer.report.cache.redis.errors, 1);
-    assert!(begun.elapsed() < Duration::from_millis(2_900), "{:?}", begun.elapsed());
+    assert!(started.elapsed() < Duration::from_millis(2_900), "{:?}", started.elapsed());
 
-    let (begun, call) = (Instant::now(), invocation(3));
+    let (started, call) = (Instant::now(), invocation(3));
     let player = player();
     let read = tokio::time::timeout(Duration::from_secs(60), process.read_queue(&player, 0, &call));
-    let failed = read.await.expect("it waits for ever").unwrap_err();
+    let failed = read.await.expect("the answer does not hang").unwrap_err();
     assert!(matches!(failed, ReadError::Failed(failure) if failure.reason.code() == "deadline"));
-    assert!(begun.elapsed() < Duration::from_millis(2_900), "{:?}", begun.elapsed());
+    assert!(started.elapsed() < Duration::from_millis(2_900), "{:?}", started.elapsed());
 }

@@ -1,4 +1,4 @@
-//! What fails on the way: it is handed back, harms nobody else, and leaves nothing half done.
+//! Faults in the pipeline: the affected messages fail, and other players are not affected.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,10 @@ use millrace_pipeline::{
     applied::{Applied, ApplyInput},
     steps::apply::apply_items,
 };
-use millrace_simulation::{BEGIN, Options, Process, Sent, enqueue, failures, fifo, grant, report, sqs, standard};
+use millrace_simulation::{
+    Options, Process, START_MS, SqsMessage, enqueue_task, failed_message_ids, fifo_message, grant_gold,
+    report_progress, sqs_payload, standard_message,
+};
 use millrace_store::{
     QueueRow, StoreError,
     memory::{Fault, Operation},
@@ -20,57 +23,58 @@ fn throttled(table: Table) -> StoreError {
     StoreError::Throttled { table: table.as_str().to_owned() }
 }
 
-fn denied() -> StoreError {
-    StoreError::AccessDenied { detail: "no".to_owned() }
+fn access_denied() -> StoreError {
+    StoreError::AccessDenied { detail: "simulated".to_owned() }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_conflict_that_outlasts_its_retries_is_handed_back() {
+async fn version_conflict_on_every_retry_fails_the_message() {
     let process = Process::new();
     process.store.set_faults(Arc::new(|operation: &Operation<'_>| match operation {
         Operation::Commit { write } if write.player_id.as_str() == "p" => Fault::Conflict,
         _ => Fault::None,
     }));
-    let event = sqs(&[standard("m0", &grant("p", 1)), standard("m1", &grant("q", 1))]);
-    let answer = process.invoke(&event).await;
-    assert_eq!(failures(&answer), ["m0"]);
+    let payload =
+        sqs_payload(&[standard_message("m0", &grant_gold("p", 1)), standard_message("m1", &grant_gold("q", 1))]);
+    let answer = process.invoke(&payload).await;
+    assert_eq!(failed_message_ids(&answer), ["m0"]);
     assert_eq!(answer.results[0].reason, Some("conflict"));
     assert_eq!(answer.report.commits.conflicts, u64::from(PipelineSettings::default().conflict_retries) + 1);
     assert_eq!((process.version("p"), process.version("q")), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_commit_whose_success_was_hidden_takes_effect_once() {
+async fn commit_with_a_lost_response_is_applied_once() {
     let process = Process::new();
     process.store.set_faults(Arc::new(|operation: &Operation<'_>| match operation {
         Operation::Commit { .. } => Fault::FailAfterEffect(throttled(Table::Queues)),
         _ => Fault::None,
     }));
-    let event = sqs(&[fifo("m0", "p", 7, &grant("p", 3))]);
-    assert_eq!(failures(&process.invoke(&event).await), ["m0"]);
+    let payload = sqs_payload(&[fifo_message("m0", "p", 7, &grant_gold("p", 3))]);
+    assert_eq!(failed_message_ids(&process.invoke(&payload).await), ["m0"]);
     process.store.clear_faults();
-    let answer = process.invoke(&event).await;
+    let answer = process.invoke(&payload).await;
     assert_eq!((answer.report.commands.duplicate, answer.batch_item_failures.len()), (1, 0));
     assert_eq!(process.queue("p").balances.get("gold"), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_that_were_not_written_are_written_by_whoever_loads_the_row_next() {
+async fn next_load_of_a_row_writes_the_records_that_failed() {
     let process = Process::new();
-    process.invoke(&sqs(&[standard("m0", &enqueue("p", "t", json!({"units": 1})))])).await;
+    process.invoke(&sqs_payload(&[standard_message("m0", &enqueue_task("p", "t", json!({"units": 1})))])).await;
     process.store.set_faults(Arc::new(|operation: &Operation<'_>| match operation {
-        Operation::Write { table: Table::History, .. } => Fault::Error(denied()),
+        Operation::Write { table: Table::History, .. } => Fault::Error(access_denied()),
         _ => Fault::None,
     }));
-    let event = sqs(&[standard("m1", &report("p", "t", 1))]);
-    let answer = process.invoke(&event).await;
-    assert_eq!((failures(&answer), answer.results[0].reason), (vec!["m1"], Some("access_denied")));
+    let payload = sqs_payload(&[standard_message("m1", &report_progress("p", "t", 1))]);
+    let answer = process.invoke(&payload).await;
+    assert_eq!((failed_message_ids(&answer), answer.results[0].reason), (vec!["m1"], Some("access_denied")));
     assert!(process.store.records(Table::History).is_empty());
-    assert_eq!(process.queue("p").balances.get("gold"), 1, "the decision stands");
+    assert_eq!(process.queue("p").balances.get("gold"), 1, "the commit is kept");
 
-    // Not even the process that failed takes its cached copy for the truth.
+    // The process that failed has dropped its cached copy, so it loads the row too.
     process.store.clear_faults();
-    let answer = process.invoke(&event).await;
+    let answer = process.invoke(&payload).await;
     assert_eq!((answer.report.commands.duplicate, answer.batch_item_failures.len()), (1, 0));
     assert_eq!(process.store.records(Table::History).len(), 1);
     assert_eq!(process.store.records(Table::Stats).len(), 1);
@@ -78,153 +82,165 @@ async fn records_that_were_not_written_are_written_by_whoever_loads_the_row_next
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_whose_outbox_cannot_be_written_decides_nothing_new() {
+async fn queue_accepts_no_commands_while_its_outbox_cannot_be_written() {
     let process = Process::new();
-    process.invoke(&sqs(&[standard("m0", &enqueue("p", "t", json!({"units": 1})))])).await;
-    let deny = |operation: &Operation<'_>| match operation {
-        Operation::Write { table: Table::History, .. } => Fault::Error(denied()),
+    process.invoke(&sqs_payload(&[standard_message("m0", &enqueue_task("p", "t", json!({"units": 1})))])).await;
+    let fail_history_writes = |operation: &Operation<'_>| match operation {
+        Operation::Write { table: Table::History, .. } => Fault::Error(access_denied()),
         _ => Fault::None,
     };
-    process.store.set_faults(Arc::new(deny));
-    process.invoke(&sqs(&[standard("m1", &report("p", "t", 1))])).await;
+    process.store.set_faults(Arc::new(fail_history_writes));
+    process.invoke(&sqs_payload(&[standard_message("m1", &report_progress("p", "t", 1))])).await;
     let version = process.version("p");
-    let answer = process.invoke(&sqs(&[standard("m2", &grant("p", 5))])).await;
-    assert_eq!(failures(&answer), ["m2"]);
-    assert_eq!(process.version("p"), version, "the row still carries its records");
+    let answer = process.invoke(&sqs_payload(&[standard_message("m2", &grant_gold("p", 5))])).await;
+    assert_eq!(failed_message_ids(&answer), ["m2"]);
+    assert_eq!(process.version("p"), version, "the row still holds its outbox");
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_harms_no_other_and_is_never_overwritten() {
+async fn unreadable_row_is_not_overwritten_and_affects_no_other_player() {
     let process = Process::new();
-    process.invoke(&sqs(&[standard("a", &grant("p", 1)), standard("b", &grant("q", 1))])).await;
-    let id = PlayerId::new("p").unwrap();
-    let mut row = process.store.queues().into_iter().find(|(player, _)| *player == id).unwrap().1;
+    process
+        .invoke(&sqs_payload(&[standard_message("a", &grant_gold("p", 1)), standard_message("b", &grant_gold("q", 1))]))
+        .await;
+    let damaged = PlayerId::new("p").unwrap();
+    let mut row = process.store.queues().into_iter().find(|(player, _)| *player == damaged).unwrap().1;
     let last = row.queue.len() - 1;
     row.queue[last] ^= 1;
-    process.store.plant_queue(&id, row.clone());
-    let newer = PlayerId::new("n").unwrap();
+    process.store.plant_queue(&damaged, row.clone());
+    let unknown_format = PlayerId::new("n").unwrap();
     process.store.plant_queue(
-        &newer,
+        &unknown_format,
         QueueRow { version: 3, queue: vec![b'Q', 200, 0, 0, 0, 0, 1], outbox: None, due_at: None },
     );
 
-    let fresh = process.another(Options::default());
-    let event = sqs(&[
-        fifo("m0", "p", 1, &grant("p", 1)),
-        fifo("m1", "q", 1, &grant("q", 1)),
-        fifo("m2", "p", 2, &grant("r", 1)),
-        fifo("m3", "n", 1, &grant("n", 1)),
+    let fresh = process.start_another(Options::default());
+    let payload = sqs_payload(&[
+        fifo_message("m0", "p", 1, &grant_gold("p", 1)),
+        fifo_message("m1", "q", 1, &grant_gold("q", 1)),
+        fifo_message("m2", "p", 2, &grant_gold("r", 1)),
+        fifo_message("m3", "n", 1, &grant_gold("n", 1)),
     ]);
-    let answer = fresh.invoke(&event).await;
-    assert_eq!(failures(&answer), ["m0", "m2", "m3"], "the rest of the group waits too");
+    let answer = fresh.invoke(&payload).await;
+    assert_eq!(failed_message_ids(&answer), ["m0", "m2", "m3"], "later messages of the group fail too");
     let reasons: Vec<_> = answer.results.iter().map(|result| result.reason.unwrap()).collect();
     assert_eq!(reasons, ["row_unreadable", "earlier_message_failed", "row_unreadable"]);
     assert!(answer.results[0].detail.as_ref().unwrap().contains("checksum"), "{answer:?}");
     assert!(answer.results[2].detail.as_ref().unwrap().contains("format 200"), "{answer:?}");
     assert_eq!(process.queue("q").balances.get("gold"), 2);
-    assert_eq!(process.version("r"), 0, "what is behind a failed message is not applied");
-    let after = process.store.queues().into_iter().find(|(player, _)| *player == id).unwrap().1;
+    assert_eq!(process.version("r"), 0, "commands behind a failed message are not applied");
+    let after = process.store.queues().into_iter().find(|(player, _)| *player == damaged).unwrap().1;
     assert_eq!(after, row);
 }
 
 #[tokio::test]
-async fn a_panic_stays_with_its_player() {
-    fn explosive(input: ApplyInput<'_>) -> Applied {
-        assert!(input.player_id.as_str() != "boom", "a bug");
+async fn panic_fails_only_the_message_group_of_its_player() {
+    fn panicking_apply(input: ApplyInput<'_>) -> Applied {
+        assert!(input.player_id.as_str() != "panicking", "simulated bug");
         apply_items(input)
     }
-    let process = Process::new().another(Options { apply: explosive, ..Options::default() });
-    let event = sqs(&[
-        fifo("m0", "boom", 1, &grant("boom", 1)),
-        fifo("m1", "p", 1, &grant("p", 1)),
-        fifo("m2", "boom", 2, &grant("q", 1)),
-        fifo("m3", "q", 1, &grant("q", 10)),
+    let process = Process::new().start_another(Options { apply: panicking_apply, ..Options::default() });
+    let payload = sqs_payload(&[
+        fifo_message("m0", "panicking", 1, &grant_gold("panicking", 1)),
+        fifo_message("m1", "p", 1, &grant_gold("p", 1)),
+        fifo_message("m2", "panicking", 2, &grant_gold("q", 1)),
+        fifo_message("m3", "q", 1, &grant_gold("q", 10)),
     ]);
-    let answer = process.invoke(&event).await;
-    assert_eq!(failures(&answer), ["m0", "m2"]);
+    let answer = process.invoke(&payload).await;
+    assert_eq!(failed_message_ids(&answer), ["m0", "m2"]);
     assert_eq!(answer.results[0].reason, Some("internal_error"));
-    assert!(answer.results[0].detail.as_ref().unwrap().contains("a bug"));
+    assert!(answer.results[0].detail.as_ref().unwrap().contains("simulated bug"));
     assert_eq!(process.queue("p").balances.get("gold"), 1);
-    assert_eq!(process.queue("q").balances.get("gold"), 10, "applied again without what was behind the panic");
+    assert_eq!(
+        process.queue("q").balances.get("gold"),
+        10,
+        "the queue is applied again without the message behind the panic"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_done_before_the_deadline_is_handed_back_in_time() {
+async fn unfinished_messages_fail_before_the_function_times_out() {
     let process = Process::new();
     process.store.set_faults(Arc::new(|operation: &Operation<'_>| match operation {
         Operation::Commit { write } if write.player_id.as_str() == "slow" => Fault::Delay(Duration::from_secs(60)),
         _ => Fault::None,
     }));
-    let mut messages: Vec<Sent> = (0..25).map(|n| standard(&format!("m{n}"), &grant(&format!("p{n}"), 1))).collect();
-    messages.push(standard("slow", &grant("slow", 1)));
+    let mut messages: Vec<SqsMessage> =
+        (0..25).map(|n| standard_message(&format!("m{n}"), &grant_gold(&format!("p{n}"), 1))).collect();
+    messages.push(standard_message("slow", &grant_gold("slow", 1)));
     let invocation = Invocation {
         request_id: "r".to_owned(),
         times_out_at: Instant::now() + Duration::from_secs(3),
         cold_start: true,
     };
-    let begun = Instant::now();
-    let answer = process.process(sqs(&messages).to_string().as_bytes(), &invocation).await.unwrap();
-    assert!(begun.elapsed() <= Duration::from_millis(2_600), "{:?}", begun.elapsed());
-    assert_eq!(failures(&answer), ["slow"]);
+    let started = Instant::now();
+    let answer = process.process(sqs_payload(&messages).to_string().as_bytes(), &invocation).await.unwrap();
+    assert!(started.elapsed() <= Duration::from_millis(2_600), "{:?}", started.elapsed());
+    assert_eq!(failed_message_ids(&answer), ["slow"]);
     assert_eq!(answer.results[0].reason, Some("deadline"));
     assert_eq!(answer.report.commands.applied, 25);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_of_eventbridge_fails_as_a_whole_so_that_it_comes_again() {
+async fn failed_eventbridge_event_fails_the_invocation_and_is_redelivered() {
     let process = Process::new();
-    let event = json!({
+    let payload = json!({
         "version": "0", "id": "e-1", "detail-type": "TaskQueueCommand", "source": "game", "account": "1",
-        "time": "2026-01-15T10:00:00Z", "region": "us-east-1", "resources": [], "detail": grant("p", 4),
+        "time": "2026-01-15T10:00:00Z", "region": "us-east-1", "resources": [], "detail": grant_gold("p", 4),
     });
     process.store.set_faults(Arc::new(|operation: &Operation<'_>| match operation {
         Operation::Commit { .. } => Fault::Error(throttled(Table::Queues)),
         _ => Fault::None,
     }));
-    let error = process.try_invoke(&event).await.unwrap_err();
+    let error = process.try_invoke(&payload).await.unwrap_err();
     assert_eq!(error.error_type(), "CommandsFailed");
     assert!(error.to_string().contains("throttling"), "{error}");
     process.store.clear_faults();
-    let answer = process.invoke(&event).await;
+    let answer = process.invoke(&payload).await;
     assert_eq!((answer.results[0].command_id.as_deref(), answer.results[0].status), (Some("e-1"), "applied"));
-    assert_eq!(process.queue("p").advanced_to.as_millis(), 1_768_471_200_000, "the event's own time");
-    assert_eq!(process.invoke(&event).await.results[0].status, "duplicate");
+    assert_eq!(
+        process.queue("p").advanced_to.as_millis(),
+        1_768_471_200_000,
+        "the queue is advanced to the time of the event"
+    );
+    assert_eq!(process.invoke(&payload).await.results[0].status, "duplicate");
 }
 
 #[tokio::test]
-async fn progress_that_was_not_recorded_is_not_acknowledged_nor_cached() {
+async fn unwritten_progress_is_neither_acknowledged_nor_cached() {
     let process = Process::new();
-    process.invoke(&sqs(&[standard("m0", &enqueue("p", "t", json!({"units": 100})))])).await;
+    process.invoke(&sqs_payload(&[standard_message("m0", &enqueue_task("p", "t", json!({"units": 100})))])).await;
     process.store.set_faults(Arc::new(|operation: &Operation<'_>| match operation {
-        Operation::Write { table: Table::Progress, .. } => Fault::Error(denied()),
+        Operation::Write { table: Table::Progress, .. } => Fault::Error(access_denied()),
         _ => Fault::None,
     }));
-    process.wait(10);
-    let event = sqs(&[Sent { sent_at: BEGIN + 10, ..standard("m1", &report("p", "t", 20)) }]);
-    assert_eq!(failures(&process.invoke(&event).await), ["m1"]);
+    process.advance_clock(10);
+    let payload =
+        sqs_payload(&[SqsMessage { sent_at: START_MS + 10, ..standard_message("m1", &report_progress("p", "t", 20)) }]);
+    assert_eq!(failed_message_ids(&process.invoke(&payload).await), ["m1"]);
     process.store.clear_faults();
-    let answer = process.invoke(&event).await;
+    let answer = process.invoke(&payload).await;
     assert_eq!((answer.report.commands.applied, answer.report.writes.items), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_fails_at_the_commit_takes_the_rest_of_its_group_with_it() {
+async fn failed_commit_fails_the_later_messages_of_its_group() {
     let process = Process::new();
     process.store.set_faults(Arc::new(|operation: &Operation<'_>| match operation {
         Operation::Commit { write } if write.player_id.as_str() == "p" => Fault::Error(throttled(Table::Queues)),
         _ => Fault::None,
     }));
-    let event = sqs(&[
-        fifo("m0", "guild", 1, &grant("q", 1)),
-        fifo("m1", "guild", 2, &grant("p", 1)),
-        fifo("m2", "guild", 3, &grant("r", 1)),
-        fifo("m3", "other", 4, &grant("s", 1)),
+    let payload = sqs_payload(&[
+        fifo_message("m0", "guild", 1, &grant_gold("q", 1)),
+        fifo_message("m1", "guild", 2, &grant_gold("p", 1)),
+        fifo_message("m2", "guild", 3, &grant_gold("r", 1)),
+        fifo_message("m3", "other", 4, &grant_gold("s", 1)),
     ]);
-    let answer = process.invoke(&event).await;
-    assert_eq!(failures(&answer), ["m1", "m2"], "m2 was applied, and comes again all the same");
+    let answer = process.invoke(&payload).await;
+    assert_eq!(failed_message_ids(&answer), ["m1", "m2"], "m2 was applied and is still redelivered");
     assert_eq!(answer.report.commands.applied, 3);
     process.store.clear_faults();
-    let counts = process.invoke(&event).await.report.commands;
+    let counts = process.invoke(&payload).await.report.commands;
     assert_eq!((counts.applied, counts.duplicate), (1, 3));
     assert_eq!(process.queue("r").balances.get("gold"), 1);
 }

@@ -1,43 +1,49 @@
-//! What one invocation takes at most of one player, and that a row never grows too large for the
-//! table.
+//! The limit of items per player and invocation. It keeps a queue row below the row size limit.
 
 use millrace_pipeline::MAX_PLAYER_ITEMS;
-use millrace_simulation::{Process, Sent, failures, sqs, standard};
+use millrace_simulation::{Process, SqsMessage, failed_message_ids, sqs_payload, standard_message};
 use millrace_store::{MAX_ROW_BYTES, QueueStore};
 use serde_json::{Value, json};
 
-/// A standard message of this many commands without records for one player.
-fn pauses(number: usize, commands: usize) -> Sent {
+/// A standard message with `commands` commands for one player. They cause no records.
+fn pause_and_resume(number: usize, commands: usize) -> SqsMessage {
     const TYPES: [&str; 2] = ["pauseQueue", "resumeQueue"];
-    let commands: Vec<Value> = (0..commands).map(|at| json!({"type": TYPES[at % 2], "playerId": "p"})).collect();
-    standard(&format!("m{number:04}"), &json!({ "commands": commands }))
+    let commands: Vec<Value> = (0..commands).map(|index| json!({"type": TYPES[index % 2], "playerId": "p"})).collect();
+    standard_message(&format!("m{number:04}"), &json!({ "commands": commands }))
 }
 
 #[tokio::test]
-async fn what_one_invocation_does_not_take_of_a_player_is_handed_back_and_comes_again() {
+async fn messages_above_the_player_limit_are_redelivered_and_applied_later() {
     const MESSAGES: usize = 235;
     let process = Process::new();
-    let messages: Vec<Sent> = (0..MESSAGES).map(|number| pauses(number, 100)).collect();
-    let mut left: Vec<&Sent> = messages.iter().collect();
+    let messages: Vec<SqsMessage> = (0..MESSAGES).map(|number| pause_and_resume(number, 100)).collect();
+    let mut remaining: Vec<&SqsMessage> = messages.iter().collect();
     let mut deliveries = 0;
-    while !left.is_empty() {
+    while !remaining.is_empty() {
         deliveries += 1;
-        assert!(deliveries <= MESSAGES * 100 / MAX_PLAYER_ITEMS + 1, "each takes as many as it may");
-        let owned: Vec<Sent> = left.iter().map(|sent| (*sent).clone()).collect();
-        let answer = process.invoke(&sqs(&owned)).await;
-        let failed = failures(&answer);
-        assert_eq!(answer.report.commands.applied, ((left.len() - failed.len()) * 100) as u64);
+        assert!(
+            deliveries <= MESSAGES * 100 / MAX_PLAYER_ITEMS + 1,
+            "each delivery applies as many messages as the limit allows"
+        );
+        let delivered: Vec<SqsMessage> = remaining.iter().map(|sent| (*sent).clone()).collect();
+        let answer = process.invoke(&sqs_payload(&delivered)).await;
+        let failed = failed_message_ids(&answer);
+        assert_eq!(answer.report.commands.applied, ((remaining.len() - failed.len()) * 100) as u64);
         assert!(answer.results.iter().all(|result| result.reason == Some("too_many_commands")), "{:?}", answer.results);
-        let taken = left.len() - failed.len();
-        assert_eq!(taken, left.len().min(MAX_PLAYER_ITEMS / 100), "whole messages, the first ones");
-        left.drain(..taken);
+        let applied = remaining.len() - failed.len();
+        assert_eq!(
+            applied,
+            remaining.len().min(MAX_PLAYER_ITEMS / 100),
+            "the first messages are applied, each as a whole"
+        );
+        remaining.drain(..applied);
         let player = millrace_domain::PlayerId::new("p").unwrap();
         let row = process.store.load(std::slice::from_ref(&player), &[]).await.queues.remove(0).unwrap().unwrap();
         let bytes = row.queue.len() + row.outbox.map_or(0, |outbox| outbox.len());
         assert!(bytes < MAX_ROW_BYTES / 2, "{bytes} bytes of remembered commands");
     }
-    // And all of the last delivery is known.
-    let last: Vec<Sent> = messages[MESSAGES - MESSAGES % (MAX_PLAYER_ITEMS / 100)..].to_vec();
-    let again = process.invoke(&sqs(&last)).await;
-    assert_eq!(again.report.commands.duplicate, last.len() as u64 * 100);
+    // A redelivery of the last batch contains duplicates only.
+    let last_batch: Vec<SqsMessage> = messages[MESSAGES - MESSAGES % (MAX_PLAYER_ITEMS / 100)..].to_vec();
+    let again = process.invoke(&sqs_payload(&last_batch)).await;
+    assert_eq!(again.report.commands.duplicate, last_batch.len() as u64 * 100);
 }

@@ -1,4 +1,4 @@
-//! Reads on a store in memory: what they cost, what they write, and how new their answers are.
+//! Reads on an in-memory store: their CPU time, their writes and the freshness of their answers.
 
 use std::{
     sync::{
@@ -13,7 +13,9 @@ use millrace_cache::Tier;
 use millrace_domain::{Command, PlayerId};
 use millrace_pipeline::{Answer, Invocation, PlayerCommands};
 use millrace_queries::ReadError;
-use millrace_simulation::{Options, Process, Sent, enqueue, grant, report, sqs, standard};
+use millrace_simulation::{
+    Options, Process, SqsMessage, enqueue_task, grant_gold, report_progress, sqs_payload, standard_message,
+};
 use millrace_store::{
     StoreError,
     memory::{Fault, Operation},
@@ -22,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 const DAY_MS: u64 = 86_400_000;
-/// What a read may take; without optimization everything takes several times as long.
+/// The CPU time that a read may take. Debug builds are several times slower.
 const CPU_LIMIT: Duration = Duration::from_millis(if cfg!(debug_assertions) { 30 } else { 10 });
 
 fn invocation() -> Invocation {
@@ -37,27 +39,29 @@ fn player(id: &str) -> PlayerId {
     PlayerId::new(id).unwrap()
 }
 
-/// Sends one command, under a name of its own and the time of the process.
+/// Sends one command with a unique message id at the current time of the process.
 async fn send(process: &Process, command: &Value) -> Answer {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let id = format!("m-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let sent_at = process.clock.load(Ordering::Relaxed);
-    process.invoke(&sqs(&[Sent { sent_at, ..standard(&id, command) }])).await
+    process.invoke(&sqs_payload(&[SqsMessage { sent_at, ..standard_message(&id, command) }])).await
 }
 
-/// 200 timed tasks of fifty minutes: nearly the seven days that a queue may hold, and as many as it
-/// may.
-async fn full_queue(process: &Process) {
+/// Enqueues 200 timed tasks of 50 minutes each.
+///
+/// That is the largest number of tasks, and almost the seven days of work that a queue may hold.
+async fn fill_queue(process: &Process) {
     send(process, &json!({"type": "configureQueue", "playerId": "p", "maxTasks": 200, "slots": 2})).await;
-    send(process, &grant("p", 1_000)).await;
+    send(process, &grant_gold("p", 1_000)).await;
     for batch in 0..4 {
         let tasks: Vec<Value> = (0..50)
-            .map(|at| {
-                let number = batch * 50 + at;
+            .map(|index| {
+                let number = batch * 50 + index;
                 let priority = ["low", "normal", "high", "critical"][number % 4];
-                let before: Vec<String> = if number > 0 { vec![format!("t-{}", number - 1)] } else { Vec::new() };
+                let prerequisites: Vec<String> =
+                    if number > 0 { vec![format!("t-{}", number - 1)] } else { Vec::new() };
                 json!({"taskId": format!("t-{number}"), "kind": "work", "work": {"durationMs": 50 * 60_000},
-                    "priority": priority, "prerequisites": before,
+                    "priority": priority, "prerequisites": prerequisites,
                     "costs": {"gold": 1}, "rewards": {"gold": 1, "wood": 2}})
             })
             .collect();
@@ -67,108 +71,108 @@ async fn full_queue(process: &Process) {
 }
 
 #[tokio::test]
-async fn thirty_days_and_two_hundred_tasks_are_made_up_for_in_under_ten_milliseconds_of_cpu() {
+async fn advancing_200_tasks_over_30_days_takes_under_10_ms_of_cpu() {
     let process = Process::new();
-    full_queue(&process).await;
-    process.wait(30 * DAY_MS);
-    let mut best = Duration::MAX;
+    fill_queue(&process).await;
+    process.advance_clock(30 * DAY_MS);
+    let mut shortest = Duration::MAX;
     for _ in 0..10 {
-        let before = ThreadTime::now();
+        let started = ThreadTime::now();
         let read = process.read_queue(&player("p"), 0, &invocation()).await.unwrap();
         let view = read.view();
-        best = best.min(before.elapsed());
+        shortest = shortest.min(started.elapsed());
         assert_eq!((view.totals.completed, view.tasks.len(), view.balances.get("wood")), (200, 0, 400));
         assert_eq!(view.totals.time_spent_ms, 200 * 50 * 60_000);
     }
-    println!("30 days and 200 tasks: {best:?} of CPU");
-    assert!(best < CPU_LIMIT, "{best:?}");
-    assert_eq!(process.version("p"), 6, "and nothing is written");
+    println!("30 days and 200 tasks: {shortest:?} of CPU");
+    assert!(shortest < CPU_LIMIT, "{shortest:?}");
+    assert_eq!(process.version("p"), 6, "a read does not write the queue");
 }
 
 #[tokio::test]
-async fn a_full_queue_half_way_is_read_in_under_ten_milliseconds_of_cpu_too() {
+async fn reading_a_half_finished_full_queue_takes_under_10_ms_of_cpu() {
     let process = Process::new();
-    full_queue(&process).await;
-    process.wait(3 * DAY_MS);
-    let mut best = Duration::MAX;
+    fill_queue(&process).await;
+    process.advance_clock(3 * DAY_MS);
+    let mut shortest = Duration::MAX;
     for _ in 0..10 {
-        let before = ThreadTime::now();
+        let started = ThreadTime::now();
         let read = process.read_queue(&player("p"), 0, &invocation()).await.unwrap();
         let view = read.view();
-        best = best.min(before.elapsed());
+        shortest = shortest.min(started.elapsed());
         assert_eq!(view.totals.completed + view.tasks.len() as u64, 200);
         assert!(view.tasks.iter().all(|task| task.estimated_finish_at.is_some()));
     }
-    println!("half of 200 tasks, and a forecast of the rest: {best:?} of CPU");
-    assert!(best < CPU_LIMIT, "{best:?}");
+    println!("half of 200 tasks and the estimated ends of the rest: {shortest:?} of CPU");
+    assert!(shortest < CPU_LIMIT, "{shortest:?}");
 }
 
 #[tokio::test]
-async fn a_read_is_counted_and_the_next_one_is_local() {
+async fn second_read_is_served_from_the_local_cache() {
     let writer = Process::new();
-    send(&writer, &grant("p", 1)).await;
-    let reader = writer.another(Options::default());
+    send(&writer, &grant_gold("p", 1)).await;
+    let reader = writer.start_another(Options::default());
     let first = reader.read_queue(&player("p"), 0, &invocation()).await.unwrap();
     assert_eq!((first.report.found, first.report.calls, first.report.hit_rate()), (None, 1, Some(0.0)));
     let second = reader.read_queue(&player("p"), 0, &invocation()).await.unwrap();
     assert_eq!((second.report.found, second.report.calls, second.report.hit_rate()), (Some(Tier::Local), 0, Some(1.0)));
-    let unknown = reader.read_queue(&player("nobody"), 0, &invocation()).await;
+    let unknown = reader.read_queue(&player("unknown"), 0, &invocation()).await;
     assert_eq!(unknown.unwrap_err(), ReadError::UnknownPlayer);
     let performance = reader.performance();
     assert_eq!((performance.reads.ever, performance.reads.loads, performance.reads.cache.local), (3, 2, 1));
 }
 
 #[tokio::test]
-async fn a_version_that_is_asked_for_is_never_answered_with_an_older_one() {
+async fn read_never_returns_an_older_version_than_requested() {
     let writer = Process::new();
-    let reader = writer.another(Options::default());
-    send(&writer, &grant("p", 1)).await;
+    let reader = writer.start_another(Options::default());
+    send(&writer, &grant_gold("p", 1)).await;
     let read = async |at_least| reader.read_queue(&player("p"), at_least, &invocation()).await;
     assert_eq!(read(0).await.unwrap().cached.queue.version, 1);
-    send(&writer, &grant("p", 1)).await;
-    assert_eq!(read(1).await.unwrap().cached.queue.version, 1, "fresh enough for who asks for no more");
-    let own = read(2).await.unwrap();
-    assert_eq!((own.cached.queue.version, own.report.found), (2, None));
-    assert_eq!(read(0).await.unwrap().report.found, Some(Tier::Local), "the newer one is kept");
+    send(&writer, &grant_gold("p", 1)).await;
+    assert_eq!(read(1).await.unwrap().cached.queue.version, 1, "the local copy has the requested version");
+    let newer = read(2).await.unwrap();
+    assert_eq!((newer.cached.queue.version, newer.report.found), (2, None));
+    assert_eq!(read(0).await.unwrap().report.found, Some(Tier::Local), "the newer copy is cached");
     assert_eq!(read(3).await.unwrap_err(), ReadError::VersionNotReached { requested: 3, newest: 2 });
-    let list = reader.read_history(&player("p"), 3, &invocation()).await;
-    assert_eq!(list.unwrap_err(), ReadError::VersionNotReached { requested: 3, newest: 2 });
+    let history = reader.read_history(&player("p"), 3, &invocation()).await;
+    assert_eq!(history.unwrap_err(), ReadError::VersionNotReached { requested: 3, newest: 2 });
 }
 
 #[tokio::test]
-async fn a_read_of_the_table_writes_again_what_a_crash_has_left() {
+async fn history_read_writes_the_records_left_by_a_crash() {
     let process = Process::new();
-    send(&process, &enqueue("p", "t", json!({"durationMs": 1}))).await;
-    process.wait(10);
-    // The history is not written: the row's outbox alone has it.
+    send(&process, &enqueue_task("p", "t", json!({"durationMs": 1}))).await;
+    process.advance_clock(10);
+    // The history row is not written. Only the outbox of the queue row holds it.
     process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Write { .. } => Fault::Error(StoreError::AccessDenied { detail: "cut".to_owned() }),
+        Operation::Write { .. } => Fault::Error(StoreError::AccessDenied { detail: "simulated crash".to_owned() }),
         _ => Fault::None,
     }));
-    send(&process, &grant("p", 1)).await;
+    send(&process, &grant_gold("p", 1)).await;
     assert!(process.read_history(&player("p"), 0, &invocation()).await.is_err());
     process.store.clear_faults();
     let read = process.read_history(&player("p"), 2, &invocation()).await.unwrap();
-    assert_eq!(read.page.items.len(), 1, "who names the version sees its records");
+    assert_eq!(read.page.items.len(), 1, "a read with a version returns the records of that version");
 }
 
 #[tokio::test]
-async fn progress_between_milestones_is_merged_into_copies_that_do_not_know_it() {
+async fn read_merges_the_progress_row_into_a_copy_without_it() {
     let process = Process::new();
-    send(&process, &enqueue("p", "t", json!({"units": 100}))).await;
-    send(&process, &report("p", "t", 9)).await;
-    // Another process loads the queue for a command that needs no progress.
-    let other = process.another(Options::default());
+    send(&process, &enqueue_task("p", "t", json!({"units": 100}))).await;
+    send(&process, &report_progress("p", "t", 9)).await;
+    // A command that needs no progress loads the queue without its progress row.
+    let other = process.start_another(Options::default());
     send(&other, &json!({"type": "setPriority", "playerId": "p", "taskId": "t", "priority": "high"})).await;
     let read = other.read_queue(&player("p"), 0, &invocation()).await.unwrap();
     assert_eq!(read.cached.queue.tasks[0].units_done, 9);
-    assert_eq!((read.report.found, read.report.calls), (Some(Tier::Local), 1), "the progress row alone was missing");
+    assert_eq!((read.report.found, read.report.calls), (Some(Tier::Local), 1), "only the progress row was read");
     let again = other.read_queue(&player("p"), 0, &invocation()).await.unwrap();
     assert_eq!((again.cached.queue.tasks[0].units_done, again.report.calls), (9, 0));
 }
 
 #[tokio::test]
-async fn commands_of_a_caller_come_back_in_their_order_with_the_queue() {
+async fn answer_lists_the_results_in_command_order_with_the_queue() {
     let process = Process::new();
     let body = json!({"commands": [
         {"type": "grantResources", "resources": {"gold": 2}}, {"type": "fly"},

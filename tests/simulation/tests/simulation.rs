@@ -1,9 +1,10 @@
-//! A seeded simulation: several processes, a store that fails in every way it can, crashes at any
-//! moment, and messages delivered again until they are acknowledged. At the end everything must be
-//! as if nothing had ever gone wrong.
+//! A seeded simulation of several processes with store faults, crashes and redeliveries.
 //!
-//! Time is tokio's paused clock and the simulation's own, randomness is seeded: a failure repeats
-//! under its seed, which the message names.
+//! Messages are redelivered until they are acknowledged. The final state must equal the state of a
+//! run without faults.
+//!
+//! The tests use the paused clock of tokio, a simulated wall clock and seeded randomness. A failure
+//! is therefore reproducible with the seed that its message contains.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -17,7 +18,7 @@ use std::{
 use fastrand::Rng;
 use millrace_domain::record::Table;
 use millrace_pipeline::{Invocation, PipelineSettings};
-use millrace_simulation::{BEGIN, Options, Process, Sent, sqs};
+use millrace_simulation::{Options, Process, START_MS, SqsMessage, sqs_payload};
 use millrace_store::{
     StoreError,
     memory::{Fault, MemoryStore, Operation},
@@ -29,15 +30,17 @@ const PLAYERS: usize = 4;
 const PROCESSES: usize = 3;
 const COMMANDS: usize = 300;
 
-/// Random commands over few tasks, so that they meet: in the order in which they are sent.
-fn commands(rng: &mut Rng) -> Vec<(String, u64, Value)> {
-    let mut sent_at = BEGIN;
+/// Random commands in the order in which they are sent.
+///
+/// They use few players and tasks, so that many commands concern the same task.
+fn random_commands(rng: &mut Rng) -> Vec<(String, u64, Value)> {
+    let mut sent_at = START_MS;
     (0..COMMANDS)
         .map(|_| {
             sent_at += rng.u64(1..400);
             let player = format!("p{}", rng.usize(0..PLAYERS));
             let task = format!("t{}", rng.u32(0..12));
-            let other = format!("t{}", rng.u32(0..12));
+            let prerequisite = format!("t{}", rng.u32(0..12));
             let body = match rng.u32(0..20) {
                 0..6 => {
                     let work = if rng.bool() {
@@ -45,7 +48,7 @@ fn commands(rng: &mut Rng) -> Vec<(String, u64, Value)> {
                     } else {
                         json!({"units": rng.u64(1..50)})
                     };
-                    let prerequisites = if rng.u32(0..4) == 0 { vec![other] } else { vec![] };
+                    let prerequisites = if rng.u32(0..4) == 0 { vec![prerequisite] } else { vec![] };
                     json!({"type": "enqueueTasks", "playerId": player, "tasks": [{
                         "taskId": task, "kind": "k", "work": work, "prerequisites": prerequisites,
                         "costs": {"gold": rng.u64(0..3)}, "rewards": {"gold": rng.u64(0..5), "wood": 1},
@@ -68,17 +71,17 @@ fn commands(rng: &mut Rng) -> Vec<(String, u64, Value)> {
         .collect()
 }
 
-/// A FIFO queue as SQS keeps it: groups are blocked while a batch of theirs is out.
+/// A FIFO queue like that of SQS: a group is blocked while messages of it are in flight.
 struct FifoQueue {
-    groups: BTreeMap<String, VecDeque<Sent>>,
-    out: Vec<String>,
+    groups: BTreeMap<String, VecDeque<SqsMessage>>,
+    in_flight: Vec<String>,
 }
 
 impl FifoQueue {
     fn new(commands: &[(String, u64, Value)]) -> Self {
-        let mut groups: BTreeMap<String, VecDeque<Sent>> = BTreeMap::new();
+        let mut groups: BTreeMap<String, VecDeque<SqsMessage>> = BTreeMap::new();
         for (n, (player, sent_at, body)) in commands.iter().enumerate() {
-            let sent = Sent {
+            let sent = SqsMessage {
                 id: format!("m-{n}"),
                 body: body.to_string(),
                 sent_at: *sent_at,
@@ -86,46 +89,50 @@ impl FifoQueue {
             };
             groups.entry(player.clone()).or_default().push_back(sent);
         }
-        Self { groups, out: Vec::new() }
+        Self { groups, in_flight: Vec::new() }
     }
 
     fn is_done(&self) -> bool {
-        self.groups.values().all(VecDeque::is_empty) && self.out.is_empty()
+        self.groups.values().all(VecDeque::is_empty) && self.in_flight.is_empty()
     }
 
-    /// Up to ten messages of groups that are not out.
-    fn receive(&mut self, rng: &mut Rng) -> Vec<Sent> {
+    /// Receives at most ten messages of groups that are not in flight.
+    fn receive(&mut self, rng: &mut Rng) -> Vec<SqsMessage> {
         let mut batch = Vec::new();
         for (group, messages) in &self.groups {
-            if self.out.contains(group) || messages.is_empty() || rng.u32(0..3) == 0 {
+            if self.in_flight.contains(group) || messages.is_empty() || rng.u32(0..3) == 0 {
                 continue;
             }
             let count = rng.usize(1..=5).min(10 - batch.len());
             if count > 0 {
-                self.out.push(group.clone());
+                self.in_flight.push(group.clone());
                 batch.extend(messages.iter().take(count).cloned());
             }
         }
         batch
     }
 
-    /// Deletes what was acknowledged and lets the groups go on.
-    fn settle(&mut self, batch: &[Sent], acknowledged: &dyn Fn(&str) -> bool) {
+    /// Deletes the acknowledged messages and unblocks the groups of the batch.
+    fn settle(&mut self, batch: &[SqsMessage], acknowledged: &dyn Fn(&str) -> bool) {
         for sent in batch {
             let Some((group, _)) = &sent.fifo else { continue };
-            self.out.retain(|out| out != group);
+            self.in_flight.retain(|blocked| blocked != group);
             if acknowledged(&sent.id) {
-                let messages = self.groups.get_mut(group).expect("the group is known");
-                // SQS deletes by receipt; order within the group is what this checks.
-                assert_eq!(messages.front().map(|front| &front.id), Some(&sent.id), "acknowledged out of order");
+                let messages = self.groups.get_mut(group).expect("the group exists");
+                // SQS deletes by receipt handle. This assertion checks the order within the group.
+                assert_eq!(
+                    messages.front().map(|front| &front.id),
+                    Some(&sent.id),
+                    "messages of a group are acknowledged in order"
+                );
                 messages.pop_front();
             }
         }
     }
 }
 
-/// Something goes wrong with about every fifth operation.
-fn faults(rng: Arc<Mutex<Rng>>) -> millrace_store::memory::Faults {
+/// Injects faults at random. Operations without a fault are delayed by up to 3 ms.
+fn random_faults(rng: Arc<Mutex<Rng>>) -> millrace_store::memory::Faults {
     Arc::new(move |operation: &Operation<'_>| {
         let mut rng = rng.lock().unwrap();
         let throttled = StoreError::Throttled { table: "simulated".to_owned() };
@@ -135,22 +142,28 @@ fn faults(rng: Arc<Mutex<Rng>>) -> millrace_store::memory::Faults {
             (2, Operation::Commit { .. } | Operation::Write { .. }) => Fault::FailAfterEffect(throttled),
             (3, Operation::Write { keys, .. }) => Fault::Unprocessed((0..keys.len()).filter(|_| rng.bool()).collect()),
             (4, Operation::Write { .. }) => Fault::Error(StoreError::AccessDenied { detail: "simulated".to_owned() }),
-            // Time to crash in: before a call has its effect, or between two calls.
+            // The delay allows a crash before a call takes effect, or between two calls.
             _ => Fault::Delay(Duration::from_millis(rng.u64(0..4))),
         }
     })
 }
 
-/// What must not depend on what went wrong: queues without versions, and all history.
-fn outcome(store: &MemoryStore) -> (Vec<Value>, Vec<Value>) {
+/// The state that must not depend on faults: queues without their versions, and the history.
+fn final_state(store: &MemoryStore) -> (Vec<Value>, Vec<Value>) {
     let queues = store
         .queues()
         .into_iter()
         .map(|(_, row)| {
             let queue: millrace_domain::Queue = millrace_domain::codec::decode(&row.queue).unwrap();
-            // Reports between milestones may be with the progress table alone.
-            let tasks: Vec<_> = queue.tasks.iter().map(|task| (&task.id, task.attempts, task.started_at(), task.quarter(task.units_done))).collect();
-            json!({"player": queue.player_id, "balances": queue.balances, "totals": queue.totals, "tasks": tasks, "recent": queue.recent, "paused": queue.paused_at})
+            // Progress between milestones may be in the progress table only.
+            let task_state = |task: &millrace_domain::Task| {
+                json!([task.id, task.attempts, task.started_at(), task.quarter(task.units_done)])
+            };
+            let tasks: Vec<_> = queue.tasks.iter().map(task_state).collect();
+            json!({
+                "player": queue.player_id, "balances": queue.balances, "totals": queue.totals,
+                "tasks": tasks, "recent": queue.recent, "paused": queue.paused_at,
+            })
         })
         .collect();
     let mut history: Vec<Value> = store
@@ -158,8 +171,8 @@ fn outcome(store: &MemoryStore) -> (Vec<Value>, Vec<Value>) {
         .iter()
         .map(|record| {
             let mut row = serde_json::to_value(record).unwrap();
-            // How far a cancelled task had come between milestones is known as exactly as its last
-            // report.
+            // The progress of a cancelled task between milestones depends on the reports that were
+            // written before, so it is not compared.
             if let Some(row) = row["History"].as_object_mut() {
                 row.remove("unitsDone");
             }
@@ -170,30 +183,30 @@ fn outcome(store: &MemoryStore) -> (Vec<Value>, Vec<Value>) {
     (queues, history)
 }
 
-async fn undisturbed(commands: &[(String, u64, Value)]) -> (Vec<Value>, Vec<Value>) {
+async fn run_without_faults(commands: &[(String, u64, Value)]) -> (Vec<Value>, Vec<Value>) {
     let process = Process::new();
-    process.wait(1_000_000);
+    process.advance_clock(1_000_000);
     let mut rng = Rng::with_seed(1);
     let mut queue = FifoQueue::new(commands);
     while !queue.is_done() {
         let batch = queue.receive(&mut rng);
-        let answer = process.invoke(&sqs(&batch)).await;
+        let answer = process.invoke(&sqs_payload(&batch)).await;
         assert!(answer.batch_item_failures.is_empty());
         queue.settle(&batch, &|_| true);
     }
-    outcome(&process.store)
+    final_state(&process.store)
 }
 
-async fn disturbed(commands: &[(String, u64, Value)], seed: u64) -> (Vec<Value>, Vec<Value>, u64) {
+async fn run_with_faults(commands: &[(String, u64, Value)], seed: u64) -> (Vec<Value>, Vec<Value>, u64) {
     let rows = MemoryStore::new();
-    let clock = Arc::new(AtomicU64::new(BEGIN + 1_000_000));
+    let clock = Arc::new(AtomicU64::new(START_MS + 1_000_000));
     let mut rng = Rng::with_seed(seed);
-    let trouble = Arc::new(Mutex::new(Rng::with_seed(seed ^ 0xfa17)));
+    let fault_rng = Arc::new(Mutex::new(Rng::with_seed(seed ^ 0xfa17)));
     let settings = PipelineSettings { conflict_retries: 2, seed, ..PipelineSettings::default() };
     let options = Options { settings, ..Options::default() };
     let start = |rows: &MemoryStore| {
-        let process = Process::on(rows.handle(), Arc::clone(&clock), options.clone());
-        process.store.set_faults(faults(Arc::clone(&trouble)));
+        let process = Process::on_store(rows.handle(), Arc::clone(&clock), options.clone());
+        process.store.set_faults(random_faults(Arc::clone(&fault_rng)));
         process
     };
     let mut processes: Vec<Process> = (0..PROCESSES).map(|_| start(&rows)).collect();
@@ -202,63 +215,63 @@ async fn disturbed(commands: &[(String, u64, Value)], seed: u64) -> (Vec<Value>,
     let mut rounds = 0;
     while !queue.is_done() {
         rounds += 1;
-        assert!(rounds < 20_000, "seed {seed}: the queue never empties");
+        assert!(rounds < 20_000, "seed {seed}: the queue is not empty after 20,000 rounds");
         clock.fetch_add(rng.u64(0..2_000), Ordering::Relaxed);
-        // Two batches of different groups at once, in different processes.
+        // Two processes handle batches of different groups at the same time.
         let batches = [queue.receive(&mut rng), queue.receive(&mut rng)];
         let first = rng.usize(0..PROCESSES);
-        let places = [first, (first + 1) % PROCESSES];
-        let run = |process: usize, batch: &[Sent], crash: Option<Duration>| {
+        let chosen = [first, (first + 1) % PROCESSES];
+        let run = |process: usize, batch: &[SqsMessage], crash_after: Option<Duration>| {
             let process = &processes[process];
-            let event = sqs(batch).to_string();
+            let payload = sqs_payload(batch).to_string();
             let invocation = Invocation {
                 request_id: format!("r-{rounds}"),
                 times_out_at: Instant::now() + Duration::from_secs(3),
                 cold_start: false,
             };
             async move {
-                let work = process.process(event.as_bytes(), &invocation);
-                match crash {
-                    // The process is killed wherever it is: its future is dropped.
+                let work = process.process(payload.as_bytes(), &invocation);
+                match crash_after {
+                    // Dropping the future kills the process at its current await point.
                     Some(after) => tokio::time::timeout(after, work).await.ok().map(Result::unwrap),
                     None => Some(work.await.unwrap()),
                 }
             }
         };
-        let crash = [(); 2].map(|()| (rng.u32(0..2) == 0).then(|| Duration::from_micros(rng.u64(0..20_000))));
-        let answers = tokio::join!(run(places[0], &batches[0], crash[0]), run(places[1], &batches[1], crash[1]));
-        for (at, answer) in [answers.0, answers.1].into_iter().enumerate() {
+        let crash_after = [(); 2].map(|()| (rng.u32(0..2) == 0).then(|| Duration::from_micros(rng.u64(0..20_000))));
+        let answers =
+            tokio::join!(run(chosen[0], &batches[0], crash_after[0]), run(chosen[1], &batches[1], crash_after[1]));
+        for (index, answer) in [answers.0, answers.1].into_iter().enumerate() {
             match answer {
                 Some(answer) => {
-                    let failed = millrace_simulation::failures(&answer);
-                    queue.settle(&batches[at], &|id| !failed.contains(&id));
+                    let failed = millrace_simulation::failed_message_ids(&answer);
+                    queue.settle(&batches[index], &|id| !failed.contains(&id));
                 }
                 None => {
                     crashes += 1;
-                    processes[places[at]] = start(&rows);
-                    queue.settle(&batches[at], &|_| false);
+                    processes[chosen[index]] = start(&rows);
+                    queue.settle(&batches[index], &|_| false);
                 }
             }
         }
     }
-    // The last commits' records may still be with their rows alone if the very last delivery
-    // crashed and was not needed again; there is none such: whatever was not acknowledged was
-    // delivered again.
-    let (queues, history) = outcome(&rows);
+    // No record is left in an outbox only: a delivery that crashed was not acknowledged, so it was
+    // redelivered and its records were written.
+    let (queues, history) = final_state(&rows);
     (queues, history, crashes)
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_goes_wrong_the_end_is_the_same() {
-    let mut crashes = 0;
+async fn faults_and_crashes_do_not_change_the_final_state() {
+    let mut total_crashes = 0;
     for seed in 0..25 {
-        let commands = commands(&mut Rng::with_seed(seed));
-        let expected = undisturbed(&commands).await;
-        let (queues, history, crashed) = disturbed(&commands, seed).await;
-        assert_eq!(queues, expected.0, "seed {seed}: queues");
-        assert_eq!(history, expected.1, "seed {seed}: history");
-        assert!(!history.is_empty(), "seed {seed}: nothing finished");
-        crashes += crashed;
+        let commands = random_commands(&mut Rng::with_seed(seed));
+        let expected = run_without_faults(&commands).await;
+        let (queues, history, crashes) = run_with_faults(&commands, seed).await;
+        assert_eq!(queues, expected.0, "seed {seed}: the queues differ");
+        assert_eq!(history, expected.1, "seed {seed}: the history differs");
+        assert!(!history.is_empty(), "seed {seed}: no task finished");
+        total_crashes += crashes;
     }
-    assert!(crashes > 400, "only {crashes} crashes: the simulation does not disturb");
+    assert!(total_crashes > 400, "only {total_crashes} crashes, which is too few for a meaningful test");
 }

@@ -1,4 +1,4 @@
-//! Old copies in the shared cache: what is decided on them, and how long they stay there.
+//! Stale copies in the shared cache: how they affect decisions, and when they are replaced.
 
 use std::sync::{
     Arc,
@@ -9,8 +9,8 @@ use millrace_cache::Emergency;
 use millrace_domain::{PlayerId, Timestamp, record::Table};
 use millrace_pipeline::PipelineSettings;
 use millrace_simulation::{
-    BEGIN, Options, Process, Sent, enqueue, failures, grant, invocation, report, shared_cache::FakeSharedCache, sqs,
-    standard,
+    Options, Process, START_MS, SqsMessage, enqueue_task, failed_message_ids, grant_gold, invocation, report_progress,
+    shared_cache::FakeSharedCache, sqs_payload, standard_message,
 };
 use millrace_store::{
     StoreError,
@@ -18,26 +18,26 @@ use millrace_store::{
 };
 use serde_json::{Value, json};
 
-/// A process with a shared tier.
-fn process() -> (Process, Arc<FakeSharedCache>) {
-    let remote = Arc::new(FakeSharedCache::default());
-    let options = Options { remote: Some(Arc::clone(&remote)), ..Options::default() };
-    (Process::on(MemoryStore::new(), Arc::new(AtomicU64::new(BEGIN)), options), remote)
+/// A process with a shared cache.
+fn process_with_shared_cache() -> (Process, Arc<FakeSharedCache>) {
+    let shared_cache = Arc::new(FakeSharedCache::default());
+    let options = Options { shared_cache: Some(Arc::clone(&shared_cache)), ..Options::default() };
+    (Process::on_store(MemoryStore::new(), Arc::new(AtomicU64::new(START_MS)), options), shared_cache)
 }
 
-/// Another process on the same rows and, in its way, the same copies.
-fn beside(process: &Process, remote: Arc<FakeSharedCache>) -> Process {
-    process.another(Options { remote: Some(remote), ..Options::default() })
+/// Another process on the same rows, with the given connection to the shared cache.
+fn process_with_connection(process: &Process, shared_cache: Arc<FakeSharedCache>) -> Process {
+    process.start_another(Options { shared_cache: Some(shared_cache), ..Options::default() })
 }
 
-fn denied() -> Fault {
-    Fault::Error(StoreError::AccessDenied { detail: "no".to_owned() })
+fn access_denied() -> Fault {
+    Fault::Error(StoreError::AccessDenied { detail: "simulated".to_owned() })
 }
 
-/// No record is written.
-fn deny_records(process: &Process) {
+/// Makes every record write fail.
+fn fail_record_writes(process: &Process) {
     process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Write { .. } => denied(),
+        Operation::Write { .. } => access_denied(),
         _ => Fault::None,
     }));
 }
@@ -46,124 +46,128 @@ fn tick(players: &[&str]) -> Value {
     json!({"type": "advanceQueues", "playerIds": players})
 }
 
-/// Sends a command under this name, now.
+/// Sends a command with this message id at the current time.
 async fn send(process: &Process, id: &str, command: &Value) -> millrace_pipeline::Answer {
     let sent_at = process.clock.load(Ordering::Relaxed);
-    process.invoke(&sqs(&[Sent { sent_at, ..standard(id, command) }])).await
+    process.invoke(&sqs_payload(&[SqsMessage { sent_at, ..standard_message(id, command) }])).await
 }
 
 const PLAYERS: [&str; 3] = ["p", "q", "r"];
 
-/// Three idle queues of version 1 in the shared tier, and of version 2 with a task due in 10 s in
-/// the table.
-async fn behind_by_a_task(process: &Process, remote: &FakeSharedCache) -> Process {
+/// Creates three queues whose shared copies are stale.
+///
+/// The shared copies are idle and have version 1. In the table, the queues have version 2 and a
+/// task that is due in 10 s. Returns the process whose cache writes were lost.
+async fn create_stale_copies(process: &Process, shared_cache: &FakeSharedCache) -> Process {
     for player in PLAYERS {
-        send(process, "m", &grant(player, 1)).await;
+        send(process, "m", &grant_gold(player, 1)).await;
     }
-    let deaf = beside(process, remote.losing_writes());
+    let uncached_writer = process_with_connection(process, shared_cache.connect_losing_writes());
     for player in PLAYERS {
-        send(&deaf, "n", &enqueue(player, "t", json!({"durationMs": 10_000}))).await;
-        assert_eq!((remote.copies.version(player), process.version(player)), (Some(1), 2));
+        send(&uncached_writer, "n", &enqueue_task(player, "t", json!({"durationMs": 10_000}))).await;
+        assert_eq!((shared_cache.copies.version(player), process.version(player)), (Some(1), 2));
     }
-    deaf
+    uncached_writer
 }
 
 #[tokio::test]
-async fn a_tick_that_finds_nothing_due_in_a_copy_asks_the_table_in_one_call() {
-    let (process, remote) = process();
-    behind_by_a_task(&process, &remote).await;
-    process.wait(11_000);
+async fn tick_with_nothing_due_in_its_copies_reads_the_table_in_one_call() {
+    let (process, shared_cache) = process_with_shared_cache();
+    create_stale_copies(&process, &shared_cache).await;
+    process.advance_clock(11_000);
     let answer = process.invoke(&tick(&PLAYERS)).await;
     assert!(answer.results.is_empty(), "{:?}", answer.results);
     let report = &answer.report;
-    assert_eq!((report.cache.redis.hits, report.loads.calls), (3, 1), "one read for all of them");
+    assert_eq!((report.cache.redis.hits, report.loads.calls), (3, 1), "one call reads all three queues");
     assert_eq!((report.commits.committed, report.commits.conflicts, report.commits.calls), (3, 0, 1));
     for player in PLAYERS {
-        assert_eq!((process.queue(player).totals.completed, remote.copies.version(player)), (1, Some(3)));
+        assert_eq!((process.queue(player).totals.completed, shared_cache.copies.version(player)), (1, Some(3)));
     }
 }
 
 #[tokio::test]
-async fn a_tick_that_finds_something_due_costs_no_read_and_one_that_does_not_costs_one() {
-    let (process, remote) = process();
+async fn tick_reads_the_table_only_if_nothing_is_due_in_the_copy() {
+    let (process, shared_cache) = process_with_shared_cache();
     for player in PLAYERS {
-        send(&process, "m", &enqueue(player, "t", json!({"durationMs": 10_000}))).await;
+        send(&process, "m", &enqueue_task(player, "t", json!({"durationMs": 10_000}))).await;
     }
-    process.wait(11_000);
+    process.advance_clock(11_000);
     let due = process.invoke(&tick(&PLAYERS)).await.report;
     assert_eq!((due.cache.redis.hits, due.loads.calls, due.commits.committed), (3, 0, 3));
-    process.wait(2_000);
+    process.advance_clock(2_000);
     let idle = process.invoke(&tick(&PLAYERS)).await.report;
     assert_eq!((idle.cache.redis.hits, idle.loads.calls, idle.commits.calls), (3, 1, 0));
-    let cold = beside(&process, remote.another());
-    let unknown = cold.invoke(&tick(&["nobody"])).await.report;
-    assert_eq!((unknown.loads.calls, unknown.commits.calls), (1, 0), "the table is asked once");
+    let cold = process_with_connection(&process, shared_cache.connect());
+    let unknown = cold.invoke(&tick(&["unknown"])).await.report;
+    assert_eq!((unknown.loads.calls, unknown.commits.calls), (1, 0), "the table is read once");
 }
 
 #[tokio::test]
-async fn a_tick_that_cannot_ask_the_table_is_handed_back() {
-    let (process, remote) = process();
-    behind_by_a_task(&process, &remote).await;
-    process.wait(11_000);
+async fn tick_is_redelivered_if_the_table_cannot_be_read() {
+    let (process, shared_cache) = process_with_shared_cache();
+    create_stale_copies(&process, &shared_cache).await;
+    process.advance_clock(11_000);
     process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Load { player, .. } if player.as_str() == "q" => denied(),
+        Operation::Load { player, .. } if player.as_str() == "q" => access_denied(),
         _ => Fault::None,
     }));
-    let messages: Vec<Sent> = PLAYERS.iter().map(|player| standard(player, &tick(&[player]))).collect();
-    let answer = process.invoke(&sqs(&messages)).await;
-    assert_eq!(failures(&answer), ["q"]);
+    let messages: Vec<SqsMessage> = PLAYERS.iter().map(|player| standard_message(player, &tick(&[player]))).collect();
+    let answer = process.invoke(&sqs_payload(&messages)).await;
+    assert_eq!(failed_message_ids(&answer), ["q"]);
     assert_eq!((process.version("p"), process.version("q"), process.version("r")), (3, 2, 3));
 }
 
 #[tokio::test]
-async fn a_tick_on_an_old_copy_writes_what_a_crash_has_left() {
-    let (process, remote) = process();
-    let deaf = behind_by_a_task(&process, &remote).await;
-    process.wait(11_000);
-    deny_records(&deaf);
-    assert!(!deaf.invoke(&tick(&["p"])).await.results.is_empty());
+async fn tick_on_a_stale_copy_writes_the_records_left_by_a_crash() {
+    let (process, shared_cache) = process_with_shared_cache();
+    let uncached_writer = create_stale_copies(&process, &shared_cache).await;
+    process.advance_clock(11_000);
+    fail_record_writes(&uncached_writer);
+    assert!(!uncached_writer.invoke(&tick(&["p"])).await.results.is_empty());
     assert_eq!((process.version("p"), process.store.records(Table::History).len()), (3, 0));
     process.invoke(&tick(&["p"])).await;
     assert_eq!((process.version("p"), process.store.records(Table::History).len()), (3, 1));
-    assert_eq!(remote.copies.version("p"), Some(3));
+    assert_eq!(shared_cache.copies.version("p"), Some(3));
 }
 
-fn advancing(process: &Process, remote: Arc<FakeSharedCache>) -> Process {
+/// A process that advances due queues directly and is not redelivered.
+fn advance_process(process: &Process, shared_cache: Arc<FakeSharedCache>) -> Process {
     let settings = PipelineSettings { is_redelivered: false, ..PipelineSettings::default() };
-    process.another(Options { settings, remote: Some(remote), ..Options::default() })
+    process.start_another(Options { settings, shared_cache: Some(shared_cache), ..Options::default() })
 }
 
 #[tokio::test]
-async fn a_run_on_old_copies_advances_what_is_due() {
-    let (process, remote) = process();
-    behind_by_a_task(&process, &remote).await;
-    process.wait(11_000);
-    let run = advancing(&process, remote.another()).advance(None, &invocation(10)).await.unwrap();
+async fn run_on_stale_copies_advances_due_queues() {
+    let (process, shared_cache) = process_with_shared_cache();
+    create_stale_copies(&process, &shared_cache).await;
+    process.advance_clock(11_000);
+    let run = advance_process(&process, shared_cache.connect()).advance(None, &invocation(10)).await.unwrap();
     assert_eq!((run.advance.due, run.advance.ticks, run.advance.settled, run.advance.done), (3, 3, 3, true));
     assert_eq!((run.report.loads.calls, run.report.commits.conflicts), (1, 0));
     assert!(PLAYERS.iter().all(|player| process.queue(player).totals.completed == 1));
 }
 
 #[tokio::test]
-async fn a_run_does_not_count_a_queue_that_somebody_changes_under_it() {
-    let (process, remote) = process();
-    send(&process, "m", &enqueue("p", "t", json!({"durationMs": 1}))).await;
-    process.wait(10);
-    // As good as dead between commit and records: the queue stays in the index with nothing due.
-    let dying = advancing(&process, remote.another());
-    deny_records(&dying);
-    let died = dying.advance(None, &invocation(10)).await.unwrap_err();
-    assert_eq!(died.error_type(), "NothingAdvanced");
-    process.wait(60_000);
-    let runner = advancing(&process, remote.another());
-    let other = Arc::new(beside(&process, remote.losing_writes()));
+async fn run_counts_a_concurrently_changed_queue_as_failed() {
+    let (process, shared_cache) = process_with_shared_cache();
+    send(&process, "m", &enqueue_task("p", "t", json!({"durationMs": 1}))).await;
+    process.advance_clock(10);
+    // A crash between the commit and the record writes leaves the queue in the index although
+    // nothing is due.
+    let crashing = advance_process(&process, shared_cache.connect());
+    fail_record_writes(&crashing);
+    let crashed = crashing.advance(None, &invocation(10)).await.unwrap_err();
+    assert_eq!(crashed.error_type(), "NothingAdvanced");
+    process.advance_clock(60_000);
+    let runner = advance_process(&process, shared_cache.connect());
+    let other = Arc::new(process_with_connection(&process, shared_cache.connect_losing_writes()));
     runner.store.set_faults(Arc::new(move |operation| {
         if matches!(operation, Operation::Commit { .. }) {
             let other = Arc::clone(&other);
             std::thread::scope(|scope| {
                 scope.spawn(move || {
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                    runtime.block_on(send(&other, "g", &grant("p", 5)));
+                    runtime.block_on(send(&other, "g", &grant_gold("p", 5)));
                 });
             });
         }
@@ -173,140 +177,148 @@ async fn a_run_does_not_count_a_queue_that_somebody_changes_under_it() {
     let advance = run.advance;
     assert_eq!((advance.due, advance.ticks, advance.failed, advance.settled, advance.done), (1, 0, 1, 0, false));
     assert_eq!(run.report.commits.conflicts, 1);
-    assert_eq!((process.version("p"), remote.copies.version("p")), (3, None), "no old copy is left");
+    assert_eq!((process.version("p"), shared_cache.copies.version("p")), (3, None), "the stale copy is invalidated");
 }
 
 #[tokio::test]
-async fn a_conflict_that_ends_in_a_duplicate_renews_the_shared_copy() {
-    let (process, remote) = process();
-    send(&process, "m0", &grant("p", 1)).await;
-    // CommitResponse, and dead before the refresh.
-    let deaf = beside(&process, remote.losing_writes());
-    send(&deaf, "m1", &grant("p", 1)).await;
-    assert_eq!((process.version("p"), remote.copies.version("p")), (2, Some(1)));
-    process.wait(2_000);
-    let again = send(&process, "m1", &grant("p", 1)).await.report;
+async fn version_conflict_with_a_duplicate_refreshes_the_shared_copy() {
+    let (process, shared_cache) = process_with_shared_cache();
+    send(&process, "m0", &grant_gold("p", 1)).await;
+    // The process commits, and crashes before it refreshes the shared copy.
+    let uncached_writer = process_with_connection(&process, shared_cache.connect_losing_writes());
+    send(&uncached_writer, "m1", &grant_gold("p", 1)).await;
+    assert_eq!((process.version("p"), shared_cache.copies.version("p")), (2, Some(1)));
+    process.advance_clock(2_000);
+    let again = send(&process, "m1", &grant_gold("p", 1)).await.report;
     assert_eq!((again.commands.duplicate, again.commits.conflicts, again.loads.calls), (1, 1, 1));
-    assert_eq!(remote.copies.version("p"), Some(2));
+    assert_eq!(shared_cache.copies.version("p"), Some(2));
 }
 
 #[tokio::test]
-async fn players_whose_records_were_not_written_are_forgotten_in_one_call() {
-    let (process, remote) = process();
-    let all = |number: u64, units: u64| {
+async fn failed_record_writes_invalidate_all_shared_copies_in_one_call() {
+    let (process, shared_cache) = process_with_shared_cache();
+    let batch = |number: u64, units: u64| {
         let sent_at = process.clock.load(Ordering::Relaxed);
-        let of = |at: usize| match units {
-            0 => enqueue(&format!("p{at}"), "t", json!({"units": 1})),
-            units => report(&format!("p{at}"), "t", units),
+        let command = |index: usize| match units {
+            0 => enqueue_task(&format!("p{index}"), "t", json!({"units": 1})),
+            units => report_progress(&format!("p{index}"), "t", units),
         };
-        let messages = (0..10).map(|at| Sent { sent_at, ..standard(&format!("m{number}-{at}"), &of(at)) });
-        sqs(&messages.collect::<Vec<_>>())
+        let messages = (0..10)
+            .map(|index| SqsMessage { sent_at, ..standard_message(&format!("m{number}-{index}"), &command(index)) });
+        sqs_payload(&messages.collect::<Vec<_>>())
     };
-    process.invoke(&all(0, 0)).await;
-    process.wait(10);
-    deny_records(&process);
-    let event = all(1, 1);
-    assert_eq!(failures(&process.invoke(&event).await).len(), 10);
-    assert_eq!(remote.forgets.load(Ordering::Relaxed), 1);
-    assert!((0..10).all(|at| remote.copies.version(&format!("p{at}")).is_none()), "the old copies are gone");
-    // Whoever comes next has to look at the table, and finds the outbox.
-    let next = beside(&process, remote.another());
-    let answer = next.invoke(&event).await;
+    process.invoke(&batch(0, 0)).await;
+    process.advance_clock(10);
+    fail_record_writes(&process);
+    let payload = batch(1, 1);
+    assert_eq!(failed_message_ids(&process.invoke(&payload).await).len(), 10);
+    assert_eq!(shared_cache.forgets.load(Ordering::Relaxed), 1);
+    assert!(
+        (0..10).all(|index| shared_cache.copies.version(&format!("p{index}")).is_none()),
+        "the shared copies are invalidated"
+    );
+    // The next process has no copy, so it reads the table and writes the records of the outbox.
+    let next = process_with_connection(&process, shared_cache.connect());
+    let answer = next.invoke(&payload).await;
     assert_eq!((answer.report.commands.duplicate, answer.report.commits.conflicts), (10, 0));
     assert_eq!(process.store.records(Table::History).len(), 10);
-    assert_eq!(remote.copies.version("p3"), Some(2));
+    assert_eq!(shared_cache.copies.version("p3"), Some(2));
 }
 
 #[tokio::test]
-async fn a_commit_of_unknown_outcome_leaves_no_old_copy() {
-    let (process, remote) = process();
-    send(&process, "m0", &grant("p", 1)).await;
+async fn commit_with_unknown_outcome_invalidates_the_shared_copy() {
+    let (process, shared_cache) = process_with_shared_cache();
+    send(&process, "m0", &grant_gold("p", 1)).await;
     process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Commit { .. } => Fault::FailAfterEffect(StoreError::Unavailable { detail: "cut".to_owned() }),
+        Operation::Commit { .. } => Fault::FailAfterEffect(StoreError::Unavailable { detail: "simulated".to_owned() }),
         _ => Fault::None,
     }));
-    let answer = send(&process, "m1", &grant("p", 1)).await;
-    assert_eq!((failures(&answer), remote.copies.version("p")), (vec!["m1"], None));
-    let reader = beside(&process, remote.another());
+    let answer = send(&process, "m1", &grant_gold("p", 1)).await;
+    assert_eq!((failed_message_ids(&answer), shared_cache.copies.version("p")), (vec!["m1"], None));
+    let reader = process_with_connection(&process, shared_cache.connect());
     let read = reader.read_queue(&PlayerId::new("p").unwrap(), 0, &invocation(10)).await.unwrap();
     assert_eq!(read.cached.queue.balances.get("gold"), 2);
 }
 
 #[tokio::test]
-async fn a_commit_that_was_refused_for_certain_takes_no_copy_away() {
-    let (process, remote) = process();
-    send(&process, "m0", &grant("p", 1)).await;
+async fn refused_commit_keeps_the_shared_copy() {
+    let (process, shared_cache) = process_with_shared_cache();
+    send(&process, "m0", &grant_gold("p", 1)).await;
     process.store.set_faults(Arc::new(|operation| match operation {
         Operation::Commit { .. } => Fault::Error(StoreError::Throttled { table: "queues".to_owned() }),
         _ => Fault::None,
     }));
-    let answer = send(&process, "m1", &grant("p", 1)).await;
-    assert_eq!((failures(&answer), remote.copies.version("p")), (vec!["m1"], Some(1)));
-    assert_eq!(remote.forgets.load(Ordering::Relaxed), 0);
+    let answer = send(&process, "m1", &grant_gold("p", 1)).await;
+    assert_eq!((failed_message_ids(&answer), shared_cache.copies.version("p")), (vec!["m1"], Some(1)));
+    assert_eq!(shared_cache.forgets.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
-async fn in_emergency_mode_an_old_copy_is_better_than_none() {
-    let (process, remote) = process();
-    send(&process, "m0", &grant("p", 1)).await;
-    let (said_at, until) = (Timestamp::from_millis(BEGIN), Timestamp::from_millis(BEGIN + 900_000));
-    *remote.emergency.lock().unwrap() = Some(Emergency { enabled: true, said_at, until });
+async fn failed_commit_keeps_the_shared_copy_in_emergency_mode() {
+    let (process, shared_cache) = process_with_shared_cache();
+    send(&process, "m0", &grant_gold("p", 1)).await;
+    let (said_at, until) = (Timestamp::from_millis(START_MS), Timestamp::from_millis(START_MS + 900_000));
+    *shared_cache.emergency.lock().unwrap() = Some(Emergency { enabled: true, said_at, until });
     process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Commit { .. } => Fault::Error(StoreError::Unavailable { detail: "away".to_owned() }),
+        Operation::Commit { .. } => Fault::Error(StoreError::Unavailable { detail: "simulated".to_owned() }),
         _ => Fault::None,
     }));
-    let answer = send(&process, "m1", &grant("p", 1)).await;
-    assert_eq!((failures(&answer), remote.copies.version("p")), (vec!["m1"], Some(1)));
+    let answer = send(&process, "m1", &grant_gold("p", 1)).await;
+    assert_eq!((failed_message_ids(&answer), shared_cache.copies.version("p")), (vec!["m1"], Some(1)));
 }
 
 #[tokio::test]
-async fn a_report_that_is_low_for_an_old_copy_is_judged_by_the_table() {
-    let (process, remote) = process();
-    let mut task = enqueue("p", "t", json!({"units": 100}));
+async fn report_below_the_progress_of_a_stale_copy_is_checked_against_the_table() {
+    let (process, shared_cache) = process_with_shared_cache();
+    let mut task = enqueue_task("p", "t", json!({"units": 100}));
     task["tasks"][0]["retryDelayMs"] = json!(0);
     send(&process, "m0", &task).await;
-    process.wait(10);
-    send(&process, "m1", &report("p", "t", 90)).await;
-    process.wait(10);
-    let other = beside(&process, remote.another());
+    process.advance_clock(10);
+    send(&process, "m1", &report_progress("p", "t", 90)).await;
+    process.advance_clock(10);
+    let other = process_with_connection(&process, shared_cache.connect());
     send(&other, "m2", &json!({"type": "failTask", "playerId": "p", "taskId": "t", "reason": "no"})).await;
-    process.wait(10);
-    // This process still holds the first attempt, of which 90 units were done.
-    let answer = send(&process, "m3", &report("p", "t", 60)).await;
+    process.advance_clock(10);
+    // This process still has a copy of the first attempt, with 90 units done.
+    let answer = send(&process, "m3", &report_progress("p", "t", 60)).await;
     assert_eq!((answer.report.commands.applied, answer.report.cache.local.hits), (1, 1));
     assert_eq!((answer.report.loads.calls, answer.report.commits.committed), (1, 1), "50 % is a milestone");
     let task = &process.queue("p").tasks[0];
     assert_eq!((task.attempts, task.units_done), (1, 60));
 
-    process.wait(10);
-    let low = send(&process, "m4", &report("p", "t", 10)).await.report;
+    process.advance_clock(10);
+    let low = send(&process, "m4", &report_progress("p", "t", 10)).await.report;
     assert_eq!((low.commands.applied, low.loads.calls, low.commits.calls, low.writes.calls), (1, 1, 0, 0));
-    let high = send(&process, "m5", &report("p", "t", 61)).await.report;
-    assert_eq!((high.commands.applied, high.loads.calls, high.writes.calls), (1, 0, 1), "one with news costs no read");
+    let high = send(&process, "m5", &report_progress("p", "t", 61)).await.report;
+    assert_eq!(
+        (high.commands.applied, high.loads.calls, high.writes.calls),
+        (1, 0, 1),
+        "a report with new progress takes no read"
+    );
 }
 
-/// The commands of one event are delivered together again, and whole, however many they are.
+/// An EventBridge event is redelivered as a whole, so all of its commands must stay remembered.
 #[tokio::test]
-async fn a_tick_in_between_forgets_no_command_of_a_large_batch() {
-    let (process, _) = process();
-    send(&process, "m0", &enqueue("p", "t", json!({"durationMs": 5_000}))).await;
-    let grants: Vec<Value> = (0..100).map(|_| grant("p", 1)).collect();
-    let event = json!({
+async fn tick_between_deliveries_keeps_all_commands_of_a_batch_remembered() {
+    let (process, _) = process_with_shared_cache();
+    send(&process, "m0", &enqueue_task("p", "t", json!({"durationMs": 5_000}))).await;
+    let grants: Vec<Value> = (0..100).map(|_| grant_gold("p", 1)).collect();
+    let payload = json!({
         "version": "0", "id": "e-1", "detail-type": "TaskQueueCommand", "source": "game", "account": "1",
         "time": "2026-01-15T10:00:00Z", "region": "us-east-1", "resources": [], "detail": {"commands": grants},
     });
     process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Commit { .. } => Fault::FailAfterEffect(StoreError::Unavailable { detail: "cut".to_owned() }),
+        Operation::Commit { .. } => Fault::FailAfterEffect(StoreError::Unavailable { detail: "simulated".to_owned() }),
         _ => Fault::None,
     }));
-    assert!(process.try_invoke(&event).await.is_err());
+    assert!(process.try_invoke(&payload).await.is_err());
     process.store.clear_faults();
-    process.wait(6_000);
+    process.advance_clock(6_000);
     assert_eq!(process.invoke(&tick(&["p"])).await.report.commits.committed, 1);
-    let again = process.invoke(&event).await.report.commands;
+    let again = process.invoke(&payload).await.report.commands;
     assert_eq!((again.duplicate, again.applied), (100, 0));
-    assert_eq!(process.queue("p").balances.get("gold"), 101, "100 granted, and the task's reward");
-    // Only a command makes room.
-    send(&process, "m1", &grant("p", 1)).await;
+    assert_eq!(process.queue("p").balances.get("gold"), 101, "100 gold are granted, and one is the reward of the task");
+    // Only an applied command shortens the list of remembered commands.
+    send(&process, "m1", &grant_gold("p", 1)).await;
     assert_eq!(process.queue("p").memory.len(), 64);
 }
