@@ -12,7 +12,6 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-
 use millrace_domain::{
     Change,
     codec::{self, Outbox},
@@ -222,8 +221,9 @@ async fn write_queues<'p>(
     let settings = &ctx.platform.settings;
     let (shared, single): (Vec<_>, Vec<_>) =
         players.into_iter().partition(|player| ctx.platform.batches_writes_of(&player.player_id));
-    let calls = chunks(shared, settings.commit_batch).chain(chunks(single, 1)).map(|mut players| async move {
-        let writes: Vec<QueueWrite> = players.iter_mut().filter_map(|player| write_of(ctx, player)).collect();
+    let calls = chunks(shared, settings.commit_batch).chain(chunks(single, 1)).map(|players| async move {
+        let with_write = |player: &'p mut Player| write_of(ctx, player).map(|write| (player, write));
+        let (players, writes): (Vec<_>, Vec<_>) = players.into_iter().filter_map(with_write).unzip();
         (players, timeout_at(ctx.deadline, ctx.platform.store.commit(&writes)).await)
     });
     // Collected first: the future of a mapped stream would not be known to be `Send`.
