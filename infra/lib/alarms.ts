@@ -289,7 +289,7 @@ export class Alarms extends Construct {
         dynamodb.Operation.BATCH_GET_ITEM,
         dynamodb.Operation.PUT_ITEM,
         dynamodb.Operation.BATCH_WRITE_ITEM,
-        // Most commits (MILLRACE_DB_COMMITS).
+        // Commits of several queues.
         dynamodb.Operation.BATCH_EXECUTE_STATEMENT,
         dynamodb.Operation.QUERY,
       ];

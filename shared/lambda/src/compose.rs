@@ -9,7 +9,7 @@ use std::{
 use millrace_cache::{BreakerSettings, Tiers, Ttls, redis::RedisTierSettings};
 use millrace_pipeline::{Parts, Service, ServiceSettings};
 use millrace_store::{
-    BatchWriter, BatchWriterSettings, RecordStore, Store, dynamodb::DynamoDbSettings, sqlite::SqliteSettings,
+    BatchWriter, BatchWriterSettings, RecordStore, Retention, Store, dynamodb::DynamoDbSettings, sqlite::SqliteSettings,
 };
 use tokio::time::Instant;
 
@@ -55,9 +55,12 @@ pub(crate) fn sqlite_settings(settings: &Settings) -> SqliteSettings {
         max_connections: settings.database.max_connections,
         connect_timeout: settings.database.connect_timeout,
         idle_timeout: settings.database.idle_timeout,
-        history_retention: settings.retention.history,
-        rejections_retention: settings.retention.rejections,
+        retention: retention(settings),
     }
+}
+
+fn retention(settings: &Settings) -> Retention {
+    Retention { history: settings.retention.history, rejections: settings.retention.rejections }
 }
 
 /// The settings of the store in DynamoDB.
@@ -68,9 +71,7 @@ pub(crate) fn dynamodb_settings(settings: &Settings) -> DynamoDbSettings {
         connect_timeout: settings.database.connect_timeout,
         idle_timeout: settings.database.idle_timeout,
         call_timeout: settings.database.call_timeout,
-        commits: settings.database.commits,
-        history_retention: settings.retention.history,
-        rejections_retention: settings.retention.rejections,
+        retention: retention(settings),
         seed: None,
     }
 }
@@ -139,7 +140,6 @@ pub fn invocation(invocation: &Invocation) -> millrace_pipeline::Invocation {
 mod tests {
     use millrace_cache::redis::RedisMode;
     use millrace_domain::{Rules, Timestamp};
-    use millrace_store::dynamodb::CommitMode;
 
     use super::*;
 
@@ -185,19 +185,18 @@ mod tests {
             ("MILLRACE_DB_CONNECT_TIMEOUT_MS", "80"),
             ("MILLRACE_DB_IDLE_TIMEOUT_SECONDS", "9"),
             ("MILLRACE_DB_CALL_TIMEOUT_MS", "700"),
-            ("MILLRACE_DB_COMMITS", "single"),
             ("MILLRACE_HISTORY_RETENTION_DAYS", "1"),
             ("MILLRACE_REJECTIONS_RETENTION_DAYS", "2"),
         ];
         let settings = Settings::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap();
         let day = Duration::from_secs(86_400);
+        let retention = Retention { history: day, rejections: 2 * day };
         let expected = SqliteSettings {
             prefix: "t-".to_owned(),
             max_connections: 6,
             connect_timeout: Duration::from_millis(80),
             idle_timeout: Duration::from_secs(9),
-            history_retention: day,
-            rejections_retention: 2 * day,
+            retention,
         };
         assert_eq!(sqlite_settings(&settings), expected);
         let expected = DynamoDbSettings {
@@ -206,9 +205,7 @@ mod tests {
             connect_timeout: Duration::from_millis(80),
             idle_timeout: Duration::from_secs(9),
             call_timeout: Duration::from_millis(700),
-            commits: CommitMode::Single,
-            history_retention: day,
-            rejections_retention: 2 * day,
+            retention,
             seed: None,
         };
         assert_eq!(dynamodb_settings(&settings), expected);

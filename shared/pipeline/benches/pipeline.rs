@@ -192,7 +192,7 @@ impl Game {
 fn service(players: usize, rows: &[(PlayerId, QueueRow)], local: FeatureSwitch, batching: FeatureSwitch) -> Service {
     let store = Arc::new(MemoryStore::new());
     for (player, row) in &rows[..players] {
-        store.plant_queue(player, row.clone());
+        store.overwrite_queue(player, row.clone());
     }
     Service::new(Parts {
         store: Arc::clone(&store) as Arc<dyn Store>,

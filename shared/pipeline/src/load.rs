@@ -12,7 +12,7 @@ use millrace_domain::{
     codec::{self, CachedQueue, Outbox},
     record::Table,
 };
-use millrace_store::{LoadResponse, QueueRow, Row, StoreError};
+use millrace_store::{QueueRow, RecordWrite, StoreError};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{report::Figures, service::Service, status::Failure};
@@ -158,31 +158,28 @@ impl Service {
             .chain(partial.iter().map(|at| &all[*at]))
             .map(|wanted| wanted.player_id.clone())
             .collect();
-        let Ok(LoadResponse { queues: rows, progress: mut found, calls }) =
-            timeout_at(deadline, self.store.load(&queues, &progress)).await
-        else {
+        let Ok(mut loaded) = timeout_at(deadline, self.store.load(&queues, &progress)).await else {
             return (
                 wanted.iter().map(|_| Err(Failure::deadline())).collect(),
                 partial.iter().map(|_| Err(Failure::deadline())).collect(),
             );
         };
-        figures.loads += calls;
-        let beside = found.split_off(found.len() - partial.len());
-        let mut found = found.into_iter();
+        figures.loads += loaded.calls;
+        let beside: Vec<_> = partial.iter().map(|at| loaded.take_progress(&all[*at].player_id)).collect();
 
         let mut outboxes = Vec::new();
-        let mut bases = Vec::with_capacity(rows.len());
-        for (at, row) in rows.into_iter().enumerate() {
-            let progress = if with_progress[at] { found.next() } else { None };
-            let base = row.and_then(|row| {
+        let mut bases = Vec::with_capacity(queues.len());
+        for (at, player_id) in queues.iter().enumerate() {
+            let progress = with_progress[at].then(|| loaded.take_progress(player_id));
+            let base = loaded.take_queue(player_id).and_then(|row| {
                 let Some(row) = row else {
                     return Ok(Base { cached: None, since: now, from_table: true, misplaced: false });
                 };
                 let (cached, records) = read_row(&wanted[at].player_id, &row)?;
-                outboxes.extend(records.into_iter().map(|record| Row {
+                outboxes.extend(records.into_iter().map(|record| RecordWrite {
                     record,
                     origin: at,
-                    alone: self.is_alone(&wanted[at].player_id),
+                    grouping: self.grouping(&wanted[at].player_id),
                 }));
                 let due_at = cached.queue.due_at(self.settings.rules);
                 let misplaced = row.due_at.is_some_and(|at| at <= now && due_at.is_none_or(|due| due > at));
@@ -197,8 +194,8 @@ impl Service {
         if !outboxes.is_empty() {
             let written = self.batcher.write(outboxes, deadline).await;
             figures.writes.merge(&written.statistics);
-            for leftover in written.leftovers {
-                bases[leftover.origin] = Err(Failure::from(leftover.error));
+            for failed in written.failed {
+                bases[failed.origin] = Err(Failure::from(failed.error));
             }
         }
         (bases, beside.into_iter().map(|progress| progress.map_err(Failure::from)).collect())

@@ -1,7 +1,7 @@
 //! Record: what was decided, and what decides nothing yet, through the write batcher.
 
 use millrace_domain::{Change, Record, record::RejectionRecord};
-use millrace_store::Row;
+use millrace_store::{Grouping, RecordWrite};
 use tokio::time::Instant;
 
 use crate::{apply::Applied, report::Figures, service::Service, status::Failure};
@@ -24,15 +24,16 @@ impl Service {
         deadline: Instant,
         figures: &mut Figures,
     ) -> Vec<(Origin, Failure)> {
-        let mut rows: Vec<Row<Origin>> = Vec::with_capacity(refused.len() + 2 * applied.len());
+        let mut rows: Vec<RecordWrite<Origin>> = Vec::with_capacity(refused.len() + 2 * applied.len());
         for (at, record) in refused {
-            rows.push(Row { record: Record::Rejection(record), origin: Origin::Refused(at), alone: false });
+            let (record, origin) = (Record::Rejection(record), Origin::Refused(at));
+            rows.push(RecordWrite { record, origin, grouping: Grouping::Shared });
         }
         for (player, applied) in applied {
             let Some(cached) = &applied.cached else { continue };
             let origin = Origin::Player(*player);
-            let alone = self.is_alone(&cached.queue.player_id);
-            let mut push = |record| rows.push(Row { record, origin, alone });
+            let grouping = self.grouping(&cached.queue.player_id);
+            let mut push = |record| rows.push(RecordWrite { record, origin, grouping });
             match applied.change {
                 Change::Nothing => {}
                 // A milestone and every other decision is in the queue's own row.
@@ -50,6 +51,6 @@ impl Service {
         }
         let written = self.batcher.write(rows, deadline).await;
         figures.writes.merge(&written.statistics);
-        written.leftovers.into_iter().map(|leftover| (leftover.origin, Failure::from(leftover.error))).collect()
+        written.failed.into_iter().map(|failed| (failed.origin, Failure::from(failed.error))).collect()
     }
 }

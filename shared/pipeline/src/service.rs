@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_cache::{CachedCopy, Tiers};
 use millrace_domain::{PlayerId, Rejection, RejectionReason, Timestamp};
-use millrace_store::{BatchWriter, MAX_ROW_BYTES, Store};
+use millrace_store::{BatchWriter, Grouping, MAX_ROW_BYTES, Store};
 use tokio::time::Instant;
 
 use crate::{
@@ -118,6 +118,11 @@ impl Service {
     /// The store.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Whether a player's records share calls with those of others.
+    pub(crate) fn grouping(&self, player: &PlayerId) -> Grouping {
+        if self.is_alone(player) { Grouping::Single } else { Grouping::Shared }
     }
 
     /// Whether a player's writes go out in calls of their own.

@@ -102,9 +102,9 @@ async fn a_row_that_cannot_be_read_harms_no_other_and_is_never_overwritten() {
     let mut row = process.store.queues().into_iter().find(|(player, _)| *player == id).unwrap().1;
     let last = row.queue.len() - 1;
     row.queue[last] ^= 1;
-    process.store.plant_queue(&id, row.clone());
+    process.store.overwrite_queue(&id, row.clone());
     let newer = PlayerId::new("n").unwrap();
-    process.store.plant_queue(
+    process.store.overwrite_queue(
         &newer,
         QueueRow { version: 3, queue: vec![b'Q', 200, 0, 0, 0, 0, 1], outbox: None, due_at: None },
     );
@@ -184,7 +184,7 @@ async fn an_event_of_eventbridge_fails_as_a_whole_so_that_it_comes_again() {
     }));
     let error = process.try_invoke(&event).await.unwrap_err();
     assert_eq!(error.error_type(), "CommandsFailed");
-    assert!(error.to_string().contains("throttling"), "{error}");
+    assert!(error.to_string().contains("throttled"), "{error}");
     process.store.clear_faults();
     let answer = process.invoke(&event).await;
     assert_eq!((answer.results[0].command_id.as_deref(), answer.results[0].status), (Some("e-1"), "applied"));

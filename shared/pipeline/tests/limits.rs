@@ -33,7 +33,7 @@ async fn what_one_invocation_does_not_take_of_a_player_is_handed_back_and_comes_
         assert_eq!(taken, left.len().min(MAX_PLAYER_ITEMS / 100), "whole messages, the first ones");
         left.drain(..taken);
         let player = millrace_domain::PlayerId::new("p").unwrap();
-        let row = process.store.load(std::slice::from_ref(&player), &[]).await.queues.remove(0).unwrap().unwrap();
+        let row = process.store.load(std::slice::from_ref(&player), &[]).await.take_queue(&player).unwrap().unwrap();
         let bytes = row.queue.len() + row.outbox.map_or(0, |outbox| outbox.len());
         assert!(bytes < MAX_ROW_BYTES / 2, "{bytes} bytes of remembered commands");
     }

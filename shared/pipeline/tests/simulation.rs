@@ -127,7 +127,7 @@ impl FifoQueue {
 }
 
 /// Something goes wrong with about every fifth operation.
-fn faults(rng: Arc<Mutex<Rng>>) -> millrace_store::memory::Faults {
+fn faults(rng: Arc<Mutex<Rng>>) -> millrace_store::memory::FaultHook {
     Arc::new(move |operation: &Operation<'_>| {
         let mut rng = rng.lock().unwrap();
         let throttled = StoreError::Throttled { table: "simulated".to_owned() };

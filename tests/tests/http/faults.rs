@@ -137,8 +137,9 @@ async fn what_a_command_has_led_to_is_recorded_by_whoever_finds_it_due() {
     let (api, process_tasks) = (api(&back_ends).await, started(back_ends.process_tasks()).await);
     let advance_queues = started(back_ends.function("advance-queues")).await;
     let place = async |player: &str| {
-        let mut loaded = back_ends.store().load(&[PlayerId::new(player).unwrap()], &[]).await;
-        loaded.queues.remove(0).expect("a row that can be read").expect("a row").due_at
+        let player = PlayerId::new(player).unwrap();
+        let mut loaded = back_ends.store().load(std::slice::from_ref(&player), &[]).await;
+        loaded.take_queue(&player).expect("a row that can be read").expect("a row").due_at
     };
     for player in ["p-1", "p-2"] {
         apply(&api, player, enqueue("t", json!({"durationMs": 3_600_000}))).await;

@@ -20,7 +20,6 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use millrace_cache::LocalSettings;
 use millrace_domain::{FeatureSwitch, Rules};
-use millrace_store::dynamodb::CommitMode;
 
 pub use error::{SettingsError, UnknownSetting};
 use reader::Reader;
@@ -113,8 +112,6 @@ pub struct DatabaseSettings {
     pub idle_timeout: Duration,
     /// How long a try of a call may take.
     pub call_timeout: Duration,
-    /// How changed queues are committed.
-    pub commits: CommitMode,
 }
 
 /// How records are written.
@@ -247,7 +244,6 @@ impl Settings {
                 connect_timeout: read.millis(&table::DB_CONNECT_TIMEOUT_MS)?,
                 idle_timeout: read.seconds(&table::DB_IDLE_TIMEOUT_SECONDS)?,
                 call_timeout: read.millis(&table::DB_CALL_TIMEOUT_MS)?,
-                commits: read.text(&table::DB_COMMITS, values::commit_mode)?,
             },
             batch: BatchSettings {
                 max_items: read.narrow(&table::BATCH_MAX_ITEMS)?,

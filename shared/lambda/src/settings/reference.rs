@@ -165,8 +165,6 @@ table! {
         "After how long without use a connection to the store is closed.");
     DB_CALL_TIMEOUT_MS = Spec::whole("MILLRACE_DB_CALL_TIMEOUT_MS", 5_000, 100, 60_000,
         "How long a try of a call to DynamoDB may take.");
-    DB_COMMITS = Spec::text("MILLRACE_DB_COMMITS", Some("batched"), "batched, single",
-        "How DynamoDB is told of changed queues: 25 to a call (PartiQL), or one a call.");
     BATCH_MAX_ITEMS = Spec::whole("MILLRACE_BATCH_MAX_ITEMS", 25, 1, 25,
         "Most records of one write.");
     BATCH_LINGER_MS = Spec::whole("MILLRACE_BATCH_LINGER_MS", 0, 0, 1_000,

@@ -111,7 +111,6 @@ fn defaults() {
         "{found:?}"
     );
     assert_eq!(settings.local_cache, LocalSettings::default(), "the cache has the same defaults");
-    assert_eq!(settings.database.commits, CommitMode::Batched);
 }
 
 #[test]
@@ -220,17 +219,6 @@ fn redis_over_tls_and_with_tokens() {
         let error = read(&vars).unwrap_err().to_string();
         assert!(error.starts_with("MILLRACE_REDIS_IAM_CACHE_NAME=millrace is not allowed; allowed: the name"));
         assert!(error.ends_with("MILLRACE_REDIS_URL=rediss://user@host"), "{error}");
-    }
-}
-
-#[test]
-fn commit_modes() {
-    for (value, mode) in [("batched", CommitMode::Batched), ("single", CommitMode::Single)] {
-        assert_eq!(read(&[("MILLRACE_DB_COMMITS", value)]).unwrap().database.commits, mode);
-    }
-    for value in ["", "Batched", "partiql"] {
-        let expected = format!("MILLRACE_DB_COMMITS={value} is not allowed; allowed: batched, single");
-        assert_eq!(error("MILLRACE_DB_COMMITS", value), expected);
     }
 }
 

@@ -4,7 +4,7 @@
 //! due until its records are written ([`settle`](crate::settle)).
 
 use millrace_domain::Timestamp;
-use millrace_store::Due;
+use millrace_store::DueQueue;
 use tokio::time::Instant;
 
 use super::{
@@ -51,7 +51,7 @@ impl Service {
 
     async fn advance_some(
         &self,
-        due: Vec<Due>,
+        due: Vec<DueQueue>,
         invocation: &Invocation,
         deadline: Instant,
         figures: &mut Figures,
@@ -59,7 +59,7 @@ impl Service {
     ) -> u64 {
         let now = self.clock.now();
         let due_at: Vec<Timestamp> = due.iter().map(|due| due.due_at).collect();
-        let item = |due: Due| Item { message: 0, task: Task::Tick(due.player_id) };
+        let item = |due: DueQueue| Item { message: 0, task: Task::Tick(due.player_id) };
         let decoded = Decoded {
             source: Source::Direct,
             messages: vec![MessageInfo { id: invocation.request_id.clone(), fifo_group: None }],

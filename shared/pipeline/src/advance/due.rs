@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use futures::{StreamExt, stream};
 use millrace_domain::Timestamp;
-use millrace_store::{DUE_SHARDS, Due, DuePage, Store, StoreError};
+use millrace_store::{DUE_SHARDS, DuePage, DueQueue, Store, StoreError};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::ShardError;
@@ -29,9 +29,9 @@ pub struct DueQueues<'a> {
 struct Shard {
     number: u8,
     /// Read and not taken yet.
-    waiting: VecDeque<Due>,
+    waiting: VecDeque<DueQueue>,
     /// The last row read.
-    after: Option<Due>,
+    after: Option<DueQueue>,
     end: End,
 }
 
@@ -58,7 +58,7 @@ impl<'a> DueQueues<'a> {
 
     /// The next ones, at most `limit`, oldest first; fewer only at the end. A shard that fails ends there
     /// and holds up no other.
-    pub async fn take(&mut self, limit: usize) -> Vec<Due> {
+    pub async fn take(&mut self, limit: usize) -> Vec<DueQueue> {
         let mut taken = Vec::new();
         while taken.len() < limit {
             // Who comes next is known once every shard shows its next one.
@@ -150,7 +150,7 @@ impl Shard {
         self.waiting.is_empty() && self.end == End::Open
     }
 
-    fn take_page(&mut self, queues: Result<Vec<Due>, StoreError>, more: bool) {
+    fn take_page(&mut self, queues: Result<Vec<DueQueue>, StoreError>, more: bool) {
         match queues {
             Ok(queues) => {
                 // A page without rows says nothing of where the next one begins.
