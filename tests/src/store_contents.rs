@@ -21,17 +21,16 @@ pub async fn queue(store: &dyn Store, id: &str) -> Option<Queue> {
 
 /// The queues of several players, in the order of `players`. See [`queue`].
 pub async fn queues(store: &dyn Store, players: &[PlayerId]) -> Vec<Option<Queue>> {
-    let loaded = store.load(players, players).await;
-    let rows = loaded.queues.into_iter().zip(loaded.progress);
-    rows.map(|(row, progress)| {
-        let row = row.expect("the row is loaded")?;
+    let mut loaded = store.load(players, players).await;
+    let queue = |player| {
+        let row = loaded.take_queue(player).expect("the row is loaded")?;
         let mut queue: Queue = codec::decode(&row.queue).expect("the row is decoded");
-        if let Some(progress) = progress.expect("the progress is loaded") {
+        if let Some(progress) = loaded.take_progress(player).expect("the progress is loaded") {
             queue.merge_progress(&progress);
         }
         Some(queue)
-    })
-    .collect()
+    };
+    players.iter().map(queue).collect()
 }
 
 /// A player's finished tasks, oldest first.

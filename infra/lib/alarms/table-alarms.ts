@@ -10,7 +10,7 @@ import type { AlarmDefinition } from './definition.ts';
 const PERIOD = Duration.minutes(1);
 
 /**
- * All operations of the functions. Batched commits (MILLRACE_DB_COMMITS) are PartiQL statements.
+ * All operations of the functions. Commits of several queues are PartiQL statements.
  */
 const OPERATIONS = [
   dynamodb.Operation.GET_ITEM,

@@ -15,7 +15,7 @@ use millrace_pipeline::{
     process::decide,
     steps::{commit::correct_due_entries, refresh::refresh},
 };
-use millrace_store::Due;
+use millrace_store::DueQueue;
 
 use crate::{
     due_queues::DueQueues,
@@ -50,9 +50,14 @@ pub(crate) async fn advance_due(
     (report, players)
 }
 
-async fn advance_chunk(ctx: &Context<'_>, due: Vec<Due>, counters: &mut Counters, report: &mut AdvanceReport) -> u64 {
+async fn advance_chunk(
+    ctx: &Context<'_>,
+    due: Vec<DueQueue>,
+    counters: &mut Counters,
+    report: &mut AdvanceReport,
+) -> u64 {
     let due_at: HashMap<PlayerId, Timestamp> = due.iter().map(|due| (due.player_id.clone(), due.due_at)).collect();
-    let mut batch = Batch::of_ticks(&ctx.invocation.request_id, due.into_iter().map(|due| due.player_id));
+    let mut batch = Batch::of_ticks(ctx, due.into_iter().map(|due| due.player_id));
     batch.counters = std::mem::take(counters);
     decide(ctx, &mut batch).await;
     // A store that does not answer in time fails with an error that is not the deadline.

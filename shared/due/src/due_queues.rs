@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use futures::{StreamExt, stream};
 use millrace_domain::{FailureReason, Timestamp};
-use millrace_store::{DUE_SHARDS, Due, DuePage, Store, StoreError};
+use millrace_store::{DUE_SHARDS, DuePage, DueQueue, Store, StoreError};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
@@ -39,9 +39,9 @@ pub struct DueQueues<'a> {
 struct Shard {
     number: u8,
     /// Rows that were read and not taken yet.
-    waiting: VecDeque<Due>,
+    waiting: VecDeque<DueQueue>,
     /// The last row read.
-    after: Option<Due>,
+    after: Option<DueQueue>,
     end: End,
 }
 
@@ -68,7 +68,7 @@ impl<'a> DueQueues<'a> {
 
     /// The next queues, at most `limit`, the oldest first; fewer only at the end. A shard that
     /// fails ends there; the other shards go on.
-    pub async fn take(&mut self, limit: usize) -> Vec<Due> {
+    pub async fn take(&mut self, limit: usize) -> Vec<DueQueue> {
         let mut taken = Vec::new();
         while taken.len() < limit {
             // The oldest is known once every shard shows its next row.
@@ -161,7 +161,7 @@ impl Shard {
         self.waiting.is_empty() && self.end == End::Open
     }
 
-    fn take_page(&mut self, queues: Result<Vec<Due>, StoreError>, more: bool) {
+    fn take_page(&mut self, queues: Result<Vec<DueQueue>, StoreError>, more: bool) {
         match queues {
             Ok(queues) => {
                 // A page without rows does not say where the next one begins.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use async_trait::async_trait;
 use millrace_domain::{FailureReason, PlayerId, Timestamp};
-use millrace_store::Due;
+use millrace_store::DueQueue;
 use serde::Serialize;
 
 /// Most messages of one call, as of SQS.
@@ -101,9 +101,9 @@ struct Body<'a> {
 
 /// Ticks for `due`, which is in the order of the due moments. Queues of one second share ticks.
 /// What is overdue at `now` counts as one second.
-pub(crate) fn ticks(due: &[Due], now: Timestamp) -> Vec<Tick> {
+pub(crate) fn ticks(due: &[DueQueue], now: Timestamp) -> Vec<Tick> {
     let same_second = due.chunk_by(|a, b| second(a.due_at, now) == second(b.due_at, now));
-    let tick = |due: &[Due]| {
+    let tick = |due: &[DueQueue]| {
         let body = Body { r#type: "advanceQueues", player_ids: due.iter().map(|due| &due.player_id).collect() };
         Tick {
             // Names and ids: serialization cannot fail.
@@ -140,9 +140,9 @@ mod tests {
 
     use super::*;
 
-    fn due(number: usize, millis: u64) -> Due {
+    fn due(number: usize, millis: u64) -> DueQueue {
         let player_id = PlayerId::new(&format!("p-{number}")).unwrap();
-        Due { player_id, due_at: Timestamp::from_millis(millis) }
+        DueQueue { player_id, due_at: Timestamp::from_millis(millis) }
     }
 
     fn players(tick: &Tick) -> Vec<PlayerId> {
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn queues_due_within_a_second_share_a_tick_that_arrives_at_its_end() {
-        let due: Vec<Due> = [90_000, 100_400, 100_401, 101_000, 101_001, 102_000]
+        let due: Vec<DueQueue> = [90_000, 100_400, 100_401, 101_000, 101_001, 102_000]
             .into_iter()
             .enumerate()
             .map(|(at, ms)| due(at, ms))
@@ -188,9 +188,11 @@ mod tests {
 
     #[test]
     fn the_largest_ticks_of_a_call_stay_far_below_its_bytes() {
-        let longest =
-            |at: usize| Due { player_id: PlayerId::new(&format!("{at:0>128}")).unwrap(), due_at: Timestamp::default() };
-        let due: Vec<Due> = (0..1_000).map(longest).collect();
+        let longest = |at: usize| DueQueue {
+            player_id: PlayerId::new(&format!("{at:0>128}")).unwrap(),
+            due_at: Timestamp::default(),
+        };
+        let due: Vec<DueQueue> = (0..1_000).map(longest).collect();
         let ticks = ticks(&due, Timestamp::default());
         assert_eq!((ticks.len(), calls(&ticks).len()), (10, 1));
     }
@@ -203,7 +205,7 @@ mod tests {
             later in 0..5_000_u64,
         ) {
             moments.sort_unstable();
-            let due: Vec<Due> = moments.iter().enumerate().map(|(at, millis)| due(at, *millis)).collect();
+            let due: Vec<DueQueue> = moments.iter().enumerate().map(|(at, millis)| due(at, *millis)).collect();
             let (now, sent_at) = (Timestamp::from_millis(now), Timestamp::from_millis(now + later));
             let ticks = ticks(&due, now);
             let told: Vec<PlayerId> = ticks.iter().flat_map(players).collect();

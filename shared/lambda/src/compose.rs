@@ -8,7 +8,7 @@ use std::{
 
 use millrace_cache::{BreakerSettings, Tiers, Ttls, redis::RedisTierSettings};
 use millrace_pipeline::{PipelineSettings, Platform, PlatformParts, steps::apply::apply_items};
-use millrace_store::{BatchWriter, BatchWriterSettings, RecordStore, Store, dynamodb::DynamoDbSettings};
+use millrace_store::{BatchWriter, BatchWriterSettings, RecordStore, Retention, Store, dynamodb::DynamoDbSettings};
 use millrace_upkeep::UpkeepSettings;
 
 use crate::{
@@ -48,11 +48,14 @@ pub(crate) fn dynamodb_settings(settings: &Settings) -> DynamoDbSettings {
         connect_timeout: settings.database.connect_timeout,
         idle_timeout: settings.database.idle_timeout,
         call_timeout: settings.database.call_timeout,
-        commits: settings.database.commits,
-        history_retention: settings.retention.history,
-        rejections_retention: settings.retention.rejections,
+        retention: retention(settings),
         seed: None,
     }
+}
+
+/// How long records are kept.
+pub(crate) fn retention(settings: &Settings) -> Retention {
+    Retention { history: settings.retention.history, rejections: settings.retention.rejections }
 }
 
 /// The settings of the shared cache. Its keys have the prefix of the tables, so that deployments on
@@ -116,7 +119,6 @@ fn pipeline_settings(settings: &Settings, seed: u64) -> PipelineSettings {
 mod tests {
     use millrace_cache::redis::RedisMode;
     use millrace_domain::Rules;
-    use millrace_store::dynamodb::CommitMode;
 
     use super::*;
 
@@ -168,7 +170,6 @@ mod tests {
             ("MILLRACE_DB_CONNECT_TIMEOUT_MS", "80"),
             ("MILLRACE_DB_IDLE_TIMEOUT_SECONDS", "9"),
             ("MILLRACE_DB_CALL_TIMEOUT_MS", "700"),
-            ("MILLRACE_DB_COMMITS", "single"),
             ("MILLRACE_HISTORY_RETENTION_DAYS", "1"),
             ("MILLRACE_REJECTIONS_RETENTION_DAYS", "2"),
         ];
@@ -180,9 +181,7 @@ mod tests {
             connect_timeout: Duration::from_millis(80),
             idle_timeout: Duration::from_secs(9),
             call_timeout: Duration::from_millis(700),
-            commits: CommitMode::Single,
-            history_retention: day,
-            rejections_retention: 2 * day,
+            retention: Retention { history: day, rejections: 2 * day },
             seed: None,
         };
         assert_eq!(dynamodb_settings(&settings), expected);

@@ -6,7 +6,7 @@ use millrace_store::Store;
 #[cfg(feature = "embedded-store")]
 use millrace_store::sqlite::{SqliteSettings, SqliteStore};
 
-use crate::settings::Settings;
+use crate::{compose, settings::Settings};
 
 /// Why the embedded store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -42,14 +42,15 @@ fn sqlite_settings(settings: &Settings) -> SqliteSettings {
         max_connections: settings.database.max_connections,
         connect_timeout: settings.database.connect_timeout,
         idle_timeout: settings.database.idle_timeout,
-        history_retention: settings.retention.history,
-        rejections_retention: settings.retention.rejections,
+        retention: compose::retention(settings),
     }
 }
 
 #[cfg(all(test, feature = "embedded-store"))]
 mod tests {
     use std::time::Duration;
+
+    use millrace_store::Retention;
 
     use super::*;
 
@@ -71,8 +72,7 @@ mod tests {
             max_connections: 6,
             connect_timeout: Duration::from_millis(80),
             idle_timeout: Duration::from_secs(9),
-            history_retention: day,
-            rejections_retention: 2 * day,
+            retention: Retention { history: day, rejections: 2 * day },
         };
         assert_eq!(sqlite_settings(&settings), expected);
     }

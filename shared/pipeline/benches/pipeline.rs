@@ -205,7 +205,7 @@ impl Game {
 fn platform(players: usize, rows: &[(PlayerId, QueueRow)], local: FeatureSwitch, batching: FeatureSwitch) -> Platform {
     let store = Arc::new(MemoryStore::new());
     for (player, row) in &rows[..players] {
-        store.plant_queue(player, row.clone());
+        store.overwrite_queue(player, row.clone());
     }
     Platform::new(PlatformParts {
         store: Arc::clone(&store) as Arc<dyn Store>,

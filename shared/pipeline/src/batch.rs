@@ -6,12 +6,16 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use millrace_domain::{PlayerId, Rejection, RejectionReason, codec::CachedQueue, record::RejectionRecord};
+use millrace_domain::{
+    FeatureSwitch, PlayerId, Rejection, RejectionReason, codec::CachedQueue, record::RejectionRecord,
+};
 use millrace_store::MAX_ROW_BYTES;
 
 use crate::{
+    context::Context,
     counters::Counters,
     failure::Failure,
+    grouping::grouping_of,
     item::{Action, Item, Outcome},
     message::Message,
     player::{FinalQueue, Player, PlayerState},
@@ -59,15 +63,19 @@ pub struct Batch {
     pub malformed_recorded: bool,
     /// What the steps have counted so far.
     pub counters: Counters,
+    /// The players whose writes share calls.
+    batching: FeatureSwitch,
     positions: HashMap<PlayerId, usize, RandomState>,
     items: usize,
 }
 
 impl Batch {
-    /// An empty batch with room for `capacity` messages.
-    pub fn new(source: Source, capacity: usize) -> Self {
+    /// An empty batch with room for `capacity` messages. `batching` names the players whose writes share
+    /// calls.
+    pub fn new(source: Source, batching: FeatureSwitch, capacity: usize) -> Self {
         Self {
             source,
+            batching,
             messages: Vec::with_capacity(capacity),
             players: Vec::with_capacity(capacity),
             malformed: Vec::new(),
@@ -79,9 +87,9 @@ impl Batch {
     }
 
     /// A batch of one tick for each of `players`.
-    pub fn of_ticks(message_id: &str, players: impl ExactSizeIterator<Item = PlayerId>) -> Self {
-        let mut batch = Self::new(Source::Direct, players.len());
-        let message = batch.add_message(message_id.to_owned(), None);
+    pub fn of_ticks(ctx: &Context<'_>, players: impl ExactSizeIterator<Item = PlayerId>) -> Self {
+        let mut batch = Self::new(Source::Direct, ctx.platform.settings.batching, players.len());
+        let message = batch.add_message(ctx.invocation.request_id.clone(), None);
         players.for_each(|player| batch.add_item(message, player, Action::Tick));
         batch
     }
@@ -95,7 +103,7 @@ impl Batch {
     /// Adds an item behind the items that the player has already.
     pub fn add_item(&mut self, message: usize, player_id: PlayerId, action: Action) {
         let position = *self.positions.entry(player_id).or_insert_with_key(|player_id| {
-            self.players.push(Player::new(player_id.clone()));
+            self.players.push(Player::new(player_id.clone(), grouping_of(player_id, self.batching)));
             self.players.len() - 1
         });
         self.players[position].add(Item { message, order: self.items, action, outcome: Outcome::Undecided });
@@ -168,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_rest_of_a_fifo_group_is_handed_back_and_nothing_else() {
-        let mut batch = Batch::new(Source::Sqs, 6);
+        let mut batch = Batch::new(Source::Sqs, FeatureSwitch::ON, 6);
         for group in [Some("a"), Some("b"), Some("a"), None, Some("a"), Some("b")] {
             batch.add_message("m".to_owned(), group.map(str::to_owned));
         }
@@ -181,7 +189,9 @@ mod tests {
     #[test]
     fn items_are_grouped_by_player_in_the_order_of_the_payload() {
         let player = |name: &str| PlayerId::new(name).unwrap();
-        let batch = Batch::of_ticks("r", ["a", "b", "a"].map(player).into_iter());
+        let mut batch = Batch::new(Source::Direct, FeatureSwitch::ON, 1);
+        let message = batch.add_message("m".to_owned(), None);
+        ["a", "b", "a"].into_iter().for_each(|name| batch.add_item(message, player(name), Action::Tick));
         let orders: Vec<(&str, usize)> = batch.items().map(|(player, item)| (player.as_str(), item.order)).collect();
         assert_eq!(orders, [("a", 0), ("a", 2), ("b", 1)]);
     }

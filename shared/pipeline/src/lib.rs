@@ -32,6 +32,7 @@ pub mod command_names;
 pub mod context;
 pub mod counters;
 pub mod failure;
+mod grouping;
 pub mod item;
 pub mod lateness;
 pub mod loaded_queue;

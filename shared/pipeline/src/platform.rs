@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_cache::Tiers;
-use millrace_domain::{PlayerId, Timestamp};
+use millrace_domain::Timestamp;
 use millrace_store::{BatchWriter, Store};
 
 use crate::{
@@ -78,11 +78,6 @@ impl Platform {
             process_reports: ProcessReports::default(),
             apply: parts.apply,
         }
-    }
-
-    /// Whether the writes of a player share calls with those of other players.
-    pub fn batches_writes_of(&self, player: &PlayerId) -> bool {
-        self.settings.batching.is_on_for(player)
     }
 
     /// Adds a report to what the other processes learn of this one through the shared cache.

@@ -1,6 +1,7 @@
 //! A player of a batch: the items, and the state of the queue on its way through the steps.
 
 use millrace_domain::PlayerId;
+use millrace_store::Grouping;
 use smallvec::SmallVec;
 
 use crate::{
@@ -62,6 +63,8 @@ pub struct Player {
     pub player_id: PlayerId,
     /// Where the player stands.
     pub state: PlayerState,
+    /// Whether the writes of the player share calls with those of other players.
+    pub grouping: Grouping,
     /// Whether the progress between milestones has to be known.
     pub needs_progress: bool,
     /// How often this invocation has committed the queue.
@@ -76,9 +79,10 @@ pub struct Player {
 }
 
 impl Player {
-    pub(crate) fn new(player_id: PlayerId) -> Self {
+    pub(crate) fn new(player_id: PlayerId, grouping: Grouping) -> Self {
         Self {
             player_id,
+            grouping,
             state: PlayerState::Unloaded(Missing::Queue),
             needs_progress: false,
             commits: 0,

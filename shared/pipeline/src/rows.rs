@@ -8,13 +8,14 @@ use millrace_domain::{
     codec::{self, CachedQueue, Outbox},
     record::{ProgressRecord, Table},
 };
-use millrace_store::{LoadResponse, QueueRow, Row, StoreError};
+use millrace_store::{QueueRow, RecordWrite, StoreError};
 use tokio::time::timeout_at;
 
 use crate::{
     context::Context,
     counters::Counters,
     failure::Failure,
+    grouping::grouping_of,
     loaded_queue::{DueEntry, LoadedQueue},
 };
 
@@ -66,31 +67,27 @@ pub async fn read_rows(
     };
     let queues = ids(|rows| !matches!(rows, Rows::Progress(_)));
     let progress = ids(|rows| !matches!(rows, Rows::Queue));
-    let Ok(LoadResponse { queues, progress, calls }) =
-        timeout_at(ctx.deadline, ctx.platform.store.load(&queues, &progress)).await
-    else {
+    let Ok(mut response) = timeout_at(ctx.deadline, ctx.platform.store.load(&queues, &progress)).await else {
         return requests.iter().map(|_| Err(Failure::deadline())).collect();
     };
-    counters.load_calls += calls;
+    counters.load_calls += response.calls;
 
-    let (mut queues, mut progress) = (queues.into_iter(), progress.into_iter());
-    let missing = || Err(StoreError::unreadable(Table::Queues, "the store did not answer for it"));
-    let mut outboxes: Vec<Row<usize>> = Vec::new();
+    let mut outboxes: Vec<RecordWrite<usize>> = Vec::new();
     let mut results: Vec<Result<LoadedQueue, Failure>> = Vec::with_capacity(requests.len());
     for (position, RowRequest { player_id, rows }) in requests.into_iter().enumerate() {
         let result = match rows {
-            Rows::Queue => queue_of(ctx, &player_id, queues.next().unwrap_or_else(missing)),
+            Rows::Queue => queue_of(ctx, &player_id, response.take_queue(&player_id)),
             Rows::QueueAndProgress => {
-                let row = queue_of(ctx, &player_id, queues.next().unwrap_or_else(missing));
-                with_progress(row, progress.next())
+                let queue = queue_of(ctx, &player_id, response.take_queue(&player_id));
+                with_progress(queue, response.take_progress(&player_id))
             }
             Rows::Progress(loaded) => {
-                with_progress(Ok(QueueWithOutbox { loaded, outbox: Vec::new() }), progress.next())
+                with_progress(Ok(QueueWithOutbox { loaded, outbox: Vec::new() }), response.take_progress(&player_id))
             }
         };
         let result = result.map(|QueueWithOutbox { loaded, outbox }| {
-            let alone = !ctx.platform.batches_writes_of(&player_id);
-            outboxes.extend(outbox.into_iter().map(|record| Row { record, origin: position, alone }));
+            let grouping = grouping_of(&player_id, ctx.platform.settings.batching);
+            outboxes.extend(outbox.into_iter().map(|record| RecordWrite { record, origin: position, grouping }));
             loaded
         });
         results.push(result.map_err(Failure::from));
@@ -98,8 +95,8 @@ pub async fn read_rows(
     if !outboxes.is_empty() {
         let written = ctx.platform.batch_writer.write(outboxes, ctx.deadline).await;
         counters.writes.merge(&written.statistics);
-        for leftover in written.leftovers {
-            results[leftover.origin] = Err(Failure::from(leftover.error));
+        for failed in written.failed {
+            results[failed.origin] = Err(Failure::from(failed.error));
         }
     }
     results
@@ -124,10 +121,9 @@ fn queue_of(
 
 fn with_progress(
     row: Result<QueueWithOutbox, StoreError>,
-    progress: Option<Result<Option<ProgressRecord>, StoreError>>,
+    progress: Result<Option<ProgressRecord>, StoreError>,
 ) -> Result<QueueWithOutbox, StoreError> {
     let QueueWithOutbox { loaded, outbox } = row?;
-    let Some(progress) = progress else { return Ok(QueueWithOutbox { loaded, outbox }) };
     Ok(QueueWithOutbox { loaded: loaded.with_progress(progress?.as_ref()), outbox })
 }
 

@@ -1,71 +1,76 @@
-//! What can go wrong in a store, and which of it passes.
+//! The errors of a store.
+
+use std::time::Duration;
 
 use millrace_domain::{FailureReason, record::Table};
 
-/// A call that a store did not carry out, or not wholly.
+/// A call that failed, completely or in part.
+///
+/// Table names include the prefix of the deployment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The store refuses work for the moment.
-    #[error("the store is throttling table {table}")]
+    /// The store limits the rate of requests, or another process holds a lock.
+    #[error("requests to table {table} are throttled")]
     Throttled {
         /// The table.
         table: String,
     },
-    /// No answer in time.
+    /// No answer arrived in time. Whether a write took effect is unknown.
     #[error("the store did not answer within {millis} ms")]
     TimedOut {
-        /// How long it was waited for.
+        /// The time-out in milliseconds.
         millis: u64,
     },
-    /// A row of more bytes than a row may have.
+    /// A row is larger than [`MAX_ROW_BYTES`](crate::MAX_ROW_BYTES).
     #[error("a row of table {table} has {bytes} bytes; allowed: {max}")]
     TooLarge {
         /// The table.
         table: String,
-        /// The row's size.
+        /// The size of the row in bytes.
         bytes: usize,
-        /// The largest size.
+        /// The limit in bytes.
         max: usize,
     },
-    /// A batch that breaks the rules for batches: too many rows, or two of one key.
-    #[error("the batch for table {table} was refused: {detail}")]
+    /// The request is invalid, for example a batch with too many rows or duplicate keys.
+    #[error("the request to table {table} is invalid: {detail}")]
     InvalidBatch {
         /// The table.
         table: String,
-        /// Which rule it breaks.
+        /// The rule that the request breaks.
         detail: String,
     },
     /// The table does not exist.
-    #[error("there is no table {table}")]
+    #[error("table {table} does not exist")]
     NoSuchTable {
         /// The table.
         table: String,
     },
-    /// The credentials do not allow it.
+    /// The credentials are missing or do not permit the call.
     #[error("access denied: {detail}")]
     AccessDenied {
-        /// What the store said.
+        /// The message of the server.
         detail: String,
     },
-    /// A row that is there and cannot be read.
+    /// A row exists and cannot be decoded.
     #[error("a row of table {table} cannot be read: {detail}")]
     Unreadable {
         /// The table.
         table: String,
-        /// What is wrong with it.
+        /// What is wrong with the row.
         detail: String,
     },
-    /// The store cannot be reached, or failed.
+    /// The store cannot be reached, or has an internal error. Whether a write took effect is
+    /// unknown.
     #[error("the store is unavailable: {detail}")]
     Unavailable {
-        /// What happened.
+        /// The cause.
         detail: String,
     },
 }
 
 impl StoreError {
-    /// Why the call failed, as answers and logs name it.
+    /// The failure reason for answers, logs and metrics.
     pub fn reason(&self) -> FailureReason {
         match self {
             Self::Throttled { .. } => FailureReason::StoreThrottled,
@@ -79,20 +84,30 @@ impl StoreError {
         }
     }
 
-    /// A row that cannot be read.
+    /// [`Unreadable`](Self::Unreadable) for a row of `table`, named without a prefix.
     pub fn unreadable(table: Table, detail: impl std::fmt::Display) -> Self {
         Self::Unreadable { table: table.as_str().to_owned(), detail: detail.to_string() }
     }
+
+    /// [`TimedOut`](Self::TimedOut) after `timeout`.
+    pub(crate) fn timed_out(timeout: Duration) -> Self {
+        Self::TimedOut { millis: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    /// [`Unavailable`](Self::Unavailable) with its cause.
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
+        Self::Unavailable { detail: detail.into() }
+    }
 }
 
-/// A queue that was not committed.
+/// The error of a queue that was not committed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
-    /// The row has another version than the write expects: somebody else has committed.
-    #[error("the queue has been changed by another process")]
+    /// The row does not have the expected version: another commit changed it.
+    #[error("version conflict: another commit has changed the queue")]
     Conflict,
-    /// The store failed. Whether the write took place may be unknown.
+    /// The store failed. Whether the queue was committed may be unknown.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,20 +1,21 @@
-//! Where queues and records are kept.
+//! Storage of queues and records.
 //!
-//! | module | what lives in it |
+//! | module | contents |
 //! |---|---|
-//! | [`port`] | what every store can do: [`QueueStore`], [`RecordStore`], and both together: [`Store`] |
-//! | [`error`] | what can go wrong, and which of it passes |
-//! | [`rules`] | the rules that calls must keep, the same in every store |
-//! | [`batcher`] | the write batcher: records by table and priority, over any [`RecordStore`] |
-//! | [`memory`] | a store in memory, for benches, simulations and tests of what is above |
+//! | [`port`] | the interface of every store: [`QueueStore`], [`RecordStore`] and [`Store`] |
+//! | [`error`] | the errors of a store |
+//! | [`rules`] | the limits that every store enforces |
+//! | [`batch_writer`] | the batch writer: groups records by table and priority |
+//! | [`memory`] | a store in memory, for benchmarks, simulations and tests of other crates |
 //! | `sqlite` | the embedded store: SQLite, shared by several processes (feature `sqlite`) |
 //! | `dynamodb` | the production store: DynamoDB (feature `dynamodb`) |
-//! | `conformance` | the suite that every store passes (feature `conformance`) |
+//! | `conformance` | the test suite that every store passes (feature `conformance`) |
 //!
-//! A write that decides something is conditional on the version ([`QueueStore::commit`]); a write that
-//! only records what was decided is a plain put with a deterministic key ([`RecordStore::write`]).
+//! A write that decides something is conditional on the version: [`QueueStore::commit`]. A write
+//! that records a decision is a plain put with a deterministic key: [`RecordStore::write`].
 #![deny(missing_docs)]
 
+mod backoff;
 pub mod batch_writer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -23,13 +24,17 @@ pub mod dynamodb;
 pub mod error;
 pub mod memory;
 pub mod port;
+mod retention;
 pub mod rules;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
-pub use batch_writer::{BatchWriter, BatchWriterSettings, Row, WriteResponse, WriteStatistics};
+pub use batch_writer::{
+    BatchWriter, BatchWriterSettings, FailedWrite, Grouping, RecordWrite, WriteResponse, WriteStatistics,
+};
 pub use error::{CommitError, StoreError};
 pub use port::{
-    CommitResponse, Connections, DUE_SHARDS, Due, DuePage, LoadResponse, MAX_BATCH_ITEMS, MAX_ROW_BYTES, Page,
+    CommitResponse, Connections, DUE_SHARDS, DuePage, DueQueue, LoadResponse, MAX_BATCH_ITEMS, MAX_ROW_BYTES, Page,
     QueueRow, QueueStore, QueueWrite, RecordStore, Store, due_shard,
 };
+pub use retention::Retention;

@@ -1,4 +1,6 @@
-//! What every store can do.
+//! The interface of every store.
+
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 use millrace_domain::{
@@ -8,61 +10,86 @@ use millrace_domain::{
 
 use crate::error::{CommitError, StoreError};
 
-/// Most rows of one [`RecordStore::write`], as in DynamoDB's `BatchWriteItem`.
+/// The maximum number of rows in one [`RecordStore::write`], as in DynamoDB's `BatchWriteItem`.
 pub const MAX_BATCH_ITEMS: usize = 25;
-/// Most bytes of one row, as in DynamoDB: 400 KB.
+/// The maximum size of one row in bytes, as in DynamoDB: 400 KB.
 pub const MAX_ROW_BYTES: usize = 400 * 1024;
-/// Over how many shards the queues with something due are spread.
+/// The number of shards of the due index.
 pub const DUE_SHARDS: u8 = 16;
 
-/// The shard of the `due` index that a player's queue belongs to: the same in every process and for ever.
+/// The shard of the due index for the queue of a player.
+///
+/// It is stored in the table, so it must never change.
 pub fn due_shard(player: &PlayerId) -> u8 {
     (player.stable_hash(0) % u64::from(DUE_SHARDS)) as u8
 }
 
-/// A row of the queues table as it is stored; its bytes are the domain's (`millrace_domain::codec`).
+/// A row of the queues table. The bytes are encoded by `millrace_domain::codec`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueRow {
     /// The version that the next commit must expect.
     pub version: u64,
     /// The encoded queue.
     pub queue: Vec<u8>,
-    /// The encoded records of the last commit, where it led to any.
+    /// The encoded outbox: the records of the last commit, if it had any.
     pub outbox: Option<Vec<u8>>,
-    /// Where the row stands in the `due` index; none where it is not in it.
+    /// The sort key of the row in the due index; `None` if the row is not in the index.
     pub due_at: Option<Timestamp>,
 }
 
-/// The answer to [`QueueStore::load`]: one entry for each id asked for, in the order of asking.
-#[derive(Debug)]
+/// The answer to [`QueueStore::load`]: one entry for each distinct player of the request.
+#[derive(Debug, Default)]
 pub struct LoadResponse {
-    /// The queues; `Ok(None)` where there is no row.
-    pub queues: Vec<Result<Option<QueueRow>, StoreError>>,
-    /// Progress between milestones; `Ok(None)` where there is no row.
-    pub progress: Vec<Result<Option<ProgressRecord>, StoreError>>,
-    /// Round trips made.
+    /// The queue rows by player; `Ok(None)` if there is no row.
+    pub queues: HashMap<PlayerId, Result<Option<QueueRow>, StoreError>>,
+    /// The progress rows by player; `Ok(None)` if there is no row.
+    pub progress: HashMap<PlayerId, Result<Option<ProgressRecord>, StoreError>>,
+    /// The number of round trips.
     pub calls: u64,
+}
+
+impl LoadResponse {
+    /// Takes the queue row of a player out of the response.
+    ///
+    /// # Errors
+    /// The [`StoreError`] of this row; [`StoreError::Unavailable`] if the response has no entry for
+    /// the player.
+    pub fn take_queue(&mut self, player: &PlayerId) -> Result<Option<QueueRow>, StoreError> {
+        self.queues.remove(player).unwrap_or_else(|| Err(missing_entry(player)))
+    }
+
+    /// Takes the progress row of a player out of the response.
+    ///
+    /// # Errors
+    /// As for [`take_queue`](Self::take_queue).
+    pub fn take_progress(&mut self, player: &PlayerId) -> Result<Option<ProgressRecord>, StoreError> {
+        self.progress.remove(player).unwrap_or_else(|| Err(missing_entry(player)))
+    }
+}
+
+fn missing_entry(player: &PlayerId) -> StoreError {
+    StoreError::unavailable(format!("the response has no entry for player {player}"))
 }
 
 /// A conditional write of one queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueWrite {
-    /// Whose queue.
+    /// The player.
     pub player_id: PlayerId,
-    /// The version that the row must have; 0: there must be no row.
+    /// The version that the row must have; 0 if there must be no row.
     pub expected: u64,
-    /// The version that it will have.
+    /// The version of the row after the commit.
     pub version: u64,
     /// The encoded queue.
     pub queue: Vec<u8>,
-    /// The encoded records of this commit; none clears those of the last one.
+    /// The encoded outbox of this commit; `None` removes the outbox of the last commit.
     pub outbox: Option<Vec<u8>>,
-    /// When something is due next; none takes the queue out of the `due` index.
+    /// The next due moment; `None` removes the row from the due index.
     pub due_at: Option<Timestamp>,
 }
 
 impl QueueWrite {
-    /// About how many bytes the row takes.
+    /// The approximate size of the row in bytes.
     pub fn size(&self) -> usize {
         100 + self.player_id.as_str().len() + self.queue.len() + self.outbox.as_ref().map_or(0, Vec::len)
     }
@@ -71,82 +98,90 @@ impl QueueWrite {
 /// The answer to [`QueueStore::commit`].
 #[derive(Debug)]
 pub struct CommitResponse {
-    /// One outcome for each write, in their order.
+    /// The outcome of each write, in the order of the request.
     pub outcomes: Vec<Result<(), CommitError>>,
-    /// Round trips made.
+    /// The number of round trips.
     pub calls: u64,
 }
 
-/// A queue with something due.
+/// A queue that is due: an entry of the due index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    /// Whose queue.
+pub struct DueQueue {
+    /// The player.
     pub player_id: PlayerId,
-    /// Since when, or when.
+    /// The due moment.
     pub due_at: Timestamp,
 }
 
 /// The answer to [`QueueStore::due`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DuePage {
-    /// The queues, earliest first.
-    pub queues: Result<Vec<Due>, StoreError>,
-    /// Whether some may follow, after the last of these.
+    /// The queues, earliest due moment first.
+    pub queues: Result<Vec<DueQueue>, StoreError>,
+    /// Whether more queues may follow the last one.
     pub more: bool,
-    /// Round trips made.
+    /// The number of round trips.
     pub calls: u64,
 }
 
-/// Some rows, newest first, and where the next ones begin.
+/// A page of rows, newest first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<T> {
     /// The rows.
     pub items: Vec<T>,
-    /// The sort key of the last row, to go on after it; none where nothing follows.
+    /// The cursor of the next page: the sort key of the last row. `None` on the last page.
     pub next: Option<String>,
 }
 
-/// Calls of a store that are on their way.
+/// The calls of a store in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
-    /// Most at once; what comes beyond waits.
+    /// The maximum number of concurrent calls; further calls wait.
     pub max: usize,
-    /// Now.
+    /// The current number of calls.
     pub current: usize,
-    /// Most at once since the start of the process.
+    /// The largest number of concurrent calls since the start of the process.
     pub peak: usize,
 }
 
-/// Queues: loaded whole, committed conditionally.
+/// Stores queues: one row a player, loaded whole and committed conditionally.
 #[async_trait]
 pub trait QueueStore: Send + Sync {
-    /// Loads queues, and progress rows, by player. Strongly consistent. Never fails as a whole:
-    /// each id has a result of its own.
+    /// Loads queue rows and progress rows by player, strongly consistent.
+    ///
+    /// The call does not fail as a whole: each row has its result.
     async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse;
 
-    /// Writes each queue if its row has the expected version. The writes stand alone: one that fails
-    /// harms no other. No two of them are of one player.
+    /// Writes each queue if its row has the expected version.
+    ///
+    /// The writes are independent: a failed write does not affect the others. A player must not
+    /// occur twice.
     async fn commit(&self, writes: &[QueueWrite]) -> CommitResponse;
 
-    /// Queues of one shard with something due at or before `until`, earliest first, at most `limit`, after
-    /// the row `after` of an earlier page. That row may have moved or left the index since.
-    async fn due(&self, shard: u8, until: Timestamp, after: Option<&Due>, limit: usize) -> DuePage;
+    /// Reads a shard of the due index: queues that are due at or before `until`, earliest first, at
+    /// most `limit`.
+    ///
+    /// `after` is the last queue of the previous page. It may have moved or left the index since.
+    async fn due(&self, shard: u8, until: Timestamp, after: Option<&DueQueue>, limit: usize) -> DuePage;
 }
 
-/// Records: put in batches, read by partition.
+/// Stores records: written in batches, read by partition.
 #[async_trait]
 pub trait RecordStore: Send + Sync {
-    /// Puts rows of one table, at most [`MAX_BATCH_ITEMS`], no two of one key. Returns the positions
-    /// of those that the store did not process and that should be sent again a little later.
+    /// Puts at most [`MAX_BATCH_ITEMS`] rows of one table without duplicate keys.
+    ///
+    /// Returns the positions of the rows that the store did not process. The caller should send
+    /// them again after a delay.
     ///
     /// # Errors
-    /// [`StoreError`] where the call failed: none, some or all of the rows may have been put.
-    async fn write(&self, table: Table, records: &[Record]) -> Result<Vec<usize>, StoreError>;
+    /// [`StoreError`] if the call failed: none, some or all rows may have been written.
+    async fn write(&self, table: Table, records: &[&Record]) -> Result<Vec<usize>, StoreError>;
 
-    /// A player's finished tasks, newest first, after the sort key `after`; expired ones left out.
+    /// Reads the finished tasks of a player, newest first, without expired ones. `after` is the
+    /// cursor of the previous page.
     ///
     /// # Errors
-    /// [`StoreError`] where they cannot be read.
+    /// [`StoreError`] if the rows cannot be read.
     async fn history(
         &self,
         player: &PlayerId,
@@ -154,10 +189,11 @@ pub trait RecordStore: Send + Sync {
         after: Option<&str>,
     ) -> Result<Page<HistoryRecord>, StoreError>;
 
-    /// Refused commands of a partition (a player id or `unknown#<hex digit>`), likewise.
+    /// Reads the rejections of a partition (a player id or `unknown#<hex digit>`), newest first,
+    /// without expired ones. `after` is the cursor of the previous page.
     ///
     /// # Errors
-    /// [`StoreError`] where they cannot be read.
+    /// [`StoreError`] if the rows cannot be read.
     async fn rejections(
         &self,
         partition: &str,
@@ -165,28 +201,28 @@ pub trait RecordStore: Send + Sync {
         after: Option<&str>,
     ) -> Result<Page<RejectionRecord>, StoreError>;
 
-    /// A player's totals as last recorded.
+    /// Reads the last recorded totals of a player.
     ///
     /// # Errors
-    /// [`StoreError`] where they cannot be read.
+    /// [`StoreError`] if the row cannot be read.
     async fn stats(&self, player: &PlayerId) -> Result<Option<StatsRecord>, StoreError>;
 }
 
-/// A whole store.
+/// A complete store.
 #[async_trait]
 pub trait Store: QueueStore + RecordStore {
-    /// Asks the store for a sign of life.
+    /// Checks that the store is reachable.
     ///
     /// # Errors
-    /// [`StoreError`] where it gives none.
+    /// [`StoreError`] if it is not.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Its calls on their way; none where there is no connection to count.
+    /// The calls in progress; `None` if the store has no connections.
     fn connections(&self) -> Option<Connections> {
         None
     }
 
-    /// Ends what is open; the process is about to end.
+    /// Closes all connections, before the process ends.
     async fn close(&self);
 }
 

@@ -1,4 +1,4 @@
-//! The rules that calls must keep, the same in every store: DynamoDB's.
+//! The limits that every store enforces. They are those of DynamoDB.
 
 use std::collections::HashSet;
 
@@ -13,37 +13,39 @@ use crate::{
     port::{MAX_BATCH_ITEMS, MAX_ROW_BYTES, QueueWrite},
 };
 
-/// Most keys of one call that loads rows, as in DynamoDB's `BatchGetItem`.
+/// The maximum number of keys in one call that loads rows, as in DynamoDB's `BatchGetItem`.
 pub const MAX_LOAD_KEYS: usize = 100;
 
-/// Checks a batch as DynamoDB does, which refuses it as a whole: at most [`MAX_BATCH_ITEMS`] rows, all
-/// of one table, no two of one key, none over [`MAX_ROW_BYTES`]. Returns the keys, in the order of the
-/// records. `name` is the table's name with its prefix, for messages.
+/// Checks a batch of records: at most [`MAX_BATCH_ITEMS`] rows, all of one table, no duplicate
+/// keys, and no row larger than [`MAX_ROW_BYTES`]. DynamoDB refuses the whole batch otherwise.
+///
+/// Returns the keys in the order of the records. `name` is the name of the table with its prefix,
+/// for error messages.
 ///
 /// # Errors
 /// [`StoreError::InvalidBatch`] and [`StoreError::TooLarge`].
-pub fn check_batch(table: Table, name: &str, records: &[Record]) -> Result<Vec<RecordKey>, StoreError> {
+pub fn check_batch(table: Table, name: &str, records: &[&Record]) -> Result<Vec<RecordKey>, StoreError> {
     let invalid = |detail: String| StoreError::InvalidBatch { table: name.to_owned(), detail };
     if records.len() > MAX_BATCH_ITEMS {
         return Err(invalid(format!("{} rows; allowed: {MAX_BATCH_ITEMS}", records.len())));
     }
     for record in records {
         if record.table() != table {
-            return Err(invalid(format!("it holds a row of the {} table", record.table().as_str())));
+            return Err(invalid(format!("a row belongs to the {} table", record.table().as_str())));
         }
         check_size(name, record.size())?;
     }
-    let keys: Vec<RecordKey> = records.iter().map(Record::key).collect();
-    let mut seen = HashSet::with_capacity_and_hasher(keys.len(), RandomState::default());
-    if let Some(twice) = keys.iter().find(|key| !seen.insert(*key)) {
-        let sort = twice.sort.as_deref().unwrap_or_default();
-        let separator = if twice.sort.is_some() { " / " } else { "" };
-        return Err(invalid(format!("two rows have the key {}{separator}{sort}", twice.partition)));
+    let keys: Vec<RecordKey> = records.iter().map(|record| record.key()).collect();
+    let mut distinct = HashSet::with_capacity_and_hasher(keys.len(), RandomState::default());
+    if let Some(duplicate) = keys.iter().find(|key| !distinct.insert(*key)) {
+        let sort = duplicate.sort.as_deref().unwrap_or_default();
+        let separator = if duplicate.sort.is_some() { " / " } else { "" };
+        return Err(invalid(format!("two rows have the key {}{separator}{sort}", duplicate.partition)));
     }
     Ok(keys)
 }
 
-/// Checks that a queue's row is not over [`MAX_ROW_BYTES`].
+/// Checks that a queue row is not larger than [`MAX_ROW_BYTES`].
 ///
 /// # Errors
 /// [`StoreError::TooLarge`].

@@ -1,4 +1,4 @@
-//! What the store in memory does beyond the conformance suite: handles, faults, and a look at the rows.
+//! The store in memory beyond the conformance suite: handles, faults, and access to the rows.
 
 use std::{
     sync::{
@@ -10,8 +10,8 @@ use std::{
 
 use millrace_domain::{Record, Timestamp, record::Table};
 use millrace_store::{
-    CommitError, QueueRow, QueueStore, QueueWrite, RecordStore, Store, StoreError,
-    conformance::sample,
+    CommitError, QueueRow, QueueStore, QueueWrite, Store, StoreError,
+    conformance::{load_queue, sample, write_records},
     due_shard,
     memory::{Fault, MemoryStore, Operation},
 };
@@ -21,30 +21,29 @@ fn timed_out() -> StoreError {
 }
 
 #[tokio::test]
-async fn a_crash_of_one_handle_leaves_the_others_going() {
+async fn faults_of_one_handle_do_not_affect_others() {
     let store = MemoryStore::new();
     let crashing = store.handle();
     let steps = AtomicUsize::new(0);
-    // The third step and all later ones fail: the process is gone.
+    // The third operation and all later ones fail, as in a crashed process.
     crashing.set_faults(Arc::new(move |_| match steps.fetch_add(1, Ordering::Relaxed) {
         0 | 1 => Fault::None,
         _ => Fault::Error(timed_out()),
     }));
     let player = sample::player();
-    let ids = [player.clone()];
-    assert_eq!(crashing.load(&ids, &[]).await.queues, vec![Ok(None)]);
+    assert_eq!(load_queue(&crashing, &player).await, Ok(None));
     assert_eq!(crashing.commit(&[sample::write(&player, 0)]).await.outcomes, vec![Ok(())]);
     let record = [Record::Stats(sample::stats(&player, 1))];
-    assert_eq!(crashing.write(Table::Stats, &record).await, Err(timed_out()));
+    assert_eq!(write_records(&crashing, Table::Stats, &record).await, Err(timed_out()));
     assert_eq!(crashing.ping().await, Err(timed_out()));
-    assert_eq!(store.load(&ids, &[]).await.queues[0].as_ref().unwrap().as_ref().unwrap().version, 1);
+    assert_eq!(load_queue(&store, &player).await.unwrap().unwrap().version, 1);
     assert_eq!(store.records(Table::Stats), []);
     crashing.clear_faults();
     assert_eq!(crashing.ping().await, Ok(()));
 }
 
 #[tokio::test]
-async fn an_error_may_hide_a_success() {
+async fn failed_write_may_have_taken_effect() {
     let store = MemoryStore::new();
     store.set_faults(Arc::new(|_| Fault::FailAfterEffect(timed_out())));
     let player = sample::player();
@@ -52,12 +51,12 @@ async fn an_error_may_hide_a_success() {
     assert_eq!(outcomes, vec![Err(CommitError::Store(timed_out()))]);
     assert_eq!(store.queue(&player).unwrap().version, 1);
     let record = [Record::Stats(sample::stats(&player, 1))];
-    assert_eq!(store.write(Table::Stats, &record).await, Err(timed_out()));
+    assert_eq!(write_records(&store, Table::Stats, &record).await, Err(timed_out()));
     assert_eq!(store.records(Table::Stats), record);
 }
 
 #[tokio::test]
-async fn faults_meet_single_rows() {
+async fn faults_can_affect_single_rows() {
     let store = MemoryStore::new();
     let players = [sample::player(), sample::player(), sample::player()];
     let unlucky = players[1].clone();
@@ -71,23 +70,23 @@ async fn faults_meet_single_rows() {
     }));
     let writes = players.each_ref().map(|player| sample::write(player, 0));
     assert_eq!(store.commit(&writes).await.outcomes, vec![Ok(()), Err(CommitError::Conflict), Ok(())]);
-    let loaded = store.load(&players, &players).await;
-    assert_eq!(loaded.queues.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
-    assert_eq!(loaded.progress, vec![Ok(None), Ok(None), Ok(None)]);
+    let mut loaded = store.load(&players, &players).await;
+    assert_eq!(players.each_ref().map(|player| loaded.take_queue(player).is_ok()), [true, false, true]);
+    assert_eq!(players.each_ref().map(|player| loaded.take_progress(player)), [Ok(None), Ok(None), Ok(None)]);
     let records = players.each_ref().map(|player| Record::Stats(sample::stats(player, 1)));
-    assert_eq!(store.write(Table::Stats, &records).await, Ok(vec![1]));
+    assert_eq!(write_records(&store, Table::Stats, &records).await, Ok(vec![1]));
     assert_eq!(store.records(Table::Stats).len(), 2);
 }
 
 #[tokio::test]
-async fn a_fault_hook_may_commit_in_between() {
+async fn fault_hook_can_simulate_a_concurrent_commit() {
     let store = MemoryStore::new();
-    let (player, elsewhere) = (sample::player(), store.handle());
+    let (player, other) = (sample::player(), store.handle());
     let theirs = QueueRow { version: 1, queue: b"theirs".to_vec(), outbox: None, due_at: None };
-    let planted = theirs.clone();
+    let row = theirs.clone();
     store.set_faults(Arc::new(move |operation| {
         if let Operation::Commit { write } = operation {
-            elsewhere.plant_queue(&write.player_id, planted.clone());
+            other.overwrite_queue(&write.player_id, row.clone());
         }
         Fault::None
     }));
@@ -96,7 +95,7 @@ async fn a_fault_hook_may_commit_in_between() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delay_is_taken_by_tokios_clock() {
+async fn delays_use_the_clock_of_tokio() {
     let store = MemoryStore::new();
     store.set_faults(Arc::new(|_| Fault::Delay(Duration::from_secs(30))));
     let started = tokio::time::Instant::now();
@@ -106,7 +105,7 @@ async fn a_delay_is_taken_by_tokios_clock() {
 }
 
 #[tokio::test]
-async fn planted_and_removed_rows_leave_the_index() {
+async fn overwritten_and_removed_rows_leave_the_index() {
     let store = MemoryStore::new();
     let player = sample::player();
     let at = Timestamp::from_millis(1000);
@@ -114,7 +113,7 @@ async fn planted_and_removed_rows_leave_the_index() {
     let commit = |expected| QueueWrite { due_at: Some(at), ..sample::write(&player, expected) };
     assert_eq!(store.commit(&[commit(0)]).await.outcomes, vec![Ok(())]);
     assert_eq!((store.due_at(&player), due().await.unwrap().len()), (Some(at), 1));
-    store.plant_queue(&player, QueueRow { version: 7, queue: b"damaged".to_vec(), outbox: None, due_at: None });
+    store.overwrite_queue(&player, QueueRow { version: 7, queue: b"damaged".to_vec(), outbox: None, due_at: None });
     assert_eq!((store.due_at(&player), due().await.unwrap().len()), (None, 0));
     assert_eq!(store.commit(&[commit(7)]).await.outcomes, vec![Ok(())]);
     assert!(store.remove_queue(&player) && !store.remove_queue(&player));
@@ -123,7 +122,7 @@ async fn planted_and_removed_rows_leave_the_index() {
 }
 
 #[test]
-fn of_threads_that_commit_at_once_one_wins_each_version() {
+fn one_thread_wins_each_version() {
     let store = MemoryStore::new();
     let player = sample::player();
     let won = AtomicUsize::new(0);

@@ -1,4 +1,4 @@
-//! What the embedded store does beyond the conformance suite: rows, expiry, locks, connections.
+//! The embedded store beyond the conformance suite: rows, expiry, locks, connections.
 
 mod common;
 
@@ -12,18 +12,25 @@ use millrace_domain::{
     record::{HistoryRecord, Table},
 };
 use millrace_store::{
-    CommitError, MAX_BATCH_ITEMS, QueueStore, QueueWrite, RecordStore, Store, StoreError, conformance::sample,
-    due_shard, sqlite::SqliteSettings,
+    CommitError, MAX_BATCH_ITEMS, QueueStore, QueueWrite, RecordStore, Retention, Store, StoreError,
+    conformance::{load_queue, sample, write_records},
+    due_shard,
+    sqlite::SqliteSettings,
 };
 
-use common::{folder, open, other};
+use common::{folder, open, other_connection};
 
-fn impatient() -> SqliteSettings {
-    SqliteSettings { connect_timeout: Duration::from_millis(500), ..SqliteSettings::default() }
+/// The table of an unreadable row; `None` if the row was read.
+fn unreadable_table<T: std::fmt::Debug>(row: Result<Option<T>, StoreError>) -> Option<String> {
+    match row {
+        Ok(Some(_)) => None,
+        Err(StoreError::Unreadable { table, .. }) => Some(table),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
-async fn rows_of_the_wrong_shape_fail_alone() {
+async fn damaged_row_does_not_affect_other_rows() {
     let folder = folder();
     let store = open(&folder, SqliteSettings::default()).await;
     let players: Vec<_> = std::iter::repeat_with(sample::player).take(3).collect();
@@ -31,40 +38,31 @@ async fn rows_of_the_wrong_shape_fail_alone() {
     assert_eq!(store.commit(&writes).await.outcomes, vec![Ok(()); 3]);
     for player in &players {
         let row = Record::Progress(sample::progress(player, 5));
-        assert_eq!(store.write(Table::Progress, &[row]).await, Ok(vec![]));
+        assert_eq!(write_records(&store, Table::Progress, &[row]).await, Ok(vec![]));
     }
-    let connection = other(&folder);
+    let connection = other_connection(&folder);
     let change = |sql: &str, at: usize| assert_eq!(connection.execute(sql, [players[at].as_str()]).unwrap(), 1);
     change(r#"UPDATE queues SET "version" = -1 WHERE "playerId" = ?1"#, 0);
     change(r#"UPDATE queues SET "queue" = 'text' WHERE "playerId" = ?1"#, 1);
     change(r#"UPDATE progress SET "document" = '{"version": 1}' WHERE "playerId" = ?1"#, 1);
-    let loaded = store.load(&players, &players).await;
-    for (at, (queue, progress)) in loaded.queues.iter().zip(&loaded.progress).enumerate() {
-        let unreadable = |error: &StoreError, table: &str| {
-            assert!(matches!(error, StoreError::Unreadable { table: of, .. } if of == table), "{error:?}");
-        };
-        match at {
-            2 => assert!(matches!(queue, Ok(Some(_)))),
-            _ => unreadable(queue.as_ref().unwrap_err(), "queues"),
-        }
-        match at {
-            1 => unreadable(progress.as_ref().unwrap_err(), "progress"),
-            _ => assert!(matches!(progress, Ok(Some(_)))),
-        }
-    }
+    let mut loaded = store.load(&players, &players).await;
+    let queues = players.iter().map(|player| unreadable_table(loaded.take_queue(player)));
+    assert_eq!(queues.collect::<Vec<_>>(), [Some("queues".to_owned()), Some("queues".to_owned()), None]);
+    let progress = players.iter().map(|player| unreadable_table(loaded.take_progress(player)));
+    assert_eq!(progress.collect::<Vec<_>>(), [None, Some("progress".to_owned()), None]);
 }
 
 #[tokio::test]
-async fn an_unreadable_row_does_not_hide_older_history() {
+async fn unreadable_row_does_not_hide_older_history() {
     let folder = folder();
     let store = open(&folder, SqliteSettings::default()).await;
     let player = sample::player();
     let now = sample::now();
     let rows: Vec<_> = (0..4).map(|at| sample::history(&player, &format!("t-{at}"), now + at)).collect();
     let records: Vec<_> = rows.iter().cloned().map(|row| Record::History(Box::new(row))).collect();
-    assert_eq!(store.write(Table::History, &records).await, Ok(vec![]));
+    assert_eq!(write_records(&store, Table::History, &records).await, Ok(vec![]));
     let sql = r#"UPDATE history SET "document" = '{' WHERE "finishedAt#taskId" = ?1"#;
-    assert_eq!(other(&folder).execute(sql, [rows[2].sort_key()]).unwrap(), 1);
+    assert_eq!(other_connection(&folder).execute(sql, [rows[2].sort_key()]).unwrap(), 1);
     let page = store.history(&player, 2, None).await.unwrap();
     assert_eq!(page.items, [rows[3].clone()]);
     let page = store.history(&player, 2, page.next.as_deref()).await.unwrap();
@@ -72,106 +70,111 @@ async fn an_unreadable_row_does_not_hide_older_history() {
 }
 
 #[tokio::test]
-async fn documents_are_json_without_what_does_not_apply() {
+async fn documents_are_json_without_null_fields() {
     let folder = folder();
     let store = open(&folder, SqliteSettings::default()).await;
     let player = sample::player();
     let row = HistoryRecord { started_at: None, ..sample::history(&player, "t-1", sample::now()) };
-    assert_eq!(store.write(Table::History, &[Record::History(Box::new(row.clone()))]).await, Ok(vec![]));
+    assert_eq!(write_records(&store, Table::History, &[Record::History(Box::new(row.clone()))]).await, Ok(vec![]));
     let sql =
         r#"SELECT "document" ->> '$.taskId', "document" ->> '$.finishedAt', "document", "expiresAt" FROM history"#;
-    let (task, finished, document, expires): (String, String, String, i64) =
-        other(&folder).query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).unwrap();
+    let (task, finished, document, expires): (String, String, String, i64) = other_connection(&folder)
+        .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .unwrap();
     assert_eq!((task.as_str(), finished), ("t-1", row.finished_at.to_string()));
     assert!(!document.contains("null"), "{document}");
     assert!(!document.contains("startedAt"), "{document}");
-    let retention = SqliteSettings::default().history_retention.as_secs();
+    let retention = Retention::default().history.as_secs();
     let kept = expires as u64 - SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     assert!((retention - 60..=retention).contains(&kept), "{kept} s");
 
     let age = |seconds: i64| {
-        other(&folder).execute(r#"UPDATE history SET "expiresAt" = "expiresAt" - ?1"#, [seconds]).unwrap();
-        other(&folder).query_row(r#"SELECT "expiresAt" FROM history"#, [], |row| row.get::<_, i64>(0)).unwrap()
+        other_connection(&folder).execute(r#"UPDATE history SET "expiresAt" = "expiresAt" - ?1"#, [seconds]).unwrap();
+        other_connection(&folder)
+            .query_row(r#"SELECT "expiresAt" FROM history"#, [], |row| row.get::<_, i64>(0))
+            .unwrap()
     };
     let aged = age(100);
-    assert_eq!(store.write(Table::History, &[Record::History(Box::new(row))]).await, Ok(vec![]));
-    assert_eq!(age(0), aged, "the same row again changes nothing");
+    assert_eq!(write_records(&store, Table::History, &[Record::History(Box::new(row))]).await, Ok(vec![]));
+    assert_eq!(age(0), aged, "writing the same row again does not renew the expiry");
 }
 
 #[tokio::test]
-async fn expired_rows_are_not_answered_and_then_removed() {
+async fn expired_rows_are_omitted_and_deleted_when_the_file_is_opened() {
     let folder = folder();
     let settings = SqliteSettings {
-        history_retention: Duration::from_secs(3600),
-        rejections_retention: Duration::from_secs(60),
+        retention: Retention { history: Duration::from_secs(3600), rejections: Duration::from_secs(60) },
         ..SqliteSettings::default()
     };
     let store = open(&folder, settings.clone()).await;
     let player = sample::player();
     let now = sample::now();
     let ago = |seconds: u64| Timestamp::from_millis(now.as_millis() - 1000 * seconds);
-    // The second ended long ago and was written just now: it stays.
+    // The second task ended long ago, but its row was written just now and has not expired.
     let rows: Vec<_> = [100_000_000, 50_000_000, 10, 3601]
         .into_iter()
         .enumerate()
         .map(|(at, seconds)| sample::history(&player, &format!("t-{at}"), ago(seconds)))
         .collect();
     let records: Vec<_> = rows.iter().cloned().map(|row| Record::History(Box::new(row))).collect();
-    assert_eq!(store.write(Table::History, &records).await, Ok(vec![]));
+    assert_eq!(write_records(&store, Table::History, &records).await, Ok(vec![]));
     let refused = [30, 90].map(|s| Record::Rejection(sample::rejection(player.as_str(), &format!("c-{s}"), ago(s))));
-    assert_eq!(store.write(Table::Rejections, &refused).await, Ok(vec![]));
+    assert_eq!(write_records(&store, Table::Rejections, &refused).await, Ok(vec![]));
     let expired = r#"UPDATE history SET "expiresAt" = "expiresAt" - 3600 WHERE "document" ->> '$.taskId' IN ('t-0', 't-3');
         UPDATE rejections SET "expiresAt" = "expiresAt" - 60 WHERE "document" ->> '$.commandId' = 'c-90';"#;
-    other(&folder).execute_batch(expired).unwrap();
+    other_connection(&folder).execute_batch(expired).unwrap();
 
     let page = store.history(&player, 1, None).await.unwrap();
     assert_eq!(page.items, [rows[2].clone()]);
     let page = store.history(&player, 1, page.next.as_deref()).await.unwrap();
-    assert_eq!((page.items, page.next), (vec![rows[1].clone()], None), "nothing that is not expired follows");
+    assert_eq!((page.items, page.next), (vec![rows[1].clone()], None), "only expired rows follow");
     let page = store.rejections(player.as_str(), 10, None).await.unwrap();
     assert_eq!(page.items.len(), 1);
 
     let left = |table: &str| -> i64 {
-        other(&folder).query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+        other_connection(&folder).query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
     };
-    assert_eq!((left("history"), left("rejections")), (4, 2), "looked for at the opening, and then once a minute");
+    assert_eq!((left("history"), left("rejections")), (4, 2), "rows are deleted at most once a minute");
     store.close().await;
     let _reopened = open(&folder, settings).await;
     assert_eq!((left("history"), left("rejections")), (2, 1));
 }
 
 #[tokio::test]
-async fn many_expired_rows_are_removed_a_part_at_a_time() {
+async fn expired_rows_are_deleted_in_small_batches() {
     let folder = folder();
-    let settings = SqliteSettings { history_retention: Duration::from_secs(3600), ..SqliteSettings::default() };
+    let retention = Retention { history: Duration::from_secs(3600), ..Retention::default() };
+    let settings = SqliteSettings { retention, ..SqliteSettings::default() };
     let store = open(&folder, settings.clone()).await;
     let player = sample::player();
     let long_ago = Timestamp::from_millis(sample::now().as_millis() - 10_000_000);
     let rows: Vec<_> = (0..1200).map(|at| sample::history(&player, &format!("t-{at}"), long_ago + at)).collect();
     for batch in rows.chunks(MAX_BATCH_ITEMS) {
         let records: Vec<_> = batch.iter().cloned().map(|row| Record::History(Box::new(row))).collect();
-        assert_eq!(store.write(Table::History, &records).await, Ok(vec![]));
+        assert_eq!(write_records(&store, Table::History, &records).await, Ok(vec![]));
     }
-    other(&folder).execute(r#"UPDATE history SET "expiresAt" = 1"#, []).unwrap();
+    other_connection(&folder).execute(r#"UPDATE history SET "expiresAt" = 1"#, []).unwrap();
     store.close().await;
-    let left = || -> i64 { other(&folder).query_row("SELECT count(*) FROM history", [], |row| row.get(0)).unwrap() };
+    let left = || -> i64 {
+        other_connection(&folder).query_row("SELECT count(*) FROM history", [], |row| row.get(0)).unwrap()
+    };
     let store = open(&folder, settings).await;
     assert_eq!(left(), 700);
-    // As long as more are left, each write removes some.
+    // As long as expired rows are left, each write deletes some.
     let fresh = [Record::History(Box::new(sample::history(&player, "fresh", sample::now())))];
     for after in [201, 1, 1] {
-        assert_eq!(store.write(Table::History, &fresh).await, Ok(vec![]));
+        assert_eq!(write_records(&store, Table::History, &fresh).await, Ok(vec![]));
         assert_eq!(left(), after);
     }
 }
 
 #[tokio::test]
-async fn a_lock_of_somebody_else_is_waited_for_and_then_throttles() {
+async fn lock_of_another_process_throttles_after_the_timeout() {
     let folder = folder();
-    let store = open(&folder, impatient()).await;
+    let settings = SqliteSettings { connect_timeout: Duration::from_millis(500), ..SqliteSettings::default() };
+    let store = open(&folder, settings).await;
     let player = sample::player();
-    let ids = [player.clone()];
-    let lock = other(&folder);
+    let lock = other_connection(&folder);
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     let started = Instant::now();
     let outcome = store.commit(&[sample::write(&player, 0)]).await.outcomes.remove(0);
@@ -179,7 +182,7 @@ async fn a_lock_of_somebody_else_is_waited_for_and_then_throttles() {
     assert_eq!(outcome, Err(CommitError::Store(throttled.clone())));
     assert!(started.elapsed() >= Duration::from_millis(450), "it did not wait: {:?}", started.elapsed());
     assert!(throttled.reason().is_passing());
-    assert_eq!(store.load(&ids, &[]).await.queues, vec![Ok(None)], "readers do not wait for a writer");
+    assert_eq!(load_queue(&store, &player).await, Ok(None), "readers do not wait for a writer");
 
     let waiting = {
         let store = open(&folder, SqliteSettings::default()).await;
@@ -188,11 +191,11 @@ async fn a_lock_of_somebody_else_is_waited_for_and_then_throttles() {
     };
     tokio::time::sleep(Duration::from_millis(100)).await;
     lock.execute_batch("ROLLBACK").unwrap();
-    assert_eq!(waiting.await.unwrap(), Ok(()), "the lock was given back in time");
+    assert_eq!(waiting.await.unwrap(), Ok(()), "the lock was released in time");
 }
 
 #[tokio::test]
-async fn writers_of_one_process_take_turns_and_none_starves() {
+async fn concurrent_writers_of_one_process_all_succeed() {
     let folder = folder();
     let store = Arc::new(open(&folder, SqliteSettings { max_connections: 3, ..SqliteSettings::default() }).await);
     let tasks: Vec<_> = (0..40)
@@ -203,8 +206,8 @@ async fn writers_of_one_process_take_turns_and_none_starves() {
                 for version in 0..5 {
                     let committed = store.commit(&[sample::write(&player, version)]).await;
                     assert_eq!(committed.outcomes, vec![Ok(())]);
-                    let loaded = store.load(std::slice::from_ref(&player), &[]).await;
-                    assert!(matches!(&loaded.queues[0], Ok(Some(row)) if row.version == version + 1));
+                    let queue = load_queue(&*store, &player).await;
+                    assert!(matches!(queue, Ok(Some(row)) if row.version == version + 1));
                 }
             })
         })
@@ -215,13 +218,13 @@ async fn writers_of_one_process_take_turns_and_none_starves() {
 }
 
 #[tokio::test]
-async fn the_index_serves_what_is_due() {
+async fn due_index_needs_no_sorting() {
     let folder = folder();
     let store = open(&folder, SqliteSettings::default()).await;
     let player = sample::player();
     let write = QueueWrite { due_at: Some(sample::now()), ..sample::write(&player, 0) };
     assert_eq!(store.commit(&[write]).await.outcomes, vec![Ok(())]);
-    let connection = other(&folder);
+    let connection = other_connection(&folder);
     let (shard, at): (u8, i64) = connection
         .query_row(r#"SELECT "dueShard", "dueAt" FROM queues"#, [], |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap();
@@ -232,7 +235,7 @@ async fn the_index_serves_what_is_due() {
         AND ("dueAt", "playerId") > (3, 'p-1') ORDER BY "dueAt", "playerId""#;
     let mut statement = connection.prepare(plan).unwrap();
     let steps: Vec<String> = statement.query_map([], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
-    // From the row after the last page on, and nothing has to be sorted.
+    // The search starts after the last page, and there is no step that sorts.
     assert_eq!(
         steps,
         ["SEARCH queues USING COVERING INDEX queues.due (dueShard=? AND (dueAt,playerId)>(?,?) AND dueAt<?)"]
@@ -240,7 +243,7 @@ async fn the_index_serves_what_is_due() {
 }
 
 #[tokio::test]
-async fn one_failed_statement_fails_its_whole_transaction_and_nothing_later() {
+async fn failed_statement_fails_its_transaction_only() {
     let folder = folder();
     let store = open(&folder, SqliteSettings::default()).await;
     let players: Vec<_> = std::iter::repeat_with(sample::player).take(3).collect();
@@ -250,7 +253,7 @@ async fn one_failed_statement_fails_its_whole_transaction_and_nothing_later() {
            BEGIN SELECT RAISE(ABORT, 'refused'); END"#,
         players[1]
     );
-    other(&folder).execute_batch(&refuse).unwrap();
+    other_connection(&folder).execute_batch(&refuse).unwrap();
     let outcomes = store.commit(&writes).await.outcomes;
     for outcome in &outcomes {
         assert!(
@@ -258,22 +261,24 @@ async fn one_failed_statement_fails_its_whole_transaction_and_nothing_later() {
             "{outcome:?}"
         );
     }
-    assert_eq!(store.load(&players, &[]).await.queues, vec![Ok(None), Ok(None), Ok(None)]);
-    other(&folder).execute_batch("DROP TRIGGER refuse").unwrap();
+    for player in &players {
+        assert_eq!(load_queue(&store, player).await, Ok(None));
+    }
+    other_connection(&folder).execute_batch("DROP TRIGGER refuse").unwrap();
     assert_eq!(store.commit(&writes).await.outcomes, vec![Ok(()); 3]);
 }
 
 #[tokio::test]
-async fn connections_are_bounded_and_closed_when_unused() {
+async fn connections_are_limited_and_closed_when_idle() {
     let folder = folder();
     let settings =
         SqliteSettings { max_connections: 3, idle_timeout: Duration::from_millis(300), ..SqliteSettings::default() };
     let store = open(&folder, settings).await;
-    let players = [sample::player()];
-    let loads = futures::future::join_all((0..30).map(|_| store.load(&players, &[]))).await;
-    assert!(loads.iter().all(|loaded| loaded.queues == [Ok(None)]));
+    let player = sample::player();
+    let loads = futures::future::join_all((0..30).map(|_| load_queue(&store, &player))).await;
+    assert!(loads.iter().all(|queue| *queue == Ok(None)), "{loads:?}");
     assert_eq!(store.connections(), 3);
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert_eq!(store.ping().await, Ok(()));
-    assert_eq!(store.connections(), 1, "the three are closed, and one is opened");
+    assert_eq!(store.connections(), 1, "the idle connections are closed, and one is opened");
 }

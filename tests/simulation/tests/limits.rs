@@ -38,7 +38,7 @@ async fn messages_above_the_player_limit_are_redelivered_and_applied_later() {
         );
         remaining.drain(..applied);
         let player = millrace_domain::PlayerId::new("p").unwrap();
-        let row = process.store.load(std::slice::from_ref(&player), &[]).await.queues.remove(0).unwrap().unwrap();
+        let row = process.store.load(std::slice::from_ref(&player), &[]).await.take_queue(&player).unwrap().unwrap();
         let bytes = row.queue.len() + row.outbox.map_or(0, |outbox| outbox.len());
         assert!(bytes < MAX_ROW_BYTES / 2, "{bytes} bytes of remembered commands");
     }

@@ -141,8 +141,9 @@ async fn records_that_queue_api_could_not_write_are_written_when_the_queue_is_du
     let (api, process_tasks) = (api(&backends).await, start(backends.process_tasks()).await);
     let advance_queues = start(backends.function("advance-queues")).await;
     let due_at = async |player: &str| {
-        let mut loaded = backends.store().load(&[PlayerId::new(player).unwrap()], &[]).await;
-        loaded.queues.remove(0).expect("a row that can be read").expect("a row").due_at
+        let player = PlayerId::new(player).unwrap();
+        let mut loaded = backends.store().load(std::slice::from_ref(&player), &[]).await;
+        loaded.take_queue(&player).expect("a row that can be read").expect("a row").due_at
     };
     for player in ["p-1", "p-2"] {
         apply(&api, player, enqueue("t", json!({"durationMs": 3_600_000}))).await;

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use millrace_cache::LocalSettings;
 use millrace_domain::FeatureSwitch;
-use millrace_store::dynamodb::CommitMode;
 
-use super::{error::SettingsError, reader::Reader, reference::table, values};
+use super::{error::SettingsError, reader::Reader, reference::table};
 
 /// The schedule of `advance-queues`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +69,6 @@ pub struct DatabaseSettings {
     pub idle_timeout: Duration,
     /// How long one attempt of a call may take.
     pub call_timeout: Duration,
-    /// How changed queues are committed.
-    pub commits: CommitMode,
 }
 
 impl DatabaseSettings {
@@ -81,7 +78,6 @@ impl DatabaseSettings {
             connect_timeout: read.millis(&table::DB_CONNECT_TIMEOUT_MS)?,
             idle_timeout: read.seconds(&table::DB_IDLE_TIMEOUT_SECONDS)?,
             call_timeout: read.millis(&table::DB_CALL_TIMEOUT_MS)?,
-            commits: read.text(&table::DB_COMMITS, values::commit_mode)?,
         })
     }
 }

@@ -175,8 +175,6 @@ table! {
         "A connection to the store is closed after this time without use.");
     DB_CALL_TIMEOUT_MS = Spec::whole("MILLRACE_DB_CALL_TIMEOUT_MS", 5_000, 100, 60_000,
         "How long one attempt of a call to DynamoDB may take.");
-    DB_COMMITS = Spec::text("MILLRACE_DB_COMMITS", Some("batched"), "batched, single",
-        "How changed queues are committed to DynamoDB: 25 in a call (PartiQL), or one in a call.");
     BATCH_MAX_ITEMS = Spec::whole("MILLRACE_BATCH_MAX_ITEMS", 25, 1, 25,
         "The most records in one call, and the most commits.");
     BATCH_LINGER_MS = Spec::whole("MILLRACE_BATCH_LINGER_MS", 0, 0, 1_000,

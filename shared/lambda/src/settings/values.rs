@@ -4,7 +4,6 @@ use std::{fmt, path::PathBuf, str::FromStr as _, time::Duration};
 
 use http::Uri;
 use millrace_cache::redis::RedisMode;
-use millrace_store::dynamodb::CommitMode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// The longest table prefix. A DynamoDB table name has at most 255 characters.
@@ -194,15 +193,6 @@ pub(super) fn redis_mode(value: &str) -> Option<RedisMode> {
     match value {
         "standalone" => Some(RedisMode::Standalone),
         "cluster" => Some(RedisMode::Cluster),
-        _ => None,
-    }
-}
-
-/// How changed queues are committed to DynamoDB.
-pub(super) fn commit_mode(value: &str) -> Option<CommitMode> {
-    match value {
-        "batched" => Some(CommitMode::Batched),
-        "single" => Some(CommitMode::Single),
         _ => None,
     }
 }

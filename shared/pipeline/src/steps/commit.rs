@@ -16,7 +16,7 @@ use millrace_domain::{
     Change,
     codec::{self, Outbox},
 };
-use millrace_store::{CommitError, QueueWrite, StoreError};
+use millrace_store::{CommitError, Grouping, QueueWrite, StoreError};
 use tokio::time::{self, timeout_at};
 
 use crate::{
@@ -220,7 +220,7 @@ async fn write_queues<'p>(
 ) -> Vec<WriteOutcome<'p>> {
     let settings = &ctx.platform.settings;
     let (shared, single): (Vec<_>, Vec<_>) =
-        players.into_iter().partition(|player| ctx.platform.batches_writes_of(&player.player_id));
+        players.into_iter().partition(|player| player.grouping == Grouping::Shared);
     let calls = chunks(shared, settings.commit_batch).chain(chunks(single, 1)).map(|players| async move {
         let with_write = |player: &'p mut Player| write_of(ctx, player).map(|write| (player, write));
         let (players, writes): (Vec<_>, Vec<_>) = players.into_iter().filter_map(with_write).unzip();

@@ -120,7 +120,7 @@ impl<'de> Deserialize<'de> for Body {
 
 /// Decodes the records of an SQS payload.
 fn decode_records(ctx: &Context<'_>, records: &[&RawValue]) -> Batch {
-    let mut batch = Batch::new(Source::Sqs, records.len());
+    let mut batch = Batch::new(Source::Sqs, ctx.platform.settings.batching, records.len());
     for (index, record) in records.iter().enumerate() {
         match serde_json::from_str::<Record<'_>>(record.get()) {
             Ok(record) => add_record(ctx, &mut batch, record),
@@ -166,7 +166,7 @@ fn add_unreadable_record(ctx: &Context<'_>, batch: &mut Batch, index: usize, rec
 
 /// Decodes an event of EventBridge, whose `detail` is the body.
 fn decode_event(ctx: &Context<'_>, event: Payload<'_>, text: &str) -> Batch {
-    let mut batch = Batch::new(Source::EventBridge, 1);
+    let mut batch = Batch::new(Source::EventBridge, ctx.platform.settings.batching, 1);
     let id = event.id.unwrap_or_else(|| ctx.invocation.request_id.clone());
     let envelope = Envelope {
         message: batch.add_message(id.clone(), None),
@@ -193,7 +193,7 @@ fn malformed(text: &str, detail: String) -> Malformed {
 
 /// Decodes the body of a direct call: commands for any players, or a tick.
 fn decode_body(ctx: &Context<'_>, text: &str) -> Batch {
-    let mut batch = Batch::new(Source::Direct, 1);
+    let mut batch = Batch::new(Source::Direct, ctx.platform.settings.batching, 1);
     let names = CommandNames::Indexed(&ctx.invocation.request_id);
     let envelope = add_message(ctx, &mut batch, names);
     add_body(&mut batch, envelope, parse::message(text));
@@ -202,7 +202,7 @@ fn decode_body(ctx: &Context<'_>, text: &str) -> Batch {
 
 /// Decodes commands for one player. Each is a separate message.
 fn decode_body_for(ctx: &Context<'_>, player: &PlayerId, text: &str) -> Batch {
-    let mut batch = Batch::new(Source::Direct, 1);
+    let mut batch = Batch::new(Source::Direct, ctx.platform.settings.batching, 1);
     let request_id = &ctx.invocation.request_id;
     match parse::message_to(player, text) {
         Ok(Message::Commands(commands)) => {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use millrace_domain::{Change, Record};
-use millrace_store::Row;
+use millrace_store::{Grouping, RecordWrite};
 
 use crate::{
     batch::Batch,
@@ -26,24 +26,25 @@ enum Origin {
 /// written is finished, or goes back to apply with the items that its commit did not take.
 pub async fn record(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
-    let mut rows: Vec<Row<Origin>> = Vec::new();
+    let mut rows: Vec<RecordWrite<Origin>> = Vec::new();
     for (position, malformed) in batch.malformed.iter().enumerate() {
         if !batch.malformed_recorded && matches!(malformed.outcome, Outcome::Rejected(_)) {
             let record = Record::Rejection(malformed.record.clone());
-            rows.push(Row { record, origin: Origin::Malformed(position), alone: false });
+            let origin = Origin::Malformed(position);
+            rows.push(RecordWrite { record, origin, grouping: Grouping::Shared });
         }
     }
     batch.malformed_recorded = true;
     for (position, player) in batch.players.iter_mut().enumerate() {
-        let alone = !ctx.platform.batches_writes_of(&player.player_id);
+        let (origin, grouping) = (Origin::Player(position), player.grouping);
         let records = take_records(player).into_iter();
-        rows.extend(records.map(|record| Row { record, origin: Origin::Player(position), alone }));
+        rows.extend(records.map(|record| RecordWrite { record, origin, grouping }));
     }
     if !rows.is_empty() {
         let written = ctx.platform.batch_writer.write(rows, ctx.deadline).await;
         batch.counters.writes.merge(&written.statistics);
-        for leftover in written.leftovers {
-            hand_back(batch, leftover.origin, &leftover.error.into());
+        for failed in written.failed {
+            hand_back(batch, failed.origin, &failed.error.into());
         }
     }
     for player in &mut batch.players {

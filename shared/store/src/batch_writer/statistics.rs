@@ -1,35 +1,35 @@
-//! What a write cost, and what batching saved.
+//! Statistics of writes.
 
 use std::collections::BTreeMap;
 
 use millrace_domain::{Priority, record::Table};
 
-/// Rows written and the calls it took.
+/// A number of rows and calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
     /// Distinct rows written.
     pub items: u64,
-    /// Calls to the store, retries too.
+    /// Calls to the store, including retries.
     pub calls: u64,
 }
 
-/// What a write cost. Those of several writes add up with [`merge`](Self::merge).
+/// What a write cost. [`merge`](Self::merge) adds up several writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WriteStatistics {
-    /// Distinct rows written: what was coalesced counts once, what was left over not at all.
+    /// Distinct rows written. Records of one key count once, failed rows do not count.
     pub items: u64,
-    /// Calls to the store, retries too.
+    /// Calls to the store, including retries.
     pub calls: u64,
     /// Rows sent again, once for each time.
     pub retried_items: u64,
-    /// Of that, by table.
+    /// Items and calls by table.
     pub by_table: BTreeMap<Table, Count>,
-    /// Of that, by priority.
+    /// Items and calls by priority.
     pub by_priority: BTreeMap<Priority, Count>,
 }
 
 impl WriteStatistics {
-    /// Adds what another write cost.
+    /// Adds the statistics of another write.
     pub fn merge(&mut self, other: &Self) {
         self.items += other.items;
         self.calls += other.calls;
@@ -42,7 +42,7 @@ impl WriteStatistics {
         }
     }
 
-    /// Calls fewer than one a row.
+    /// The number of calls saved compared to one call a row.
     pub fn round_trips_saved(&self) -> u64 {
         self.items.saturating_sub(self.calls)
     }

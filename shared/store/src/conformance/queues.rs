@@ -1,17 +1,23 @@
-//! Loading queues and progress, committing conditionally.
+//! Loading queues and progress, conditional commits.
 
-use millrace_domain::{PlayerId, Record, record::Table};
+use std::collections::HashMap;
 
-use super::{SharedStore, sample};
+use millrace_domain::{
+    PlayerId, Record,
+    record::{ProgressRecord, Table},
+};
+
+use super::{
+    sample,
+    support::{SharedStore, load_queue, write_records},
+};
 use crate::{
     error::{CommitError, StoreError},
     port::{CommitResponse, MAX_BATCH_ITEMS, MAX_ROW_BYTES, QueueRow, QueueWrite},
 };
 
 async fn load(store: &SharedStore, player: &PlayerId) -> Option<QueueRow> {
-    let mut loaded = store.load(std::slice::from_ref(player), &[]).await;
-    assert_eq!(loaded.queues.len(), 1);
-    loaded.queues.remove(0).expect("the row is readable")
+    load_queue(&**store, player).await.expect("the row is readable")
 }
 
 async fn commit(store: &SharedStore, write: &QueueWrite) -> Result<(), CommitError> {
@@ -20,70 +26,81 @@ async fn commit(store: &SharedStore, write: &QueueWrite) -> Result<(), CommitErr
     outcomes.remove(0)
 }
 
+/// What a load of all committed writes returns.
+fn rows(writes: &[QueueWrite]) -> HashMap<PlayerId, Result<Option<QueueRow>, StoreError>> {
+    writes.iter().map(|write| (write.player_id.clone(), Ok(Some(row(write))))).collect()
+}
+
+async fn put_progress(store: &SharedStore, row: &ProgressRecord) -> Result<Vec<usize>, StoreError> {
+    write_records(&**store, Table::Progress, &[Record::Progress(row.clone())]).await
+}
+
 fn row(write: &QueueWrite) -> QueueRow {
     QueueRow { version: write.version, queue: write.queue.clone(), outbox: write.outbox.clone(), due_at: write.due_at }
 }
 
-/// There is no row until the first commit.
-pub async fn a_missing_row_is_loaded_as_none(store: SharedStore) {
+/// A row does not exist before the first commit.
+pub async fn missing_row_is_loaded_as_none(store: SharedStore) {
     let player = sample::player();
     let loaded = store.load(std::slice::from_ref(&player), std::slice::from_ref(&player)).await;
-    assert_eq!((loaded.queues, loaded.progress), (vec![Ok(None)], vec![Ok(None)]));
+    assert_eq!(loaded.queues, HashMap::from([(player.clone(), Ok(None))]));
+    assert_eq!(loaded.progress, HashMap::from([(player, Ok(None))]));
     assert_eq!(loaded.calls, 1);
     let nothing = store.load(&[], &[]).await;
     assert!(nothing.queues.is_empty() && nothing.progress.is_empty());
     assert_eq!(nothing.calls, 0);
 }
 
-/// More ids than a call takes, some of them unknown: each answer stands at its place.
-pub async fn rows_are_loaded_in_the_order_of_asking(store: SharedStore) {
+/// More players than one call takes, some of them without a row.
+pub async fn each_row_is_loaded_for_its_player(store: SharedStore) {
     let players: Vec<_> = std::iter::repeat_with(sample::player).take(110).collect();
     let writes: Vec<_> = players.iter().step_by(2).map(|player| sample::write(player, 0)).collect();
     let committed = store.commit(&writes).await;
     assert!(committed.outcomes.iter().all(Result::is_ok), "{:?}", committed.outcomes);
     let progress = sample::progress(&players[1], 7);
-    assert_eq!(store.write(Table::Progress, &[Record::Progress(progress.clone())]).await, Ok(vec![]));
+    assert_eq!(put_progress(&store, &progress).await, Ok(vec![]));
 
-    let loaded = store.load(&players, &players[..3]).await;
-    assert_eq!(loaded.queues.len(), players.len());
-    for (at, found) in loaded.queues.iter().enumerate() {
-        let wanted = (at % 2 == 0).then(|| row(&writes[at / 2]));
-        assert_eq!(found, &Ok(wanted), "at {at}");
+    let mut loaded = store.load(&players, &players[..3]).await;
+    assert_eq!((loaded.queues.len(), loaded.progress.len()), (players.len(), 3));
+    for (at, player) in players.iter().enumerate() {
+        let expected = (at % 2 == 0).then(|| row(&writes[at / 2]));
+        assert_eq!(loaded.take_queue(player), Ok(expected), "player {at}");
     }
-    assert_eq!(loaded.progress, vec![Ok(None), Ok(Some(progress)), Ok(None)]);
+    assert_eq!(loaded.take_progress(&players[0]), Ok(None));
+    assert_eq!(loaded.take_progress(&players[1]), Ok(Some(progress)));
+    assert_eq!(loaded.take_progress(&players[2]), Ok(None));
     assert_eq!(loaded.calls, 2);
 }
 
-/// A call takes 100 keys, those of queues and progress together.
-pub async fn every_100_keys_take_a_call(store: SharedStore) {
+/// One call takes 100 keys, of queues and progress together.
+pub async fn load_makes_one_call_for_every_100_keys(store: SharedStore) {
     let players: Vec<_> = std::iter::repeat_with(sample::player).take(201).collect();
     for (queues, progress, calls) in
         [(1, 0, 1), (100, 0, 1), (101, 0, 2), (60, 40, 1), (60, 41, 2), (0, 100, 1), (201, 0, 3)]
     {
         let loaded = store.load(&players[..queues], &players[..progress]).await;
-        assert!(loaded.queues.iter().all(|row| *row == Ok(None)), "{:?}", loaded.queues);
+        assert!(loaded.queues.values().all(|row| *row == Ok(None)), "{:?}", loaded.queues);
         assert_eq!((loaded.queues.len(), loaded.progress.len()), (queues, progress));
         assert_eq!(loaded.calls, calls, "for {queues} queues and {progress} progress rows");
     }
 }
 
-/// Who is asked for twice is answered twice.
-pub async fn a_repeated_id_is_answered_each_time(store: SharedStore) {
+/// A player that the request names several times has one entry in the response.
+pub async fn repeated_player_is_loaded_once(store: SharedStore) {
     let [player, other] = [sample::player(), sample::player()];
     let write = sample::write(&player, 0);
     assert_eq!(commit(&store, &write).await, Ok(()));
     let progress = sample::progress(&player, 5);
-    assert_eq!(store.write(Table::Progress, &[Record::Progress(progress.clone())]).await, Ok(vec![]));
-    let ids = [player.clone(), other.clone(), player.clone(), player, other];
+    assert_eq!(put_progress(&store, &progress).await, Ok(vec![]));
+    let ids = [player.clone(), other.clone(), player.clone(), player.clone(), other.clone()];
     let loaded = store.load(&ids, &ids).await;
-    let found = Some(row(&write));
-    assert_eq!(loaded.queues, vec![Ok(found.clone()), Ok(None), Ok(found.clone()), Ok(found), Ok(None)]);
-    let found = Some(progress);
-    assert_eq!(loaded.progress, vec![Ok(found.clone()), Ok(None), Ok(found.clone()), Ok(found), Ok(None)]);
+    let queues = HashMap::from([(player.clone(), Ok(Some(row(&write)))), (other.clone(), Ok(None))]);
+    assert_eq!(loaded.queues, queues);
+    assert_eq!(loaded.progress, HashMap::from([(player, Ok(Some(progress))), (other, Ok(None))]));
 }
 
-/// The largest row that the rules allow is one that the store takes, new and changed.
-pub async fn the_largest_row_is_committed(store: SharedStore) {
+/// A row of the maximum size is inserted and updated.
+pub async fn largest_allowed_row_is_committed(store: SharedStore) {
     let player = sample::player();
     for expected in 0..2 {
         let mut write = sample::write(&player, expected);
@@ -98,20 +115,21 @@ pub async fn the_largest_row_is_committed(store: SharedStore) {
     assert_eq!(commit(&store, &last).await, Ok(()));
 }
 
-/// Rows of more bytes than one call or one answer takes (16 MB in DynamoDB).
+/// Rows of more bytes than one call or one answer of DynamoDB may have (16 MB).
 pub async fn many_large_rows_are_committed_and_loaded(store: SharedStore) {
     let players: Vec<_> = std::iter::repeat_with(sample::player).take(48).collect();
     let large = |player| QueueWrite { queue: vec![1; 380 * 1024], ..sample::write(player, 0) };
     let writes: Vec<_> = players.iter().map(large).collect();
     assert_eq!(store.commit(&writes).await.outcomes, vec![Ok(()); writes.len()]);
-    let loaded = store.load(&players, &[]).await;
-    for (at, (found, write)) in loaded.queues.iter().zip(&writes).enumerate() {
-        assert!(matches!(found, Ok(Some(found)) if *found == row(write)), "at {at}");
+    let mut loaded = store.load(&players, &[]).await;
+    for (at, write) in writes.iter().enumerate() {
+        // A message with the rows would have megabytes.
+        assert!(loaded.take_queue(&write.player_id) == Ok(Some(row(write))), "player {at}");
     }
 }
 
-/// The first commit expects no row, and meets a conflict where there is one.
-pub async fn an_insert_expects_no_row(store: SharedStore) {
+/// A commit that expects no row conflicts with an existing row.
+pub async fn insert_conflicts_with_an_existing_row(store: SharedStore) {
     let player = sample::player();
     let first = sample::write(&player, 0);
     assert_eq!(commit(&store, &first).await, Ok(()));
@@ -120,8 +138,8 @@ pub async fn an_insert_expects_no_row(store: SharedStore) {
     assert_eq!(load(&store, &player).await, Some(row(&first)));
 }
 
-/// A commit that expects the row's version replaces the row.
-pub async fn an_update_expects_the_version(store: SharedStore) {
+/// A commit that expects the version of the row replaces it.
+pub async fn update_replaces_the_expected_version(store: SharedStore) {
     let player = sample::player();
     for version in 0..5 {
         let write = sample::write(&player, version);
@@ -130,8 +148,8 @@ pub async fn an_update_expects_the_version(store: SharedStore) {
     }
 }
 
-/// A commit that expects an earlier or a later version changes nothing, however often it comes.
-pub async fn a_stale_version_never_overwrites(store: SharedStore) {
+/// A commit that expects an earlier or a later version changes nothing.
+pub async fn unexpected_version_is_not_overwritten(store: SharedStore) {
     let player = sample::player();
     let writes = [0, 1, 2].map(|version| sample::write(&player, version));
     for write in &writes {
@@ -141,61 +159,58 @@ pub async fn a_stale_version_never_overwrites(store: SharedStore) {
         let stale = QueueWrite { queue: b"stale".to_vec(), ..sample::write(&player, expected) };
         assert_eq!(commit(&store, &stale).await, Err(CommitError::Conflict), "expecting {expected}");
     }
-    // A repeated commit is a conflict too: the store does not know whose it was.
+    // A repeated commit conflicts too: the store does not recognize it.
     assert_eq!(commit(&store, &writes[2]).await, Err(CommitError::Conflict));
     assert_eq!(load(&store, &player).await, Some(row(&writes[2])));
 }
 
-/// A commit that expects a version where there is no row makes none.
-pub async fn a_missing_row_is_not_updated(store: SharedStore) {
+/// A commit that expects a version does not create a missing row.
+pub async fn update_of_a_missing_row_conflicts(store: SharedStore) {
     let player = sample::player();
     assert_eq!(commit(&store, &sample::write(&player, 3)).await, Err(CommitError::Conflict));
     assert_eq!(load(&store, &player).await, None);
 }
 
-/// Writes of one call stand alone.
-pub async fn one_conflict_harms_no_other_write(store: SharedStore) {
+/// The writes of one call are independent.
+pub async fn conflict_does_not_affect_other_writes(store: SharedStore) {
     let players: Vec<_> = std::iter::repeat_with(sample::player).take(10).collect();
-    let theirs = sample::write(&players[4], 0);
-    assert_eq!(commit(&store, &theirs).await, Ok(()));
+    assert_eq!(commit(&store, &sample::write(&players[4], 0)).await, Ok(()));
     let writes: Vec<_> = players.iter().map(|player| sample::write(player, 0)).collect();
     let committed = store.commit(&writes).await;
     for (at, outcome) in committed.outcomes.iter().enumerate() {
-        let wanted = if at == 4 { Err(CommitError::Conflict) } else { Ok(()) };
-        assert_eq!(outcome, &wanted, "at {at}");
+        let expected = if at == 4 { Err(CommitError::Conflict) } else { Ok(()) };
+        assert_eq!(outcome, &expected, "write {at}");
     }
     let loaded = store.load(&players, &[]).await;
-    let wanted: Vec<_> = writes.iter().map(|write| Ok(Some(row(write)))).collect();
-    assert_eq!(loaded.queues, wanted);
+    assert_eq!(loaded.queues, rows(&writes));
 }
 
-/// Commits are not limited in number.
-pub async fn more_writes_than_a_call_takes_are_all_committed(store: SharedStore) {
+/// The number of writes is not limited.
+pub async fn commit_accepts_more_writes_than_one_call(store: SharedStore) {
     let players: Vec<_> = std::iter::repeat_with(sample::player).take(2 * MAX_BATCH_ITEMS + 3).collect();
     let writes: Vec<_> = players.iter().map(|player| sample::write(player, 0)).collect();
     let committed = store.commit(&writes).await;
     assert_eq!(committed.outcomes, vec![Ok(()); writes.len()]);
     assert!(committed.calls >= 3, "{} calls", committed.calls);
     let loaded = store.load(&players, &[]).await;
-    let wanted: Vec<_> = writes.iter().map(|write| Ok(Some(row(write)))).collect();
-    assert_eq!(loaded.queues, wanted);
+    assert_eq!(loaded.queues, rows(&writes));
     assert_eq!(store.commit(&[]).await.outcomes, vec![]);
 }
 
-/// The outbox of a commit stands until the next one, which may have none.
-pub async fn an_outbox_is_stored_and_cleared(store: SharedStore) {
+/// The outbox of a commit is kept until the next commit, which may have none.
+pub async fn outbox_is_stored_until_the_next_commit(store: SharedStore) {
     let player = sample::player();
     for (version, outbox) in
         [Some(b"one\0".to_vec()), Some(b"two".to_vec()), None, Some(b"four".to_vec())].into_iter().enumerate()
     {
         let write = QueueWrite { outbox: outbox.clone(), ..sample::write(&player, version as u64) };
         assert_eq!(commit(&store, &write).await, Ok(()));
-        assert_eq!(load(&store, &player).await.expect("it was committed").outbox, outbox);
+        assert_eq!(load(&store, &player).await.expect("the row was committed").outbox, outbox);
     }
 }
 
-/// A queue over the limit of a row is refused with its size; the others of the call are committed.
-pub async fn a_queue_too_large_fails_alone(store: SharedStore) {
+/// A queue larger than the limit is refused with its size. The other writes are committed.
+pub async fn too_large_queue_does_not_affect_other_writes(store: SharedStore) {
     let players = [sample::player(), sample::player(), sample::player()];
     let mut writes = players.each_ref().map(|player| sample::write(player, 0));
     writes[1].queue = vec![7; MAX_ROW_BYTES + 1];
@@ -214,8 +229,8 @@ pub async fn a_queue_too_large_fails_alone(store: SharedStore) {
     assert_eq!(load(&store, &players[2]).await, Some(row(&writes[2])));
 }
 
-/// Of 16 tasks that commit one version at once, one wins; nobody overwrites the winner.
-pub async fn of_concurrent_commits_one_wins_each_version(store: SharedStore) {
+/// Of 16 tokio tasks that commit one version concurrently, exactly one succeeds.
+pub async fn one_concurrent_commit_wins_each_version(store: SharedStore) {
     let player = sample::player();
     for expected in 0..4 {
         let tasks: Vec<_> = (0..16)
@@ -224,7 +239,7 @@ pub async fn of_concurrent_commits_one_wins_each_version(store: SharedStore) {
                 let write =
                     QueueWrite { queue: format!("task {task}").into_bytes(), ..sample::write(&player, expected) };
                 tokio::spawn(async move {
-                    // A store that is short of something for a moment says so; then nothing is decided yet.
+                    // A throttled commit is not decided yet.
                     loop {
                         match commit(&store, &write).await {
                             Err(CommitError::Store(StoreError::Throttled { .. })) => tokio::task::yield_now().await,
@@ -242,18 +257,18 @@ pub async fn of_concurrent_commits_one_wins_each_version(store: SharedStore) {
             }
         }
         assert_eq!(winners.len(), 1, "version {}", expected + 1);
-        let found = load(&store, &player).await.expect("it was committed");
+        let found = load(&store, &player).await.expect("the row was committed");
         assert_eq!((found.version, &found.queue), (expected + 1, &winners[0]));
     }
 }
 
-/// A player has one progress row: the last one put.
-pub async fn progress_is_overwritten(store: SharedStore) {
+/// A player has one progress row: the last one written.
+pub async fn last_progress_row_is_kept(store: SharedStore) {
     let player = sample::player();
     for units in [10, 30, 20] {
         let row = sample::progress(&player, units);
-        assert_eq!(store.write(Table::Progress, &[Record::Progress(row.clone())]).await, Ok(vec![]));
-        let loaded = store.load(&[], std::slice::from_ref(&player)).await;
-        assert_eq!(loaded.progress, vec![Ok(Some(row))]);
+        assert_eq!(put_progress(&store, &row).await, Ok(vec![]));
+        let mut loaded = store.load(&[], std::slice::from_ref(&player)).await;
+        assert_eq!(loaded.take_progress(&player), Ok(Some(row)));
     }
 }

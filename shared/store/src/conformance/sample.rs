@@ -1,4 +1,4 @@
-//! Rows to test with: their contents are of no matter, their keys are new each time.
+//! Rows to test with. Their keys are random, so that tests do not share rows.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,24 +11,24 @@ use millrace_domain::{
 
 use crate::port::{DUE_SHARDS, QueueWrite, due_shard};
 
-/// A player that nobody has used before.
+/// A new player.
 pub fn player() -> PlayerId {
-    PlayerId::new(&format!("conformance-{:016x}", fastrand::u64(..))).expect("it consists of allowed characters")
+    PlayerId::new(&format!("conformance-{:016x}", fastrand::u64(..))).expect("the id is allowed")
 }
 
-/// So many new players of one shard, and the shard.
+/// New players of one shard, and the shard.
 pub fn players_of_one_shard(count: usize) -> (u8, Vec<PlayerId>) {
     let shard = fastrand::u8(..DUE_SHARDS);
     (shard, std::iter::repeat_with(player).filter(|player| due_shard(player) == shard).take(count).collect())
 }
 
-/// Now, to the millisecond: rows of long ago may have expired.
+/// The current time. Rows with an older time may have expired.
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is set");
     Timestamp::from_millis(u64::try_from(since.as_millis()).expect("the time fits"))
 }
 
-/// A commit of version `expected + 1`, with bytes that tell it from others.
+/// A commit of version `expected + 1` with bytes that identify it.
 pub fn write(player: &PlayerId, expected: u64) -> QueueWrite {
     QueueWrite {
         player_id: player.clone(),
@@ -43,12 +43,12 @@ pub fn write(player: &PlayerId, expected: u64) -> QueueWrite {
 /// A finished task.
 pub fn history(player: &PlayerId, task: &str, finished_at: Timestamp) -> HistoryRecord {
     let amount = |name: &str, amount| {
-        Resources::from_iter([(millrace_domain::ResourceName::new(name).expect("it is allowed"), amount)])
+        Resources::from_iter([(millrace_domain::ResourceName::new(name).expect("the name is allowed"), amount)])
     };
     HistoryRecord {
         player_id: player.clone(),
-        task_id: TaskId::new(task).expect("it is allowed"),
-        kind: TaskKind::new("harvest.wood").expect("it is allowed"),
+        task_id: TaskId::new(task).expect("the name is allowed"),
+        kind: TaskKind::new("harvest.wood").expect("the name is allowed"),
         priority: Priority::High,
         outcome: Outcome::Completed,
         reason: None,
@@ -71,11 +71,11 @@ pub fn rejection(partition: &str, command: &str, received_at: Timestamp) -> Reje
     RejectionRecord {
         partition: partition.to_owned(),
         received_at,
-        command_id: CommandId::new(command).expect("it is allowed"),
+        command_id: CommandId::new(command).expect("the name is allowed"),
         reason: RejectionReason::UnknownTask,
-        detail: "taskId: `t-9` is no unfinished task here".to_owned(),
+        detail: "taskId: `t-9` is not an unfinished task of this queue".to_owned(),
         command_type: Some("cancelTask".to_owned()),
-        task_id: Some(TaskId::new("t-9").expect("it is allowed")),
+        task_id: Some(TaskId::new("t-9").expect("the name is allowed")),
         body: None,
     }
 }
@@ -88,7 +88,7 @@ pub fn stats(player: &PlayerId, version: u64) -> StatsRecord {
 
 /// Progress of one task.
 pub fn progress(player: &PlayerId, units_done: u64) -> ProgressRecord {
-    let task_id = TaskId::new("t-1").expect("it is allowed");
+    let task_id = TaskId::new("t-1").expect("the name is allowed");
     let tasks = vec![TaskProgress { task_id, started_at: now(), attempts: 1, units_done }];
     ProgressRecord { player_id: player.clone(), version: 3, tasks }
 }

@@ -1,4 +1,4 @@
-//! What DynamoDB and the wire report, as errors of the store.
+//! Errors of DynamoDB and of the network.
 
 use std::{error::Error, io, time::Duration};
 
@@ -12,46 +12,59 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use crate::{error::StoreError, port::MAX_ROW_BYTES};
 
-/// Longest text taken over from an answer or a chain of errors, in characters.
+/// The maximum length of a text that is taken from an answer or an error, in characters.
 const MAX_DETAIL_LENGTH: usize = 400;
 
-/// A call that failed.
+/// The error of a call, and whether this store should repeat the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
-    /// As the port names it.
+pub(super) struct CallFailure {
     pub(super) error: StoreError,
-    /// What to do about it, inside this store.
-    pub(super) remedy: Remedy,
+    pub(super) retry: Retry,
 }
 
-/// What may help against a failure.
+/// Whether and how a failed call should be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Remedy {
-    /// Nothing here.
-    None,
-    /// The same call a little later: the server refused it for the moment.
-    Wait,
-    /// The same call on a new connection: the one it was sent on was broken.
-    Reconnect,
+pub(super) enum Retry {
+    No,
+    /// The server refuses the call temporarily.
+    AfterDelay,
+    /// The connection was broken.
+    OnNewConnection,
 }
 
-/// What a call was about, for its errors.
+/// What a call concerns, for its errors.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct About<'a> {
-    /// The table's name with its prefix.
+pub(super) struct CallTarget<'a> {
+    /// The name of the table with its prefix.
     pub(super) table: &'a str,
-    /// The largest row that is sent; 0 where none is.
-    pub(super) bytes: usize,
+    /// The size of the largest row that is sent, in bytes.
+    pub(super) largest_row: usize,
 }
 
-impl Failure {
-    /// An error that nothing here helps against.
-    pub(super) fn hard(error: StoreError) -> Self {
-        Self { error, remedy: Remedy::None }
+impl<'a> CallTarget<'a> {
+    /// A call that sends no row.
+    pub(super) fn read(table: &'a str) -> Self {
+        Self { table, largest_row: 0 }
+    }
+}
+
+impl CallFailure {
+    /// An error that is not retried here.
+    pub(super) fn permanent(error: StoreError) -> Self {
+        Self { error, retry: Retry::No }
     }
 
-    /// An error of the SDK.
-    pub(super) fn from_sdk<E>(error: &SdkError<E, HttpResponse>, about: About<'_>, connect_timeout: Duration) -> Self
+    /// An error that may pass after a delay.
+    fn temporary(error: StoreError) -> Self {
+        Self { error, retry: Retry::AfterDelay }
+    }
+
+    /// The error of a call of the SDK.
+    pub(super) fn from_sdk<E>(
+        error: &SdkError<E, HttpResponse>,
+        target: CallTarget<'_>,
+        connect_timeout: Duration,
+    ) -> Self
     where
         E: Error + ProvideErrorMetadata + 'static,
     {
@@ -59,100 +72,95 @@ impl Failure {
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();
                 match answer.err().code() {
-                    Some(code) => from_code(code, answer.err().message().unwrap_or_default(), status, about),
-                    None => from_code("an unnamed error", &format!("status {status}"), status, about),
+                    Some(code) => from_code(code, answer.err().message().unwrap_or_default(), status, target),
+                    None => from_code("unnamed error", &format!("status {status}"), status, target),
                 }
             }
-            SdkError::TimeoutError(_) => Self::hard(timed_out(connect_timeout)),
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => Self::hard(timed_out(connect_timeout)),
-            SdkError::DispatchFailure(failure) => {
-                let broken = match failure.as_connector_error() {
-                    // `other` with a kind: the server hung up before its answer.
-                    Some(error) => is_broken_pipe(error, error.is_io() || error.as_other().is_some()),
-                    None => false,
-                };
-                Self { error: unavailable(error), remedy: if broken { Remedy::Reconnect } else { Remedy::None } }
+            SdkError::TimeoutError(_) => Self::permanent(StoreError::timed_out(connect_timeout)),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                Self::permanent(StoreError::timed_out(connect_timeout))
             }
-            // Half an answer, or none that can be read.
-            SdkError::ResponseError(_) => Self { error: unavailable(error), remedy: Remedy::Reconnect },
-            _ => Self::hard(unavailable(error)),
+            SdkError::DispatchFailure(failure) => {
+                let is_broken = failure.as_connector_error().is_some_and(is_broken_connection);
+                let retry = if is_broken { Retry::OnNewConnection } else { Retry::No };
+                Self { error: unavailable(error), retry }
+            }
+            // The answer is incomplete or cannot be read.
+            SdkError::ResponseError(_) => Self { error: unavailable(error), retry: Retry::OnNewConnection },
+            _ => Self::permanent(unavailable(error)),
         }
     }
 
     /// The error of one statement of a batch.
-    pub(super) fn from_statement(error: &BatchStatementError, about: About<'_>) -> Self {
+    pub(super) fn from_statement(error: &BatchStatementError, target: CallTarget<'_>) -> Self {
         let code = match error.code() {
             Some(BatchStatementErrorCodeEnum::ValidationError) => "ValidationException",
             Some(code) => code.as_str(),
-            None => "an unnamed error",
+            None => "unnamed error",
         };
-        from_code(code, error.message().unwrap_or_default(), 400, about)
+        from_code(code, error.message().unwrap_or_default(), 400, target)
     }
 }
 
-/// No answer within `wait`.
-pub(super) fn timed_out(wait: Duration) -> StoreError {
-    StoreError::TimedOut { millis: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) }
-}
-
-/// The server's own words. Codes of statements lack the "Exception" that those of calls end with.
-fn from_code(code: &str, message: &str, status: u16, about: About<'_>) -> Failure {
-    let table = about.table.to_owned();
+/// Maps an error code of the server. The codes of statements lack the suffix "Exception".
+fn from_code(code: &str, message: &str, status: u16, target: CallTarget<'_>) -> CallFailure {
+    let table = target.table.to_owned();
     let detail = || {
         let message = millrace_domain::ids::clip(message, MAX_DETAIL_LENGTH);
         if message.is_empty() { code.to_owned() } else { format!("{code}: {message}") }
     };
     match code.strip_suffix("Exception").unwrap_or(code) {
         "ProvisionedThroughputExceeded" | "Throttling" | "ThrottlingError" | "RequestLimitExceeded" | "LimitExceeded"
-        // Another write of the same row is under way; it is over in milliseconds.
+        // Another write of the same row is in progress. It ends within milliseconds.
         | "TransactionConflict" | "ReplicatedWriteConflict" => {
-            Failure { error: StoreError::Throttled { table }, remedy: Remedy::Wait }
+            CallFailure::temporary(StoreError::Throttled { table })
         }
-        "InternalServerError" => Failure { error: StoreError::Unavailable { detail: detail() }, remedy: Remedy::Wait },
-        "ResourceNotFound" | "TableNotFound" => Failure::hard(StoreError::NoSuchTable { table }),
+        "InternalServerError" => CallFailure::temporary(StoreError::unavailable(detail())),
+        "ResourceNotFound" | "TableNotFound" => CallFailure::permanent(StoreError::NoSuchTable { table }),
         "AccessDenied" | "UnrecognizedClient" | "ExpiredToken" | "InvalidSignature" | "IncompleteSignature"
         | "MissingAuthenticationToken" | "MissingAuthentication" | "InvalidClientTokenId" | "NotAuthorized"
-        | "SubscriptionRequired" | "OptInRequired" => Failure::hard(StoreError::AccessDenied { detail: detail() }),
-        "ItemCollectionSizeLimitExceeded" => Failure::hard(too_large(about)),
-        "Validation" if message.contains("Item size") => Failure::hard(too_large(about)),
-        "UnknownOperation" => Failure::hard(StoreError::InvalidBatch {
-            table,
-            detail: format!("{}; a store without PartiQL takes single commits only", detail()),
-        }),
+        | "SubscriptionRequired" | "OptInRequired" => {
+            CallFailure::permanent(StoreError::AccessDenied { detail: detail() })
+        }
+        "ItemCollectionSizeLimitExceeded" => CallFailure::permanent(too_large(target)),
+        "Validation" if message.contains("Item size") => CallFailure::permanent(too_large(target)),
+        "UnknownOperation" => {
+            let detail = format!("{}; the endpoint must support PartiQL (BatchExecuteStatement)", detail());
+            CallFailure::permanent(StoreError::InvalidBatch { table, detail })
+        }
         "Validation" | "Serialization" | "RequestEntityTooLarge" | "InvalidAction" => {
-            Failure::hard(StoreError::InvalidBatch { table, detail: detail() })
+            CallFailure::permanent(StoreError::InvalidBatch { table, detail: detail() })
         }
-        _ => {
-            let remedy = if status >= 500 { Remedy::Wait } else { Remedy::None };
-            Failure { error: StoreError::Unavailable { detail: detail() }, remedy }
-        }
+        _ if status >= 500 => CallFailure::temporary(StoreError::unavailable(detail())),
+        _ => CallFailure::permanent(StoreError::unavailable(detail())),
     }
 }
 
-fn too_large(about: About<'_>) -> StoreError {
-    StoreError::TooLarge { table: about.table.to_owned(), bytes: about.bytes, max: MAX_ROW_BYTES }
+fn too_large(target: CallTarget<'_>) -> StoreError {
+    StoreError::TooLarge { table: target.table.to_owned(), bytes: target.largest_row, max: MAX_ROW_BYTES }
 }
 
-/// What did not come to an answer.
+/// The error of a call without an answer.
 fn unavailable(error: &(dyn Error + 'static)) -> StoreError {
     match sources(error).find_map(|source| source.downcast_ref::<CredentialsError>()) {
         Some(CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_)) => {
-            StoreError::AccessDenied { detail: format!("no credentials: {}", chain(error)) }
+            StoreError::AccessDenied { detail: format!("no credentials: {}", describe(error)) }
         }
-        Some(_) => StoreError::Unavailable { detail: format!("no credentials: {}", chain(error)) },
-        None => StoreError::Unavailable { detail: chain(error) },
+        Some(_) => StoreError::unavailable(format!("no credentials: {}", describe(error))),
+        None => StoreError::unavailable(describe(error)),
     }
 }
 
-/// Whether a connection broke that had been open: not one that could not be opened.
-fn is_broken_pipe(error: &(dyn Error + 'static), on_the_wire: bool) -> bool {
+/// Whether an open connection broke, as opposed to one that could not be opened.
+fn is_broken_connection(error: &ConnectorError) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
     match sources(error).find_map(|source| source.downcast_ref::<io::Error>()) {
         Some(error) => {
             matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
         }
-        // The client saw the end of the connection by itself.
-        None => on_the_wire,
+        // The client noticed the end of the connection. `other` with a kind means that the server
+        // closed it before its answer.
+        None => error.is_io() || error.as_other().is_some(),
     }
 }
 
@@ -160,14 +168,14 @@ fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dy
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-/// The chain of errors on one line. The outermost says only that the call was not dispatched, and the
-/// connector's own only of what sort its cause is.
-fn chain(error: &(dyn Error + 'static)) -> String {
+/// The chain of errors on one line. The outermost error says only that the call was not sent, and
+/// that of the connector only the kind of its cause. Both are left out.
+fn describe(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     let causes = sources(error).skip(usize::from(error.source().is_some()));
     for source in causes.filter(|source| !source.is::<ConnectorError>()) {
         let text = source.to_string();
-        // An outer error often repeats what an inner one says.
+        // An outer error often repeats the text of an inner one.
         if !text.is_empty() && parts.last().is_none_or(|last| !last.ends_with(&text)) {
             parts.push(text);
         }

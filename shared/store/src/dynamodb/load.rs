@@ -1,155 +1,168 @@
-//! Loading queues and progress: `BatchGetItem`, 100 keys to a call, strongly consistent.
+//! Loads queues and progress: `BatchGetItem`, 100 keys to a call, strongly consistent.
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::AtomicU64,
 };
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
+use aws_sdk_dynamodb::{operation::batch_get_item::BatchGetItemOutput, types::KeysAndAttributes};
 use futures::future::join_all;
+use indexmap::IndexSet;
 use millrace_domain::{PlayerId, record::Table};
 
 use super::{
-    DynamoDbStore,
-    calls::MAX_TRIES,
-    error::{About, Remedy},
-    rows::{self, Item, attribute},
+    calls::MAX_ATTEMPTS,
+    error::{CallTarget, Retry},
+    items::{self, Item, attribute},
+    tables::Tables,
 };
 use crate::{error::StoreError, port::LoadResponse, rules::MAX_LOAD_KEYS};
 
-/// A row that is wanted: of the queues table, or of the progress table.
+/// A row to load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Wanted<'a> {
-    table: Table,
-    player: &'a str,
+enum RowKey<'a> {
+    Queue(&'a PlayerId),
+    Progress(&'a PlayerId),
 }
 
-/// What was found.
-type Found<'a> = HashMap<Wanted<'a>, Result<Item, StoreError>>;
+/// The rows that were found, and the errors of those that could not be loaded.
+type LoadedItems<'a> = HashMap<RowKey<'a>, Result<Item, StoreError>>;
 
-impl DynamoDbStore {
-    /// Loads rows. Each call stands alone: the error of one is that of its own keys.
-    pub(super) async fn load_rows(&self, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse {
-        let wanted = of(Table::Queues, queues).chain(of(Table::Progress, progress));
-        // A call that names a key twice is refused.
-        let mut seen = HashSet::with_capacity(queues.len() + progress.len());
-        let keys: Vec<_> = wanted.filter(|key| seen.insert(*key)).collect();
-
-        let round_trips = AtomicU64::new(0);
-        let calls = join_all(keys.chunks(MAX_LOAD_KEYS).map(|keys| self.load_call(keys, &round_trips))).await;
-        let mut found: Found<'_> = calls.into_iter().flatten().collect();
-        // As a rule nobody asks twice, and nothing is copied.
-        let is_asked_once = keys.len() == queues.len() + progress.len();
-        let mut take = |key| match is_asked_once {
-            true => found.remove(&key).transpose(),
-            false => found.get(&key).cloned().transpose(),
-        };
-        let queues = of(Table::Queues, queues).map(|key| {
-            let item = take(key)?;
-            item.map(|item| rows::read_queue(item, self.name(key.table), key.player)).transpose()
-        });
-        let queues = queues.collect();
-        let progress = of(Table::Progress, progress).map(|key| {
-            let item = take(key)?;
-            item.map(|item| rows::read_record(item, self.name(key.table), key.player)).transpose()
-        });
-        LoadResponse { queues, progress: progress.collect(), calls: round_trips.load(Ordering::Relaxed) }
-    }
-
-    /// Loads the rows of one call, and what the server leaves over, until nothing is left or it has
-    /// processed nothing of it several times.
-    async fn load_call<'a>(&self, keys: &[Wanted<'a>], round_trips: &AtomicU64) -> Found<'a> {
-        let mut found = Found::with_capacity(keys.len());
-        let mut open = keys.to_vec();
-        let mut tries = 0;
-        while !open.is_empty() {
-            let table = self.name(open[0].table);
-            let request_items = self.request_items(&open);
-            let request = || self.client.batch_get_item().set_request_items(Some(request_items.clone())).send();
-            tries += 1;
-            match self.calls.send(About { table, bytes: 0 }, round_trips, request).await {
-                Ok(answer) => {
-                    for (table, items) in answer.responses.unwrap_or_default() {
-                        let items = items.into_iter().map(|item| (table.as_str(), item));
-                        found.extend(
-                            items.filter_map(|(table, item)| Some((self.whose(&open, table, &item)?, Ok(item)))),
-                        );
-                    }
-                    let unprocessed = answer.unprocessed_keys.unwrap_or_default();
-                    let left = self.left_over(&open, &unprocessed);
-                    if left.len() < open.len() {
-                        // An answer has an end too, at 16 MB: that is no throttling.
-                        tries = 1;
-                    }
-                    open = left;
-                    if tries >= MAX_TRIES {
-                        let throttled =
-                            |key: &Wanted<'a>| StoreError::Throttled { table: self.name(key.table).to_owned() };
-                        found.extend(open.drain(..).map(|key| (key, Err(throttled(&key)))));
-                    }
-                }
-                Err(failure) if failure.remedy == Remedy::Wait && tries < MAX_TRIES => {}
-                Err(failure) => {
-                    let error = self.of_tables(failure.error, &open);
-                    found.extend(open.drain(..).map(|key| (key, Err(self.of_key(&error, key)))));
-                }
-            }
-            if !open.is_empty() {
-                self.calls.wait(tries).await;
-            }
-        }
-        found
-    }
-
-    /// The error of a call that was about several tables: which of them is missing, it does not say.
-    fn of_tables(&self, error: StoreError, keys: &[Wanted<'_>]) -> StoreError {
-        match error {
-            StoreError::NoSuchTable { table } if keys.iter().any(|key| key.table != keys[0].table) => {
-                StoreError::NoSuchTable { table: format!("{table} or {}", self.name(Table::Progress)) }
-            }
-            error => error,
+impl<'a> RowKey<'a> {
+    fn table(self) -> Table {
+        match self {
+            Self::Queue(_) => Table::Queues,
+            Self::Progress(_) => Table::Progress,
         }
     }
 
-    fn of_key(&self, error: &StoreError, key: Wanted<'_>) -> StoreError {
-        match error {
-            StoreError::Throttled { .. } => StoreError::Throttled { table: self.name(key.table).to_owned() },
-            error => error.clone(),
+    fn player(self) -> &'a PlayerId {
+        match self {
+            Self::Queue(player) | Self::Progress(player) => player,
         }
-    }
-
-    fn request_items(&self, keys: &[Wanted<'_>]) -> HashMap<String, KeysAndAttributes> {
-        let mut by_table: HashMap<Table, Vec<Item>> = HashMap::new();
-        for key in keys {
-            let item = Item::from([(attribute::PLAYER_ID.to_owned(), rows::string(key.player))]);
-            by_table.entry(key.table).or_default().push(item);
-        }
-        by_table
-            .into_iter()
-            .filter_map(|(table, keys)| {
-                let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-                Some((self.name(table).to_owned(), keys.ok()?))
-            })
-            .collect()
-    }
-
-    /// Which of the keys a row of the answer belongs to.
-    fn whose<'a>(&self, keys: &[Wanted<'a>], table: &str, item: &Item) -> Option<Wanted<'a>> {
-        let (player, _) = rows::key_of(item, Table::Queues).ok()?;
-        keys.iter().find(|key| key.player == player && self.name(key.table) == table).copied()
-    }
-
-    /// Which of the keys were not processed.
-    fn left_over<'a>(&self, keys: &[Wanted<'a>], unprocessed: &HashMap<String, KeysAndAttributes>) -> Vec<Wanted<'a>> {
-        let left: HashSet<(&str, &str)> = unprocessed
-            .iter()
-            .flat_map(|(table, keys)| keys.keys().iter().map(move |item| (table.as_str(), item)))
-            .filter_map(|(table, item)| Some((table, rows::key_of(item, Table::Queues).ok()?.0)))
-            .collect();
-        keys.iter().filter(|key| left.contains(&(self.name(key.table), key.player))).copied().collect()
     }
 }
 
-fn of(table: Table, players: &[PlayerId]) -> impl Iterator<Item = Wanted<'_>> {
-    players.iter().map(move |player| Wanted { table, player: player.as_str() })
+/// Loads rows. The calls are independent: an error of one call concerns its keys only.
+pub(super) async fn load(tables: &Tables, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse {
+    // The server refuses a call that contains a key twice.
+    let keys: IndexSet<_> = queues.iter().map(RowKey::Queue).chain(progress.iter().map(RowKey::Progress)).collect();
+    let keys: Vec<_> = keys.into_iter().collect();
+    let round_trips = AtomicU64::new(0);
+    let calls = join_all(keys.chunks(MAX_LOAD_KEYS).map(|keys| load_call(tables, keys, &round_trips))).await;
+    let mut loaded: LoadedItems<'_> = calls.into_iter().flatten().collect();
+
+    let mut response = LoadResponse { calls: round_trips.into_inner(), ..LoadResponse::default() };
+    for key in keys {
+        let (name, player) = (tables.name(key.table()), key.player());
+        let item = loaded.remove(&key).transpose();
+        match key {
+            RowKey::Queue(_) => {
+                let row = item.and_then(|item| item.map(|item| items::read_queue(item, name, player)).transpose());
+                response.queues.insert(player.clone(), row);
+            }
+            RowKey::Progress(_) => {
+                let read = |item| items::read_record(item, name, player.as_str());
+                let row = item.and_then(|item| item.map(read).transpose());
+                response.progress.insert(player.clone(), row);
+            }
+        }
+    }
+    response
+}
+
+/// Loads the rows of one call, with retries for the keys that the server leaves unprocessed. It
+/// gives up after [`MAX_ATTEMPTS`] attempts without progress.
+async fn load_call<'a>(tables: &Tables, keys: &[RowKey<'a>], round_trips: &AtomicU64) -> LoadedItems<'a> {
+    let mut loaded = LoadedItems::with_capacity(keys.len());
+    let mut open = keys.to_vec();
+    let mut attempt = 0;
+    while let Some(first) = open.first() {
+        attempt += 1;
+        let request_items = request_items(tables, &open);
+        let request = || tables.client.batch_get_item().set_request_items(Some(request_items.clone())).send();
+        match tables.calls.send(CallTarget::read(tables.name(first.table())), round_trips, request).await {
+            Ok(answer) => {
+                let unprocessed = unprocessed(tables, &open, &answer);
+                loaded.extend(found(tables, &open, answer));
+                if unprocessed.len() < open.len() {
+                    // An answer ends at 16 MB, which is not throttling.
+                    attempt = 1;
+                }
+                open = unprocessed;
+                if attempt >= MAX_ATTEMPTS {
+                    loaded.extend(open.drain(..).map(|key| (key, Err(throttled(tables, key)))));
+                }
+            }
+            Err(failure) if failure.retry == Retry::AfterDelay && attempt < MAX_ATTEMPTS => {}
+            Err(failure) => {
+                let failed = std::mem::take(&mut open);
+                let error = |key| error_of_key(tables, &failure.error, &failed, key);
+                loaded.extend(failed.iter().map(|key| (*key, Err(error(*key)))));
+            }
+        }
+        if !open.is_empty() {
+            tables.calls.delay_after(attempt).await;
+        }
+    }
+    loaded
+}
+
+fn request_items(tables: &Tables, keys: &[RowKey<'_>]) -> HashMap<String, KeysAndAttributes> {
+    let mut by_table: HashMap<Table, Vec<Item>> = HashMap::new();
+    for key in keys {
+        let item = Item::from([(attribute::PLAYER_ID.to_owned(), items::string(key.player().as_str()))]);
+        by_table.entry(key.table()).or_default().push(item);
+    }
+    by_table
+        .into_iter()
+        .filter_map(|(table, keys)| {
+            let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+            Some((tables.name(table).to_owned(), keys.ok()?))
+        })
+        .collect()
+}
+
+/// The rows of an answer by their keys.
+fn found<'a>(tables: &Tables, keys: &[RowKey<'a>], answer: BatchGetItemOutput) -> LoadedItems<'a> {
+    let mut found = LoadedItems::new();
+    for (table, items) in answer.responses.unwrap_or_default() {
+        for item in items {
+            let Ok((player, _)) = items::key_of(&item, Table::Queues) else { continue };
+            let key = keys.iter().find(|key| key.player().as_str() == player && tables.name(key.table()) == table);
+            found.extend(key.map(|key| (*key, Ok(item))));
+        }
+    }
+    found
+}
+
+/// The keys that an answer leaves unprocessed.
+fn unprocessed<'a>(tables: &Tables, keys: &[RowKey<'a>], answer: &BatchGetItemOutput) -> Vec<RowKey<'a>> {
+    let unprocessed: HashSet<(&str, &str)> = answer
+        .unprocessed_keys
+        .iter()
+        .flatten()
+        .flat_map(|(table, keys)| keys.keys().iter().map(move |item| (table.as_str(), item)))
+        .filter_map(|(table, item)| Some((table, items::key_of(item, Table::Queues).ok()?.0)))
+        .collect();
+    let is_unprocessed = |key: &&RowKey<'_>| unprocessed.contains(&(tables.name(key.table()), key.player().as_str()));
+    keys.iter().filter(is_unprocessed).copied().collect()
+}
+
+fn throttled(tables: &Tables, key: RowKey<'_>) -> StoreError {
+    StoreError::Throttled { table: tables.name(key.table()).to_owned() }
+}
+
+/// The error of a call as the error of one of its keys. The server does not say which of two tables
+/// is missing.
+fn error_of_key(tables: &Tables, error: &StoreError, keys: &[RowKey<'_>], key: RowKey<'_>) -> StoreError {
+    let has_two_tables = keys.iter().any(|other| other.table() != keys[0].table());
+    match error {
+        StoreError::Throttled { .. } => throttled(tables, key),
+        StoreError::NoSuchTable { .. } if has_two_tables => {
+            let [queues, progress] = [Table::Queues, Table::Progress].map(|table| tables.name(table));
+            StoreError::NoSuchTable { table: format!("{queues} or {progress}") }
+        }
+        error => error.clone(),
+    }
 }

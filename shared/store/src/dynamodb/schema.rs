@@ -1,5 +1,5 @@
-//! Making the tables, for tests, benches and local use. Those of production come with the
-//! infrastructure, which makes the same.
+//! Creates the tables for tests, benchmarks and local use. In production the infrastructure creates
+//! the same tables.
 
 use std::time::{Duration, Instant};
 
@@ -15,40 +15,41 @@ use aws_sdk_dynamodb::{
 use millrace_domain::record::Table;
 
 use super::{
-    error::{About, Failure, timed_out},
-    rows::attribute,
+    error::{CallFailure, CallTarget},
+    items::attribute,
 };
 use crate::error::StoreError;
 
-/// The index of the queues table that holds the queues with something due: `dueShard`, `dueAt`, keys only.
+/// The name of the due index of the queues table. Its keys are `dueShard` and `dueAt`; it contains
+/// keys only.
 pub const DUE_INDEX: &str = "due";
-/// The attribute of the history and rejections tables that tells DynamoDB when a row expires.
+/// The TTL attribute of the history and rejections tables, in seconds since 1970.
 pub const TTL_ATTRIBUTE: &str = attribute::EXPIRES_AT;
 
-/// How long tables may take until they can be used.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+/// The time-out until all tables are active.
+const ACTIVE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Makes the five tables, on demand, with index and expiry, and waits until they can be used. Tables
-/// that are there are left as they are.
+/// Creates the tables with on-demand capacity, the due index and the expiry of rows, and waits
+/// until they are active. Existing tables are not changed.
 ///
 /// # Errors
-/// [`StoreError`] where a table cannot be made or does not become ready.
+/// [`StoreError`] if a table cannot be created or does not become active.
 pub async fn create_tables(client: &Client, prefix: &str) -> Result<(), StoreError> {
     for table in Table::ALL {
         let name = format!("{prefix}{}", table.as_str());
-        let refused = |error: BuildError| StoreError::InvalidBatch { table: name.clone(), detail: error.to_string() };
-        let create = definition(client, table, &name).map_err(refused)?;
+        let invalid = |error: BuildError| StoreError::InvalidBatch { table: name.clone(), detail: error.to_string() };
+        let create = definition(client, table, &name).map_err(invalid)?;
         match create.send().await {
             Err(SdkError::ServiceError(answer)) if answer.err().is_resource_in_use_exception() => {}
             outcome => drop(outcome.map_err(|error| failed(&error, &name))?),
         }
     }
-    let deadline = Instant::now() + READY_WITHIN;
+    let deadline = Instant::now() + ACTIVE_TIMEOUT;
     for table in Table::ALL {
         let name = format!("{prefix}{}", table.as_str());
-        wait_until_ready(client, &name, deadline).await?;
+        wait_until_active(client, &name, deadline).await?;
         if table.sort_key().is_some() {
-            expire(client, &name).await?;
+            enable_expiry(client, &name).await?;
         }
     }
     Ok(())
@@ -83,20 +84,20 @@ fn definition(client: &Client, table: Table, name: &str) -> Result<CreateTableFl
     Ok(create)
 }
 
-async fn wait_until_ready(client: &Client, name: &str, deadline: Instant) -> Result<(), StoreError> {
+async fn wait_until_active(client: &Client, name: &str, deadline: Instant) -> Result<(), StoreError> {
     loop {
         let answer = client.describe_table().table_name(name).send().await.map_err(|error| failed(&error, name))?;
         if answer.table.and_then(|table| table.table_status) == Some(TableStatus::Active) {
             return Ok(());
         }
         if Instant::now() > deadline {
-            return Err(timed_out(READY_WITHIN));
+            return Err(StoreError::timed_out(ACTIVE_TIMEOUT));
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
-async fn expire(client: &Client, name: &str) -> Result<(), StoreError> {
+async fn enable_expiry(client: &Client, name: &str) -> Result<(), StoreError> {
     let described =
         client.describe_time_to_live().table_name(name).send().await.map_err(|error| failed(&error, name))?;
     let attribute = described.time_to_live_description.and_then(|description| description.attribute_name);
@@ -104,9 +105,9 @@ async fn expire(client: &Client, name: &str) -> Result<(), StoreError> {
         return Ok(());
     }
     let specification = TimeToLiveSpecification::builder().enabled(true).attribute_name(TTL_ATTRIBUTE).build();
-    let refused = |error: BuildError| StoreError::InvalidBatch { table: name.to_owned(), detail: error.to_string() };
+    let invalid = |error: BuildError| StoreError::InvalidBatch { table: name.to_owned(), detail: error.to_string() };
     let update =
-        client.update_time_to_live().table_name(name).time_to_live_specification(specification.map_err(refused)?);
+        client.update_time_to_live().table_name(name).time_to_live_specification(specification.map_err(invalid)?);
     update.send().await.map(drop).map_err(|error| failed(&error, name))
 }
 
@@ -114,5 +115,5 @@ fn failed<E>(error: &SdkError<E, aws_sdk_dynamodb::config::http::HttpResponse>, 
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
 {
-    Failure::from_sdk(error, About { table: name, bytes: 0 }, Duration::ZERO).error
+    CallFailure::from_sdk(error, CallTarget::read(name), Duration::ZERO).error
 }

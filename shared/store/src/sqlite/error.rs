@@ -1,4 +1,4 @@
-//! What SQLite, the pool and the file system report, as errors of the store.
+//! Errors of SQLite, of the pool and of the file system.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -7,65 +7,66 @@ use rusqlite::ErrorCode;
 
 use crate::error::StoreError;
 
-/// A file that was not opened.
+/// The error of a file that was not opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// A setting that is not allowed.
+    /// A setting has a value that is not allowed.
     #[error("{setting}: `{value}` is not allowed; allowed: {allowed}")]
     Setting {
-        /// Which one.
+        /// The name of the setting.
         setting: &'static str,
         /// Its value.
         value: String,
-        /// What would be allowed.
+        /// The allowed values.
         allowed: &'static str,
     },
-    /// The folder of the file does not exist and cannot be made.
-    #[error("the folder {} cannot be made: {detail}", path.display())]
+    /// The folder of the file does not exist and cannot be created.
+    #[error("the folder {} cannot be created: {detail}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The message of the system.
         detail: String,
     },
-    /// Another program's database.
+    /// The file is a database of another program.
     #[error("{} is a database of another program (application id {found:#010x}); nothing was changed", path.display())]
-    NotOurs {
+    OtherProgram {
         /// The file.
         path: PathBuf,
-        /// The application id that it carries.
+        /// The application id in the file.
         found: i32,
     },
-    /// WriteResponse by a newer version of Millrace.
+    /// The file was written by a newer version of Millrace.
     #[error(
-        "{} has schema {found}, and this version knows schemas up to {known}: deploy the newer version again; nothing was changed",
+        "{} has schema {found}, and this version supports schemas up to {supported}: deploy the newer version again; \
+         nothing was changed",
         path.display()
     )]
     NewerSchema {
         /// The file.
         path: PathBuf,
-        /// Its schema.
+        /// The schema of the file.
         found: i64,
-        /// The newest schema that this version knows.
-        known: i64,
+        /// The newest schema that this version supports.
+        supported: i64,
     },
     /// SQLite failed.
     #[error("{}: {source}", path.display())]
     Store {
         /// The file.
         path: PathBuf,
-        /// What happened.
+        /// The error.
         source: StoreError,
     },
 }
 
-/// An error of SQLite in a statement on `table`.
+/// The error of a statement on `table`.
 pub(super) fn from_sqlite(error: &rusqlite::Error, table: &str) -> StoreError {
     let table = table.to_owned();
     let detail = error.to_string();
     if let Some(found) = detail.strip_prefix("no such table: ") {
-        // "main.name", and " in <the statement> at offset <n>" where the library adds it.
+        // "main.name", and " in <the statement> at offset <n>" if the library adds it.
         let found = found.split(" in ").next().unwrap_or(found);
         return StoreError::NoSuchTable { table: found.strip_prefix("main.").unwrap_or(found).to_owned() };
     }
@@ -83,38 +84,33 @@ pub(super) fn from_sqlite(error: &rusqlite::Error, table: &str) -> StoreError {
     }
 }
 
-/// Whether waiting a little may help.
+/// Whether another process holds a lock.
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-/// Whether the error says that a value of a row has another shape than it should.
+/// Whether a value of a row has an unexpected type.
 pub(super) fn is_of_a_row(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
     matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..))
 }
 
-/// An error of the pool; `wait` is the longest that it waits.
-pub(super) fn from_pool(error: &PoolError, table: &str, wait: Duration) -> StoreError {
+/// An error of the pool, whose time-outs are `timeout`.
+pub(super) fn from_pool(error: &PoolError, table: &str, timeout: Duration) -> StoreError {
     match error {
-        PoolError::Timeout(_) => timed_out(wait),
+        PoolError::Timeout(_) => StoreError::timed_out(timeout),
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => from_sqlite(error, table),
-        PoolError::PostCreateHook(HookError::Message(detail)) => StoreError::Unavailable { detail: detail.to_string() },
-        PoolError::Closed => StoreError::Unavailable { detail: "the store is closed".to_owned() },
-        PoolError::NoRuntimeSpecified => StoreError::Unavailable { detail: error.to_string() },
+        PoolError::PostCreateHook(HookError::Message(detail)) => StoreError::unavailable(detail.to_string()),
+        PoolError::Closed => StoreError::unavailable("the store is closed"),
+        PoolError::NoRuntimeSpecified => StoreError::unavailable(error.to_string()),
     }
 }
 
-/// An error of the thread that does the work.
+/// An error of the thread that runs the work.
 pub(super) fn from_interact(error: &InteractError) -> StoreError {
-    StoreError::Unavailable { detail: format!("the work on the connection was cut short: {error}") }
+    StoreError::unavailable(format!("the work on the connection was aborted: {error}"))
 }
 
-/// No answer within `wait`.
-pub(super) fn timed_out(wait: Duration) -> StoreError {
-    StoreError::TimedOut { millis: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) }
-}
-
-fn unavailable(what: &str, detail: &str) -> StoreError {
-    StoreError::Unavailable { detail: format!("{what} ({detail})") }
+fn unavailable(cause: &str, detail: &str) -> StoreError {
+    StoreError::unavailable(format!("{cause} ({detail})"))
 }

@@ -1,11 +1,11 @@
-//! The SQL of one set of tables. Made once, because the tables' names carry the prefix.
+//! The SQL statements. They are built once for each prefix of the table names.
 
 use millrace_domain::record::Table;
 
-/// The names of the tables and the statements on them.
+/// The statements on the tables of one prefix.
 ///
-/// Names are quoted and consist of harmless characters only (see `schema::check_prefix`). Parameters
-/// are numbered in the order in which the columns are listed.
+/// Names are quoted, and `schema::check_prefix` allows harmless characters only. Parameters are
+/// numbered in the order of the columns.
 #[derive(Debug)]
 pub(super) struct Statements {
     prefix: String,
@@ -19,28 +19,29 @@ pub(super) struct Statements {
     pub(super) load_stats: String,
     put_progress: String,
     put_stats: String,
-    history: Sorted,
-    rejections: Sorted,
+    history: SortedTableStatements,
+    rejections: SortedTableStatements,
 }
 
-/// The statements on a table whose partitions have several rows.
+/// The statements on a table with a sort key.
 #[derive(Debug)]
-pub(super) struct Sorted {
+pub(super) struct SortedTableStatements {
     pub(super) put: String,
     pub(super) newest: String,
     pub(super) after: String,
-    pub(super) expired: String,
-    pub(super) purge: String,
+    pub(super) find_expired: String,
+    pub(super) delete_expired: String,
 }
 
-/// How many tables and indexes one set has.
+/// The number of tables and indexes of one prefix.
 pub(super) const OBJECTS: i64 = 8;
 
 impl Statements {
     pub(super) fn new(prefix: &str) -> Self {
         let name = |table: Table| format!("{prefix}{}", table.as_str());
         let [queues, progress, stats] = [Table::Queues, Table::Progress, Table::Stats].map(name);
-        let [history, rejections] = [Table::History, Table::Rejections].map(|table| Sorted::new(prefix, table));
+        let [history, rejections] =
+            [Table::History, Table::Rejections].map(|table| SortedTableStatements::new(prefix, table));
         let put_document = |table: &str| {
             format!(
                 r#"INSERT INTO "{table}" ("playerId", "document") VALUES (?1, ?2)
@@ -79,13 +80,13 @@ impl Statements {
         }
     }
 
-    /// A table's name with its prefix.
+    /// The name of a table with its prefix.
     pub(super) fn name(&self, table: Table) -> String {
         format!("{}{}", self.prefix, table.as_str())
     }
 
     /// The statements on a table with a sort key.
-    pub(super) fn sorted(&self, table: Table) -> Option<&Sorted> {
+    pub(super) fn sorted(&self, table: Table) -> Option<&SortedTableStatements> {
         match table {
             Table::History => Some(&self.history),
             Table::Rejections => Some(&self.rejections),
@@ -104,7 +105,7 @@ impl Statements {
     }
 }
 
-impl Sorted {
+impl SortedTableStatements {
     fn new(prefix: &str, table: Table) -> Self {
         let sort = table.sort_key().unwrap_or_default();
         let table = format!("{prefix}{}", table.as_str());
@@ -122,8 +123,8 @@ impl Sorted {
             ),
             newest: page(""),
             after: page(&format!(r#" AND "{sort}" < ?4"#)),
-            expired: format!(r#"SELECT 1 FROM "{table}" WHERE "expiresAt" <= ?1"#),
-            purge: format!(
+            find_expired: format!(r#"SELECT 1 FROM "{table}" WHERE "expiresAt" <= ?1"#),
+            delete_expired: format!(
                 r#"DELETE FROM "{table}" WHERE ("playerId", "{sort}") IN
                    (SELECT "playerId", "{sort}" FROM "{table}" WHERE "expiresAt" <= ?1 ORDER BY "expiresAt" LIMIT ?2)"#
             ),
@@ -136,10 +137,12 @@ fn objects(prefix: &str) -> [String; OBJECTS as usize] {
         .map(|name| format!("{prefix}{name}"))
 }
 
-/// Rows of queues are kilobytes: they lie in the order of insertion, and their key's index stays small
-/// (without a rowid, rows of 1.5 KB took twice the pages and several times as long to insert and read).
-/// The others are small, so they lie in the order of their keys: one lookup, and a page of history is
-/// read from neighbouring rows.
+/// The statements that create the tables.
+///
+/// Queue rows have kilobytes, so the table has a rowid and a small index of the keys. Without a
+/// rowid, rows of 1.5 KB took twice the pages and several times as long to insert and read. The
+/// other rows are small, so they are stored in the order of their keys: a lookup needs one search,
+/// and the rows of a page are adjacent.
 fn create(prefix: &str) -> String {
     let mut sql = format!(
         r#"CREATE TABLE IF NOT EXISTS "{prefix}queues" (

@@ -1,4 +1,4 @@
-//! A store that keeps rows in memory, writes down every call, and fails as it is told.
+//! A store that keeps rows in memory, records every call, and fails as a script says.
 
 use std::{
     collections::HashMap,
@@ -16,18 +16,18 @@ use millrace_domain::{
     record::{HistoryRecord, ProgressRecord, RecordKey, RejectionRecord, StatsRecord, Table},
     task::Outcome,
 };
-use millrace_store::{MAX_BATCH_ITEMS, Page, RecordStore, Row, StoreError};
+use millrace_store::{Grouping, MAX_BATCH_ITEMS, Page, RecordStore, RecordWrite, StoreError};
 use tokio::time::{Instant, sleep};
 
 pub type Answer = Result<Vec<usize>, StoreError>;
 
-/// Decides on the answer to the nth call from 0, before rows are kept: those at the positions it
-/// returns are not, and with an error none is.
-pub type Script = Box<dyn Fn(usize, Table, &[Record]) -> Answer + Send + Sync>;
+/// Decides on the answer to the nth call, from 0. Rows at the returned positions are not stored;
+/// with an error no row is.
+pub type Script = Box<dyn Fn(usize, Table, &[&Record]) -> Answer + Send + Sync>;
 
-/// A call as it came in.
+/// A call as the store received it.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct RecordedCall {
     pub at: Instant,
     pub table: Table,
     pub records: Vec<Record>,
@@ -36,14 +36,14 @@ pub struct Seen {
 pub struct FakeStore {
     script: Script,
     latency: Duration,
-    seen: Mutex<Vec<Seen>>,
+    calls: Mutex<Vec<RecordedCall>>,
     rows: Mutex<HashMap<RecordKey, Record>>,
     violations: Mutex<Vec<String>>,
     running: AtomicUsize,
     peak: AtomicUsize,
 }
 
-/// Counts a call as running until it ends or is broken off.
+/// Counts a call as running until it ends or is dropped.
 struct Running<'a>(&'a AtomicUsize);
 
 impl Drop for Running<'_> {
@@ -55,12 +55,12 @@ impl Drop for Running<'_> {
 impl FakeStore {
     pub fn new(
         latency: Duration,
-        script: impl Fn(usize, Table, &[Record]) -> Answer + Send + Sync + 'static,
+        script: impl Fn(usize, Table, &[&Record]) -> Answer + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Self {
             script: Box::new(script),
             latency,
-            seen: Mutex::default(),
+            calls: Mutex::default(),
             rows: Mutex::default(),
             violations: Mutex::default(),
             running: AtomicUsize::new(0),
@@ -68,19 +68,20 @@ impl FakeStore {
         })
     }
 
-    /// One that takes everything, in 10 ms.
-    pub fn sound() -> Arc<Self> {
+    /// A store that writes everything within 10 ms.
+    pub fn reliable() -> Arc<Self> {
         Self::new(Duration::from_millis(10), |_, _, _| Ok(Vec::new()))
     }
 
-    /// All calls so far, in the order of their start. Panics if one broke the rules for batches.
-    pub fn seen(&self) -> Vec<Seen> {
+    /// All calls so far, in the order of their start. Panics if a call broke the rules for batches.
+    pub fn calls(&self) -> Vec<RecordedCall> {
         assert_eq!(*self.violations.lock().unwrap(), Vec::<String>::new());
-        self.seen.lock().unwrap().clone()
+        self.calls.lock().unwrap().clone()
     }
 
+    /// The number of rows of each call.
     pub fn sizes(&self) -> Vec<usize> {
-        self.seen().iter().map(|call| call.records.len()).collect()
+        self.calls().iter().map(|call| call.records.len()).collect()
     }
 
     pub fn row(&self, key: &RecordKey) -> Option<Record> {
@@ -99,15 +100,15 @@ impl FakeStore {
         self.running.load(Ordering::SeqCst)
     }
 
-    fn check(&self, table: Table, records: &[Record]) {
-        let mut keys: Vec<_> = records.iter().map(Record::key).collect();
+    fn check(&self, table: Table, records: &[&Record]) {
+        let mut keys: Vec<_> = records.iter().map(|record| record.key()).collect();
         keys.sort();
         keys.dedup();
-        let whole = !records.is_empty()
+        let is_valid = !records.is_empty()
             && records.len() <= MAX_BATCH_ITEMS
             && keys.len() == records.len()
             && records.iter().all(|record| record.table() == table);
-        if !whole {
+        if !is_valid {
             self.violations.lock().unwrap().push(format!("{table:?}: {records:?}"));
         }
     }
@@ -115,14 +116,15 @@ impl FakeStore {
 
 #[async_trait]
 impl RecordStore for FakeStore {
-    async fn write(&self, table: Table, records: &[Record]) -> Answer {
+    async fn write(&self, table: Table, records: &[&Record]) -> Answer {
         self.check(table, records);
         let running = Running(&self.running);
         self.peak.fetch_max(self.running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         let nth = {
-            let mut seen = self.seen.lock().unwrap();
-            seen.push(Seen { at: Instant::now(), table, records: records.to_vec() });
-            seen.len() - 1
+            let mut calls = self.calls.lock().unwrap();
+            let records = records.iter().map(|record| (*record).clone()).collect();
+            calls.push(RecordedCall { at: Instant::now(), table, records });
+            calls.len() - 1
         };
         if !self.latency.is_zero() {
             sleep(self.latency).await;
@@ -130,22 +132,22 @@ impl RecordStore for FakeStore {
         drop(running);
         let answer = (self.script)(nth, table, records);
         if let Ok(unprocessed) = &answer {
-            let kept = records.iter().enumerate().filter(|(at, _)| !unprocessed.contains(at));
-            self.rows.lock().unwrap().extend(kept.map(|(_, record)| (record.key(), record.clone())));
+            let stored = records.iter().enumerate().filter(|(at, _)| !unprocessed.contains(at));
+            self.rows.lock().unwrap().extend(stored.map(|(_, record)| (record.key(), (*record).clone())));
         }
         answer
     }
 
     async fn history(&self, _: &PlayerId, _: usize, _: Option<&str>) -> Result<Page<HistoryRecord>, StoreError> {
-        unreachable!("the batcher only writes")
+        unreachable!("the batch writer only writes")
     }
 
     async fn rejections(&self, _: &str, _: usize, _: Option<&str>) -> Result<Page<RejectionRecord>, StoreError> {
-        unreachable!("the batcher only writes")
+        unreachable!("the batch writer only writes")
     }
 
     async fn stats(&self, _: &PlayerId) -> Result<Option<StatsRecord>, StoreError> {
-        unreachable!("the batcher only writes")
+        unreachable!("the batch writer only writes")
     }
 }
 
@@ -182,7 +184,7 @@ pub fn progress(n: usize, value: u64) -> Record {
     Record::Progress(ProgressRecord { player_id: player(n), version: value, tasks: Vec::new() })
 }
 
-/// The nth row of the rejections table, with a body of so many bytes.
+/// The nth row of the rejections table, with a body of the given size in bytes.
 pub fn rejection(n: usize, bytes: usize) -> Record {
     Record::Rejection(RejectionRecord {
         partition: format!("unknown#{:x}", n % 16),
@@ -202,10 +204,10 @@ pub fn stats(n: usize, value: u64) -> Record {
     Record::Stats(StatsRecord { player_id: player(n), version: value, as_of, totals: Totals::default() })
 }
 
-/// Rows whose origins are their positions.
-pub fn rows(records: impl IntoIterator<Item = Record>) -> Vec<Row<usize>> {
-    let row = |(origin, record)| Row { record, origin, alone: false };
-    records.into_iter().enumerate().map(row).collect()
+/// Records whose origins are their positions.
+pub fn record_writes(records: impl IntoIterator<Item = Record>) -> Vec<RecordWrite<usize>> {
+    let write = |(origin, record)| RecordWrite { record, origin, grouping: Grouping::Shared };
+    records.into_iter().enumerate().map(write).collect()
 }
 
 pub fn throttled(table: Table) -> StoreError {

@@ -1,4 +1,4 @@
-//! What happens to connections: refused, broken, closed while nobody looked, dead without a word.
+//! Connections: refused, broken, closed by the server, and dead without a notice.
 
 use std::{
     sync::Arc,
@@ -9,14 +9,14 @@ use futures::future::join_all;
 use millrace_domain::record::Table;
 use millrace_servers::{Cut, Fault, MiniStack, TcpProxy, rules};
 use millrace_store::{
-    CommitError, QueueStore, RecordStore, Store, StoreError,
-    conformance::sample,
+    CommitError, QueueStore, Store, StoreError,
+    conformance::{load_queue, sample, write_records},
     dynamodb::{DynamoDbSettings, DynamoDbStore, create_tables},
 };
 
 use crate::support::{Proxied, client, config, history, players, prefix, settings, versions, writes};
 
-/// New tables in MiniStack, and a proxy that knows nothing of HTTP.
+/// New tables in MiniStack, behind a proxy of TCP.
 async fn behind_tcp(idle_timeout: Duration) -> (TcpProxy, DynamoDbStore) {
     let server = MiniStack::shared().await;
     let prefix = prefix();
@@ -31,21 +31,22 @@ async fn behind_tcp(idle_timeout: Duration) -> (TcpProxy, DynamoDbStore) {
 async fn open_ten(proxy: &TcpProxy, store: &DynamoDbStore) {
     proxy.delay(Duration::from_millis(20));
     let loaded = store.load(&players(1000), &[]).await;
-    assert!(loaded.queues.iter().all(|row| *row == Ok(None)), "{:?}", loaded.queues);
+    assert!(loaded.queues.values().all(|row| *row == Ok(None)), "{:?}", loaded.queues);
     proxy.normal();
     assert_eq!(proxy.open_connections(), 10);
 }
 
 #[tokio::test]
-async fn refused_connections_are_named_and_not_tried_again() {
+async fn refused_connection_is_not_retried() {
     let at = Proxied::start().await;
     let store = at.store();
     at.proxy.refuse();
     let error = store.ping().await.unwrap_err();
     let StoreError::Unavailable { detail } = &error else { panic!("{error:?}") };
     assert_eq!(detail, "client error (Connect): tcp connect error: Connection refused (os error 111)");
-    let loaded = store.load(&players(1), &[]).await;
-    assert_eq!((loaded.queues, loaded.calls), (vec![Err(error.clone())], 1));
+    let player = sample::player();
+    let mut loaded = store.load(std::slice::from_ref(&player), &[]).await;
+    assert_eq!((loaded.take_queue(&player), loaded.calls), (Err(error.clone()), 1));
     let committed = store.commit(&writes(2)).await;
     assert_eq!(committed.outcomes, vec![Err(CommitError::Store(error)); 2]);
     at.proxy.accept();
@@ -53,13 +54,13 @@ async fn refused_connections_are_named_and_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_connection_that_the_server_closed_meanwhile_is_no_error() {
+async fn connections_closed_by_the_server_cause_no_error() {
     for how in [Cut::Fin, Cut::Reset] {
         let (proxy, store) = behind_tcp(Duration::from_secs(60)).await;
         for _ in 0..5 {
             open_ten(&proxy, &store).await;
             proxy.cut(how);
-            // At once, before the client has had a chance to look at its connections, as after a thaw.
+            // At once, before the client notices it, as when a frozen process resumes.
             let outcomes = join_all((0..10).map(|_| store.ping())).await;
             assert_eq!(outcomes, vec![Ok(()); 10], "{how:?}");
         }
@@ -70,11 +71,11 @@ async fn a_connection_that_the_server_closed_meanwhile_is_no_error() {
 }
 
 #[tokio::test]
-async fn connections_that_died_without_a_word_are_not_used_after_the_idle_time() {
+async fn dead_connections_are_not_used_after_the_idle_timeout() {
     let (proxy, store) = behind_tcp(Duration::from_millis(500)).await;
     open_ten(&proxy, &store).await;
     proxy.swallow();
-    // What is swallowed ends a connection for good.
+    // The proxy drops bytes, so the connections cannot recover.
     let short = tokio::time::timeout(Duration::from_millis(100), store.ping()).await;
     assert!(short.is_err(), "{short:?}");
     proxy.normal();
@@ -84,7 +85,7 @@ async fn connections_that_died_without_a_word_are_not_used_after_the_idle_time()
 }
 
 #[tokio::test]
-async fn a_broken_call_is_sent_once_more() {
+async fn broken_call_is_sent_twice() {
     let at = Proxied::start().await;
     let store = at.store();
     let writes = writes(25);
@@ -95,18 +96,18 @@ async fn a_broken_call_is_sent_once_more() {
     assert_eq!(versions(&store, &writes).await, vec![1; 25]);
     at.proxy.set_rule(rules::first(1, |_| true, Fault::disconnect()));
     let player = sample::player();
-    assert_eq!(store.write(Table::History, &history(&player, 25)).await, Ok(vec![]));
+    assert_eq!(write_records(&store, Table::History, &history(&player, 25)).await, Ok(vec![]));
 
     at.proxy.set_rule(rules::always(Fault::disconnect()));
     at.proxy.reset_counts();
-    let loaded = store.load(&players(1), &[]).await;
+    let mut loaded = store.load(std::slice::from_ref(&player), &[]).await;
     let detail = "client error (SendRequest): connection closed before message completed".to_owned();
-    assert_eq!(loaded.queues, vec![Err(StoreError::Unavailable { detail })]);
+    assert_eq!(loaded.take_queue(&player), Err(StoreError::Unavailable { detail }));
     assert_eq!((loaded.calls, at.proxy.total()), (2, 2));
 }
 
 #[tokio::test]
-async fn a_commit_whose_answer_was_lost_is_a_conflict_and_took_place_once() {
+async fn commit_with_a_lost_answer_takes_effect_once_and_conflicts() {
     let at = Proxied::start().await;
     let store = at.store();
     for count in [1, 3] {
@@ -119,17 +120,17 @@ async fn a_commit_whose_answer_was_lost_is_a_conflict_and_took_place_once() {
 }
 
 #[tokio::test]
-async fn a_warm_up_opens_the_connection_that_the_first_call_uses() {
+async fn warm_up_opens_the_connection_of_the_first_call() {
     let at = Proxied::start().await;
     let store = at.store();
     assert_eq!(store.warm_up().await, Ok(()));
     assert_eq!((at.proxy.connections(), at.proxy.count("GetItem"), at.proxy.total()), (1, 1, 1));
-    assert_eq!(store.load(&players(1), &[]).await.queues, vec![Ok(None)]);
+    assert_eq!(load_queue(&store, &sample::player()).await, Ok(None));
     assert_eq!(at.proxy.connections(), 1);
 }
 
 #[tokio::test]
-async fn a_warm_up_fails_in_time_and_stops_nobody() {
+async fn warm_up_ends_at_the_connect_timeout() {
     let (proxy, store) = behind_tcp(Duration::from_secs(60)).await;
     proxy.swallow();
     let endpoint = format!("http://{}", proxy.address());
@@ -144,7 +145,7 @@ async fn a_warm_up_fails_in_time_and_stops_nobody() {
 }
 
 #[tokio::test]
-async fn a_closed_store_says_so() {
+async fn closed_store_refuses_calls() {
     let at = Proxied::start().await;
     let store: Arc<dyn Store> = Arc::new(at.store());
     assert_eq!(store.ping().await, Ok(()));

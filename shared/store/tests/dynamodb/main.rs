@@ -1,14 +1,16 @@
 //! The DynamoDB store on real servers: MiniStack, DynamoDB Local, and a proxy that makes them fail.
 //!
-//! | module | what it tests |
+//! | module | contents |
 //! |---|---|
-//! | `conformance` | the suite of every store, in both commit modes, and what DynamoDB Local lacks |
-//! | `counts` | how many calls there are, and how many connections |
-//! | `faults` | what the server refuses, as errors |
-//! | `connections` | what happens to connections |
-//! | `rows` | how rows look, expire and are damaged |
+//! | `conformance` | the suite of every store, and the limits of DynamoDB Local |
+//! | `counts` | the numbers of calls and connections |
+//! | `faults` | errors of the server and their retries |
+//! | `connections` | refused, broken and idle connections |
+//! | `rows` | attributes, expiry and damaged rows |
 //! | `support` | stores, tables and proxies to test with |
 
+#[path = "../common/mod.rs"]
+mod common;
 mod conformance;
 mod connections;
 mod counts;

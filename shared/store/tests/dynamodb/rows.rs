@@ -1,4 +1,4 @@
-//! How rows look to an operator, what becomes of damaged ones, and how they expire.
+//! Rows: their attributes, their expiry, and damaged ones.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -9,7 +9,10 @@ use millrace_domain::{
 };
 use millrace_servers::MiniStack;
 use millrace_store::{
-    QueueStore, QueueWrite, RecordStore, StoreError, conformance::sample, due_shard, dynamodb::DynamoDbSettings,
+    QueueStore, QueueWrite, RecordStore, Retention, StoreError,
+    conformance::{sample, write_records},
+    due_shard,
+    dynamodb::DynamoDbSettings,
 };
 
 use crate::support::{Proxied, client, players, writes};
@@ -37,20 +40,22 @@ fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
 }
 
 impl Proxied {
-    async fn raw(&self, table: Table, key: Item) -> Option<Item> {
+    /// Reads an item without the store.
+    async fn get_item(&self, table: Table, key: Item) -> Option<Item> {
         let client = client(&MiniStack::shared().await.endpoint());
         let call = client.get_item().table_name(self.name(table)).set_key(Some(key));
         call.send().await.unwrap().item
     }
 
-    async fn plant(&self, table: Table, item: Item) {
+    /// Writes an item without the store.
+    async fn put_item(&self, table: Table, item: Item) {
         let client = client(&MiniStack::shared().await.endpoint());
         client.put_item().table_name(self.name(table)).set_item(Some(item)).send().await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_queue_has_the_same_attributes_however_it_is_committed() {
+async fn queue_attributes_are_the_same_for_put_item_and_partiql() {
     let at = Proxied::start().await;
     let player = sample::player();
     let key = || item([("playerId", s(&player))]);
@@ -69,43 +74,42 @@ async fn a_queue_has_the_same_attributes_however_it_is_committed() {
         row.insert("version".to_owned(), n(version));
         row
     };
-    for store in [at.store(), at.single()] {
+    let store = at.store();
+    // A single write is a `PutItem`, and two are PartiQL statements.
+    for other_writes in [0, 1] {
         let client = client(&MiniStack::shared().await.endpoint());
         client.delete_item().table_name(at.name(Table::Queues)).set_key(Some(key())).send().await.unwrap();
         let mut expected = 0;
-        // With everything, then nothing of it, then everything again.
-        for (outbox, due_at, wanted) in
-            [(true, true, &full), (false, false, &least), (true, true, &full), (false, false, &least)]
-        {
+        // With all optional attributes and without them, alternately.
+        for (has_optional, item) in [(true, &full), (false, &least), (true, &full), (false, &least)] {
             let write = QueueWrite {
                 queue: b"queue".to_vec(),
-                outbox: outbox.then(|| b"outbox".to_vec()),
-                due_at: due_at.then_some(due),
+                outbox: has_optional.then(|| b"outbox".to_vec()),
+                due_at: has_optional.then_some(due),
                 ..sample::write(&player, expected)
             };
-            // Beside another, so that it goes into a batch where there are batches.
-            let outcomes = store.commit(&[write, writes(1).remove(0)]).await.outcomes;
-            assert_eq!(outcomes, vec![Ok(()), Ok(())]);
+            let outcomes = store.commit(&[vec![write], writes(other_writes)].concat()).await.outcomes;
+            assert_eq!(outcomes, vec![Ok(()); 1 + other_writes]);
             expected += 1;
-            assert_eq!(at.raw(Table::Queues, key()).await, Some(with_version(wanted, expected)));
+            assert_eq!(at.get_item(Table::Queues, key()).await, Some(with_version(item, expected)));
         }
     }
 }
 
 #[tokio::test]
-async fn records_can_be_read_by_their_attributes() {
+async fn records_are_stored_as_native_attributes() {
     let at = Proxied::start().await;
     let store = at.store();
     let player = sample::player();
     let row = sample::history(&player, "t-1", sample::now());
-    assert_eq!(store.write(Table::History, &[Record::History(Box::new(row.clone()))]).await, Ok(vec![]));
+    assert_eq!(write_records(&store, Table::History, &[Record::History(Box::new(row.clone()))]).await, Ok(vec![]));
     let key = item([("playerId", s(&player)), ("finishedAt#taskId", s(row.sort_key()))]);
-    let mut found = at.raw(Table::History, key).await.expect("it is there");
+    let mut found = at.get_item(Table::History, key).await.expect("the row was written");
     let at_time = s(row.finished_at);
     let expires_at: u64 = found.remove("expiresAt").unwrap().as_n().unwrap().parse().unwrap();
     let in_90_days = sample::now().as_millis() / 1000 + 90 * 24 * 3600;
     assert!(expires_at.abs_diff(in_90_days) < 60, "{expires_at}");
-    let wanted = item([
+    let expected = item([
         ("playerId", s(&player)),
         ("finishedAt#taskId", s(row.sort_key())),
         ("taskId", s("t-1")),
@@ -124,18 +128,18 @@ async fn records_can_be_read_by_their_attributes() {
         ("rewards", m("wood", n(9_007_199_254_740_991_u64))),
         ("lost", AttributeValue::M(HashMap::new())),
     ]);
-    assert_eq!(found, wanted);
+    assert_eq!(found, expected);
 
     let row = sample::rejection("unknown#7", "c-1", sample::now());
-    assert_eq!(store.write(Table::Rejections, &[Record::Rejection(row.clone())]).await, Ok(vec![]));
+    assert_eq!(write_records(&store, Table::Rejections, &[Record::Rejection(row.clone())]).await, Ok(vec![]));
     let key = item([("playerId", s("unknown#7")), ("receivedAt#commandId", s(row.sort_key()))]);
-    let found = at.raw(Table::Rejections, key).await.expect("it is there");
+    let found = at.get_item(Table::Rejections, key).await.expect("the row was written");
     assert_eq!(found.get("reason"), Some(&s("unknown_task")));
     assert!(!found.contains_key("body"), "{found:?}");
 }
 
 #[tokio::test]
-async fn a_damaged_row_fails_alone_and_is_named() {
+async fn damaged_row_does_not_affect_other_rows() {
     let at = Proxied::start().await;
     let store = at.store();
     let good = writes(1);
@@ -145,66 +149,73 @@ async fn a_damaged_row_fails_alone_and_is_named() {
         [
             (item([("playerId", id()), ("version", n(1))]), "`queue` is missing"),
             (item([("playerId", id()), ("queue", b(b"x"))]), "`version` is missing"),
-            (item([("playerId", id()), ("version", s("1")), ("queue", b(b"x"))]), "`version` is no number"),
+            (item([("playerId", id()), ("version", s("1")), ("queue", b(b"x"))]), "`version` is not a number"),
             (
                 item([("playerId", id()), ("version", n("1.5")), ("queue", b(b"x"))]),
                 "`version` is 1.5; allowed: a whole number",
             ),
-            (item([("playerId", id()), ("version", n(1)), ("queue", s("x"))]), "`queue` is no binary"),
+            (item([("playerId", id()), ("version", n(1)), ("queue", s("x"))]), "`queue` is not binary"),
             (
                 item([("playerId", id()), ("version", n(1)), ("queue", b(b"x")), ("outbox", n(3))]),
-                "`outbox` is no binary",
+                "`outbox` is not binary",
             ),
         ]
     };
     let player = sample::player();
+    let players = [player.clone(), good[0].player_id.clone()];
     for (row, detail) in damaged(&player) {
-        at.plant(Table::Queues, row).await;
-        let loaded = store.load(&[player.clone(), good[0].player_id.clone()], &[]).await;
+        at.put_item(Table::Queues, row).await;
+        let mut loaded = store.load(&players, &[]).await;
         let detail = format!("{player}: {detail}");
-        assert_eq!(loaded.queues[0], Err(StoreError::Unreadable { table: at.name(Table::Queues), detail }));
-        assert!(matches!(&loaded.queues[1], Ok(Some(_))), "{:?}", loaded.queues[1]);
+        let error = StoreError::Unreadable { table: at.name(Table::Queues), detail };
+        assert_eq!(loaded.take_queue(&player), Err(error));
+        assert!(matches!(loaded.take_queue(&good[0].player_id), Ok(Some(_))));
     }
-    at.plant(Table::Progress, item([("playerId", s(&player)), ("version", n(1)), ("tasks", s("none"))])).await;
-    let loaded = store.load(&[], &[player.clone(), good[0].player_id.clone()]).await;
-    match &loaded.progress[0] {
+    at.put_item(Table::Progress, item([("playerId", s(&player)), ("version", n(1)), ("tasks", s("none"))])).await;
+    let mut loaded = store.load(&[], &players).await;
+    match loaded.take_progress(&player) {
         Err(StoreError::Unreadable { table, detail }) => {
-            assert_eq!(*table, at.name(Table::Progress));
+            assert_eq!(table, at.name(Table::Progress));
             assert!(detail.starts_with(player.as_str()), "{detail}");
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(loaded.progress[1], Ok(None));
-    at.plant(Table::Stats, item([("playerId", s(&player)), ("version", b(b"1"))])).await;
+    assert_eq!(loaded.take_progress(&good[0].player_id), Ok(None));
+    at.put_item(Table::Stats, item([("playerId", s(&player)), ("version", b(b"1"))])).await;
     assert!(matches!(store.stats(&player).await, Err(StoreError::Unreadable { .. })));
 }
 
 #[tokio::test]
-async fn a_damaged_row_hides_no_older_ones_in_a_page_and_holds_nobody_up_in_the_index() {
+async fn damaged_row_does_not_hide_older_history_or_other_due_queues() {
     let at = Proxied::start().await;
     let store = at.store();
     let player = sample::player();
     let rows = put_history(&at, at.settings(), &player, sample::now(), 3).await;
-    let planted = format!("{}#t-x", rows[2].finished_at);
-    at.plant(Table::History, item([("playerId", s(&player)), ("finishedAt#taskId", s(&planted))])).await;
+    let damaged = format!("{}#t-x", rows[2].finished_at);
+    at.put_item(Table::History, item([("playerId", s(&player)), ("finishedAt#taskId", s(&damaged))])).await;
     let first = store.history(&player, 1, None).await.unwrap();
-    assert_eq!((first.items, first.next.as_ref()), (vec![], Some(&planted)));
-    let rest = store.history(&player, 3, Some(&planted)).await.unwrap();
+    assert_eq!((first.items, first.next.as_ref()), (vec![], Some(&damaged)));
+    let rest = store.history(&player, 3, Some(&damaged)).await.unwrap();
     assert_eq!(rest.items, rows.into_iter().rev().collect::<Vec<_>>());
     assert_eq!(rest.next, None);
 
-    let nameless = item([
-        ("playerId", s("no player id!")),
+    let invalid = item([
+        ("playerId", s("not a player id!")),
         ("version", n(1)),
         ("queue", b(b"x")),
         ("dueShard", n(due_shard(&player))),
         ("dueAt", n(1)),
     ]);
-    at.plant(Table::Queues, nameless).await;
+    at.put_item(Table::Queues, invalid).await;
     let write = QueueWrite { due_at: Some(Timestamp::from_millis(5)), ..sample::write(&player, 0) };
     assert_eq!(store.commit(&[write]).await.outcomes, vec![Ok(())]);
     let due = store.due(due_shard(&player), Timestamp::from_millis(10), None, 1).await.queues.unwrap();
     assert_eq!(due.iter().map(|due| &due.player_id).collect::<Vec<_>>(), [&player]);
+}
+
+fn expiring_at_once(at: &Proxied) -> DynamoDbSettings {
+    let retention = Retention { history: Duration::ZERO, ..Retention::default() };
+    DynamoDbSettings { retention, ..at.settings() }
 }
 
 async fn put_history(
@@ -218,19 +229,19 @@ async fn put_history(
     let rows: Vec<_> = (0..count).map(|n| sample::history(player, &format!("t-{n}"), start + n)).collect();
     for rows in rows.chunks(25) {
         let records: Vec<_> = rows.iter().cloned().map(|row| Record::History(Box::new(row))).collect();
-        assert_eq!(store.write(Table::History, &records).await, Ok(vec![]));
+        assert_eq!(write_records(&store, Table::History, &records).await, Ok(vec![]));
     }
     rows
 }
 
 #[tokio::test]
-async fn expired_rows_that_are_still_there_are_left_out_of_pages() {
+async fn pages_omit_expired_rows() {
     let at = Proxied::start().await;
     let store = at.store();
     let player = sample::player();
     let now = sample::now();
-    let expired = DynamoDbSettings { history_retention: Duration::ZERO, ..at.settings() };
-    // Oldest to newest: 3 rows, 150 expired ones, 3 rows, 2 expired ones.
+    let expired = expiring_at_once(&at);
+    // From the oldest: 3 rows, 150 expired ones, 3 rows, 2 expired ones.
     let mut rows = put_history(&at, at.settings(), &player, now, 3).await;
     put_history(&at, expired.clone(), &player, now + 1_000, 150).await;
     rows.extend(put_history(&at, at.settings(), &player, now + 2_000, 3).await);
@@ -253,20 +264,20 @@ async fn expired_rows_that_are_still_there_are_left_out_of_pages() {
 }
 
 #[tokio::test]
-async fn a_partition_of_expired_rows_only_is_empty() {
+async fn page_of_expired_rows_only_is_empty() {
     let at = Proxied::start().await;
     let player = sample::player();
-    let expired = DynamoDbSettings { history_retention: Duration::ZERO, ..at.settings() };
+    let expired = expiring_at_once(&at);
     put_history(&at, expired, &player, sample::now(), 60).await;
     at.proxy.reset_counts();
     let page = at.store().history(&player, 5, None).await.unwrap();
     assert_eq!((page.items, page.next), (vec![], None));
-    // 6 rows, then as many as a page of expired ones is worth.
+    // The first call reads 6 rows. All of them have expired, so the next call reads at least 100.
     assert_eq!(at.proxy.count("Query"), 2);
 }
 
 #[tokio::test]
-async fn a_long_index_is_read_page_by_page_to_the_limit() {
+async fn due_index_is_read_page_by_page_up_to_the_limit() {
     let at = Proxied::start().await;
     let store = at.store();
     let (shard, first) = sample::players_of_one_shard(1);
@@ -284,8 +295,8 @@ async fn a_long_index_is_read_page_by_page_to_the_limit() {
         at.proxy.reset_counts();
         let page = store.due(shard, until, None, limit).await;
         let due = page.queues.unwrap();
-        let wanted: Vec<_> = mine.iter().take(limit).collect();
-        assert!(due.iter().map(|due| &due.player_id).eq(wanted), "limit {limit}: {} rows", due.len());
+        let expected: Vec<_> = mine.iter().take(limit).collect();
+        assert!(due.iter().map(|due| &due.player_id).eq(expected), "limit {limit}: {} rows", due.len());
         assert_eq!((at.proxy.count("Query"), page.calls), (calls, calls), "limit {limit}");
     }
 }

@@ -14,10 +14,10 @@ use millrace_servers::{DynamoProxy, MiniStack};
 use millrace_store::{
     QueueStore, QueueWrite, StoreError,
     conformance::sample,
-    dynamodb::{CommitMode, DynamoDbSettings, DynamoDbStore, create_tables},
+    dynamodb::{DynamoDbSettings, DynamoDbStore, create_tables},
 };
 
-/// Where a server is, without credentials.
+/// The configuration of a client without credentials.
 pub fn without_credentials(endpoint: &str) -> Builder {
     Builder::default()
         .behavior_version(BehaviorVersion::v2026_01_12())
@@ -25,18 +25,18 @@ pub fn without_credentials(endpoint: &str) -> Builder {
         .endpoint_url(endpoint)
 }
 
-/// What a client needs to know of a server.
+/// The configuration of a client.
 pub fn config(endpoint: &str) -> Builder {
     let (key, secret) = (millrace_servers::ACCESS_KEY_ID, millrace_servers::SECRET_ACCESS_KEY);
     without_credentials(endpoint).credentials_provider(Credentials::new(key, secret, None, None, "test"))
 }
 
-/// A client beside the store.
+/// A client of the server, without the store.
 pub fn client(endpoint: &str) -> Client {
     Client::from_conf(config(endpoint).build())
 }
 
-/// Settings with a prefix, and with a time-out that a loaded machine keeps.
+/// Settings with a prefix, and with time-outs that suffice on a loaded machine.
 pub fn settings(prefix: &str) -> DynamoDbSettings {
     DynamoDbSettings {
         prefix: prefix.to_owned(),
@@ -79,10 +79,6 @@ impl Proxied {
         DynamoDbStore::new(config(&self.proxy.endpoint()), settings)
     }
 
-    pub fn single(&self) -> DynamoDbStore {
-        self.store_with(DynamoDbSettings { commits: CommitMode::Single, ..self.settings() })
-    }
-
     pub fn name(&self, table: Table) -> String {
         format!("{}{}", self.prefix, table.as_str())
     }
@@ -101,16 +97,16 @@ pub fn writes(count: usize) -> Vec<QueueWrite> {
     players(count).iter().map(|player| sample::write(player, 0)).collect()
 }
 
-/// So many rows of one player's history.
+/// Rows of one player's history.
 pub fn history(player: &PlayerId, count: usize) -> Vec<Record> {
     let start = sample::now();
     let row = |at| sample::history(player, &format!("t-{at}"), start + at as u64);
     (0..count).map(|at| Record::History(Box::new(row(at)))).collect()
 }
 
-/// The versions that the table has for the players of `writes`; 0 where there is no row.
+/// The versions of the rows in the table for the players of `writes`; 0 if there is no row.
 pub async fn versions(store: &dyn QueueStore, writes: &[QueueWrite]) -> Vec<u64> {
     let players: Vec<_> = writes.iter().map(|write| write.player_id.clone()).collect();
-    let loaded = store.load(&players, &[]).await;
-    loaded.queues.into_iter().map(|row| row.unwrap().map_or(0, |row| row.version)).collect()
+    let mut loaded = store.load(&players, &[]).await;
+    players.iter().map(|player| loaded.take_queue(player).unwrap().map_or(0, |row| row.version)).collect()
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use millrace_cache::redis::RedisMode;
-use millrace_store::dynamodb::CommitMode;
 
 use super::{error, read};
 use crate::settings::{Settings, StoreChoice};
@@ -34,17 +33,6 @@ fn a_table_prefix_has_the_characters_of_a_table_name() {
     assert!(error("MILLRACE_TABLE_PREFIX", &"x".repeat(201)).contains("0 to 200 characters"));
     assert!(error("MILLRACE_TABLE_PREFIX", &"x/".repeat(100_000)).len() < 500, "a long value is clipped");
     assert!(error("MILLRACE_TABLE_PREFIX", "a\nb\tc").contains("=a\u{fffd}b\u{fffd}c is"));
-}
-
-#[test]
-fn commits_are_batched_or_single() {
-    for (value, mode) in [("batched", CommitMode::Batched), ("single", CommitMode::Single)] {
-        assert_eq!(read(&[("MILLRACE_DB_COMMITS", value)]).unwrap().database.commits, mode);
-    }
-    for value in ["", "Batched", "partiql"] {
-        let expected = format!("MILLRACE_DB_COMMITS={value} is not allowed; allowed: batched, single");
-        assert_eq!(error("MILLRACE_DB_COMMITS", value), expected);
-    }
 }
 
 #[test]

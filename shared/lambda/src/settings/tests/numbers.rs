@@ -4,7 +4,6 @@ use std::{cell::RefCell, collections::BTreeSet, path::PathBuf, time::Duration};
 
 use millrace_cache::LocalSettings;
 use millrace_domain::{FeatureSwitch, Rules};
-use millrace_store::dynamodb::CommitMode;
 
 use super::{error, read};
 use crate::settings::{
@@ -100,7 +99,6 @@ fn the_defaults() {
         "{found:?}"
     );
     assert_eq!(settings.local_cache, LocalSettings::default(), "the cache has the same defaults");
-    assert_eq!(settings.database.commits, CommitMode::Batched);
 }
 
 #[test]

@@ -1,0 +1,147 @@
+//! The tables of the store in memory.
+
+use std::{
+    borrow::Borrow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
+};
+
+use foldhash::fast::RandomState;
+use millrace_domain::{
+    PlayerId, Record, Timestamp,
+    record::{HistoryRecord, ProgressRecord, RecordKey, RejectionRecord, StatsRecord, Table},
+};
+
+use crate::{
+    error::CommitError,
+    port::{DUE_SHARDS, DueQueue, Page, QueueRow, QueueWrite, due_shard},
+    rules,
+};
+
+/// Rows by partition and sort key.
+pub(super) type SortedRows<T> = HashMap<String, BTreeMap<String, T>, RandomState>;
+
+#[derive(Default)]
+pub(super) struct Rows {
+    pub(super) queues: HashMap<PlayerId, QueueRow, RandomState>,
+    /// The due index by shard.
+    due: [BTreeSet<(Timestamp, PlayerId)>; DUE_SHARDS as usize],
+    pub(super) progress: HashMap<PlayerId, ProgressRecord, RandomState>,
+    pub(super) stats: HashMap<PlayerId, StatsRecord, RandomState>,
+    /// Boxed, because a map reserves space for eleven rows in each node.
+    pub(super) history: SortedRows<Box<HistoryRecord>>,
+    pub(super) rejections: SortedRows<RejectionRecord>,
+}
+
+impl Rows {
+    /// Puts a queue row and moves it in the due index.
+    pub(super) fn put_queue(&mut self, player: &PlayerId, row: QueueRow) {
+        let due_at = row.due_at;
+        let before = match self.queues.get_mut(player) {
+            Some(known) => std::mem::replace(known, row).due_at,
+            None => {
+                self.queues.insert(player.clone(), row);
+                None
+            }
+        };
+        if before == due_at {
+            return;
+        }
+        let shard = &mut self.due[usize::from(due_shard(player))];
+        if let Some(at) = before {
+            shard.remove(&(at, player.clone()));
+        }
+        if let Some(at) = due_at {
+            shard.insert((at, player.clone()));
+        }
+    }
+
+    /// Removes a queue row; returns whether there was one.
+    pub(super) fn remove_queue(&mut self, player: &PlayerId) -> bool {
+        let Some(row) = self.queues.remove(player) else { return false };
+        if let Some(at) = row.due_at {
+            self.due[usize::from(due_shard(player))].remove(&(at, player.clone()));
+        }
+        true
+    }
+
+    pub(super) fn commit(&mut self, write: &QueueWrite) -> Result<(), CommitError> {
+        rules::check_queue(Table::Queues.as_str(), write)?;
+        let found = self.queues.get(&write.player_id).map_or(0, |row| row.version);
+        if found != write.expected {
+            return Err(CommitError::Conflict);
+        }
+        let row = QueueRow {
+            version: write.version,
+            queue: write.queue.clone(),
+            outbox: write.outbox.clone(),
+            due_at: write.due_at,
+        };
+        self.put_queue(&write.player_id, row);
+        Ok(())
+    }
+
+    /// Reads a shard of the due index, and whether more queues follow.
+    pub(super) fn due(
+        &self,
+        shard: u8,
+        until: Timestamp,
+        after: Option<&DueQueue>,
+        limit: usize,
+    ) -> (Vec<DueQueue>, bool) {
+        let after = after.map_or(Bound::Unbounded, |due| Bound::Excluded((due.due_at, due.player_id.clone())));
+        let Some(shard) = self.due.get(usize::from(shard)) else { return (Vec::new(), false) };
+        let mut due = shard.range((after, Bound::Unbounded)).take_while(|(at, _)| *at <= until);
+        let page = due.by_ref().take(limit).map(|(at, player)| DueQueue { player_id: player.clone(), due_at: *at });
+        let page = page.collect();
+        (page, limit > 0 && due.next().is_some())
+    }
+
+    pub(super) fn put(&mut self, record: &Record, key: RecordKey) {
+        let sort = key.sort.unwrap_or_default();
+        match record {
+            Record::History(row) => drop(self.history.entry(key.partition).or_default().insert(sort, row.clone())),
+            Record::Rejection(row) => drop(self.rejections.entry(key.partition).or_default().insert(sort, row.clone())),
+            Record::Stats(row) => drop(self.stats.insert(row.player_id.clone(), row.clone())),
+            Record::Progress(row) => drop(self.progress.insert(row.player_id.clone(), row.clone())),
+        }
+    }
+
+    /// All rows of a table of records, by key.
+    pub(super) fn records(&self, table: Table) -> Vec<Record> {
+        let mut records: Vec<Record> = match table {
+            Table::Queues => Vec::new(),
+            Table::Progress => self.progress.values().cloned().map(Record::Progress).collect(),
+            Table::Stats => self.stats.values().cloned().map(Record::Stats).collect(),
+            Table::History => all(&self.history).cloned().map(Record::History).collect(),
+            Table::Rejections => all(&self.rejections).cloned().map(Record::Rejection).collect(),
+        };
+        records.sort_by_cached_key(Record::key);
+        records
+    }
+}
+
+fn all<T>(rows: &SortedRows<T>) -> impl Iterator<Item = &T> {
+    rows.values().flat_map(BTreeMap::values)
+}
+
+/// Reads a page of a partition, newest first.
+pub(super) fn page<R, T>(rows: &SortedRows<T>, partition: &str, limit: usize, after: Option<&str>) -> Page<R>
+where
+    R: Clone,
+    T: Borrow<R>,
+{
+    let Some(rows) = rows.get(partition) else { return Page { items: Vec::new(), next: None } };
+    let end = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let mut newest_first = rows.range::<str, _>((Bound::Unbounded, end)).rev();
+    let mut last = None;
+    let items = newest_first
+        .by_ref()
+        .take(limit)
+        .map(|(key, row)| {
+            last = Some(key);
+            row.borrow().clone()
+        })
+        .collect();
+    Page { items, next: newest_first.next().and(last.cloned()) }
+}

@@ -1,0 +1,135 @@
+//! The connection pool.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use deadpool_sqlite::{Config, Hook, HookError, Manager, Pool, QueueMode, Runtime};
+use millrace_domain::record::Table;
+use rusqlite::Connection;
+use tokio::runtime::Handle;
+
+use super::{
+    error::{from_interact, from_pool, from_sqlite},
+    schema,
+    settings::SqliteSettings,
+    statements::Statements,
+};
+use crate::error::StoreError;
+
+/// Connections to one file, with the statements for its tables.
+#[derive(Debug)]
+pub(super) struct Connections {
+    pool: Pool,
+    statements: Arc<Statements>,
+    timeout: Duration,
+    idle_timeout: Duration,
+    created: Instant,
+    /// When idle connections are closed next, in milliseconds since `created`.
+    next_idle_check: AtomicU64,
+    /// The pool closes connections on the threads of a runtime, also when it is dropped elsewhere.
+    runtime: Handle,
+}
+
+impl Connections {
+    /// Creates the pool, without opening a connection.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub(super) fn new(path: &Path, statements: Arc<Statements>, settings: &SqliteSettings) -> Result<Self, StoreError> {
+        let timeout = settings.connect_timeout;
+        let pool = build_pool(path, timeout, settings.max_connections).map_err(StoreError::unavailable)?;
+        Ok(Self {
+            pool,
+            statements,
+            timeout,
+            idle_timeout: settings.idle_timeout,
+            created: Instant::now(),
+            next_idle_check: AtomicU64::new(0),
+            runtime: Handle::current(),
+        })
+    }
+
+    /// The name of a table with its prefix.
+    pub(super) fn name(&self, table: Table) -> String {
+        self.statements.name(table)
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The number of open connections.
+    pub(super) fn len(&self) -> usize {
+        self.pool.status().size
+    }
+
+    /// Runs `work` on a connection, on a thread that may block. Errors are reported for `table`.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        table: Table,
+        work: impl FnOnce(&mut Connection, &Statements) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.close_idle();
+        let name = self.name(table);
+        let connection = self.pool.get().await.map_err(|error| from_pool(&error, &name, self.timeout))?;
+        let statements = Arc::clone(&self.statements);
+        let outcome = connection.interact(move |connection| work(connection, &statements)).await;
+        outcome.map_err(|error| from_interact(&error))?.map_err(|error| from_sqlite(&error, &name))
+    }
+
+    pub(super) fn close(&self) {
+        self.pool.close();
+    }
+
+    /// Closes idle connections, at most twice in each idle time-out. The pool has no timer for it.
+    fn close_idle(&self) {
+        let now = millis(self.created.elapsed());
+        let due = self.next_idle_check.load(Ordering::Relaxed);
+        let next = now.saturating_add(millis(self.idle_timeout) / 2);
+        let is_due = now >= due;
+        if is_due && self.next_idle_check.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.pool.retain(|_, metrics| metrics.last_used() < self.idle_timeout);
+        }
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        let _runtime = self.runtime.enter();
+        self.pool.close();
+    }
+}
+
+fn build_pool(path: &Path, timeout: Duration, max_connections: usize) -> Result<Pool, String> {
+    let manager = Manager::from_config(&Config::new(path), Runtime::Tokio1);
+    Pool::builder(manager)
+        .max_size(max_connections)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(timeout))
+        .create_timeout(Some(timeout))
+        .recycle_timeout(Some(timeout))
+        // The most recently used connection is used first, so that the others become idle.
+        .queue_mode(QueueMode::Lifo)
+        .post_create(Hook::async_fn(move |connection, _| {
+            Box::pin(async move {
+                match connection.interact(move |connection| schema::configure(connection, timeout)).await {
+                    Ok(Ok(Ok(()))) => Ok(()),
+                    Ok(Ok(Err(refused))) => Err(HookError::message(refused)),
+                    Ok(Err(error)) => Err(HookError::Backend(error)),
+                    Err(error) => Err(HookError::message(error.to_string())),
+                }
+            })
+        }))
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,129 @@
+//! Reads and writes queues on one connection, on a thread that may block.
+
+use millrace_domain::{PlayerId, Timestamp, record::Table};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+
+use super::{
+    error::{from_sqlite, is_of_a_row},
+    statements::Statements,
+};
+use crate::{
+    error::{CommitError, StoreError},
+    port::{DueQueue, QueueRow, QueueWrite, due_shard},
+    rules,
+};
+
+/// Loads one queue row.
+pub(super) fn load_queue(
+    connection: &Connection,
+    statements: &Statements,
+    player: &PlayerId,
+) -> Result<Option<QueueRow>, StoreError> {
+    let read = |row: &Row<'_>| {
+        let version: i64 = row.get(0)?;
+        let version = u64::try_from(version).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, version))?;
+        // A row whose `dueAt` is not a number is not in the index.
+        let due_at = row.get_ref(3)?.as_i64().ok().and_then(|millis| u64::try_from(millis).ok());
+        let due_at = due_at.map(Timestamp::from_millis);
+        Ok(QueueRow { version, queue: row.get(1)?, outbox: row.get(2)?, due_at })
+    };
+    let row = connection
+        .prepare_cached(&statements.load_queue)
+        .and_then(|mut statement| statement.query_row(params![player.as_str()], read).optional());
+    row.map_err(|error| from_sqlite(&error, &statements.name(Table::Queues)))
+}
+
+/// Commits queues in one transaction. Returns the outcome of each write, or the error of the whole
+/// transaction.
+pub(super) fn commit(
+    connection: &mut Connection,
+    statements: &Statements,
+    writes: &[QueueWrite],
+) -> rusqlite::Result<Vec<Result<(), CommitError>>> {
+    let name = statements.name(Table::Queues);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut outcomes = Vec::with_capacity(writes.len());
+    for write in writes {
+        outcomes.push(match rules::check_queue(&name, write) {
+            Ok(()) if commit_one(&transaction, statements, write)? => Ok(()),
+            Ok(()) => Err(CommitError::Conflict),
+            Err(error) => Err(error.into()),
+        });
+    }
+    transaction.commit()?;
+    Ok(outcomes)
+}
+
+/// Writes a queue if its row has the expected version; returns whether it had.
+fn commit_one(connection: &Connection, statements: &Statements, write: &QueueWrite) -> rusqlite::Result<bool> {
+    let player = write.player_id.as_str();
+    let (queue, outbox) = (write.queue.as_slice(), write.outbox.as_deref());
+    let shard = write.due_at.map(|_| due_shard(&write.player_id));
+    let due_at = write.due_at.map(|at| integer(at.as_millis())).transpose()?;
+    let version = integer(write.version)?;
+    let changed = if write.expected == 0 {
+        let mut insert = connection.prepare_cached(&statements.insert_queue)?;
+        insert.execute(params![player, version, queue, outbox, shard, due_at])?
+    } else {
+        let expected = integer(write.expected)?;
+        let mut update = connection.prepare_cached(&statements.update_queue)?;
+        update.execute(params![player, version, queue, outbox, shard, due_at, expected])?
+    };
+    Ok(changed == 1)
+}
+
+/// Converts to SQLite's integers, which end at 2^63-1.
+fn integer(value: u64) -> rusqlite::Result<i64> {
+    i64::try_from(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+/// The page of the due index to read.
+#[derive(Debug, Clone)]
+pub(super) struct DueQuery {
+    pub(super) shard: u8,
+    pub(super) until: Timestamp,
+    pub(super) after: Option<DueQueue>,
+    pub(super) limit: usize,
+}
+
+/// Reads a shard of the due index, and whether more queues follow. An unreadable row is logged and
+/// omitted, so that it does not block the others.
+pub(super) fn due(
+    connection: &Connection,
+    statements: &Statements,
+    query: &DueQuery,
+) -> rusqlite::Result<(Vec<DueQueue>, bool)> {
+    let DueQuery { shard, until, after, limit } = query;
+    let mut due = Vec::new();
+    if *limit == 0 {
+        return Ok((due, false));
+    }
+    let mut statement = connection.prepare_cached(&statements.due)?;
+    let (after_at, after_player) = match after {
+        Some(after) => (integer(after.due_at.as_millis())?, after.player_id.as_str()),
+        None => (-1, ""),
+    };
+    // Rows are read one by one, so the statement needs no limit.
+    let mut rows = statement.query(params![shard, integer(until.as_millis())?, after_at, after_player])?;
+    while let Some(row) = rows.next()? {
+        if due.len() == *limit {
+            return Ok((due, true));
+        }
+        match read_due(row) {
+            Ok(Some(queue)) => due.push(queue),
+            Ok(None) => tracing::warn!(shard, "a row of the due index has an invalid player id or time"),
+            Err(error) if is_of_a_row(&error) => tracing::warn!(shard, %error, "a row of the due index is unreadable"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((due, false))
+}
+
+fn read_due(row: &Row<'_>) -> rusqlite::Result<Option<DueQueue>> {
+    let player: String = row.get(0)?;
+    let at: i64 = row.get(1)?;
+    Ok(PlayerId::new(&player)
+        .ok()
+        .zip(u64::try_from(at).ok())
+        .map(|(player_id, at)| DueQueue { player_id, due_at: Timestamp::from_millis(at) }))
+}

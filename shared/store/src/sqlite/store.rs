@@ -1,0 +1,274 @@
+//! The store in an SQLite file.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use millrace_domain::{
+    PlayerId, Record, Timestamp,
+    record::{HistoryRecord, RejectionRecord, StatsRecord, Table},
+};
+use rusqlite::Connection;
+use serde::de::DeserializeOwned;
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::{
+    connections::Connections,
+    error::OpenError,
+    queues::{self, DueQuery},
+    records::{self, PageQuery},
+    schema,
+    settings::SqliteSettings,
+    statements::Statements,
+};
+use crate::{
+    error::{CommitError, StoreError},
+    port::{
+        CommitResponse, DuePage, DueQueue, LoadResponse, MAX_BATCH_ITEMS, Page, QueueStore, QueueWrite, RecordStore,
+        Store,
+    },
+    retention::{Retention, now_s},
+    rules::MAX_LOAD_KEYS,
+};
+
+/// The interval between deletions of expired rows, in seconds.
+const DELETE_EXPIRED_EVERY_S: u64 = 60;
+/// The maximum number of expired rows of one table that are deleted at a time.
+const DELETE_EXPIRED_ROWS: usize = 500;
+/// How long a deletion of expired rows waits for the lock of another process.
+const DELETE_EXPIRED_LOCK_TIMEOUT: Duration = Duration::from_millis(20);
+/// How long closing waits for the lock of another process.
+const CLOSE_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// Queues and records in an SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    connections: Connections,
+    retention: Retention,
+    /// Orders the writers of this process. SQLite itself waits by sleeping, which is unfair.
+    write_lock: Mutex<()>,
+    /// When expired rows are deleted next, in seconds since 1970.
+    next_deletion: AtomicU64,
+}
+
+impl SqliteStore {
+    /// Opens the file. The file, its folder and its tables are created if they are missing.
+    ///
+    /// # Errors
+    /// [`OpenError`], which names the setting, the folder or the file. A file of a newer schema or
+    /// of another program is not changed.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn open(path: impl AsRef<Path>, settings: SqliteSettings) -> Result<Self, OpenError> {
+        schema::check_prefix(&settings.prefix)?;
+        if settings.max_connections == 0 {
+            let value = settings.max_connections.to_string();
+            return Err(OpenError::Setting { setting: "database connections", value, allowed: "1 or more" });
+        }
+        // Some relative names, such as `:memory:`, have a special meaning for SQLite.
+        let path = std::path::absolute(path.as_ref()).map_err(|_| OpenError::Setting {
+            setting: "database file",
+            value: path.as_ref().display().to_string(),
+            allowed: "a path",
+        })?;
+        let statements = Arc::new(Statements::new(&settings.prefix));
+        let timeout = settings.connect_timeout;
+        let failed = |source| OpenError::Store { path: path.clone(), source };
+
+        let prepare = {
+            let (path, statements) = (path.clone(), Arc::clone(&statements));
+            tokio::task::spawn_blocking(move || schema::prepare(&path, &statements, timeout))
+        };
+        prepare.await.map_err(|error| failed(StoreError::unavailable(error.to_string())))??;
+
+        let store = Self {
+            connections: Connections::new(&path, statements, &settings).map_err(failed)?,
+            retention: settings.retention,
+            write_lock: Mutex::new(()),
+            next_deletion: AtomicU64::new(0),
+        };
+        // Opens the first connection before the first invocation needs it.
+        store.ping().await.map_err(failed)?;
+        store.delete_expired().await;
+        Ok(store)
+    }
+
+    /// The number of open connections.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Waits until no other call of this process writes.
+    async fn lock_writes(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
+        let timeout = self.connections.timeout();
+        tokio::time::timeout(timeout, self.write_lock.lock()).await.map_err(|_| StoreError::timed_out(timeout))
+    }
+
+    /// Deletes some expired rows if it is time to. If it fails, the next deletion makes up for it.
+    async fn delete_expired(&self) {
+        let now_s = now_s();
+        let due = self.next_deletion.load(Ordering::Relaxed);
+        let next = now_s + DELETE_EXPIRED_EVERY_S;
+        let is_due = now_s >= due;
+        if !is_due || self.next_deletion.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return;
+        }
+        // The deletion can wait, so it does not compete with writers.
+        let Ok(_write_lock) = self.write_lock.try_lock() else { return };
+        let timeout = self.connections.timeout();
+        let work = move |connection: &mut Connection, statements: &Statements| {
+            connection.busy_timeout(DELETE_EXPIRED_LOCK_TIMEOUT)?;
+            let more = records::delete_expired(connection, statements, now_s, DELETE_EXPIRED_ROWS);
+            connection.busy_timeout(timeout)?;
+            more
+        };
+        match self.connections.run(Table::History, work).await {
+            Ok(true) => self.next_deletion.store(now_s, Ordering::Relaxed),
+            Ok(false) => {}
+            Err(StoreError::Throttled { .. }) => tracing::debug!("expired rows are not deleted: the file is locked"),
+            Err(error) => tracing::warn!(%error, "expired rows could not be deleted"),
+        }
+    }
+
+    async fn page<T: DeserializeOwned + Send + 'static>(
+        &self,
+        table: Table,
+        partition: &str,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<T>, StoreError> {
+        let (partition, after) = (partition.to_owned(), after.map(str::to_owned));
+        let query = PageQuery { table, partition, limit, after, now_s: now_s() };
+        self.connections.run(table, move |connection, statements| records::page(connection, statements, &query)).await
+    }
+
+    async fn commit_chunk(&self, writes: Vec<QueueWrite>) -> Result<Vec<Result<(), CommitError>>, StoreError> {
+        let _write_lock = self.lock_writes().await?;
+        let commit = move |connection: &mut _, statements: &_| queues::commit(connection, statements, &writes);
+        self.connections.run(Table::Queues, commit).await
+    }
+}
+
+#[async_trait]
+impl QueueStore for SqliteStore {
+    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse {
+        let calls = (queues.len() + progress.len()).div_ceil(MAX_LOAD_KEYS) as u64;
+        let (queue_ids, progress_ids) = (queues.to_vec(), progress.to_vec());
+        let load = move |connection: &mut Connection, statements: &Statements| {
+            // One transaction, so that all rows are of one state of the file.
+            let transaction = connection.transaction()?;
+            let queue = |player: PlayerId| {
+                let row = queues::load_queue(&transaction, statements, &player);
+                (player, row)
+            };
+            let progress = |player: PlayerId| {
+                let row = records::load_progress(&transaction, statements, &player);
+                (player, row)
+            };
+            Ok((queue_ids.into_iter().map(queue).collect(), progress_ids.into_iter().map(progress).collect()))
+        };
+        match self.connections.run(Table::Queues, load).await {
+            Ok((queues, progress)) => LoadResponse { queues, progress, calls },
+            Err(error) => LoadResponse {
+                queues: queues.iter().map(|player| (player.clone(), Err(error.clone()))).collect(),
+                progress: progress.iter().map(|player| (player.clone(), Err(error.clone()))).collect(),
+                calls,
+            },
+        }
+    }
+
+    async fn commit(&self, writes: &[QueueWrite]) -> CommitResponse {
+        let mut response = CommitResponse { outcomes: Vec::with_capacity(writes.len()), calls: 0 };
+        for chunk in writes.chunks(MAX_BATCH_ITEMS) {
+            response.calls += 1;
+            match self.commit_chunk(chunk.to_vec()).await {
+                Ok(outcomes) => response.outcomes.extend(outcomes),
+                Err(error) => response.outcomes.extend(chunk.iter().map(|_| Err(error.clone().into()))),
+            }
+        }
+        response
+    }
+
+    async fn due(&self, shard: u8, until: Timestamp, after: Option<&DueQueue>, limit: usize) -> DuePage {
+        let query = DueQuery { shard, until, after: after.cloned(), limit };
+        let read = move |connection: &mut _, statements: &_| queues::due(connection, statements, &query);
+        match self.connections.run(Table::Queues, read).await {
+            Ok((queues, more)) => DuePage { queues: Ok(queues), more, calls: 1 },
+            Err(error) => DuePage { queues: Err(error), more: false, calls: 1 },
+        }
+    }
+}
+
+#[async_trait]
+impl RecordStore for SqliteStore {
+    async fn write(&self, table: Table, records: &[&Record]) -> Result<Vec<usize>, StoreError> {
+        let stored = records::encode_batch(table, &self.connections.name(table), records, self.retention, now_s())?;
+        if stored.is_empty() {
+            return Ok(Vec::new());
+        }
+        {
+            let _write_lock = self.lock_writes().await?;
+            let put = move |connection: &mut _, statements: &_| records::put(connection, statements, table, &stored);
+            self.connections.run(table, put).await?;
+        }
+        if table.sort_key().is_some() {
+            self.delete_expired().await;
+        }
+        Ok(Vec::new())
+    }
+
+    async fn history(
+        &self,
+        player: &PlayerId,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<HistoryRecord>, StoreError> {
+        self.page(Table::History, player.as_str(), limit, after).await
+    }
+
+    async fn rejections(
+        &self,
+        partition: &str,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<RejectionRecord>, StoreError> {
+        self.page(Table::Rejections, partition, limit, after).await
+    }
+
+    async fn stats(&self, player: &PlayerId) -> Result<Option<StatsRecord>, StoreError> {
+        let player = player.clone();
+        let load = move |connection: &mut Connection, statements: &Statements| {
+            Ok(records::load_stats(connection, statements, &player))
+        };
+        self.connections.run(Table::Stats, load).await?
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        let read = |connection: &mut Connection, _: &Statements| {
+            connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0))
+        };
+        self.connections.run(Table::Queues, read).await.map(drop)
+    }
+
+    /// Moves the log into the file if no other process uses it, and closes the connections.
+    async fn close(&self) {
+        let checkpoint = |connection: &mut Connection, _: &Statements| {
+            connection.busy_timeout(CLOSE_LOCK_TIMEOUT)?;
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+        };
+        if let Err(error) = self.connections.run(Table::Queues, checkpoint).await {
+            tracing::debug!(%error, "the log is not moved into the file");
+        }
+        self.connections.close();
+    }
+}
