@@ -107,9 +107,9 @@ async fn unreadable_row_is_not_overwritten_and_affects_no_other_player() {
     let mut row = process.store.queues().into_iter().find(|(player, _)| *player == damaged).unwrap().1;
     let last = row.queue.len() - 1;
     row.queue[last] ^= 1;
-    process.store.plant_queue(&damaged, row.clone());
+    process.store.overwrite_queue(&damaged, row.clone());
     let unknown_format = PlayerId::new("n").unwrap();
-    process.store.plant_queue(
+    process.store.overwrite_queue(
         &unknown_format,
         QueueRow { version: 3, queue: vec![b'Q', 200, 0, 0, 0, 0, 1], outbox: None, due_at: None },
     );
