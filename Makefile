@@ -6,6 +6,7 @@ CARGO_LAMBDA ?= .tools/cargo-lambda-$(CARGO_LAMBDA_VERSION)/bin/cargo-lambda
 # What the tests talk to. The crate in tests/servers looks for these versions in .tools.
 MINISTACK_VERSION := 1.5.33
 DYNAMODB_LOCAL_VERSION := 0.6.0
+VALKEY_VERSION := 9.1.2.post2
 SCHEMATHESIS_VERSION := 4.32.5
 CFN_LINT_VERSION := 1.58.0
 # Compiles and links for Lambda's processors; 430 MB.
@@ -24,7 +25,7 @@ help:
 	@echo 'make run     start the functions on a fresh embedded store, send every event of events/ and a task over HTTP, show the answers'
 	@echo 'make dev     start the functions on the store in .data/ and keep them running until Ctrl-C (PORT=9000)'
 	@echo 'make test    lint, infra-test, all tests on real servers that make servers installs, then e2e'
-	@echo 'make servers install what the tests talk to into .tools/: Redis (where there is none), MiniStack, DynamoDB Local, Schemathesis'
+	@echo 'make servers install what the tests talk to into .tools/: Redis (where there is none), Valkey, MiniStack, DynamoDB Local, Schemathesis'
 	@echo 'make lint    formatting, clippy and documentation, warnings refused'
 	@echo 'make functions  build the functions as they are shipped, for arm64, into target/functions'
 	@echo 'make infra-test types, unit tests, cdk-nag, synthesis and cfn-lint of what infra/ deploys'
@@ -46,7 +47,7 @@ test: lint servers infra-test
 	cargo test $(LOCKED) --workspace
 	@$(MAKE) --no-print-directory e2e
 
-servers: redis-server .tools/ministack-$(MINISTACK_VERSION)/bin/python \
+servers: redis-server .tools/valkey-$(VALKEY_VERSION)/valkey-server .tools/ministack-$(MINISTACK_VERSION)/bin/python \
 	.tools/dynamodb-local-$(DYNAMODB_LOCAL_VERSION)/DynamoDBLocal.jar .tools/schemathesis-$(SCHEMATHESIS_VERSION)/bin/python
 
 lint:
@@ -123,6 +124,9 @@ clean:
 
 .tools/dynamodb-local-$(DYNAMODB_LOCAL_VERSION)/DynamoDBLocal.jar:
 	scripts/install-server dynamodb-local $(DYNAMODB_LOCAL_VERSION)
+
+.tools/valkey-$(VALKEY_VERSION)/valkey-server:
+	scripts/install-server valkey $(VALKEY_VERSION)
 
 .tools/schemathesis-$(SCHEMATHESIS_VERSION)/bin/python:
 	scripts/install-server schemathesis $(SCHEMATHESIS_VERSION)

@@ -256,7 +256,7 @@ async fn a_replica_answers_reads_and_is_found_out_by_the_first_write() {
     let primary = Redis::start().await;
     let writer = connect(settings(primary.url())).await;
     put(&writer, &[copy("a", 1)]).await;
-    let replica = Redis::replica_of(&primary).await;
+    let replica = Redis::builder().replica_of(&primary).start().await;
     let tier = connect(patient(replica.url())).await;
     assert_eq!(versions(&tier, &["a"]).await, [Some(1)]);
     assert_eq!(tier.put(&[copy("a", 2), copy("b", 2)], now()).await, 1);
