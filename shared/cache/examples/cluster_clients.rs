@@ -17,8 +17,8 @@ use std::{
 
 use futures::future::join_all;
 use millrace_cache::{
-    RemoteTier,
-    redis::{RedisMode, RedisTier, RedisTierSettings, value},
+    SharedCache,
+    redis::{RedisCache, RedisCacheSettings, RedisMode, value},
 };
 use millrace_domain::{PlayerId, Queue, Task, TaskSpec, Timestamp, codec::CachedQueue};
 use millrace_servers::RedisCluster;
@@ -50,12 +50,12 @@ async fn main() {
     let copies: Vec<Arc<CachedQueue>> = players.iter().map(|player| Arc::new(copy(player))).collect();
     println!("{PLAYERS} players, {} bytes a copy, 3 nodes, {RUNS} runs", value::encode(&copies[0]).len());
 
-    let settings = RedisTierSettings {
+    let settings = RedisCacheSettings {
         mode: RedisMode::Cluster,
         response_timeout: Duration::from_secs(5),
-        ..RedisTierSettings::new(cluster.url())
+        ..RedisCacheSettings::new(cluster.url())
     };
-    let tier = RedisTier::connect(settings, None).await.expect("the URL is valid");
+    let tier = RedisCache::connect(settings, None).await.expect("the URL is valid");
     let client = ClusterClient::builder(cluster.urls()).build().expect("the URLs are valid");
     let library = client.get_async_connection().await.expect("the cluster answers");
     let hand_routed = HandRouted::connect(&cluster).await;
@@ -75,7 +75,7 @@ async fn main() {
     }
     println!("| contender | put, µs | get, µs |\n|---|---:|---:|");
     let [tier_put, hand_put, library_put, tier_get, hand_get, library_get, mget] = times.map(median);
-    println!("| the Redis tier of this crate | {tier_put} | {tier_get} |");
+    println!("| the Redis cache of this crate | {tier_put} | {tier_get} |");
     println!("| hand-routed, one pipeline a node | {hand_put} | {hand_get} |");
     println!("| redis-rs, one command a player | {library_put} | {library_get} |");
     println!("| redis-rs, one MGET split by slot | | {mget} |");

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use millrace_cache::{BreakerSettings, Tiers, Ttls, redis::RedisTierSettings};
+use millrace_cache::{BreakerSettings, Tiers, Ttls, redis::RedisCacheSettings};
 use millrace_pipeline::{Parts, Service, ServiceSettings};
 use millrace_store::{
     BatchWriter, BatchWriterSettings, RecordStore, Store, dynamodb::DynamoDbSettings, sqlite::SqliteSettings,
@@ -77,10 +77,10 @@ pub(crate) fn dynamodb_settings(settings: &Settings) -> DynamoDbSettings {
 
 /// The settings of the shared cache tier. Its keys have the tables' prefix: deployments that share a
 /// server must not share queues.
-pub(crate) fn redis_settings(settings: &Settings, redis: &RedisSettings, seed: u64) -> RedisTierSettings {
+pub(crate) fn redis_settings(settings: &Settings, redis: &RedisSettings, seed: u64) -> RedisCacheSettings {
     let CacheTtl { active_queue, task_progress, player_stats, frequent_data } = settings.cache_ttl;
     let limits = &settings.redis_limits;
-    RedisTierSettings {
+    RedisCacheSettings {
         mode: redis.mode,
         key_prefix: settings.table_prefix.clone(),
         ttls: Ttls { queue: active_queue, progress: task_progress, stats: player_stats, frequent: frequent_data },
@@ -93,7 +93,7 @@ pub(crate) fn redis_settings(settings: &Settings, redis: &RedisSettings, seed: u
         },
         ca_file: redis.ca_file.clone(),
         seed,
-        ..RedisTierSettings::new(redis.url.expose())
+        ..RedisCacheSettings::new(redis.url.expose())
     }
 }
 

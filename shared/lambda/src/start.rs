@@ -8,8 +8,8 @@ use std::{fmt, sync::Arc, time::SystemTime};
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig};
 use millrace_cache::{
-    LocalTier, Tiers,
-    redis::{Credentials, RedisCredentials, RedisTier, RedisTierError},
+    LocalCache, Tiers,
+    redis::{Credentials, RedisCache, RedisCredentials, RedisSettingsError},
 };
 use millrace_store::{
     Store,
@@ -61,7 +61,7 @@ pub enum StartError {
         url: String,
         /// Why not.
         #[source]
-        error: RedisTierError,
+        error: RedisSettingsError,
     },
     /// IAM tokens cannot be made for the shared cache tier.
     #[error("MILLRACE_REDIS_IAM_CACHE_NAME={name} cannot be used: {error}")]
@@ -146,7 +146,7 @@ async fn open_store(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Arc<
 }
 
 async fn open_cache(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Tiers, StartError> {
-    let tiers = Tiers::local_only(LocalTier::new(settings.local_cache), settings.features.local_cache);
+    let tiers = Tiers::local_only(LocalCache::new(settings.local_cache), settings.features.local_cache);
     // Switched off, it is left alone altogether: not even asked whether it is there.
     let Some(redis) = settings.redis.as_ref().filter(|_| settings.features.redis_cache.enabled) else {
         return Ok(tiers);
@@ -160,9 +160,9 @@ async fn open_cache(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Tier
         }
         _ => None,
     };
-    let tier = RedisTier::connect(compose::redis_settings(settings, redis, compose::random_seed()), credentials).await;
+    let tier = RedisCache::connect(compose::redis_settings(settings, redis, compose::random_seed()), credentials).await;
     let tier = tier.map_err(|error| StartError::Redis { url: redis.url.to_string(), error })?;
-    Ok(tiers.with_remote(Arc::new(tier), settings.features.redis_cache))
+    Ok(tiers.with_shared(Arc::new(tier), settings.features.redis_cache))
 }
 
 /// IAM tokens as the cache takes them: made anew for each connection.
@@ -190,7 +190,7 @@ fn one_line(error: &dyn fmt::Display) -> String {
 
 #[cfg(test)]
 mod tests {
-    use millrace_cache::TierState;
+    use millrace_cache::SharedCacheState;
 
     use super::*;
 
@@ -212,7 +212,7 @@ mod tests {
         let path = folder.path().join("queues.db");
         let settings = settings(&[("MILLRACE_STORE", &format!("sqlite:{}", path.display()))]);
         let BackEnds { store, cache } = open(&settings).await.unwrap();
-        assert_eq!(cache.remote_state(), TierState::Off);
+        assert_eq!(cache.shared_state(), SharedCacheState::Off);
         store.ping().await.unwrap();
         store.close().await;
         assert!(path.exists());
@@ -248,7 +248,7 @@ mod tests {
             ("MILLRACE_REDIS_CACHE", "off"),
         ];
         let BackEnds { cache, .. } = open(&settings(&vars)).await.unwrap();
-        assert_eq!((cache.remote_state(), cache.ping_remote().await), (TierState::Off, TierState::Off));
+        assert_eq!((cache.shared_state(), cache.ping_shared().await), (SharedCacheState::Off, SharedCacheState::Off));
         let called = redis.accept().map(|(_, caller)| caller);
         assert!(called.is_err(), "it was called: {called:?}");
     }

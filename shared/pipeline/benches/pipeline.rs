@@ -20,7 +20,7 @@ use criterion::{
     BatchSize, Criterion, Throughput,
     measurement::{Measurement, ValueFormatter, WallTime},
 };
-use millrace_cache::{LocalSettings, LocalTier, Tiers};
+use millrace_cache::{LocalCache, LocalSettings, Tiers};
 use millrace_domain::{
     CommandId, Delivery, FeatureSwitch, PlayerId, Queue, Rules, Timestamp,
     codec::{decode, encode},
@@ -197,7 +197,7 @@ fn service(players: usize, rows: &[(PlayerId, QueueRow)], local: FeatureSwitch, 
     Service::new(Parts {
         store: Arc::clone(&store) as Arc<dyn Store>,
         batcher: BatchWriter::new(store as _, BatchWriterSettings::default()),
-        cache: Tiers::local_only(LocalTier::new(LocalSettings::default()), local),
+        cache: Tiers::local_only(LocalCache::new(LocalSettings::default()), local),
         clock: Arc::new(|| Timestamp::from_millis(NOW)),
         resident_bytes: || None,
         settings: ServiceSettings { batching, ..ServiceSettings::default() },

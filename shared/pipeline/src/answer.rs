@@ -107,7 +107,7 @@ impl Service {
             commands,
             players,
             lateness: figures.lateness.report(),
-            cache: figures.cache_report(self.cache.remote_state(), emergency),
+            cache: figures.cache_report(self.cache.shared_state(), emergency),
             loads: LoadReport { calls: figures.loads },
             commits: figures.commit_report(),
             writes: figures.write_report(),

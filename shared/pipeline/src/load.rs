@@ -53,7 +53,7 @@ impl Service {
     ) -> Vec<Result<Base, Failure>> {
         let keys: Vec<PlayerId> = wanted.iter().map(|wanted| wanted.player_id.clone()).collect();
         let lookup = within(deadline, keys.len(), self.cache.take(&keys, now)).await;
-        figures.cache.remote_errors += lookup.remote_errors;
+        figures.cache.shared_errors += lookup.shared_errors;
 
         let mut bases: Vec<Option<Result<Base, Failure>>> = Vec::with_capacity(wanted.len());
         let (mut missing, mut partial) = (Vec::new(), Vec::new());
@@ -64,7 +64,7 @@ impl Service {
                 bases.push(None);
                 continue;
             };
-            let CachedCopy { cached, since } = hit.held;
+            let CachedCopy { cached, since } = hit.copy;
             if wanted.progress && !cached.progress_known && cached.queue.has_partial_progress() {
                 partial.push(at);
             }
@@ -76,8 +76,7 @@ impl Service {
         bases.into_iter().map(|base| base.unwrap_or_else(|| Err(Failure::deadline()))).collect()
     }
 
-    /// Fills what the caches did not have: this caller's share in one read, the rest from whoever is
-    /// loading it already.
+    /// Fills what the caches did not have, in one read of the table.
     #[expect(clippy::too_many_arguments, reason = "one step of `load`, on its variables")]
     pub(crate) async fn load_missing(
         &self,
@@ -89,21 +88,10 @@ impl Service {
         deadline: Instant,
         figures: &mut Figures,
     ) {
-        let claim = self.cache.claim(missing.iter().map(|at| wanted[*at].player_id.clone()));
-        let (lead, follow): (Vec<usize>, Vec<usize>) = match claim.follow.is_empty() {
-            true => (missing.to_vec(), Vec::new()),
-            false => missing.iter().partition(|at| claim.lead.contains(&wanted[**at].player_id)),
-        };
-        let mine: Vec<Wanted> = lead.iter().map(|at| wanted[*at].clone()).collect();
-        let (loaded, progress) = self.load_from_table(&mine, partial, wanted, now, deadline, figures).await;
-        for (at, base) in lead.into_iter().zip(loaded) {
-            // Without followers the refresh does it, with what the commands have made of the queue.
-            if claim.is_followed()
-                && let Ok(Base { cached: Some(cached), since, .. }) = &base
-            {
-                self.cache.put_local(CachedCopy { cached: Arc::clone(cached), since: *since });
-            }
-            bases[at] = Some(base);
+        let rows: Vec<Wanted> = missing.iter().map(|at| wanted[*at].clone()).collect();
+        let (loaded, progress) = self.load_from_table(&rows, partial, wanted, now, deadline, figures).await;
+        for (at, base) in missing.iter().zip(loaded) {
+            bases[*at] = Some(base);
         }
         for (at, progress) in partial.iter().zip(progress) {
             let merged = match (progress, bases[*at].take()) {
@@ -113,26 +101,6 @@ impl Service {
                 (_, None) => Err(Failure::deadline()),
             };
             bases[*at] = Some(merged);
-        }
-        if follow.is_empty() {
-            return;
-        }
-        // Where time runs out over it, so does the load that follows, and says so.
-        let _ = timeout_at(deadline, claim.others()).await;
-        let mut left = Vec::new();
-        for at in follow {
-            match self.cache.get_local(&wanted[at].player_id, now) {
-                Some(CachedCopy { cached, since }) if cached.progress_known || !wanted[at].progress => {
-                    bases[at] = Some(Ok(Base { cached: Some(cached), since, from_table: false, misplaced: false }));
-                }
-                _ => left.push(at),
-            }
-        }
-        // Those who were waited for found no row, or failed: no more waiting.
-        let mine: Vec<Wanted> = left.iter().map(|at| wanted[*at].clone()).collect();
-        let (loaded, _) = self.load_from_table(&mine, &[], wanted, now, deadline, figures).await;
-        for (at, base) in left.into_iter().zip(loaded) {
-            bases[at] = Some(base);
         }
     }
 
@@ -207,7 +175,7 @@ impl Service {
 
 /// A lookup of `count` players that ends with the deadline: then nothing was found.
 pub(crate) async fn within(deadline: Instant, count: usize, lookup: impl Future<Output = Lookup>) -> Lookup {
-    let nothing = |_| Lookup { hits: vec![None; count], remote_errors: 1 };
+    let nothing = |_| Lookup { hits: vec![None; count], shared_errors: 1 };
     timeout_at(deadline, lookup).await.unwrap_or_else(nothing)
 }
 

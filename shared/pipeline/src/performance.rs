@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use millrace_cache::{CacheStatistics, Tier, TierState};
+use millrace_cache::{CacheStatistics, SharedCacheState, Tier};
 use millrace_domain::Timestamp;
 use serde::Serialize;
 
@@ -139,7 +139,7 @@ pub struct PerformanceReport {
     /// Calls of the store on their way now; null where the store has no connections to count.
     pub connections: Option<ConnectionReport>,
     /// Whether the shared cache tier takes part.
-    pub redis: TierState,
+    pub redis: SharedCacheState,
     /// What the cache tiers have done since the start of the process.
     pub statistics: CacheStatistics,
     /// The report of the last invocation with commands.
@@ -281,7 +281,7 @@ impl Service {
                 local_cache_bytes: usage.bytes,
             },
             connections: self.store.connections().map(Into::into),
-            redis: self.cache.remote_state(),
+            redis: self.cache.shared_state(),
             statistics: self.cache.statistics(),
             last: rings.last.clone(),
         }

@@ -149,15 +149,15 @@ impl Service {
         let mut bases = vec![None];
         let (missing, partial): (&[usize], &[usize]) = match &hit {
             None => (&[0], &[]),
-            Some(Hit { held: CachedCopy { cached, .. }, .. }) if cached.progress_known => (&[], &[]),
-            Some(Hit { held: CachedCopy { cached, .. }, .. }) if !cached.queue.has_partial_progress() => (&[], &[]),
+            Some(Hit { copy: CachedCopy { cached, .. }, .. }) if cached.progress_known => (&[], &[]),
+            Some(Hit { copy: CachedCopy { cached, .. }, .. }) if !cached.queue.has_partial_progress() => (&[], &[]),
             // The table is in trouble: what milestones tell has to do.
             Some(_) if self.cache.emergency(now).is_some() => (&[], &[]),
             Some(_) => (&[], &[0]),
         };
         let progress_was_missing = !partial.is_empty();
         if let Some(hit) = hit {
-            let CachedCopy { cached, since } = hit.held;
+            let CachedCopy { cached, since } = hit.copy;
             bases[0] = Some(Ok(Base { cached: Some(cached), since, from_table: false, misplaced: false }));
         }
         if !missing.is_empty() || !partial.is_empty() {
@@ -170,7 +170,7 @@ impl Service {
             base = loaded.pop().unwrap_or_else(|| Err(Failure::deadline()));
         }
         // What the table said is kept. A copy that only progress was added to is no newer than it was.
-        let mut cache_errors = lookup.remote_errors;
+        let mut cache_errors = lookup.shared_errors;
         if let Ok(Base { cached: Some(cached), since, from_table, .. }) = &base
             && (*from_table || progress_was_missing)
         {

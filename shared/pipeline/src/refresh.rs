@@ -47,8 +47,8 @@ impl Service {
         // Where work was cut off by the deadline, the caches are still told: that is what the margin is for.
         let until = deadline.max(Instant::now() + self.settings.deadline_margin / 4);
         match timeout_at(until, async { tokio::join!(put, forget) }).await {
-            Ok((put, forgotten)) => figures.cache.remote_errors += put + forgotten,
-            Err(_) => figures.cache.remote_errors += 1,
+            Ok((put, forgotten)) => figures.cache.shared_errors += put + forgotten,
+            Err(_) => figures.cache.shared_errors += 1,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use millrace_cache::{CacheStatistics, Tier, TierState};
+use millrace_cache::{CacheStatistics, SharedCacheState, Tier};
 use millrace_domain::{Priority, record::Table};
 use millrace_store::{Connections, WriteStatistics, batch_writer::Count};
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -95,7 +95,7 @@ pub struct RedisReport {
     /// Calls that failed.
     pub errors: u64,
     /// `up`, `down` or `off`.
-    pub state: TierState,
+    pub state: SharedCacheState,
 }
 
 /// Queues and progress read from the table.
@@ -235,7 +235,7 @@ pub struct CacheFigures {
     /// Found in none.
     pub misses: u64,
     /// Errors of the shared tier.
-    pub remote_errors: u64,
+    pub shared_errors: u64,
 }
 
 impl CacheFigures {
@@ -248,7 +248,7 @@ impl CacheFigures {
         }
     }
 
-    fn report(&self, state: TierState, emergency: bool) -> CacheReport {
+    fn report(&self, state: SharedCacheState, emergency: bool) -> CacheReport {
         let hits = self.local + self.redis;
         let lookups = hits + self.misses;
         CacheReport {
@@ -257,7 +257,7 @@ impl CacheFigures {
             misses: self.misses,
             hit_rate: (lookups > 0).then(|| thousandths(hits as f64 / lookups as f64)),
             local: LocalReport { hits: self.local },
-            redis: RedisReport { hits: self.redis, errors: self.remote_errors, state },
+            redis: RedisReport { hits: self.redis, errors: self.shared_errors, state },
             emergency,
         }
     }
@@ -265,7 +265,7 @@ impl CacheFigures {
 
 impl Figures {
     /// The report's part on caches.
-    pub fn cache_report(&self, state: TierState, emergency: bool) -> CacheReport {
+    pub fn cache_report(&self, state: SharedCacheState, emergency: bool) -> CacheReport {
         self.cache.report(state, emergency)
     }
 

@@ -249,8 +249,8 @@ async fn a_commit_that_was_refused_for_certain_takes_no_copy_away() {
 async fn in_emergency_mode_an_old_copy_is_better_than_none() {
     let (process, remote) = process();
     send(&process, "m0", &grant("p", 1)).await;
-    let (said_at, until) = (Timestamp::from_millis(BEGIN), Timestamp::from_millis(BEGIN + 900_000));
-    *remote.emergency.lock().unwrap() = Some(Emergency { enabled: true, said_at, until });
+    let (switched_at, until) = (Timestamp::from_millis(BEGIN), Timestamp::from_millis(BEGIN + 900_000));
+    *remote.emergency.lock().unwrap() = Some(Emergency { enabled: true, switched_at, until });
     process.store.set_faults(Arc::new(|operation| match operation {
         Operation::Commit { .. } => Fault::Error(StoreError::Unavailable { detail: "away".to_owned() }),
         _ => Fault::None,

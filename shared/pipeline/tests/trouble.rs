@@ -56,8 +56,8 @@ async fn in_emergency_mode_a_copy_without_its_progress_is_served_without_the_tab
     assert!(matches!(failed, ReadError::Failed(failure) if failure.code == "store_unavailable"));
     assert_eq!(table.swap(0, Ordering::Relaxed), 1, "out of it, the progress row is read");
 
-    let (said_at, until) = (Timestamp::from_millis(BEGIN), Timestamp::from_millis(BEGIN + 900_000));
-    *reading.emergency.lock().unwrap() = Some(Emergency { enabled: true, said_at, until });
+    let (switched_at, until) = (Timestamp::from_millis(BEGIN), Timestamp::from_millis(BEGIN + 900_000));
+    *reading.emergency.lock().unwrap() = Some(Emergency { enabled: true, switched_at, until });
     let read = reader.service.read_queue(&player(), 0, &invocation(10)).await.unwrap();
     assert_eq!(read.cached.queue.tasks[0].units_done, 30, "what milestones tell");
     assert_eq!((read.report.calls, table.load(Ordering::Relaxed)), (0, 0));

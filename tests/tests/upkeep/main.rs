@@ -19,8 +19,8 @@ mod warm;
 use std::{sync::Arc, time::Duration};
 
 use millrace_cache::{
-    RemoteTier,
-    redis::{RedisMode, RedisTier, RedisTierSettings},
+    SharedCache,
+    redis::{RedisCache, RedisCacheSettings, RedisMode},
 };
 use millrace_domain::{PlayerId, Queue, Timestamp, codec::CachedQueue};
 use millrace_servers::Redis;
@@ -88,15 +88,15 @@ fn round_trips(answer: &Value) -> u64 {
 }
 
 /// A tier in this process on the same keys.
-async fn tier(url: &str, mode: RedisMode, prefix: &str) -> RedisTier {
-    let settings = RedisTierSettings {
+async fn tier(url: &str, mode: RedisMode, prefix: &str) -> RedisCache {
+    let settings = RedisCacheSettings {
         mode,
         key_prefix: prefix.to_owned(),
         response_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(10),
-        ..RedisTierSettings::new(url)
+        ..RedisCacheSettings::new(url)
     };
-    RedisTier::connect(settings, None).await.expect("the URL can be used")
+    RedisCache::connect(settings, None).await.expect("the URL can be used")
 }
 
 /// A copy of an empty queue with so much gold.
@@ -111,7 +111,7 @@ fn copy(player_id: &PlayerId, version: u64, gold: u64) -> Arc<CachedQueue> {
 }
 
 /// Puts copies that were never committed.
-async fn plant(tier: &RedisTier, copies: &[Arc<CachedQueue>]) {
+async fn plant(tier: &RedisCache, copies: &[Arc<CachedQueue>]) {
     for copies in copies.chunks(1_000) {
         assert_eq!(tier.put(copies, Timestamp::from_millis(1_000)).await, 0);
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{grant, invoke, number, players, started, tick};
 
-const HISTORY: &str = "t-upkeep:statistics";
+const HISTORY: &str = "t-{upkeep}:statistics";
 
 /// A service in this process, as a function makes it.
 async fn service(folder: &Path, redis: &Redis) -> Service {

@@ -1,6 +1,6 @@
 //! What was done.
 
-use millrace_cache::{ScanCursor, TierState};
+use millrace_cache::{ScanCursor, SharedCacheState};
 use millrace_domain::Timestamp;
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ pub struct Maintained {
     /// The action.
     pub action: &'static str,
     /// Whether the shared cache takes part: `up`, or `off`, where nothing could be done.
-    pub redis: TierState,
+    pub redis: SharedCacheState,
     /// What was put where there was nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm: Option<Warmed>,

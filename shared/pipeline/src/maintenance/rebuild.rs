@@ -7,7 +7,7 @@
 
 use millrace_cache::{
     ScanCursor,
-    upkeep::{ObservedCopy, Outcome, PlayersPage, Replacement},
+    upkeep::{ObservedCopy, PlayersPage, PutOutcome, Replacement},
 };
 use millrace_domain::PlayerId;
 
@@ -20,7 +20,9 @@ use crate::{
 
 impl Service {
     pub(super) async fn rebuild(&self, rebuild: Rebuild, task: &mut Task<'_>) -> Result<Rebuilt, MaintenanceError> {
-        if let Some(emergency) = task.upkeep.heard(task.deadline).await?.filter(|emergency| emergency.is_on(task.now)) {
+        if let Some(emergency) =
+            task.upkeep.read_emergency(task.deadline).await?.filter(|emergency| emergency.is_on(task.now))
+        {
             return Err(MaintenanceError::EmergencyMode { until: emergency.until });
         }
         let mut rebuilt = Rebuilt::default();
@@ -34,7 +36,7 @@ impl Service {
                 rebuilt.cursor = cursor;
                 return Ok(rebuilt);
             }
-            let page = task.upkeep.players(cursor.as_ref(), task.deadline).await;
+            let page = task.upkeep.scan_players(cursor.as_ref(), task.deadline).await;
             let Some(PlayersPage { players, next }) = task.unless_cut_short(page, rebuilt.players > 0)? else {
                 rebuilt.cursor = cursor;
                 return Ok(rebuilt);
@@ -79,9 +81,9 @@ impl Service {
     ) -> Result<bool, MaintenanceError> {
         players.iter().for_each(|player| self.cache.forget_local(player));
         let something_done = rebuilt.players > 0;
-        let seen = task.upkeep.seen(players, task.deadline).await;
+        let seen = task.upkeep.observe(players, task.deadline).await;
         let Some(seen) = task.unless_cut_short(seen, something_done)? else { return Ok(false) };
-        let wanted = players.iter().cloned().zip(seen).filter(|(_, seen)| all || seen.kind().is_some());
+        let wanted = players.iter().cloned().zip(seen).filter(|(_, seen)| all || seen.kind.is_some());
         let (players, seen): (Vec<PlayerId>, Vec<ObservedCopy>) = wanted.unzip();
         if players.is_empty() {
             return Ok(true);
@@ -93,21 +95,21 @@ impl Service {
         for ((player, seen), base) in players.iter().zip(seen).zip(bases) {
             match base {
                 Ok(base) => {
-                    replacements.push(Replacement { player_id: player.clone(), seen, copy: base.cached });
+                    replacements.push(Replacement { player_id: player.clone(), observed: seen, copy: base.cached });
                 }
                 Err(_) => failed += 1,
             }
         }
-        let outcomes = task.upkeep.replace(&replacements, task.now, task.deadline).await;
+        let outcomes = task.upkeep.replace(&replacements, None, task.now, task.deadline).await;
         let Some(outcomes) = task.unless_cut_short(outcomes, something_done)? else { return Ok(false) };
         rebuilt.players += count;
         rebuilt.failed += failed;
         for (replacement, outcome) in replacements.iter().zip(outcomes) {
             match (outcome, &replacement.copy) {
-                (Outcome::Put, Some(_)) => rebuilt.rebuilt += 1,
-                (Outcome::Put, None) => rebuilt.removed += u64::from(replacement.seen.kind().is_some()),
-                (Outcome::Outdated, _) => rebuilt.outdated += 1,
-                (Outcome::Refused, _) => rebuilt.failed += 1,
+                (PutOutcome::Put, Some(_)) => rebuilt.rebuilt += 1,
+                (PutOutcome::Put, None) => rebuilt.removed += u64::from(replacement.observed.kind.is_some()),
+                (PutOutcome::Outdated, _) => rebuilt.outdated += 1,
+                (PutOutcome::Refused, _) => rebuilt.failed += 1,
             }
         }
         Ok(true)

@@ -124,7 +124,7 @@ impl Service {
     /// [`MaintenanceError::CacheUnavailable`] where the shared cache cannot be used.
     pub async fn recent_reports(&self, limit: usize, invocation: &Invocation) -> Result<Vec<Value>, MaintenanceError> {
         let Some(upkeep) = self.cache.upkeep() else { return Ok(Vec::new()) };
-        let texts = upkeep.reports(limit, self.deadline(invocation)).await?;
+        let texts = upkeep.read_reports(limit, self.deadline(invocation)).await?;
         // One of another version may look otherwise; one that is no JSON was not put by us.
         let mut reports: Vec<Value> = texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
         // Times of one form come in the order of their text.

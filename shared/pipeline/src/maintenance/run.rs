@@ -1,6 +1,6 @@
 //! One request of upkeep, within its deadline.
 
-use millrace_cache::{TierState, Upkeep, UpkeepError};
+use millrace_cache::{SharedCacheState, Upkeep, UpkeepError};
 use millrace_domain::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
@@ -97,7 +97,7 @@ impl Service {
         let Done { warm, clear, rebuild, emergency_mode, statistics } = maintained;
         let players = warm.map_or(0, |warm| warm.players) + rebuild.as_ref().map_or(0, |rebuild| rebuild.players);
         let report = self.report(invocation, started, &figures, CommandCounts::default(), players);
-        let redis = if self.cache.upkeep().is_some() { TierState::Up } else { TierState::Off };
+        let redis = if self.cache.upkeep().is_some() { SharedCacheState::Up } else { SharedCacheState::Off };
         tracing::info!(
             action,
             ?redis,

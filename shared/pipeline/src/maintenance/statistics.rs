@@ -2,7 +2,7 @@
 
 use millrace_cache::{
     CacheStatistics, Upkeep,
-    upkeep::{Kept, NodeFigures, ServerFigures},
+    upkeep::{NodeFigures, ServerFigures, StatisticsSample},
 };
 use millrace_domain::Timestamp;
 use serde::Serialize;
@@ -53,14 +53,15 @@ pub struct SinceLast {
 impl Service {
     /// Measures, and keeps what was measured.
     pub(super) async fn measure(&self, task: &mut Task<'_>) -> Result<Sample, MaintenanceError> {
-        let emergency = task.upkeep.heard(task.deadline).await?.is_some_and(|emergency| emergency.is_on(task.now));
-        let server = task.upkeep.measure(task.deadline).await?;
-        let before = task.upkeep.kept(day_before(task.now), 1, task.deadline).await?;
+        let emergency =
+            task.upkeep.read_emergency(task.deadline).await?.is_some_and(|emergency| emergency.is_on(task.now));
+        let server = task.upkeep.measure_servers(task.deadline).await?;
+        let before = task.upkeep.read_samples(day_before(task.now), 1, task.deadline).await?;
         let since_last = before.first().and_then(|before| since(before, &server, task.now));
         let sample = Sample { at: task.now, emergency, since_last, server, process: self.cache.statistics() };
         // Nothing in it can fail to be written.
         let text = serde_json::to_string(&sample).unwrap_or_default();
-        task.upkeep.keep(&Kept { at: task.now, text }, task.deadline).await?;
+        task.upkeep.store_sample(&StatisticsSample { at: task.now, text }, task.deadline).await?;
         Ok(sample)
     }
 
@@ -70,7 +71,7 @@ impl Service {
         limit: usize,
         deadline: Instant,
     ) -> Result<Vec<Value>, MaintenanceError> {
-        let kept = upkeep.kept(day_before(self.clock.now()), limit, deadline).await?;
+        let kept = upkeep.read_samples(day_before(self.clock.now()), limit, deadline).await?;
         // One of another version may look otherwise; one that is no JSON was not put by us.
         Ok(kept.iter().filter_map(|kept| serde_json::from_str(&kept.text).ok()).collect())
     }
@@ -81,7 +82,7 @@ fn day_before(now: Timestamp) -> Timestamp {
 }
 
 /// What has changed since an earlier sample.
-fn since(before: &Kept, server: &ServerFigures, now: Timestamp) -> Option<SinceLast> {
+fn since(before: &StatisticsSample, server: &ServerFigures, now: Timestamp) -> Option<SinceLast> {
     let earlier: Value = serde_json::from_str(&before.text).ok()?;
     let earlier = earlier.pointer("/server/nodes")?.as_array()?;
     // Node by node: over all of them, what one has counted hides that another was started again.
@@ -135,9 +136,9 @@ mod tests {
         nodes(vec![node("a", hits, misses), node("b", 0, misses)])
     }
 
-    fn kept(server: &ServerFigures) -> Kept {
+    fn kept(server: &ServerFigures) -> StatisticsSample {
         let text = serde_json::json!({"server": server}).to_string();
-        Kept { at: Timestamp::from_millis(1_000), text }
+        StatisticsSample { at: Timestamp::from_millis(1_000), text }
     }
 
     #[test]
@@ -156,7 +157,7 @@ mod tests {
         assert_eq!(since(&kept(&server(10, 5)), &server(3, 1), now), None);
         let silent = ServerFigures { nodes: vec![NodeFigures::default()], ..ServerFigures::default() };
         assert_eq!(since(&kept(&silent), &server(3, 1), now), None);
-        assert_eq!(since(&Kept { at: now, text: "no JSON".to_owned() }, &server(3, 1), now), None);
+        assert_eq!(since(&StatisticsSample { at: now, text: "no JSON".to_owned() }, &server(3, 1), now), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use futures::{StreamExt, stream};
 use millrace_domain::{PlayerId, codec::CachedQueue};
 use millrace_store::{DUE_SHARDS, DuePage};
 
-use millrace_cache::upkeep::Outcome;
+use millrace_cache::upkeep::PutOutcome;
 
 use super::{
     error::MaintenanceError,
@@ -30,7 +30,7 @@ pub(super) const CHUNK: usize = 100;
 
 impl Service {
     pub(super) async fn warm(&self, warm: Warm, task: &mut Task<'_>) -> Result<Warmed, MaintenanceError> {
-        let emergency = task.upkeep.heard(task.deadline).await?;
+        let emergency = task.upkeep.read_emergency(task.deadline).await?;
         if emergency.is_some_and(|emergency| emergency.is_on(task.now)) {
             return Ok(Warmed { skipped: Some(Skipped::EmergencyMode), done: true, ..Warmed::default() });
         }
@@ -44,7 +44,7 @@ impl Service {
                 let most = warm.max_players.unwrap_or(self.settings.warm_max_players);
                 let within = warm.due_within.unwrap_or(self.settings.warm_due_within);
                 let due = self.due_soon(task, within, most).await?;
-                let active = task.upkeep.active(most, task.deadline).await?;
+                let active = task.upkeep.active_players(most, task.deadline).await?;
                 let mut players = alternately(due, active);
                 players.retain(|player| self.cache.is_shared(player));
                 players.truncate(most);
@@ -54,9 +54,9 @@ impl Service {
         let mut warmed = Warmed { players: players.len() as u64, ..Warmed::default() };
         let mut missing = Vec::new();
         for players in players.chunks(SEEN_A_CALL) {
-            let seen = task.upkeep.seen(players, task.deadline).await?;
+            let seen = task.upkeep.observe(players, task.deadline).await?;
             for (player, seen) in players.iter().zip(seen) {
-                if seen.kind().is_none() {
+                if seen.kind.is_none() {
                     missing.push(player.clone());
                 }
             }
@@ -133,16 +133,16 @@ impl Service {
                 Err(_) => failed += 1,
             }
         }
-        let outcomes = task.upkeep.fill(&copies, task.now, task.deadline).await;
+        let outcomes = task.upkeep.fill(&copies, None, task.now, task.deadline).await;
         let something_done = warmed.filled + warmed.cached > 0;
         let Some(outcomes) = task.unless_cut_short(outcomes, something_done)? else { return Ok(false) };
         warmed.unknown += unknown;
         warmed.failed += failed;
         for outcome in outcomes {
             match outcome {
-                Outcome::Put => warmed.filled += 1,
-                Outcome::Outdated => warmed.outdated += 1,
-                Outcome::Refused => warmed.failed += 1,
+                PutOutcome::Put => warmed.filled += 1,
+                PutOutcome::Outdated => warmed.outdated += 1,
+                PutOutcome::Refused => warmed.failed += 1,
             }
         }
         Ok(true)

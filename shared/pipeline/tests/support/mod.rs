@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use millrace_cache::{LocalSettings, LocalTier, Tiers};
+use millrace_cache::{LocalCache, LocalSettings, Tiers};
 use millrace_domain::{FeatureSwitch, PlayerId, Queue, Timestamp, codec};
 use millrace_pipeline::{Answer, Invocation, Parts, ProcessError, Service, ServiceSettings, apply::ApplyFn};
 use millrace_store::{BatchWriter, BatchWriterSettings, QueueWrite, Store, due_shard, memory::MemoryStore};
@@ -64,9 +64,9 @@ impl Process {
     pub fn on(store: MemoryStore, clock: Arc<AtomicU64>, options: Options) -> Self {
         let store = Arc::new(store);
         let time = Arc::clone(&clock);
-        let cache = Tiers::local_only(LocalTier::new(options.local), options.local_switch);
+        let cache = Tiers::local_only(LocalCache::new(options.local), options.local_switch);
         let cache = match options.remote {
-            Some(remote) => cache.with_remote(remote, FeatureSwitch::ON),
+            Some(remote) => cache.with_shared(remote, FeatureSwitch::ON),
             None => cache,
         };
         let service = Service::new(Parts {

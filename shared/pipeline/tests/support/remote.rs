@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use millrace_cache::{Emergency, RemoteTier, TierState};
+use millrace_cache::{Emergency, SharedCache, SharedCacheState};
 use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
 
 /// A version, and the copy unless it was forgotten.
@@ -67,9 +67,9 @@ impl Remote {
 }
 
 #[async_trait]
-impl RemoteTier for Remote {
-    fn state(&self) -> TierState {
-        TierState::Up
+impl SharedCache for Remote {
+    fn state(&self) -> SharedCacheState {
+        SharedCacheState::Up
     }
 
     async fn get(&self, players: &[PlayerId]) -> (Vec<Option<Arc<CachedQueue>>>, u64) {
