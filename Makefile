@@ -6,6 +6,7 @@ CARGO_LAMBDA ?= .tools/cargo-lambda-$(CARGO_LAMBDA_VERSION)/bin/cargo-lambda
 # Servers and tools of the tests. The crate in tests/servers looks for these versions in .tools.
 MINISTACK_VERSION := 1.5.33
 DYNAMODB_LOCAL_VERSION := 0.6.0
+VALKEY_VERSION := 9.1.2.post2
 SCHEMATHESIS_VERSION := 4.32.5
 CFN_LINT_VERSION := 1.58.0
 # The compiler and linker for arm64; 430 MB.
@@ -46,7 +47,7 @@ test: lint servers infra-test
 	cargo test $(LOCKED) --workspace
 	@$(MAKE) --no-print-directory e2e
 
-servers: redis-server .tools/ministack-$(MINISTACK_VERSION)/bin/python \
+servers: redis-server .tools/valkey-$(VALKEY_VERSION)/valkey-server .tools/ministack-$(MINISTACK_VERSION)/bin/python \
 	.tools/dynamodb-local-$(DYNAMODB_LOCAL_VERSION)/DynamoDBLocal.jar .tools/schemathesis-$(SCHEMATHESIS_VERSION)/bin/python
 
 # The second clippy run checks the build that is shipped: without the embedded store.
@@ -130,6 +131,9 @@ clean:
 
 .tools/dynamodb-local-$(DYNAMODB_LOCAL_VERSION)/DynamoDBLocal.jar:
 	scripts/install-server dynamodb-local $(DYNAMODB_LOCAL_VERSION)
+
+.tools/valkey-$(VALKEY_VERSION)/valkey-server:
+	scripts/install-server valkey $(VALKEY_VERSION)
 
 .tools/schemathesis-$(SCHEMATHESIS_VERSION)/bin/python:
 	scripts/install-server schemathesis $(SCHEMATHESIS_VERSION)

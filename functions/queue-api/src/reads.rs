@@ -122,15 +122,15 @@ impl Reader<'_> {
         route: &str,
         read: Result<PageRead<R>, ReadError>,
     ) -> Result<Answer, Problem> {
-        let PageRead { page, report } = read.map_err(|error| self.problem(error))?;
+        let PageRead { page, found, report } = read.map_err(|error| self.problem(error))?;
         let list = List {
             player_id: self.player,
             items: page.items.into_iter().map(T::from).collect(),
             next_cursor: page.next.map(|key| cursor::encode(route, self.player, &key)),
         };
-        // Pages are always read from the table.
-        let cache = Some(cache_name(None));
-        Ok(Answer::json(StatusCode::OK, &list).found_in(None).timed(report.processing_time, cache, report.hit_rate()))
+        let cache = Some(cache_name(found));
+        let answer = Answer::json(StatusCode::OK, &list).found_in(found);
+        Ok(answer.timed(report.processing_time, cache, report.hit_rate()))
     }
 
     fn problem(&self, error: ReadError) -> Problem {

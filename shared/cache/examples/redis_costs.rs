@@ -14,8 +14,8 @@ use std::{
 
 use cpu_time::ProcessTime;
 use millrace_cache::{
-    CachedCopy, DataKind, LocalSettings, LocalTier, RemoteTier,
-    redis::{RedisTier, RedisTierSettings, value},
+    CachedCopy, DataKind, LocalCache, LocalSettings, SharedCache,
+    redis::{RedisCache, RedisCacheSettings, value},
 };
 use millrace_domain::{
     Command, CommandId, Delivery, PlayerId, Queue, Rules, TaskSpec, Timestamp,
@@ -112,7 +112,7 @@ fn values() {
 
 /// What a batch of 1,000 players costs in the local tier.
 fn local() {
-    let tier = LocalTier::new(LocalSettings::default());
+    let tier = LocalCache::new(LocalSettings::default());
     let now = Timestamp::from_millis(BEGIN);
     let players: Vec<PlayerId> = (0..1_000).map(|n| PlayerId::new(&format!("player-{n}")).expect("an id")).collect();
     for player in &players {
@@ -141,11 +141,11 @@ async fn connections() {
     let tls = Redis::builder().tls().start().await;
     for (name, redis) in [("plain", &plain), ("TLS", &tls)] {
         let settings =
-            RedisTierSettings { ca_file: redis.ca_file().map(Into::into), ..RedisTierSettings::new(redis.url()) };
+            RedisCacheSettings { ca_file: redis.ca_file().map(Into::into), ..RedisCacheSettings::new(redis.url()) };
         let mut times = Vec::new();
         for _ in 0..51 {
             let started = Instant::now();
-            let tier = RedisTier::connect(settings.clone(), None).await.expect("settings that can be used");
+            let tier = RedisCache::connect(settings.clone(), None).await.expect("settings that can be used");
             times.push(started.elapsed().as_micros());
             assert_eq!(tier.put(&[Arc::new(queue("player-1", 0, 1))], Timestamp::from_millis(BEGIN)).await, 0);
         }
@@ -157,8 +157,8 @@ async fn connections() {
 
 async fn calls() {
     let redis = Redis::start().await;
-    let tier = RedisTier::connect(
-        RedisTierSettings { response_timeout: Duration::from_secs(5), ..RedisTierSettings::new(redis.url()) },
+    let tier = RedisCache::connect(
+        RedisCacheSettings { response_timeout: Duration::from_secs(5), ..RedisCacheSettings::new(redis.url()) },
         None,
     )
     .await

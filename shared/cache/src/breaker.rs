@@ -1,18 +1,17 @@
-//! A circuit breaker: who has failed several times in a row is left alone for a while.
+//! A circuit breaker: stops calls to a server after repeated failures.
 //!
-//! Closed, everybody asks. After a number of failures in a row it opens, and nobody asks. When the
-//! cool-down is over, one probe is tried beside the work: nobody waits for it. If it succeeds the
-//! breaker closes, if not the next cool-down is twice as long. What time it is and what a probe is
-//! comes from outside.
+//! While it is closed, calls are made. After a number of failures in a row it opens, and no calls are
+//! made. After the cool-down one probe runs in the background. If it succeeds, the breaker closes;
+//! otherwise the next cool-down is twice as long. The caller passes the time and runs the probes.
 
 use std::time::Duration;
 
-/// How a breaker opens and closes.
+/// When a circuit breaker opens and how long it stays open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakerSettings {
-    /// Failures in a row that open it, at least 1.
+    /// The number of failures in a row that opens it, at least 1.
     pub failures: u32,
-    /// The first cool-down; each is shortened at random by up to a quarter, so that not all processes
+    /// The first cool-down. Each is shortened at random by up to a quarter, so that not all processes
     /// probe at the same moment.
     pub cool_down: Duration,
     /// The longest cool-down.
@@ -25,21 +24,21 @@ impl Default for BreakerSettings {
     }
 }
 
-/// A moment on two clocks, each as the time since some fixed moment of its own.
+/// A moment on two clocks, each as the time since a fixed moment.
 ///
-/// The monotonic clock of a sandbox stands still while it is frozen, the wall clock may be set. Of two
-/// moments the longer of both distances counts: after a thaw a cool-down is over at once, and a clock
-/// that is set ahead brings no more than an early probe.
+/// The monotonic clock of a frozen sandbox stands still, and the wall clock may be set. Between two
+/// moments the longer distance of both clocks counts: after a thaw a cool-down is over at once, and a
+/// clock that is set ahead only leads to an early probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Moment {
-    /// The clock that never goes back.
+    /// The time on the monotonic clock.
     pub monotonic: Duration,
-    /// The clock on the wall.
+    /// The time on the wall clock.
     pub wall: Duration,
 }
 
 impl Moment {
-    /// How much time has passed since an earlier moment.
+    /// The time since an earlier moment.
     pub fn since(self, earlier: Self) -> Duration {
         let monotonic = self.monotonic.saturating_sub(earlier.monotonic);
         monotonic.max(self.wall.saturating_sub(earlier.wall))
@@ -51,7 +50,7 @@ impl Moment {
 pub struct Breaker {
     settings: BreakerSettings,
     state: State,
-    /// How often it opened since the last success of real work.
+    /// How often it opened since the last successful call.
     openings: u32,
     random: fastrand::Rng,
 }
@@ -68,12 +67,13 @@ impl Breaker {
         Self { settings, state: State::Closed { failures: 0 }, openings: 0, random: fastrand::Rng::with_seed(seed) }
     }
 
-    /// Whether work is let through.
+    /// Whether calls may be made.
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed { .. })
     }
 
-    /// Work succeeded. While open this says nothing: it began before, and the probe decides.
+    /// Counts a successful call. While the breaker is open it is ignored: the call began before that,
+    /// and the probe decides.
     pub fn success(&mut self) {
         if let State::Closed { failures } = &mut self.state {
             *failures = 0;
@@ -81,7 +81,7 @@ impl Breaker {
         }
     }
 
-    /// Work failed. Returns whether that opened the breaker.
+    /// Counts a failed call. Returns whether that opened the breaker.
     pub fn failure(&mut self, now: Moment) -> bool {
         match &mut self.state {
             State::Closed { failures } if *failures + 1 < self.settings.failures => {
@@ -93,7 +93,7 @@ impl Breaker {
         }
     }
 
-    /// Work failed in a way that will not pass by itself. Returns whether that opened the breaker.
+    /// Opens the breaker after a failure that does not pass by itself. Returns whether it was closed.
     pub fn trip(&mut self, now: Moment) -> bool {
         let opens = self.is_closed();
         if opens {
@@ -102,7 +102,7 @@ impl Breaker {
         opens
     }
 
-    /// Whether a probe is to be made now. Whoever is told so makes it, and says how it ended.
+    /// Whether the caller must run a probe now, and report its result to [`Breaker::probed`].
     pub fn claim_probe(&mut self, now: Moment) -> bool {
         match &mut self.state {
             State::Open { since, cool_down, probing } if !*probing && now.since(*since) >= *cool_down => {
@@ -113,7 +113,7 @@ impl Breaker {
         }
     }
 
-    /// The probe has ended: well, or not, or it was given up.
+    /// Takes the result of a probe; a probe that was aborted has failed.
     pub fn probed(&mut self, succeeded: bool, now: Moment) {
         match self.state {
             State::Open { probing: true, .. } if succeeded => self.state = State::Closed { failures: 0 },
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_in_a_row_open_it_and_a_success_between_does_not_count_them() {
+    fn failures_in_a_row_open_the_breaker_and_a_success_resets_the_count() {
         let mut breaker = Breaker::new(SETTINGS, 7);
         for _ in 0..5 {
             assert!(!breaker.failure(at(0)) && !breaker.failure(at(0)));
@@ -159,23 +159,23 @@ mod tests {
         assert!(!breaker.failure(at(0)) && !breaker.failure(at(0)));
         assert!(breaker.failure(at(0)), "the third");
         assert!(!breaker.is_closed());
-        assert!(!breaker.failure(at(0)), "it is open already");
+        assert!(!breaker.failure(at(0)), "it is already open");
     }
 
     #[test]
-    fn one_probe_at_a_time_after_the_cool_down_and_it_decides() {
+    fn after_the_cool_down_one_probe_at_a_time_decides() {
         let mut breaker = opened(at(0));
         assert!(!breaker.claim_probe(at(749)), "the shortest cool-down is three quarters");
         assert!(breaker.claim_probe(at(1_000)));
         assert!(!breaker.claim_probe(at(90_000)), "one at a time");
         breaker.success();
-        assert!(!breaker.is_closed(), "work that began before says nothing");
+        assert!(!breaker.is_closed(), "a call that began before is ignored");
         breaker.probed(true, at(1_010));
         assert!(breaker.is_closed());
     }
 
     #[test]
-    fn cool_downs_grow_to_their_longest_and_begin_anew_after_a_success() {
+    fn cool_downs_double_up_to_the_maximum_and_restart_after_a_success() {
         let mut breaker = opened(at(0));
         let mut now = 0;
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_breaker_that_closes_and_opens_without_a_success_between_waits_longer() {
+    fn a_breaker_that_reopens_without_a_success_waits_longer() {
         let mut breaker = opened(at(0));
         assert!(breaker.claim_probe(at(1_000)));
         breaker.probed(true, at(1_000));
@@ -202,14 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn a_thawed_sandbox_probes_at_once_though_its_monotonic_clock_stood_still() {
+    fn a_thawed_sandbox_probes_at_once() {
         let mut breaker = opened(at(0));
         let thawed = Moment { wall: at(3_600_000).wall, ..at(1) };
         assert!(breaker.claim_probe(thawed));
     }
 
     #[test]
-    fn a_wall_clock_that_goes_back_delays_nothing() {
+    fn a_wall_clock_that_goes_back_delays_no_probe() {
         let mut breaker = opened(at(0));
         assert!(breaker.claim_probe(Moment { wall: Duration::ZERO, ..at(1_000) }));
     }
@@ -221,7 +221,7 @@ mod tests {
         Trip,
         Claim,
         Probed(bool),
-        Pass(u64),
+        Wait(u64),
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -231,14 +231,14 @@ mod tests {
             Just(Step::Trip),
             Just(Step::Claim),
             any::<bool>().prop_map(Step::Probed),
-            (0..40_000_u64).prop_map(Step::Pass),
+            (0..40_000_u64).prop_map(Step::Wait),
         ];
         proptest::collection::vec(step, 0..200)
     }
 
     proptest! {
         #[test]
-        fn it_opens_by_failures_alone_closes_by_probes_alone_and_is_never_stuck(steps in steps(), seed: u64) {
+        fn failures_open_the_breaker_and_probes_close_it(steps in steps(), seed: u64) {
             let mut breaker = Breaker::new(SETTINGS, seed);
             let (mut now, mut in_a_row, mut probing) = (0, 0, false);
             for step in steps {
@@ -252,12 +252,12 @@ mod tests {
                         prop_assert!(!(claimed && (closed || probing)));
                         probing |= claimed;
                     }
-                    Step::Probed(well) => {
-                        breaker.probed(well, at(now));
-                        prop_assert_eq!(breaker.is_closed(), closed || (probing && well));
+                    Step::Probed(succeeded) => {
+                        breaker.probed(succeeded, at(now));
+                        prop_assert_eq!(breaker.is_closed(), closed || (probing && succeeded));
                         probing = false;
                     }
-                    Step::Pass(millis) => now += millis,
+                    Step::Wait(millis) => now += millis,
                 }
                 if closed {
                     in_a_row = match step { Step::Failure => in_a_row + 1, Step::Success => 0, _ => in_a_row };
@@ -272,7 +272,7 @@ mod tests {
             }
             if !breaker.is_closed() {
                 breaker.probed(false, at(now));
-                prop_assert!(breaker.claim_probe(at(now + 30_000)), "no cool-down is longer than the longest");
+                prop_assert!(breaker.claim_probe(at(now + 30_000)), "no cool-down exceeds the maximum");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The kinds of data that are cached: each has a time to live and figures of its own.
+//! The kinds of cached data. Each has a time to live and statistics.
 
 use std::{
     ops::{Index, IndexMut},
@@ -12,13 +12,13 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DataKind {
-    /// A queue as it was committed.
+    /// A queue as it was committed, with unfinished tasks.
     Queue,
-    /// A queue with progress between milestones, which besides only the progress table knows.
+    /// A queue with progress between milestones, which only the progress table has besides.
     Progress,
-    /// A player's totals.
+    /// A queue without unfinished tasks: what is left are the player's totals.
     Stats,
-    /// Whatever else is read often.
+    /// Other data that is read often, such as the first page of a history.
     Frequent,
 }
 
@@ -26,7 +26,7 @@ impl DataKind {
     /// All kinds.
     pub const ALL: [Self; 4] = [Self::Queue, Self::Progress, Self::Stats, Self::Frequent];
 
-    /// The kind of this name, as it is serialized.
+    /// The kind with this serialized name.
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "queue" => Self::Queue,
@@ -37,12 +37,15 @@ impl DataKind {
         })
     }
 
-    /// The kind of a copy of a queue. One that claims to know the progress of an active task counts as
-    /// progress even at 0 units: a report may have passed it by.
+    /// The kind of a copy of a queue. A copy that knows the progress of an active task is of the kind
+    /// progress even at 0 units, because a report may have been missed.
     pub fn of(cached: &CachedQueue) -> Self {
-        match cached.progress_known && cached.queue.has_partial_progress() {
-            true => Self::Progress,
-            false => Self::Queue,
+        if cached.queue.tasks.is_empty() {
+            Self::Stats
+        } else if cached.progress_known && cached.queue.has_partial_progress() {
+            Self::Progress
+        } else {
+            Self::Queue
         }
     }
 }
@@ -50,19 +53,19 @@ impl DataKind {
 /// One value for each kind of data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct PerKind<T> {
-    /// For queues as they were committed. Lookups that find nothing count here: nobody knows what
-    /// they would have found.
+    /// For [`DataKind::Queue`]. Lookups of queues that find nothing count here, because the kind of
+    /// what is missing is unknown.
     pub queue: T,
-    /// For queues with progress between milestones.
+    /// For [`DataKind::Progress`].
     pub progress: T,
-    /// For totals.
+    /// For [`DataKind::Stats`].
     pub stats: T,
-    /// For whatever else is read often.
+    /// For [`DataKind::Frequent`].
     pub frequent: T,
 }
 
 impl<T> PerKind<T> {
-    /// The same with each value changed.
+    /// Applies a function to each value.
     pub fn map<U>(&self, mut change: impl FnMut(&T) -> U) -> PerKind<U> {
         PerKind {
             queue: change(&self.queue),
@@ -97,11 +100,11 @@ impl<T> IndexMut<DataKind> for PerKind<T> {
     }
 }
 
-/// How long copies live in the shared tier.
+/// How long copies live in the shared cache.
 pub type Ttls = PerKind<Duration>;
 
 impl Ttls {
-    /// Queues 300 s, progress 60 s, totals 600 s, other data 1800 s.
+    /// Queues 300 s, progress 60 s, queues without unfinished tasks 600 s, other data 1800 s.
     pub const DEFAULT: Self = Self {
         queue: Duration::from_secs(300),
         progress: Duration::from_secs(60),

@@ -1,49 +1,50 @@
-//! Queues kept near: what is read often is not read from the table each time.
+//! Copies of queues that are read often, so that not every read goes to the table.
 //!
-//! | module | what lives in it |
+//! | module | contents |
 //! |---|---|
-//! | [`local`] | the tier inside the process (moka): bounded, fresh for a short time |
-//! | [`flights`] | single-flight loading: of several who miss the same queue, one loads it |
-//! | [`remote`] | what a shared tier (Redis) has to do |
-//! | `redis` | that tier in Redis or Valkey; behind the feature `redis` |
-//! | [`upkeep`] | what that tier can do beside serving: be looked through, filled, cleared |
-//! | [`emergency`] | what all processes are told to do while the table is in trouble |
-//! | [`tiers`] | the tiers in their order: local, then remote |
-//! | [`stamp`] | which of two copies is the newer one |
-//! | [`breaker`] | leaves alone for a while what fails repeatedly |
-//! | [`kind`] | the kinds of data, their times to live |
-//! | [`statistics`] | what the tiers have done, by kind of data |
+//! | [`tiers`] | both caches in their order: local, then shared |
+//! | [`local`] | the cache inside the process (moka): bounded, fresh for a short time |
+//! | [`shared_cache`] | the trait of a cache that all processes share |
+//! | `redis` | the shared cache in Redis or Valkey; needs the feature `redis` |
+//! | [`upkeep`] | scanning, filling and clearing a shared cache |
+//! | [`emergency`] | the flag that switches emergency mode on in all processes |
+//! | [`stamp`] | decides which of two copies is newer |
+//! | [`breaker`] | the circuit breaker in front of a shared cache |
+//! | [`kind`] | the kinds of cached data and their times to live |
+//! | [`state`] | whether the shared cache is in use |
+//! | [`statistics`] | counters and latencies of both caches by kind of data |
 //!
-//! # What may be wrong, and why that is harmless
-//! A cached queue may be older than the table's. Whatever decides is a conditional write on the
-//! version, so a decision made on an old copy is refused by the table and made again. A cached version
-//! never moves backwards, and only copies whose records are written are cached: whoever finds a
-//! command remembered in a cached queue may acknowledge it.
+//! # Consistency
+//! A cached queue may be older than its row. A decision made on an old copy is harmless: it becomes a
+//! conditional write on the version, which the table refuses, and the decision is made again.
 //!
-//! The local tier is consistent within the process: what was put is what is read next. How many
-//! entries and bytes it holds is counted with a short delay ([`LocalTier::usage`] brings it up to date).
+//! - A cached version never moves backwards.
+//! - Only copies whose records are written are cached. So a command that a cached queue remembers may
+//!   be acknowledged.
+//! - The local cache is consistent within the process: a read returns what was put last. Its number of
+//!   entries and bytes is counted with a short delay ([`LocalCache::usage`] waits for it).
 #![deny(missing_docs)]
 
 pub mod breaker;
 pub mod emergency;
-pub mod flights;
 pub mod kind;
 pub mod local;
 #[cfg(feature = "redis")]
 pub mod redis;
-pub mod remote;
+pub mod shared_cache;
 pub mod stamp;
+pub mod state;
 pub mod statistics;
 pub mod tiers;
 pub mod upkeep;
 
 pub use breaker::BreakerSettings;
 pub use emergency::Emergency;
-pub use flights::{Claim, Flights};
 pub use kind::{DataKind, PerKind, Ttls};
-pub use local::{CachedCopy, LocalSettings, LocalTier, Usage};
-pub use remote::{RemoteTier, TierState};
+pub use local::{CachedCopy, LocalCache, LocalSettings, Usage};
+pub use shared_cache::SharedCache;
 pub use stamp::Stamp;
-pub use statistics::{CacheStatistics, LocalStatistics, RemoteStatistics, ServerStatistics};
+pub use state::SharedCacheState;
+pub use statistics::{CacheStatistics, LocalStatistics, ServerStatistics, SharedStatistics};
 pub use tiers::{Hit, Lookup, Tier, Tiers};
 pub use upkeep::{ScanCursor, Upkeep, UpkeepError};

@@ -1,8 +1,7 @@
-//! The tier inside the process: bounded by entries and bytes, fresh for a short time.
+//! The cache inside the process: bounded by entries and bytes, fresh for a short time.
 //!
-//! Freshness is measured on the server's wall clock, which comes in as a value: a sandbox that was
-//! frozen for an hour wakes up with a monotonic clock that may have stood still, and its copies must
-//! count as old all the same.
+//! The caller passes the time of the wall clock, by which freshness is measured. The monotonic clock of
+//! a frozen sandbox may stand still, and its copies must be stale after the thaw.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,21 +18,21 @@ use crate::{
     statistics::{Counter, LatencyRecorder, LocalFigures, LocalStatistics},
 };
 
-/// For how long it is known which version of a queue was seen last, in milliseconds. No copy in Redis lags behind for
-/// so long unless it was set to live for longer; what is older than what was seen an hour ago comes from a table
-/// that was restored, and then it is right.
+/// How long the last seen version of a queue is remembered, in milliseconds. Copies in the shared cache
+/// lag behind for a shorter time. A version that is older than the one seen an hour ago comes from a
+/// table that was restored, and then it is right.
 const STAMP_MS: u64 = 3_600_000;
 
-/// The bounds of a local tier.
+/// The bounds of a local cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalSettings {
-    /// Most queues, at least 1.
+    /// The maximum number of queues, at least 1.
     pub max_entries: u64,
-    /// Most bytes, about.
+    /// The maximum number of bytes, approximately.
     pub max_bytes: u64,
-    /// How long a copy is taken for good, in milliseconds. What decides is checked by the table anyway.
+    /// How long a copy is fresh, in milliseconds.
     pub freshness_ms: u64,
-    /// The same for those who only read, in emergency mode.
+    /// How long a copy is fresh for reads in emergency mode, in milliseconds.
     pub emergency_freshness_ms: u64,
 }
 
@@ -43,16 +42,16 @@ impl Default for LocalSettings {
     }
 }
 
-/// What a local tier holds and has done since the start of the process.
+/// What a local cache holds and has done since the start of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// Queues held.
+    /// Number of copies.
     pub entries: u64,
-    /// Bytes held, about.
+    /// Bytes held, approximately.
     pub bytes: u64,
-    /// Lookups answered.
+    /// Lookups that found a fresh copy.
     pub hits: u64,
-    /// Lookups not answered: nothing held, or held for too long.
+    /// Lookups that found no copy or a stale one.
     pub misses: u64,
     /// Copies put.
     pub sets: u64,
@@ -65,35 +64,35 @@ pub struct Usage {
 pub struct CachedCopy {
     /// The copy.
     pub cached: Arc<CachedQueue>,
-    /// When it was known to be the newest.
+    /// When it was known to be the newest version.
     pub since: Timestamp,
 }
 
-/// The tier inside the process. Clones share one content.
+/// The cache inside the process. Clones share its contents.
 #[derive(Debug, Clone)]
-pub struct LocalTier {
+pub struct LocalCache {
     entries: Cache<PlayerId, Arc<Entry>, RandomState>,
     settings: LocalSettings,
     counters: Arc<Counters>,
 }
 
-/// What is held for one player. The copy lies behind a lock of its own, so that a new version of about
-/// the same size takes its place without touching the cache's structure.
+/// The entry of one player. A lock protects the copy, so that a new version of about the same size
+/// replaces it without changing the cache's structure.
 #[derive(Debug)]
 struct Entry {
     slot: Mutex<Slot>,
-    /// What the entry is accounted with, in bytes: the footprint of the largest copy that it has held,
-    /// rounded up; never more than twice that of the one that it held last.
+    /// The bytes that count for the entry: the footprint of the largest copy it has had, rounded up,
+    /// and at most twice that of its last copy.
     bytes: u32,
 }
 
 #[derive(Debug)]
 struct Slot {
-    /// How new the copy is that was held last.
+    /// The stamp of the last copy.
     stamp: Stamp,
     kind: DataKind,
     since: Timestamp,
-    /// None while somebody has taken the copy, or once it was found too old.
+    /// None while a caller has taken the copy, and after it was found stale.
     cached: Option<Arc<CachedQueue>>,
 }
 
@@ -108,14 +107,14 @@ impl Entry {
 }
 
 impl Slot {
-    /// Whether it is still known how new the last copy was. A clock that went back counts as one that went on.
-    fn is_known(&self, now: Timestamp) -> bool {
+    /// Whether the stamp is still remembered. A clock that went back counts like one that went on.
+    fn stamp_is_valid(&self, now: Timestamp) -> bool {
         now.as_millis().abs_diff(self.since.as_millis()) <= STAMP_MS
     }
 
-    /// Whether what was seen last is newer than what is now to be put.
+    /// Whether the last copy was newer than this version.
     fn is_newer(&self, version: u64, now: Timestamp) -> bool {
-        self.stamp.version() > version && self.is_known(now)
+        self.stamp.version() > version && self.stamp_is_valid(now)
     }
 }
 
@@ -134,13 +133,13 @@ struct KindCounters {
     bytes: Counter,
 }
 
-impl LocalTier {
-    /// An empty tier within `settings`.
+impl LocalCache {
+    /// An empty cache.
     pub fn new(settings: LocalSettings) -> Self {
         let counters = Arc::new(Counters::default());
         let removed = Arc::clone(&counters);
-        // One capacity bounds both: an entry weighs its bytes, and at least its share of all bytes
-        // among the most entries allowed.
+        // One capacity bounds both entries and bytes: an entry weighs its bytes, and at least the bytes
+        // of an average entry of a full cache.
         let share = settings.max_bytes.div_ceil(settings.max_entries.max(1)).max(1);
         let entries = Cache::builder()
             .max_capacity(settings.max_bytes.max(1))
@@ -158,19 +157,19 @@ impl LocalTier {
         Self { entries, settings, counters }
     }
 
-    /// The copy of a player's queue, unless there is none or it is older than is fresh.
+    /// The copy of a player's queue if there is a fresh one.
     pub fn get(&self, player: &PlayerId, now: Timestamp) -> Option<CachedCopy> {
         self.look(player, now, self.settings.freshness_ms, |slot| slot.cached.clone())
     }
 
-    /// The same in emergency mode, where older copies are taken for good.
+    /// The copy of a player's queue if there is one that is fresh enough for emergency mode.
     pub fn get_in_emergency(&self, player: &PlayerId, now: Timestamp) -> Option<CachedCopy> {
         let freshness = self.settings.freshness_ms.max(self.settings.emergency_freshness_ms);
         self.look(player, now, freshness, |slot| slot.cached.clone())
     }
 
-    /// The same, out of the cache: whoever changes the queue need not copy it, and puts it back, changed
-    /// or not. Until then others miss it.
+    /// Takes a fresh copy out of the cache, so that the caller can change it without cloning. The caller
+    /// puts it back, changed or not; until then other lookups miss.
     pub fn take(&self, player: &PlayerId, now: Timestamp) -> Option<CachedCopy> {
         self.look(player, now, self.settings.freshness_ms, |slot| slot.cached.take())
     }
@@ -182,21 +181,21 @@ impl LocalTier {
         freshness_ms: u64,
         copy: impl Fn(&mut Slot) -> Option<Arc<CachedQueue>>,
     ) -> Option<CachedCopy> {
-        let held = self.entries.get(player).and_then(|entry| {
+        let found = self.entries.get(player).and_then(|entry| {
             let mut slot = entry.slot();
-            // A copy from the future is one whose clock went back since: as old as can be.
+            // The clock went back since a copy from the future was put: its age is unknown.
             let fresh = slot.since <= now && now.millis_since(slot.since) <= freshness_ms;
             if !fresh {
-                // A newer one is about to be read: its memory can be that of the old one.
+                // A newer copy is about to be read and may use this memory.
                 slot.cached = None;
             }
             let cached = copy(&mut slot);
             cached.map(|cached| (CachedCopy { cached, since: slot.since }, slot.kind))
         });
-        match held {
-            Some((held, kind)) => {
+        match found {
+            Some((copy, kind)) => {
                 self.counters.kinds[kind].hits.add(1);
-                Some(held)
+                Some(copy)
             }
             None => {
                 self.counters.kinds[DataKind::Queue].misses.add(1);
@@ -205,24 +204,24 @@ impl LocalTier {
         }
     }
 
-    /// Whether a newer copy than `found` has been seen here in the last hour, even if it is not fresh any more.
+    /// Whether this cache has seen a newer copy than `found` in the last hour, even if that is stale.
     pub fn knows_newer(&self, found: &CachedQueue, now: Timestamp) -> bool {
         self.entries.get(&found.queue.player_id).is_some_and(|entry| {
             let slot = entry.slot();
-            slot.stamp > Stamp::of(found) && slot.is_known(now)
+            slot.stamp > Stamp::of(found) && slot.stamp_is_valid(now)
         })
     }
 
-    /// Puts a copy, unless a newer version was seen in the hour before it. A copy of the same version replaces: between
-    /// milestones progress changes without a new version.
-    pub fn put(&self, held: CachedCopy) {
-        let bytes = u32::try_from(footprint(&held.cached)).unwrap_or(u32::MAX);
-        let queue = &held.cached.queue;
-        let (player, version, since) = (queue.player_id.clone(), queue.version, held.since);
-        let kind = DataKind::of(&held.cached);
-        let new = Slot { stamp: Stamp::of(&held.cached), kind, since: held.since, cached: Some(held.cached) };
+    /// Puts a copy unless a newer version was seen in the hour before. A copy of the same version
+    /// replaces the old one: between milestones progress changes without a new version.
+    pub fn put(&self, copy: CachedCopy) {
+        let bytes = u32::try_from(footprint(&copy.cached)).unwrap_or(u32::MAX);
+        let queue = &copy.cached.queue;
+        let (player, version, since) = (queue.player_id.clone(), queue.version, copy.since);
+        let kind = DataKind::of(&copy.cached);
+        let new = Slot { stamp: Stamp::of(&copy.cached), kind, since: copy.since, cached: Some(copy.cached) };
         let counters = &self.counters.kinds[kind];
-        // A queue that loses a task and gains one keeps its place, and what it was accounted with.
+        // A queue that loses a task and gains one keeps its entry and its counted bytes.
         let fits = |entry: &Arc<Entry>| bytes <= entry.bytes && entry.bytes / 2 <= bytes;
         if let Some(entry) = self.entries.get(&player).filter(fits) {
             let mut slot = entry.slot();
@@ -236,9 +235,9 @@ impl LocalTier {
             }
             return;
         }
-        // Compared and put under the key's lock: of two that race, the newer version stays.
-        self.entries.entry(player).and_compute_with(|held| match held {
-            Some(held) if held.value().slot().is_newer(version, since) => Op::Nop,
+        // The comparison and the put hold the lock of the key: of two that race, the newer one stays.
+        self.entries.entry(player).and_compute_with(|current| match current {
+            Some(current) if current.value().slot().is_newer(version, since) => Op::Nop,
             _ => {
                 counters.sets.add(1);
                 counters.bytes.add(u64::from(bytes));
@@ -247,19 +246,19 @@ impl LocalTier {
         });
     }
 
-    /// Forgets a player's queue.
+    /// Removes the copy of a player's queue.
     pub fn forget(&self, player: &PlayerId) {
         self.entries.invalidate(player);
     }
 
-    /// Forgets everything.
+    /// Removes all copies.
     pub fn clear(&self) {
         self.entries.invalidate_all();
         self.entries.run_pending_tasks();
     }
 
-    /// Halves the content, oldest copies first; returns how many were dropped. For a process whose
-    /// memory has passed its threshold.
+    /// Drops the older half of the copies and returns how many that were. For a process whose memory
+    /// exceeds its threshold.
     pub fn shrink(&self) -> u64 {
         self.entries.run_pending_tasks();
         let mut entries: Vec<_> = self.entries.iter().map(|(player, entry)| (entry.since(), entry, player)).collect();
@@ -279,7 +278,7 @@ impl LocalTier {
         dropped
     }
 
-    /// What is held and has been done.
+    /// What the cache holds and has done.
     pub fn usage(&self) -> Usage {
         self.entries.run_pending_tasks();
         let sum = |counter: fn(&KindCounters) -> &Counter| {
@@ -295,7 +294,7 @@ impl LocalTier {
         }
     }
 
-    /// The same by kind of data, and how long lookups took.
+    /// The statistics by kind of data, and the latency of lookups.
     pub fn statistics(&self) -> LocalStatistics {
         let Usage { entries, bytes, .. } = self.usage();
         let kinds = self.counters.kinds.map(|counters| LocalFigures {
@@ -308,14 +307,14 @@ impl LocalTier {
         LocalStatistics { entries, bytes, kinds, lookups: self.counters.lookups.latency() }
     }
 
-    /// Records how long the lookups of one batch have taken.
+    /// Records how long the lookups of one batch took.
     pub(crate) fn record_lookups(&self, since: Instant) {
         self.counters.lookups.record(since.elapsed());
     }
 }
 
-/// About how many bytes of memory a copy takes, its key and the cache's own bookkeeping included. A
-/// task's ids and up to two costs and rewards lie in the task itself.
+/// The approximate bytes of memory of a copy, with its key and the bookkeeping of the cache. A task's
+/// ids and up to two costs and rewards are stored in the task itself.
 fn footprint(cached: &CachedQueue) -> usize {
     const BOOKKEEPING: usize = 250;
     const ENTRY: usize = 32;

@@ -1,9 +1,10 @@
-//! Which of two copies of a queue is the newer one.
+//! Decides which of two copies of a queue is newer.
 
 use millrace_domain::codec::CachedQueue;
 
-/// How new a copy is. Greater is newer: first by version, which grows with each commit; between two
-/// commits by units done, which only grow; and what knows its progress is above what does not.
+/// How new a copy is; greater is newer. Stamps are compared by version, which grows with each commit,
+/// then by units done, which only grow between two commits. At the end a copy that knows its progress
+/// is above one that does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Stamp {
     version: u64,
@@ -12,9 +13,9 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// How many bytes [`Stamp::digits`] takes.
+    /// The number of bytes of [`Stamp::digits`].
     pub const LENGTH: usize = Self::VERSION + Self::UNITS + 1;
-    /// How many of them, the first ones, are the version.
+    /// The number of bytes of the version, which comes first.
     pub const VERSION: usize = 20;
     const UNITS: usize = 12;
     const MAX_UNITS: u64 = 10_u64.pow(Self::UNITS as u32) - 1;
@@ -24,7 +25,7 @@ impl Stamp {
         let units = cached.queue.tasks.iter().fold(0_u64, |sum, task| sum.saturating_add(task.units_done));
         Self {
             version: cached.queue.version,
-            // More than 200 tasks of the largest size can have done, so that no two stamps are cut alike.
+            // More units than 200 tasks can have: the limit makes no two stamps equal.
             units: units.min(Self::MAX_UNITS),
             progress_known: cached.progress_known,
         }
@@ -40,8 +41,8 @@ impl Stamp {
         self.version
     }
 
-    /// The stamp as decimal digits of fixed width: compared byte by byte they come in the order of the
-    /// stamps. Versions go beyond 2^53, where Lua's numbers end.
+    /// The stamp as decimal digits of fixed width, which sort like the stamps. The scripts compare text
+    /// because versions exceed 2^53, the largest exact number of Lua.
     pub fn digits(self) -> [u8; Self::LENGTH] {
         let mut digits = [b'0'; Self::LENGTH];
         write_digits(&mut digits[..Self::VERSION], self.version);
@@ -75,7 +76,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn digits_come_in_the_order_of_the_stamps(one in stamps(), other in stamps(), units in 0..3_u64) {
+        fn digits_sort_like_the_stamps(one in stamps(), other in stamps(), units in 0..3_u64) {
             prop_assert_eq!(one.digits().cmp(&other.digits()), one.cmp(&other));
             let near = Stamp { units: one.units.saturating_sub(units), ..one };
             prop_assert_eq!(one.digits().cmp(&near.digits()), one.cmp(&near));
@@ -83,13 +84,13 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_version_fits() {
+    fn the_largest_version_fits_into_the_digits() {
         let digits = Stamp { version: u64::MAX, units: Stamp::MAX_UNITS, progress_known: true }.digits();
         assert_eq!(std::str::from_utf8(&digits).unwrap(), "184467440737095516159999999999991");
     }
 
     #[test]
-    fn all_units_of_the_largest_queue_fit() {
+    fn all_units_of_the_largest_queue_fit_into_the_digits() {
         let most = 200 * millrace_domain::task::MAX_UNITS;
         assert!(most <= Stamp::MAX_UNITS, "{most}");
     }

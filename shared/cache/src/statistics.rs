@@ -1,7 +1,7 @@
-//! What the tiers have done since the start of the process.
+//! What both caches have done since the start of the process.
 //!
-//! Figures of a shared tier are this process's own: what it asked and was answered. What its servers say of
-//! themselves stands apart.
+//! The figures of the shared cache count the calls of this process. What the servers report about
+//! themselves is kept apart ([`ServerStatistics`]).
 
 use std::{
     sync::{
@@ -14,25 +14,25 @@ use std::{
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::{kind::PerKind, remote::TierState};
+use crate::{kind::PerKind, state::SharedCacheState};
 
-/// What both tiers hold and have done.
+/// What both caches hold and have done.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CacheStatistics {
-    /// The tier inside the process.
+    /// The local cache.
     pub local: LocalStatistics,
-    /// The tier that all processes share.
-    pub redis: RemoteStatistics,
+    /// The shared cache.
+    pub redis: SharedStatistics,
 }
 
-/// What the tier inside the process holds and has done.
+/// What the local cache holds and has done.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LocalStatistics {
-    /// Copies held.
+    /// Number of copies.
     pub entries: u64,
-    /// Bytes held, about.
+    /// Bytes held, approximately.
     pub bytes: u64,
     /// By kind of data.
     pub kinds: PerKind<LocalFigures>,
@@ -40,96 +40,81 @@ pub struct LocalStatistics {
     pub lookups: Latency,
 }
 
-/// What the tier inside the process has done for one kind of data.
+/// What the local cache has done for one kind of data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LocalFigures {
-    /// Lookups answered.
+    /// Lookups that found a fresh copy.
     pub hits: u64,
-    /// Lookups not answered: nothing held, or held for too long.
+    /// Lookups that found no copy or a stale one.
     pub misses: u64,
     /// Copies put.
     pub sets: u64,
     /// Copies dropped to stay within the bounds.
     pub evictions: u64,
-    /// Bytes held, about.
+    /// Bytes held, approximately.
     pub bytes: u64,
 }
 
-/// What a shared tier has done for this process.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+/// What the shared cache has done for this process.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RemoteStatistics {
-    /// Whether it takes part.
-    pub state: TierState,
+pub struct SharedStatistics {
+    /// Whether it is in use.
+    pub state: SharedCacheState,
     /// By kind of data.
-    pub kinds: PerKind<RemoteFigures>,
+    pub kinds: PerKind<SharedFigures>,
     /// Lookups.
     pub get: Operation,
-    /// Copies put.
+    /// Puts.
     pub put: Operation,
-    /// Players forgotten.
+    /// Removals of players.
     pub forget: Operation,
-    /// Upkeep: looked through, filled, cleared.
+    /// Calls of the upkeep.
     pub upkeep: Operation,
-    /// Connections tried, whether they came about or not.
+    /// Attempts to connect. To a cluster, one attempt connects to all nodes; the reconnects that the
+    /// client library makes by itself are not counted.
     pub connections: u64,
-    /// How often it was found to fail and left alone.
+    /// How often the circuit breaker opened.
     pub openings: u64,
-    /// Players whose last copy it has not got, because it did not answer; they are told to it next.
-    pub owed: u64,
-    /// What its servers say of themselves; none while that is not known: they are asked with a put, once
-    /// a minute, and may refuse.
+    /// Players whose shared copy may be stale because Redis could not be told. It is told with the next
+    /// call that succeeds.
+    pub pending_invalidations: u64,
+    /// What the servers report about themselves; none while unknown. They are asked with a put, once a
+    /// minute, and may refuse.
     pub server: Option<ServerStatistics>,
 }
 
-impl Default for RemoteStatistics {
-    fn default() -> Self {
-        Self {
-            state: TierState::Off,
-            kinds: PerKind::default(),
-            get: Operation::default(),
-            put: Operation::default(),
-            forget: Operation::default(),
-            upkeep: Operation::default(),
-            connections: 0,
-            openings: 0,
-            owed: 0,
-            server: None,
-        }
-    }
-}
-
-/// What the servers of a shared tier say of themselves: the sum over its nodes, and over all who use them.
-/// Each counts from its own start.
+/// What the servers of a shared cache report: the sum over the nodes, for all clients. Each node counts
+/// from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerStatistics {
-    /// Nodes that have said so; those that were not asked yet are left out of the sums.
+    /// Nodes that answered.
     pub nodes: u64,
     /// Keys dropped to stay within the bounds of memory.
     pub evictions: u64,
-    /// Keys dropped because their time was over.
+    /// Keys dropped at the end of their time to live.
     pub expirations: u64,
-    /// Bytes of memory used; 0 where a node does not say.
+    /// Bytes of memory in use; 0 where a node does not tell.
     pub used_bytes: u64,
-    /// Bytes of memory that may be used; 0 where a node has no bound.
+    /// The limit of memory in bytes; 0 where a node has none.
     pub max_bytes: u64,
 }
 
-/// What a shared tier has done for one kind of data.
+/// What the shared cache has done for one kind of data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RemoteFigures {
-    /// Lookups answered.
+pub struct SharedFigures {
+    /// Lookups that found a value.
     pub hits: u64,
-    /// Lookups not answered, for whatever reason.
+    /// Lookups that did not, for whatever reason.
     pub misses: u64,
-    /// Copies put.
+    /// Values put.
     pub sets: u64,
-    /// Copies not put because a newer one is held.
+    /// Copies not put because the cache has a newer one.
     pub outdated: u64,
-    /// Copies that could not be read or put.
+    /// Values that could not be read or put.
     pub errors: u64,
     /// Bytes of values read.
     pub bytes_read: u64,
@@ -137,56 +122,57 @@ pub struct RemoteFigures {
     pub bytes_written: u64,
 }
 
-/// One kind of call to a shared tier.
+/// One kind of call to the shared cache.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
-    /// Calls that asked the tier; while it is left alone none does.
+    /// Calls made. While the circuit breaker is open none is.
     pub calls: u64,
-    /// Round trips that they took. Pipelines to several nodes at the same time are one.
+    /// Round trips of these calls. Commands that are sent at the same time count as one, also to several
+    /// nodes. Redirects that the cluster client follows by itself are not counted.
     pub round_trips: u64,
-    /// Calls that were not answered in full.
+    /// Calls that were not answered completely.
     pub failures: u64,
-    /// How long they took.
+    /// How long the calls took.
     pub latency: Latency,
 }
 
-/// How long something took, in microseconds; each percentile is exact to one part in a hundred.
+/// Percentiles of durations in microseconds, with a precision of one percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Latency {
     /// The median.
     pub p50_us: u64,
-    /// 95 of 100 took no longer.
+    /// The 95th percentile.
     pub p95_us: u64,
-    /// 99 of 100 took no longer.
+    /// The 99th percentile.
     pub p99_us: u64,
-    /// The longest.
+    /// The maximum.
     pub max_us: u64,
 }
 
-/// Keeps how long something took.
+/// Records durations.
 #[derive(Debug)]
 pub(crate) struct LatencyRecorder(Mutex<Histogram<u32>>);
 
 impl Default for LatencyRecorder {
     fn default() -> Self {
-        // Up to a minute, exact to 1 %: about 10 KB.
+        // Up to a minute with a precision of 1 %: about 10 KB.
         match Histogram::new_with_bounds(1, 60_000_000, 2) {
             Ok(histogram) => Self(Mutex::new(histogram)),
-            Err(_) => unreachable!("these bounds are allowed"),
+            Err(_) => unreachable!("these bounds are valid"),
         }
     }
 }
 
 impl LatencyRecorder {
-    /// Records one.
+    /// Records one duration.
     pub(crate) fn record(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(micros);
     }
 
-    /// What was recorded.
+    /// The percentiles of what was recorded.
     pub(crate) fn latency(&self) -> Latency {
         let histogram = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Latency {
@@ -198,7 +184,7 @@ impl LatencyRecorder {
     }
 }
 
-/// Counts without waiting for anybody.
+/// A counter without locks.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
@@ -208,7 +194,7 @@ impl Counter {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// Takes `n` off.
+    /// Subtracts `n`.
     pub(crate) fn sub(&self, n: u64) {
         self.0.fetch_sub(n, Ordering::Relaxed);
     }

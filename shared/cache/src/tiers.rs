@@ -1,4 +1,4 @@
-//! The tiers in their order: local, then remote.
+//! Both caches in their order: local, then shared.
 
 use std::{sync::Arc, time::Instant};
 
@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use crate::{
     emergency::Emergency,
-    flights::{Claim, Flights},
-    local::{CachedCopy, LocalTier, Usage},
-    remote::{RemoteTier, TierState},
-    statistics::{CacheStatistics, RemoteStatistics},
+    local::{CachedCopy, LocalCache, Usage},
+    shared_cache::SharedCache,
+    state::SharedCacheState,
+    statistics::{CacheStatistics, SharedStatistics},
     upkeep::Upkeep,
 };
 
@@ -18,9 +18,9 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
-    /// Inside the process.
+    /// In the local cache.
     Local,
-    /// In the tier that all processes share.
+    /// In the shared cache.
     Redis,
 }
 
@@ -28,232 +28,237 @@ pub enum Tier {
 #[derive(Debug, Clone)]
 pub struct Hit {
     /// The copy.
-    pub held: CachedCopy,
-    /// Where.
+    pub copy: CachedCopy,
+    /// Where it was found.
     pub tier: Tier,
 }
 
-/// The answer to [`Tiers::get`].
+/// The result of a lookup.
 #[derive(Debug)]
 pub struct Lookup {
-    /// One entry for each player, in the order of asking; none is a miss.
+    /// One entry for each player, in the order of the request; none is a miss.
     pub hits: Vec<Option<Hit>>,
-    /// Errors of the remote tier.
-    pub remote_errors: u64,
+    /// Errors of the shared cache.
+    pub shared_errors: u64,
 }
 
-/// The tiers, each on for the players that its switch names.
+/// Both caches. Each is used for the players of its feature switch.
 #[derive(Clone)]
 pub struct Tiers {
-    local: LocalTier,
+    local: LocalCache,
     local_switch: FeatureSwitch,
-    remote: Option<Arc<dyn RemoteTier>>,
-    remote_switch: FeatureSwitch,
-    flights: Flights,
+    shared: Option<Arc<dyn SharedCache>>,
+    shared_switch: FeatureSwitch,
 }
 
+/// A way to look into the local cache.
+type LocalLookup = fn(&LocalCache, &PlayerId, Timestamp) -> Option<CachedCopy>;
+
 impl Tiers {
-    /// A local tier alone.
-    pub fn local_only(local: LocalTier, switch: FeatureSwitch) -> Self {
-        Self {
-            local,
-            local_switch: switch,
-            remote: None,
-            remote_switch: FeatureSwitch::OFF,
-            flights: Flights::default(),
-        }
+    /// A local cache without a shared one.
+    pub fn local_only(local: LocalCache, switch: FeatureSwitch) -> Self {
+        Self { local, local_switch: switch, shared: None, shared_switch: FeatureSwitch::OFF }
     }
 
-    /// The same with a remote tier behind the local one.
+    /// Adds a shared cache behind the local one.
     #[must_use]
-    pub fn with_remote(mut self, remote: Arc<dyn RemoteTier>, switch: FeatureSwitch) -> Self {
-        self.remote = Some(remote);
-        self.remote_switch = switch;
+    pub fn with_shared(mut self, shared: Arc<dyn SharedCache>, switch: FeatureSwitch) -> Self {
+        self.shared = Some(shared);
+        self.shared_switch = switch;
         self
     }
 
-    /// Looks for `players` to read their queues: first inside the process, then in one round trip for
-    /// all that are left. What the remote tier has is kept inside the process.
-    /// In emergency mode older copies inside the process are taken for good.
+    /// Looks up the queues of `players` to read them: first in the local cache, then all others in one
+    /// round trip in the shared cache. What the shared cache has is put into the local one.
+    /// In emergency mode older local copies count as fresh.
     pub async fn get(&self, players: &[PlayerId], now: Timestamp) -> Lookup {
-        self.keep(self.look(players, now, 0, self.reading(now)).await)
+        self.keep_locally(self.look_up(players, now, 0, self.read_lookup(now)).await)
     }
 
-    /// Looks for one player's queue of at least this version: an older copy is passed over, in either tier.
+    /// Looks up one player's queue; copies of an older version than this are misses in both caches.
     pub async fn get_at_least(&self, player: &PlayerId, version: u64, now: Timestamp) -> Lookup {
-        self.keep(self.look(std::slice::from_ref(player), now, version, self.reading(now)).await)
+        self.keep_locally(self.look_up(std::slice::from_ref(player), now, version, self.read_lookup(now)).await)
     }
 
-    /// How those who only read look inside the process.
-    fn reading(&self, now: Timestamp) -> fn(&LocalTier, &PlayerId, Timestamp) -> Option<CachedCopy> {
-        if self.emergency(now).is_some() { LocalTier::get_in_emergency } else { LocalTier::get }
+    fn read_lookup(&self, now: Timestamp) -> LocalLookup {
+        if self.emergency(now).is_some() { LocalCache::get_in_emergency } else { LocalCache::get }
     }
 
-    fn keep(&self, lookup: Lookup) -> Lookup {
+    fn keep_locally(&self, lookup: Lookup) -> Lookup {
         for hit in lookup.hits.iter().flatten().filter(|hit| hit.tier == Tier::Redis) {
-            self.put_local(hit.held.clone());
+            self.put_local(hit.copy.clone());
         }
         lookup
     }
 
-    /// The same to change them: copies inside the process are taken out ([`LocalTier::take`]), and
-    /// nothing is kept there before it is put back.
+    /// Looks up the queues of `players` to change them. Local copies are taken out of the cache
+    /// ([`LocalCache::take`]), and shared ones are not put into it before the caller does.
     pub async fn take(&self, players: &[PlayerId], now: Timestamp) -> Lookup {
-        self.look(players, now, 0, LocalTier::take).await
+        self.look_up(players, now, 0, LocalCache::take).await
     }
 
-    async fn look(
-        &self,
-        players: &[PlayerId],
-        now: Timestamp,
-        at_least: u64,
-        local: fn(&LocalTier, &PlayerId, Timestamp) -> Option<CachedCopy>,
-    ) -> Lookup {
+    async fn look_up(&self, players: &[PlayerId], now: Timestamp, at_least: u64, local: LocalLookup) -> Lookup {
         let started = Instant::now();
         let mut hits: Vec<Option<Hit>> = players
             .iter()
             .map(|player| {
-                let held = self.local_switch.is_on_for(player).then(|| local(&self.local, player, now))??;
-                (held.cached.queue.version >= at_least).then_some(Hit { held, tier: Tier::Local })
+                let copy = self.local_switch.is_on_for(player).then(|| local(&self.local, player, now))??;
+                (copy.cached.queue.version >= at_least).then_some(Hit { copy, tier: Tier::Local })
             })
             .collect();
         self.local.record_lookups(started);
-        let mut remote_errors = 0;
-        if let Some(remote) = self.remote.as_ref().filter(|remote| remote.state() == TierState::Up) {
-            let wanted: Vec<usize> = (0..players.len())
-                .filter(|at| hits[*at].is_none() && self.remote_switch.is_on_for(&players[*at]))
-                .collect();
-            if !wanted.is_empty() {
-                let keys: Vec<PlayerId> = wanted.iter().map(|at| players[*at].clone()).collect();
-                let (found, errors) = remote.get(&keys).await;
-                remote_errors = errors;
-                for (at, cached) in wanted.into_iter().zip(found) {
-                    // What is shared may be older than what was seen here, after a put that failed or a
-                    // failover that lost it. Nobody is to see a queue go back: that is a miss.
-                    let newer = |cached: &Arc<CachedQueue>| {
-                        self.local_switch.is_on_for(&cached.queue.player_id) && self.local.knows_newer(cached, now)
-                    };
-                    let cached = cached.filter(|cached| cached.queue.version >= at_least && !newer(cached));
-                    // It is as new as what is committed: whoever commits puts it there before answering.
-                    hits[at] = cached.map(|cached| Hit { held: CachedCopy { cached, since: now }, tier: Tier::Redis });
-                }
-            }
+        let missing: Vec<usize> = (0..players.len())
+            .filter(|at| hits[*at].is_none() && self.shared_switch.is_on_for(&players[*at]))
+            .collect();
+        let Some(shared) = self.shared_if_up().filter(|_| !missing.is_empty()) else {
+            return Lookup { hits, shared_errors: 0 };
+        };
+        let keys: Vec<PlayerId> = missing.iter().map(|at| players[*at].clone()).collect();
+        let (found, shared_errors) = shared.get(&keys).await;
+        for (at, cached) in missing.into_iter().zip(found) {
+            let cached =
+                cached.filter(|cached| cached.queue.version >= at_least && !self.local_knows_newer(cached, now));
+            // The process that commits a version puts it into the shared cache before it answers. So
+            // the copy is the newest version now.
+            hits[at] = cached.map(|cached| Hit { copy: CachedCopy { cached, since: now }, tier: Tier::Redis });
         }
-        Lookup { hits, remote_errors }
+        Lookup { hits, shared_errors }
     }
 
-    /// What is inside the process of one player, without counting a lookup elsewhere.
+    /// Whether the local cache has seen a newer version. A shared copy can be older after a put that
+    /// failed or a failover; then it is a miss, so that no reader sees a queue go back.
+    fn local_knows_newer(&self, cached: &CachedQueue, now: Timestamp) -> bool {
+        self.local_switch.is_on_for(&cached.queue.player_id) && self.local.knows_newer(cached, now)
+    }
+
+    fn shared_if_up(&self) -> Option<&Arc<dyn SharedCache>> {
+        self.shared.as_ref().filter(|shared| shared.state() == SharedCacheState::Up)
+    }
+
+    fn shared_unless_off(&self) -> Option<&Arc<dyn SharedCache>> {
+        self.shared.as_ref().filter(|shared| shared.state() != SharedCacheState::Off)
+    }
+
+    /// The local copy of one player's queue.
     pub fn get_local(&self, player: &PlayerId, now: Timestamp) -> Option<CachedCopy> {
         self.local_switch.is_on_for(player).then(|| self.local.get(player, now))?
     }
 
-    /// Puts a copy inside the process alone: one that others know already, or that is not changed yet.
-    pub fn put_local(&self, held: CachedCopy) {
-        if self.local_switch.is_on_for(&held.cached.queue.player_id) {
-            self.local.put(held);
+    /// Puts a copy into the local cache only, when other processes know it already.
+    pub fn put_local(&self, copy: CachedCopy) {
+        if self.local_switch.is_on_for(&copy.cached.queue.player_id) {
+            self.local.put(copy);
         }
     }
 
-    /// Puts copies into every tier that is on for them, one round trip for all. Returns the errors of
-    /// the remote tier; they fail nothing.
+    /// Puts copies into both caches, in one round trip. Returns the errors of the shared cache.
     pub async fn put(&self, copies: &[CachedCopy], now: Timestamp) -> u64 {
-        for held in copies {
-            self.put_local(held.clone());
+        for copy in copies {
+            self.put_local(copy.clone());
         }
-        // A tier that is down is told too: it remembers whose copies it has missed.
-        let Some(remote) = self.remote.as_ref().filter(|remote| remote.state() != TierState::Off) else { return 0 };
+        // A shared cache that is down is called too: it notes the pending invalidations.
+        let Some(shared) = self.shared_unless_off() else { return 0 };
         let copies: Vec<_> = copies
             .iter()
-            .map(|held| &held.cached)
-            .filter(|cached| self.remote_switch.is_on_for(&cached.queue.player_id))
+            .map(|copy| &copy.cached)
+            .filter(|cached| self.shared_switch.is_on_for(&cached.queue.player_id))
             .cloned()
             .collect();
-        if copies.is_empty() { 0 } else { remote.put(&copies, now).await }
+        if copies.is_empty() { 0 } else { shared.put(&copies, now).await }
     }
 
-    /// Forgets a player inside the process: what is known of it there is out of date.
+    /// Removes a player's copy from the local cache.
     pub fn forget_local(&self, player: &PlayerId) {
         self.local.forget(player);
     }
 
-    /// Forgets players in every tier, in one round trip; whatever is under way with what was known before
-    /// does not bring it back. Returns the errors of the remote tier.
+    /// Removes the copies of players from both caches, in one round trip. No older copy that is under
+    /// way comes back. Returns the errors of the shared cache.
     pub async fn forget(&self, players: &[PlayerId]) -> u64 {
         for player in players {
             self.local.forget(player);
         }
-        let Some(remote) = self.remote.as_ref().filter(|remote| remote.state() != TierState::Off) else { return 0 };
+        let Some(shared) = self.shared_unless_off() else { return 0 };
         let players: Vec<PlayerId> =
-            players.iter().filter(|player| self.remote_switch.is_on_for(player)).cloned().collect();
-        if players.is_empty() { 0 } else { remote.forget(&players).await }
+            players.iter().filter(|player| self.shared_switch.is_on_for(player)).cloned().collect();
+        if players.is_empty() { 0 } else { shared.forget(&players).await }
     }
 
-    /// Forgets everything inside the process.
+    /// The page of a player in the shared cache ([`SharedCache::get_page`]), and the number of errors.
+    pub async fn get_page(&self, player: &PlayerId, version: u64) -> (Option<Vec<u8>>, u64) {
+        match self.shared_if_up().filter(|_| self.shared_switch.is_on_for(player)) {
+            Some(shared) => shared.get_page(player, version).await,
+            None => (None, 0),
+        }
+    }
+
+    /// Puts a page of a player into the shared cache ([`SharedCache::put_page`]). Returns the errors.
+    pub async fn put_page(&self, player: &PlayerId, version: u64, page: &[u8]) -> u64 {
+        match self.shared_if_up().filter(|_| self.shared_switch.is_on_for(player)) {
+            Some(shared) => shared.put_page(player, version, page).await,
+            None => 0,
+        }
+    }
+
+    /// Removes all copies from the local cache.
     pub fn clear_local(&self) {
         self.local.clear();
     }
 
-    /// What the remote tier can do beside serving; none where there is none, or it is switched off.
+    /// The upkeep of the shared cache; none where there is none or it is switched off.
     pub fn upkeep(&self) -> Option<&dyn Upkeep> {
-        self.remote.as_ref().filter(|_| self.remote_switch.enabled)?.upkeep()
+        self.shared.as_ref().filter(|_| self.shared_switch.enabled)?.upkeep()
     }
 
-    /// Whether a player's copies go to the remote tier.
+    /// Whether the shared cache is used for a player.
     pub fn is_shared(&self, player: &PlayerId) -> bool {
-        self.remote.is_some() && self.remote_switch.is_on_for(player)
+        self.shared.is_some() && self.shared_switch.is_on_for(player)
     }
 
-    /// Emergency mode, where it is on as far as this process knows.
+    /// Emergency mode, if this process knows that it is on.
     pub fn emergency(&self, now: Timestamp) -> Option<Emergency> {
-        self.remote.as_ref()?.emergency().filter(|emergency| emergency.is_on(now))
+        self.shared.as_ref()?.emergency().filter(|emergency| emergency.is_on(now))
     }
 
-    /// Whether the remote tier takes a report of this process to the others with its next put.
+    /// Whether the next put into the shared cache has room for a report of this process.
     pub fn wants_report(&self) -> bool {
-        self.remote.as_ref().is_some_and(|remote| self.remote_switch.enabled && remote.wants_report())
+        self.shared.as_ref().is_some_and(|shared| self.shared_switch.enabled && shared.wants_report())
     }
 
-    /// Gives the remote tier a report to take along. It may be lost.
+    /// Sends a report along with the next put into the shared cache. It may be lost.
     pub fn offer_report(&self, report: String) {
-        if let Some(remote) = &self.remote {
-            remote.offer_report(report);
+        if let Some(shared) = &self.shared {
+            shared.offer_report(report);
         }
     }
 
-    /// Claims players for loading ([`Flights::claim`]).
-    pub fn claim(&self, players: impl IntoIterator<Item = PlayerId>) -> Claim {
-        self.flights.claim(players)
-    }
-
-    /// Asks the remote tier for a sign of life, in one round trip. One that is left alone is not waited for.
-    pub async fn ping_remote(&self) -> TierState {
-        match &self.remote {
-            None => TierState::Off,
-            Some(remote) if remote.state() != TierState::Up => remote.state(),
-            Some(remote) => match remote.ping().await {
-                true => TierState::Up,
-                false => TierState::Down,
-            },
+    /// Asks the shared cache whether it answers: one round trip, or none while it is down.
+    pub async fn ping_shared(&self) -> SharedCacheState {
+        match &self.shared {
+            None => SharedCacheState::Off,
+            Some(shared) if shared.state() != SharedCacheState::Up => shared.state(),
+            Some(shared) if shared.ping().await => SharedCacheState::Up,
+            Some(_) => SharedCacheState::Down,
         }
     }
 
-    /// Whether the remote tier takes part.
-    pub fn remote_state(&self) -> TierState {
-        self.remote.as_ref().map_or(TierState::Off, |remote| remote.state())
+    /// Whether the shared cache is in use.
+    pub fn shared_state(&self) -> SharedCacheState {
+        self.shared.as_ref().map_or(SharedCacheState::Off, |shared| shared.state())
     }
 
-    /// What the local tier holds and has done.
+    /// What the local cache holds and has done.
     pub fn usage(&self) -> Usage {
         self.local.usage()
     }
 
-    /// What both tiers hold and have done.
+    /// What both caches hold and have done.
     pub fn statistics(&self) -> CacheStatistics {
-        let redis = self.remote.as_ref().map_or_else(RemoteStatistics::default, |remote| remote.statistics());
+        let redis = self.shared.as_ref().map_or_else(SharedStatistics::default, |shared| shared.statistics());
         CacheStatistics { local: self.local.statistics(), redis }
     }
 
-    /// Halves the local tier ([`LocalTier::shrink`]).
+    /// Drops half of the local cache ([`LocalCache::shrink`]).
     pub fn shrink(&self) -> u64 {
         self.local.shrink()
     }

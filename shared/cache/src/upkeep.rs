@@ -1,9 +1,9 @@
-//! What a tier shared by all processes can do beside serving them: be looked through, filled, cleared.
+//! Upkeep of a shared cache: scanning, filling, replacing and clearing copies, and server statistics.
 //!
-//! Unlike the calls of [`RemoteTier`](crate::RemoteTier) these are asked for by an operator or a schedule, so
-//! that they say what went wrong, and are made even while the tier is left alone by everybody else.
+//! Unlike the calls of [`SharedCache`](crate::SharedCache) these are started by an operator or a
+//! schedule. They return errors, and they are made even while the circuit breaker is open.
 
-use std::{fmt, num::ParseIntError, str::FromStr, sync::Arc};
+use std::{fmt, num::ParseIntError, str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
@@ -13,169 +13,179 @@ use tokio::time::Instant;
 use crate::{
     emergency::Emergency,
     kind::{DataKind, PerKind},
-    stamp::Stamp,
     statistics::Latency,
 };
 
-/// The shared tier did not answer, or refused.
+/// The shared cache did not answer, or refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UpkeepError(pub String);
 
-/// Where a walk through all keys has stopped. As text it goes to a caller and comes back.
+/// Where a scan of all keys has stopped. As text it goes to a caller and comes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanCursor {
-    /// The node of a cluster; none where there is but one.
+    /// The node of a cluster; none for a single server.
     pub node: Option<String>,
-    /// The place there, as the node has named it.
+    /// The cursor of that node.
     pub position: u64,
 }
 
-/// What is held of a player, by its first bytes: enough to know it again, and whether it is a copy.
+/// What the cache has of a player: an opaque mark by which a replacement recognizes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ObservedCopy(pub Vec<u8>);
+pub struct ObservedCopy {
+    /// The kind of the copy; none where there is no copy.
+    pub kind: Option<DataKind>,
+    /// The first bytes of the value.
+    pub(crate) head: Vec<u8>,
+}
 
-/// Puts a copy anew, whatever is held, unless that has become newer since it was seen.
+/// Replaces a copy, unless the cache got a newer one since the observation.
 #[derive(Debug, Clone)]
 pub struct Replacement {
-    /// Whose copy.
+    /// The player.
     pub player_id: PlayerId,
-    /// What was held before the table was read.
-    pub seen: ObservedCopy,
-    /// What the table has; none: there is no row, and nothing is to be held.
+    /// What the cache had before the table was read.
+    pub observed: ObservedCopy,
+    /// The queue of the table; none: there is no row, and the copy is removed.
     pub copy: Option<Arc<CachedQueue>>,
 }
 
-/// What became of a copy that was to be put.
+/// The result of a put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is held.
+pub enum PutOutcome {
+    /// The copy was put.
     Put,
-    /// A newer one is held.
+    /// The cache has a newer copy.
     Outdated,
-    /// It was refused.
+    /// The server refused the copy.
     Refused,
 }
 
-/// Players with copies, and where the next ones begin.
+/// Players with copies, and where the scan goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PlayersPage {
-    /// The players; one may come twice in a walk.
+    /// The players. A scan may return one twice.
     pub players: Vec<PlayerId>,
-    /// None where nothing follows.
+    /// None at the end.
     pub next: Option<ScanCursor>,
 }
 
-/// What was taken away, and where the next keys begin.
+/// What was cleared, and where the scan goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClearedPage {
-    /// Keys looked at.
+    /// Keys examined.
     pub scanned: u64,
-    /// Copies taken away.
+    /// Copies removed.
     pub cleared: u64,
-    /// Keys that could not be touched.
+    /// Keys that could not be cleared.
     pub failed: u64,
-    /// None where nothing follows.
+    /// None at the end.
     pub next: Option<ScanCursor>,
 }
 
-/// What the servers of a shared tier say of themselves, and how fast they answer.
+/// What the servers of a shared cache report, and how fast they answer.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerFigures {
     /// Each node.
     pub nodes: Vec<NodeFigures>,
-    /// Keys on all nodes, others' keys in the same database included; null where a node does not say.
+    /// Keys on all nodes, with those of other applications; null where a node does not tell.
     pub keys: Option<u64>,
-    /// What the keys are, by a sample.
+    /// The kinds of a sample of the keys.
     pub sample: KeySample,
 }
 
-/// What one node says of itself; null where it does not say.
+/// What one node reports; null where it does not tell.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeFigures {
-    /// Where it listens.
+    /// `host:port`.
     pub address: String,
-    /// Its version.
+    /// The version of the server.
     pub version: Option<String>,
-    /// How long it runs.
+    /// Seconds since its start.
     pub uptime_seconds: Option<u64>,
-    /// Bytes of memory used.
+    /// Bytes of memory in use.
     pub used_bytes: Option<u64>,
-    /// Bytes of memory that may be used; 0: without a bound.
+    /// The limit of memory in bytes; 0: none.
     pub max_bytes: Option<u64>,
-    /// Reads that found their key since its start, of everybody.
+    /// Reads of existing keys since its start, by all clients.
     pub keyspace_hits: Option<u64>,
-    /// Reads that did not.
+    /// Reads of missing keys since its start, by all clients.
     pub keyspace_misses: Option<u64>,
-    /// Keys dropped to stay within the bounds of memory since its start.
+    /// Keys dropped since its start to stay within the bounds of memory.
     pub evictions: Option<u64>,
-    /// Keys dropped because their time was over since its start.
+    /// Keys dropped since its start at the end of their time to live.
     pub expirations: Option<u64>,
     /// Connections.
     pub clients: Option<u64>,
-    /// Commands a second, as of now.
+    /// Commands a second, at present.
     pub operations_per_second: Option<u64>,
     /// How long it took to answer `PING`, one after the other.
     pub ping: Latency,
 }
 
-/// What some keys are, of which there may be millions: those that a walk comes to first, in no order.
+/// The kinds of some keys: the first ones of a scan, in no order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeySample {
-    /// Keys looked at.
+    /// Keys examined.
     pub keys: u64,
-    /// Whether these are all.
+    /// Whether these are all keys.
     pub complete: bool,
-    /// Copies among them.
+    /// Copies and pages by kind.
     pub copies: PerKind<u64>,
-    /// Players among them that were forgotten, so that no old copy comes back.
+    /// Tombstones: players whose copies were removed.
     pub forgotten: u64,
-    /// Keys of this deployment's upkeep.
+    /// Keys of this application's upkeep.
     pub upkeep: u64,
-    /// Keys of others.
+    /// Keys of other applications.
     pub foreign: u64,
 }
 
-/// A figure that is kept for some time, as text.
+/// A sample of statistics, stored for a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct StatisticsSample {
     /// When it was measured.
     pub at: Timestamp,
-    /// What was measured.
+    /// The figures, in the format of the caller.
     pub text: String,
 }
 
-/// What a shared tier can do beside serving. Each call makes a bounded number of round trips, in the time
-/// until its deadline, and says why where it could not be done.
+/// The upkeep of a shared cache. Each call makes a bounded number of round trips until its deadline.
+///
+/// # Errors
+/// [`UpkeepError`] with the reason, where the cache did not answer in time or refused.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
-    /// What is held of each player: one round trip.
-    async fn seen(&self, players: &[PlayerId], deadline: Instant) -> Result<Vec<ObservedCopy>, UpkeepError>;
+    /// What the cache has of each player: one round trip.
+    async fn observe(&self, players: &[PlayerId], deadline: Instant) -> Result<Vec<ObservedCopy>, UpkeepError>;
 
-    /// Puts each copy unless a newer one is held: one round trip. Their players do not count as active.
+    /// Puts each copy unless the cache has a newer one: one round trip. Their players do not count as
+    /// active. Copies live for the time of their kind, and for at least `min_ttl` if one is given: so
+    /// that warmed copies live until the next warm-up.
     async fn fill(
         &self,
         copies: &[Arc<CachedQueue>],
+        min_ttl: Option<Duration>,
         now: Timestamp,
         deadline: Instant,
-    ) -> Result<Vec<Outcome>, UpkeepError>;
+    ) -> Result<Vec<PutOutcome>, UpkeepError>;
 
-    /// Puts each copy in the place of what was seen: one round trip.
+    /// Replaces each observed copy: one round trip. Copies live as with [`Upkeep::fill`].
     async fn replace(
         &self,
         replacements: &[Replacement],
+        min_ttl: Option<Duration>,
         now: Timestamp,
         deadline: Instant,
-    ) -> Result<Vec<Outcome>, UpkeepError>;
+    ) -> Result<Vec<PutOutcome>, UpkeepError>;
 
-    /// Some players with copies: one round trip.
-    async fn players(&self, cursor: Option<&ScanCursor>, deadline: Instant) -> Result<PlayersPage, UpkeepError>;
+    /// Some players with copies: one round trip, in a cluster two.
+    async fn scan_players(&self, cursor: Option<&ScanCursor>, deadline: Instant) -> Result<PlayersPage, UpkeepError>;
 
-    /// Takes away some copies, of all kinds or one: two round trips. Where a copy of a queue lay, it is
-    /// remembered which version that was, and nothing older comes back.
+    /// Removes some copies, of all kinds or one: two round trips, in a cluster three. A removed copy of a
+    /// queue leaves a tombstone with its version, so that no older copy comes back.
     async fn clear(
         &self,
         kind: Option<DataKind>,
@@ -183,7 +193,7 @@ pub trait Upkeep: Send + Sync {
         deadline: Instant,
     ) -> Result<ClearedPage, UpkeepError>;
 
-    /// The same for players: one round trip.
+    /// Removes the copies of players, of all kinds or one: one round trip.
     async fn clear_players(
         &self,
         players: &[PlayerId],
@@ -191,8 +201,8 @@ pub trait Upkeep: Send + Sync {
         deadline: Instant,
     ) -> Result<ClearedPage, UpkeepError>;
 
-    /// Has the copies of players live until `until` at least: one round trip. Returns how many live longer
-    /// than before.
+    /// Makes the copies of players live at least until `until`: one round trip. Returns how many live
+    /// longer than before.
     async fn extend(
         &self,
         players: &[PlayerId],
@@ -201,29 +211,32 @@ pub trait Upkeep: Send + Sync {
         deadline: Instant,
     ) -> Result<u64, UpkeepError>;
 
-    /// Players whose queues were put by those who changed them, the latest first, at most `limit`: one
-    /// round trip. Nobody is remembered for longer than an hour.
-    async fn active(&self, limit: usize, deadline: Instant) -> Result<Vec<PlayerId>, UpkeepError>;
+    /// Players whose queues changed in the last hour, the latest first, at most `limit`: one round trip.
+    async fn active_players(&self, limit: usize, deadline: Instant) -> Result<Vec<PlayerId>, UpkeepError>;
 
-    /// Says whether emergency mode is on, to all who share the tier: one round trip.
-    async fn announce(&self, emergency: Emergency, deadline: Instant) -> Result<(), UpkeepError>;
+    /// Switches emergency mode for all processes: one round trip.
+    async fn switch_emergency(&self, emergency: Emergency, deadline: Instant) -> Result<(), UpkeepError>;
 
-    /// What was last said of emergency mode, and not long ago: one round trip.
-    async fn heard(&self, deadline: Instant) -> Result<Option<Emergency>, UpkeepError>;
+    /// The last switch of emergency mode, unless it has expired: one round trip.
+    async fn read_emergency(&self, deadline: Instant) -> Result<Option<Emergency>, UpkeepError>;
 
-    /// Measures the servers.
-    async fn measure(&self, deadline: Instant) -> Result<ServerFigures, UpkeepError>;
+    /// Measures the servers: 23 round trips, in a cluster 24.
+    async fn measure_servers(&self, deadline: Instant) -> Result<ServerFigures, UpkeepError>;
 
-    /// Keeps a figure in the history: one round trip. What is older than 24 hours, or beyond the last
-    /// 1,000, is dropped.
-    async fn keep(&self, figure: &Kept, deadline: Instant) -> Result<(), UpkeepError>;
+    /// Stores a sample of statistics: one round trip. Samples older than 24 hours, and all but the last
+    /// 1,000, are dropped.
+    async fn store_sample(&self, sample: &StatisticsSample, deadline: Instant) -> Result<(), UpkeepError>;
 
-    /// Reports that processes have sent along in the last hour, the latest of each node first, at most `limit`
-    /// of each: one round trip.
-    async fn reports(&self, limit: usize, deadline: Instant) -> Result<Vec<String>, UpkeepError>;
+    /// The stored samples since a time, the latest first, at most `limit`: one round trip.
+    async fn read_samples(
+        &self,
+        since: Timestamp,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Vec<StatisticsSample>, UpkeepError>;
 
-    /// The history, the latest first, at most `limit`: one round trip.
-    async fn kept(&self, since: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<Kept>, UpkeepError>;
+    /// Reports that processes sent in the last hour, the latest first, at most `limit`: one round trip.
+    async fn read_reports(&self, limit: usize, deadline: Instant) -> Result<Vec<String>, UpkeepError>;
 }
 
 impl fmt::Display for ScanCursor {
@@ -247,46 +260,17 @@ impl FromStr for ScanCursor {
     }
 }
 
-impl ObservedCopy {
-    /// Whether that is a copy, and of which kind. By its first bytes: a copy whose tasks have no unit done
-    /// yet counts as a queue, whatever it knows of them.
-    pub fn kind(&self) -> Option<DataKind> {
-        let stamp = self.0.get(..Stamp::LENGTH).filter(|stamp| stamp.iter().all(u8::is_ascii_digit))?;
-        let layout = self.0.get(Stamp::LENGTH)?;
-        let units = &stamp[Stamp::VERSION..Stamp::LENGTH - 1];
-        match (layout, stamp[Stamp::LENGTH - 1]) {
-            (b't', _) => None,
-            (_, b'1') if units.iter().any(|digit| *digit != b'0') => Some(DataKind::Progress),
-            _ => Some(DataKind::Queue),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_goes_out_and_comes_back() {
+    fn a_cursor_survives_the_way_through_text() {
         for (node, text) in [(None, "17"), (Some("10.0.0.1:7000"), "10.0.0.1:7000/17"), (Some("::1:7"), "::1:7/17")] {
             let cursor = ScanCursor { node: node.map(str::to_owned), position: 17 };
             assert_eq!(cursor.to_string(), text);
             assert_eq!(text.parse(), Ok(cursor));
         }
         assert!(["", "x", "a/", "a/-1", "99999999999999999999"].iter().all(|text| text.parse::<ScanCursor>().is_err()));
-    }
-
-    #[test]
-    fn the_first_bytes_tell_the_kind() {
-        let seen = |units: u64, known: u8, layout: &str| {
-            ObservedCopy(format!("{:020}{units:012}{known}{layout}", 7).into_bytes()).kind()
-        };
-        assert_eq!(seen(0, 1, "p"), Some(DataKind::Queue));
-        assert_eq!(seen(5, 0, "p"), Some(DataKind::Queue));
-        assert_eq!(seen(5, 1, "z"), Some(DataKind::Progress));
-        assert_eq!(seen(0, 0, "t"), None);
-        assert_eq!(seen(5, 1, ""), None, "cut off");
-        assert_eq!(ObservedCopy(b"x".repeat(34)).kind(), None, "not ours");
-        assert_eq!(ObservedCopy::default().kind(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What the Redis tier logs. Alone in its process: what is logged is decided once for all threads.
+//! What the Redis cache logs. Alone in its process, because all threads share the log level.
 
 use std::{
     io::Write,
@@ -6,8 +6,8 @@ use std::{
 };
 
 use millrace_cache::{
-    RemoteTier, TierState,
-    redis::{RedisTier, RedisTierSettings},
+    SharedCache, SharedCacheState,
+    redis::{RedisCache, RedisCacheSettings},
 };
 use millrace_domain::PlayerId;
 use millrace_servers::Redis;
@@ -40,24 +40,24 @@ impl Log {
 }
 
 #[tokio::test]
-async fn a_wrong_password_leaves_the_tier_out_and_says_so_without_the_password() {
+async fn a_wrong_password_is_logged_without_the_password() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
     let guard = tracing::subscriber::set_default(subscriber);
     let redis = Redis::builder().requirepass("right").start().await;
-    let settings = RedisTierSettings::new(redis.url_as("default", "not-the-right-one"));
+    let settings = RedisCacheSettings::new(redis.url_as("default", "not-the-right-one"));
     assert!(!format!("{settings:?}").contains("not-the-right-one"));
-    let tier = RedisTier::connect(settings, None).await.unwrap();
+    let cache = RedisCache::connect(settings, None).await.unwrap();
     let players = [PlayerId::new("p").unwrap()];
     for _ in 0..5 {
-        let (found, _) = tier.get(&players).await;
+        let (found, _) = cache.get(&players).await;
         assert_eq!(found, [None]);
     }
-    assert_eq!(tier.statistics().state, TierState::Down);
+    assert_eq!(cache.statistics().state, SharedCacheState::Down);
     drop(guard);
     let lines = log.lines();
-    assert_eq!(lines.len(), 2, "at the start, and when it is left alone: {lines:#?}");
+    assert_eq!(lines.len(), 2, "at the start, and when the circuit breaker opens: {lines:#?}");
     assert!(lines.iter().all(|line| line.contains("WARN") && line.contains("authentication failed")), "{lines:#?}");
     assert!(!lines.concat().contains("not-the-right-one"), "{lines:#?}");
-    assert!(!format!("{tier:?}").contains("not-the-right-one"));
+    assert!(!format!("{cache:?}").contains("not-the-right-one"));
 }

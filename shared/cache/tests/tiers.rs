@@ -1,4 +1,4 @@
-//! The order of the tiers, what each is asked, and what their switches do.
+//! The order of both caches, the calls that each gets, and their feature switches.
 
 use std::{
     collections::HashMap,
@@ -6,45 +6,45 @@ use std::{
 };
 
 use async_trait::async_trait;
-use millrace_cache::{CachedCopy, Emergency, LocalSettings, LocalTier, RemoteTier, Tier, TierState, Tiers};
+use millrace_cache::{CachedCopy, Emergency, LocalCache, LocalSettings, SharedCache, SharedCacheState, Tier, Tiers};
 use millrace_domain::{FeatureSwitch, PlayerId, Queue, Timestamp, codec::CachedQueue};
 
-/// A remote tier in memory that counts what it is asked.
-struct Shared {
-    state: TierState,
-    held: Mutex<HashMap<PlayerId, Arc<CachedQueue>>>,
+/// A shared cache in memory that counts its round trips.
+struct Memory {
+    state: SharedCacheState,
+    copies: Mutex<HashMap<PlayerId, Arc<CachedQueue>>>,
     round_trips: Mutex<Vec<usize>>,
     emergency: Mutex<Option<Emergency>>,
 }
 
-impl Shared {
-    fn new(state: TierState) -> Arc<Self> {
-        Arc::new(Self { state, held: Mutex::default(), round_trips: Mutex::default(), emergency: Mutex::default() })
+impl Memory {
+    fn new(state: SharedCacheState) -> Arc<Self> {
+        Arc::new(Self { state, copies: Mutex::default(), round_trips: Mutex::default(), emergency: Mutex::default() })
     }
 }
 
 #[async_trait]
-impl RemoteTier for Shared {
-    fn state(&self) -> TierState {
+impl SharedCache for Memory {
+    fn state(&self) -> SharedCacheState {
         self.state
     }
     async fn get(&self, players: &[PlayerId]) -> (Vec<Option<Arc<CachedQueue>>>, u64) {
         self.round_trips.lock().unwrap().push(players.len());
-        let held = self.held.lock().unwrap();
-        (players.iter().map(|player| held.get(player).cloned()).collect(), 0)
+        let known = self.copies.lock().unwrap();
+        (players.iter().map(|player| known.get(player).cloned()).collect(), 0)
     }
     async fn put(&self, copies: &[Arc<CachedQueue>], _now: Timestamp) -> u64 {
         self.round_trips.lock().unwrap().push(copies.len());
-        let mut held = self.held.lock().unwrap();
-        held.extend(copies.iter().map(|copy| (copy.queue.player_id.clone(), Arc::clone(copy))));
+        let mut known = self.copies.lock().unwrap();
+        known.extend(copies.iter().map(|copy| (copy.queue.player_id.clone(), Arc::clone(copy))));
         0
     }
     async fn ping(&self) -> bool {
         self.round_trips.lock().unwrap().push(0);
-        self.state == TierState::Up
+        self.state == SharedCacheState::Up
     }
     async fn forget(&self, players: &[PlayerId]) -> u64 {
-        self.held.lock().unwrap().retain(|player, _| !players.contains(player));
+        self.copies.lock().unwrap().retain(|player, _| !players.contains(player));
         0
     }
     fn emergency(&self) -> Option<Emergency> {
@@ -62,14 +62,14 @@ fn ids(names: &[&str]) -> Vec<PlayerId> {
     names.iter().map(|name| PlayerId::new(name).unwrap()).collect()
 }
 
-fn local() -> LocalTier {
-    LocalTier::new(LocalSettings { freshness_ms: 1_000, ..LocalSettings::default() })
+fn local() -> LocalCache {
+    LocalCache::new(LocalSettings { freshness_ms: 1_000, ..LocalSettings::default() })
 }
 
 #[tokio::test]
-async fn what_is_not_local_is_asked_of_the_remote_tier_in_one_round_trip_and_kept() {
-    let shared = Shared::new(TierState::Up);
-    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_remote(shared.clone(), FeatureSwitch::ON);
+async fn copies_of_the_shared_cache_are_read_in_one_round_trip_and_kept_locally() {
+    let shared = Memory::new(SharedCacheState::Up);
+    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), FeatureSwitch::ON);
     let now = Timestamp::from_millis(10);
     tiers.put(&[copy("a"), copy("b"), copy("c")], now).await;
     tiers.forget_local(&ids(&["b"])[0]);
@@ -83,56 +83,56 @@ async fn what_is_not_local_is_asked_of_the_remote_tier_in_one_round_trip_and_kep
 
     let again = tiers.get(&ids(&["a", "b", "c"]), now).await;
     assert!(again.hits.iter().all(|hit| hit.as_ref().is_some_and(|hit| hit.tier == Tier::Local)));
-    assert_eq!(*shared.round_trips.lock().unwrap(), [3], "nothing was left to ask");
+    assert_eq!(*shared.round_trips.lock().unwrap(), [3], "all copies are local");
 }
 
 #[tokio::test]
-async fn a_remote_tier_that_is_down_is_not_asked_but_told_whose_copies_it_misses() {
-    let shared = Shared::new(TierState::Down);
-    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_remote(shared.clone(), FeatureSwitch::ON);
+async fn a_shared_cache_that_is_down_gets_puts_but_no_gets() {
+    let shared = Memory::new(SharedCacheState::Down);
+    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), FeatureSwitch::ON);
     tiers.get(&ids(&["a", "b"]), Timestamp::from_millis(0)).await;
     tiers.take(&ids(&["a", "b"]), Timestamp::from_millis(0)).await;
     assert!(shared.round_trips.lock().unwrap().is_empty());
     tiers.put(&[copy("a")], Timestamp::from_millis(0)).await;
     assert_eq!(*shared.round_trips.lock().unwrap(), [1]);
-    assert_eq!(tiers.remote_state(), TierState::Down);
+    assert_eq!(tiers.shared_state(), SharedCacheState::Down);
 }
 
 #[tokio::test]
-async fn what_is_shared_never_takes_the_place_of_something_newer_seen_here() {
-    let shared = Shared::new(TierState::Up);
-    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_remote(shared.clone(), FeatureSwitch::ON);
+async fn a_shared_copy_does_not_replace_a_newer_local_one() {
+    let shared = Memory::new(SharedCacheState::Up);
+    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), FeatureSwitch::ON);
     let (player, later) = (&ids(&["a"])[..], Timestamp::from_millis(5_000));
     let older = copy("a");
     shared.put(&[older.cached], later).await;
     let mut newer = copy("a");
     Arc::make_mut(&mut newer.cached).queue.version = 3;
     tiers.put_local(newer);
-    assert!(tiers.get(player, later).await.hits[0].is_none(), "the copy here is not fresh, the one there older");
+    assert!(tiers.get(player, later).await.hits[0].is_none(), "the local copy is stale, and the shared one older");
     assert!(tiers.take(player, later).await.hits[0].is_none());
 
     let mut newest = copy("a");
     Arc::make_mut(&mut newest.cached).queue.version = 4;
     shared.put(&[newest.cached], later).await;
     let hit = tiers.get(player, later).await.hits[0].clone().unwrap();
-    assert_eq!((hit.tier, hit.held.cached.queue.version, hit.held.since), (Tier::Redis, 4, later));
+    assert_eq!((hit.tier, hit.copy.cached.queue.version, hit.copy.since), (Tier::Redis, 4, later));
 }
 
 #[tokio::test]
-async fn in_emergency_mode_reads_take_older_copies_for_good_and_changes_do_not() {
-    let shared = Shared::new(TierState::Up);
-    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_remote(shared.clone(), FeatureSwitch::ON);
+async fn in_emergency_mode_only_reads_accept_older_copies() {
+    let shared = Memory::new(SharedCacheState::Up);
+    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), FeatureSwitch::ON);
     let (player, at) = (&ids(&["a"])[..], Timestamp::from_millis);
     tiers.put_local(copy("a"));
     let found = async |millis| tiers.get(player, at(millis)).await.hits[0].is_some();
     assert!(found(1_000).await && !found(1_001).await);
-    let on = Emergency { enabled: true, said_at: at(0), until: at(70_000) };
+    let on = Emergency { enabled: true, switched_at: at(0), until: at(70_000) };
     *shared.emergency.lock().unwrap() = Some(on);
-    // What was found too old is dropped.
+    // A lookup drops a stale copy.
     tiers.put_local(copy("a"));
     assert!(found(1_001).await && found(60_000).await && !found(60_001).await);
     tiers.put_local(copy("a"));
-    assert!(tiers.take(player, at(1_001)).await.hits[0].is_none(), "who decides asks for the newest");
+    assert!(tiers.take(player, at(1_001)).await.hits[0].is_none(), "a change needs a fresh copy");
     assert_eq!(tiers.emergency(at(69_999)), Some(on));
     assert_eq!(tiers.emergency(at(70_000)), None);
     tiers.put_local(CachedCopy { since: at(69_000), ..copy("a") });
@@ -142,10 +142,10 @@ async fn in_emergency_mode_reads_take_older_copies_for_good_and_changes_do_not()
 }
 
 #[tokio::test]
-async fn forgetting_reaches_every_tier_that_is_on() {
-    let shared = Shared::new(TierState::Up);
+async fn forgetting_removes_copies_from_both_caches() {
+    let shared = Memory::new(SharedCacheState::Up);
     let now = Timestamp::from_millis(10);
-    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_remote(shared.clone(), FeatureSwitch::ON);
+    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), FeatureSwitch::ON);
     tiers.put(&[copy("a"), copy("b")], now).await;
     assert_eq!(tiers.forget(&ids(&["a"])).await, 0);
     let lookup = tiers.get(&ids(&["a", "b"]), now).await;
@@ -153,15 +153,15 @@ async fn forgetting_reaches_every_tier_that_is_on() {
 }
 
 #[tokio::test]
-async fn statistics_are_told_by_tier_and_kind() {
+async fn statistics_are_kept_by_cache_and_kind() {
     let tiers = Tiers::local_only(local(), FeatureSwitch::ON);
     let now = Timestamp::from_millis(10);
     tiers.put(&[copy("a")], now).await;
     tiers.get(&ids(&["a", "b"]), now).await;
     let json = serde_json::to_value(tiers.statistics()).unwrap();
-    let queue = &json["local"]["kinds"]["queue"];
-    assert_eq!((&queue["hits"], &queue["misses"], &queue["sets"]), (&1.into(), &1.into(), &1.into()));
-    assert_eq!((&json["local"]["entries"], &queue["bytes"]), (&1.into(), &json["local"]["bytes"]));
+    let (queue, stats) = (&json["local"]["kinds"]["queue"], &json["local"]["kinds"]["stats"]);
+    assert_eq!((&stats["hits"], &queue["misses"], &stats["sets"]), (&1.into(), &1.into(), &1.into()));
+    assert_eq!((&json["local"]["entries"], &stats["bytes"]), (&1.into(), &json["local"]["bytes"]));
     assert_eq!(json["local"]["kinds"]["progress"]["hits"], 0);
     assert!(json["local"]["lookups"]["p99Us"].is_u64());
     assert_eq!(json["redis"]["state"], "off");
@@ -170,9 +170,9 @@ async fn statistics_are_told_by_tier_and_kind() {
 }
 
 #[tokio::test]
-async fn a_tier_that_is_switched_off_is_neither_asked_nor_filled() {
-    let shared = Shared::new(TierState::Up);
-    let tiers = Tiers::local_only(local(), FeatureSwitch::OFF).with_remote(shared.clone(), FeatureSwitch::OFF);
+async fn a_cache_that_is_switched_off_is_not_used() {
+    let shared = Memory::new(SharedCacheState::Up);
+    let tiers = Tiers::local_only(local(), FeatureSwitch::OFF).with_shared(shared.clone(), FeatureSwitch::OFF);
     tiers.put(&[copy("a")], Timestamp::from_millis(0)).await;
     let lookup = tiers.get(&ids(&["a"]), Timestamp::from_millis(0)).await;
     assert!(lookup.hits[0].is_none());
@@ -180,42 +180,41 @@ async fn a_tier_that_is_switched_off_is_neither_asked_nor_filled() {
     assert_eq!(tiers.usage().sets, 0);
 }
 
-/// A copy of a version.
+/// A copy of this version.
 fn version(player: &str, version: u64) -> CachedCopy {
-    let held = copy(player);
-    let mut cached = Arc::unwrap_or_clone(held.cached);
-    cached.queue.version = version;
-    CachedCopy { cached: Arc::new(cached), since: held.since }
+    let mut copy = copy(player);
+    Arc::make_mut(&mut copy.cached).queue.version = version;
+    copy
 }
 
 #[tokio::test]
-async fn copies_older_than_asked_for_are_passed_over_in_both_tiers() {
-    let shared = Shared::new(TierState::Up);
-    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_remote(shared.clone(), FeatureSwitch::ON);
+async fn copies_older_than_the_required_version_are_misses() {
+    let shared = Memory::new(SharedCacheState::Up);
+    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), FeatureSwitch::ON);
     let now = Timestamp::from_millis(10);
     let player = &ids(&["a"])[0];
     tiers.put(&[version("a", 2)], now).await;
     tiers.put_local(version("a", 1));
     let found = async |at_least| {
         let hit = tiers.get_at_least(player, at_least, now).await.hits.remove(0);
-        hit.map(|hit| (hit.tier, hit.held.cached.queue.version))
+        hit.map(|hit| (hit.tier, hit.copy.cached.queue.version))
     };
-    assert_eq!(found(2).await, Some((Tier::Local, 2)), "an older copy takes no newer one's place");
+    assert_eq!(found(2).await, Some((Tier::Local, 2)), "an older copy does not replace a newer one");
     tiers.forget_local(player);
     tiers.put_local(version("a", 1));
     assert_eq!(found(1).await, Some((Tier::Local, 1)));
     assert_eq!(found(2).await, Some((Tier::Redis, 2)));
-    assert_eq!(found(0).await, Some((Tier::Local, 2)), "what the remote tier had is kept");
+    assert_eq!(found(0).await, Some((Tier::Local, 2)), "the shared copy is kept locally");
     assert_eq!(found(3).await, None);
 }
 
 #[tokio::test]
-async fn a_sign_of_life_is_asked_of_a_tier_that_takes_part() {
-    for (state, round_trips) in [(TierState::Up, 1), (TierState::Down, 0)] {
-        let shared = Shared::new(state);
-        let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_remote(shared.clone(), FeatureSwitch::ON);
-        assert_eq!(tiers.ping_remote().await, state);
+async fn a_ping_is_sent_unless_the_shared_cache_is_down() {
+    for (state, round_trips) in [(SharedCacheState::Up, 1), (SharedCacheState::Down, 0)] {
+        let shared = Memory::new(state);
+        let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), FeatureSwitch::ON);
+        assert_eq!(tiers.ping_shared().await, state);
         assert_eq!(shared.round_trips.lock().unwrap().len(), round_trips);
     }
-    assert_eq!(Tiers::local_only(local(), FeatureSwitch::ON).ping_remote().await, TierState::Off);
+    assert_eq!(Tiers::local_only(local(), FeatureSwitch::ON).ping_shared().await, SharedCacheState::Off);
 }

@@ -8,8 +8,8 @@ use std::{sync::Arc, time::SystemTime};
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig};
 use millrace_cache::{
-    LocalTier, Tiers,
-    redis::{Credentials, RedisCredentials, RedisTier},
+    LocalCache, Tiers,
+    redis::{Credentials, RedisCache, RedisCredentials},
 };
 use millrace_store::{Store, dynamodb::DynamoDbStore};
 
@@ -87,7 +87,7 @@ async fn open_store(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Arc<
 }
 
 async fn open_cache(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Tiers, StartError> {
-    let tiers = Tiers::local_only(LocalTier::new(settings.local_cache), settings.features.local_cache);
+    let tiers = Tiers::local_only(LocalCache::new(settings.local_cache), settings.features.local_cache);
     // A shared cache that is switched off is not even connected.
     let Some(redis) = settings.redis.as_ref().filter(|_| settings.features.redis_cache.enabled) else {
         return Ok(tiers);
@@ -101,9 +101,9 @@ async fn open_cache(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Tier
         }
         _ => None,
     };
-    let tier = RedisTier::connect(compose::redis_settings(settings, redis, compose::random_seed()), credentials).await;
+    let tier = RedisCache::connect(compose::redis_settings(settings, redis, compose::random_seed()), credentials).await;
     let tier = tier.map_err(|error| StartError::Redis { url: redis.url.to_string(), error })?;
-    Ok(tiers.with_remote(Arc::new(tier), settings.features.redis_cache))
+    Ok(tiers.with_shared(Arc::new(tier), settings.features.redis_cache))
 }
 
 /// Makes a new IAM token for each connection to the shared cache.
@@ -119,7 +119,7 @@ impl RedisCredentials for IamCredentials {
 
 #[cfg(all(test, feature = "embedded-store"))]
 mod tests {
-    use millrace_cache::TierState;
+    use millrace_cache::SharedCacheState;
 
     use super::*;
 
@@ -141,7 +141,7 @@ mod tests {
         let path = folder.path().join("queues.db");
         let settings = settings(&[("MILLRACE_STORE", &format!("sqlite:{}", path.display()))]);
         let BackEnds { store, cache } = open(&settings).await.unwrap();
-        assert_eq!(cache.remote_state(), TierState::Off);
+        assert_eq!(cache.shared_state(), SharedCacheState::Off);
         store.ping().await.unwrap();
         store.close().await;
         assert!(path.exists());
@@ -178,7 +178,7 @@ mod tests {
             ("MILLRACE_REDIS_CACHE", "off"),
         ];
         let BackEnds { cache, .. } = open(&settings(&vars)).await.unwrap();
-        assert_eq!((cache.remote_state(), cache.ping_remote().await), (TierState::Off, TierState::Off));
+        assert_eq!((cache.shared_state(), cache.ping_shared().await), (SharedCacheState::Off, SharedCacheState::Off));
         let connection = redis.accept().map(|(_, peer)| peer);
         assert!(connection.is_err(), "it was connected: {connection:?}");
     }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use millrace_cache::{BreakerSettings, Tiers, Ttls, redis::RedisTierSettings};
+use millrace_cache::{BreakerSettings, Tiers, Ttls, redis::RedisCacheSettings};
 use millrace_pipeline::{PipelineSettings, Platform, PlatformParts, steps::apply::apply_items};
 use millrace_store::{BatchWriter, BatchWriterSettings, RecordStore, Retention, Store, dynamodb::DynamoDbSettings};
 use millrace_upkeep::UpkeepSettings;
@@ -60,10 +60,10 @@ pub(crate) fn retention(settings: &Settings) -> Retention {
 
 /// The settings of the shared cache. Its keys have the prefix of the tables, so that deployments on
 /// one server do not share queues.
-pub(crate) fn redis_settings(settings: &Settings, redis: &RedisSettings, seed: u64) -> RedisTierSettings {
+pub(crate) fn redis_settings(settings: &Settings, redis: &RedisSettings, seed: u64) -> RedisCacheSettings {
     let CacheTtl { active_queue, task_progress, player_stats, frequent_data } = settings.cache_ttl;
     let limits = &settings.redis_limits;
-    RedisTierSettings {
+    RedisCacheSettings {
         mode: redis.mode,
         key_prefix: settings.table_prefix.clone(),
         ttls: Ttls { queue: active_queue, progress: task_progress, stats: player_stats, frequent: frequent_data },
@@ -76,7 +76,7 @@ pub(crate) fn redis_settings(settings: &Settings, redis: &RedisSettings, seed: u
         },
         ca_file: redis.ca_file.clone(),
         seed,
-        ..RedisTierSettings::new(redis.url.expose())
+        ..RedisCacheSettings::new(redis.url.expose())
     }
 }
 

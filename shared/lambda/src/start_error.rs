@@ -2,7 +2,7 @@
 
 use std::io;
 
-use millrace_cache::redis::RedisTierError;
+use millrace_cache::redis::RedisSettingsError;
 
 use crate::{
     clock::ClockFileError, elasticache::TokenError, embedded_store::EmbeddedStoreError, runtime::RunError,
@@ -44,7 +44,7 @@ pub enum StartError {
         url: String,
         /// The cause.
         #[source]
-        error: RedisTierError,
+        error: RedisSettingsError,
     },
     /// No IAM tokens can be made for the shared cache.
     #[error("MILLRACE_REDIS_IAM_CACHE_NAME={name} cannot be used: {error}")]

@@ -21,7 +21,7 @@ use criterion::{
     BatchSize, Criterion, Throughput,
     measurement::{Measurement, ValueFormatter, WallTime},
 };
-use millrace_cache::{LocalSettings, LocalTier, Tiers};
+use millrace_cache::{LocalCache, LocalSettings, Tiers};
 use millrace_domain::{
     CommandId, Delivery, FeatureSwitch, PlayerId, Queue, Rules, Timestamp,
     codec::{decode, encode},
@@ -210,7 +210,7 @@ fn platform(players: usize, rows: &[(PlayerId, QueueRow)], local: FeatureSwitch,
     Platform::new(PlatformParts {
         store: Arc::clone(&store) as Arc<dyn Store>,
         batch_writer: BatchWriter::new(store as _, BatchWriterSettings::default()),
-        cache: Tiers::local_only(LocalTier::new(LocalSettings::default()), local),
+        cache: Tiers::local_only(LocalCache::new(LocalSettings::default()), local),
         clock: Arc::new(|| Timestamp::from_millis(NOW_MS)),
         resident_bytes: || None,
         apply: apply_items,

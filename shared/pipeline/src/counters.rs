@@ -59,7 +59,7 @@ pub struct CacheCounters {
     /// Found in neither.
     pub misses: u64,
     /// Errors of the shared cache.
-    pub remote_errors: u64,
+    pub shared_errors: u64,
 }
 
 impl CacheCounters {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::AddAssign, time::Duration};
 
-use millrace_cache::{CacheStatistics, TierState};
+use millrace_cache::{CacheStatistics, SharedCacheState};
 use millrace_domain::{Priority, record::Table};
 use millrace_store::{Connections, batch_writer::Count};
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -98,7 +98,7 @@ pub struct RedisReport {
     /// Calls that failed.
     pub errors: u64,
     /// `up`, `down` or `off`.
-    pub state: TierState,
+    pub state: SharedCacheState,
 }
 
 /// Reads of the table.
@@ -207,7 +207,7 @@ impl AddAssign for CommandCounts {
 }
 
 impl CacheReport {
-    pub(crate) fn new(counters: &CacheCounters, state: TierState, emergency: bool) -> Self {
+    pub(crate) fn new(counters: &CacheCounters, state: SharedCacheState, emergency: bool) -> Self {
         let hits = counters.local + counters.redis;
         let lookups = hits + counters.misses;
         Self {
@@ -216,7 +216,7 @@ impl CacheReport {
             misses: counters.misses,
             hit_rate: (lookups > 0).then(|| thousandths(hits as f64 / lookups as f64)),
             local: LocalReport { hits: counters.local },
-            redis: RedisReport { hits: counters.redis, errors: counters.remote_errors, state },
+            redis: RedisReport { hits: counters.redis, errors: counters.shared_errors, state },
             emergency,
         }
     }

@@ -26,7 +26,7 @@ pub fn build_report(ctx: &Context<'_>, counters: &Counters, commands: CommandCou
         lateness: counters.lateness.report(),
         cache: CacheReport::new(
             &counters.cache,
-            platform.cache.remote_state(),
+            platform.cache.shared_state(),
             platform.cache.emergency(platform.clock.now()).is_some(),
         ),
         loads: LoadReport { calls: counters.load_calls },

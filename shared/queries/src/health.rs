@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use millrace_cache::TierState;
+use millrace_cache::SharedCacheState;
 use millrace_domain::FailureReason;
 use millrace_pipeline::{Platform, report::millis};
 use serde::Serialize;
@@ -40,7 +40,7 @@ pub struct Health {
 #[serde(rename_all = "camelCase")]
 pub struct Part {
     /// `up`, `down`, or `off` where none is configured.
-    pub state: TierState,
+    pub state: SharedCacheState,
     /// How long the answer took, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<f64>,
@@ -65,16 +65,16 @@ pub async fn health(platform: &Platform) -> Health {
     };
     let cache = async {
         let started = Instant::now();
-        match timeout(PING_TIMEOUT, platform.cache.ping_remote()).await {
-            Ok(TierState::Off) => Part { state: TierState::Off, latency_ms: None, error_type: None },
-            Ok(TierState::Up) => Part::of(None, started),
-            Ok(TierState::Down) | Err(_) => Part::of(Some(FailureReason::CacheUnavailable), started),
+        match timeout(PING_TIMEOUT, platform.cache.ping_shared()).await {
+            Ok(SharedCacheState::Off) => Part { state: SharedCacheState::Off, latency_ms: None, error_type: None },
+            Ok(SharedCacheState::Up) => Part::of(None, started),
+            Ok(SharedCacheState::Down) | Err(_) => Part::of(Some(FailureReason::CacheUnavailable), started),
         }
     };
     let (store, cache) = futures::join!(store, cache);
     let status = match (store.state, cache.state) {
-        (TierState::Up, TierState::Down) => Status::Degraded,
-        (TierState::Up, _) => Status::Ok,
+        (SharedCacheState::Up, SharedCacheState::Down) => Status::Degraded,
+        (SharedCacheState::Up, _) => Status::Ok,
         _ => Status::Down,
     };
     Health { status, store, cache }
@@ -83,8 +83,8 @@ pub async fn health(platform: &Platform) -> Health {
 impl Part {
     fn of(error_type: Option<FailureReason>, started: Instant) -> Self {
         match error_type {
-            None => Self { state: TierState::Up, latency_ms: Some(millis(started.elapsed())), error_type },
-            Some(_) => Self { state: TierState::Down, latency_ms: None, error_type },
+            None => Self { state: SharedCacheState::Up, latency_ms: Some(millis(started.elapsed())), error_type },
+            Some(_) => Self { state: SharedCacheState::Down, latency_ms: None, error_type },
         }
     }
 }

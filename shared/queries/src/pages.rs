@@ -1,13 +1,18 @@
 //! Finished tasks and refused commands, newest first, page by page.
+//!
+//! The first page of the history is kept in the shared cache under the version of the queue. It is
+//! served only where that is the version of the cached queue, so it is as fresh as the queue.
 
 use std::time::Duration;
 
+use millrace_cache::Tier;
 use millrace_domain::{
     PlayerId,
     record::{HistoryRecord, RejectionRecord},
 };
-use millrace_pipeline::{Context, Failure, Invocation, Platform, performance::ReadReport};
+use millrace_pipeline::{Context, Failure, Invocation, Platform, lookup::lookup_before, performance::ReadReport};
 use millrace_store::{Page, StoreError};
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout_at;
 
 use crate::{queue::read_queue, read_error::ReadError};
@@ -30,6 +35,8 @@ pub struct PageRequest<'a> {
 pub struct PageRead<T> {
     /// The rows, and where the next ones begin.
     pub page: Page<T>,
+    /// The cache that had the rows; none: they came from the table.
+    pub found: Option<Tier>,
     /// What it took.
     pub report: ReadReport,
 }
@@ -44,8 +51,63 @@ pub async fn read_history(
     request: PageRequest<'_>,
     invocation: &Invocation,
 ) -> Result<PageRead<HistoryRecord>, ReadError> {
+    let ctx = Context::new(platform, invocation);
+    let copy = match request.after {
+        None => look_up(&ctx, request).await,
+        Some(_) => None,
+    };
+    if let Some((version, tier)) = copy
+        && let Some(page) = cached_page(&ctx, request, version).await
+    {
+        let report = ReadReport {
+            processing_time: ctx.started.elapsed(),
+            found: Some(tier),
+            lookups: 1,
+            cache_errors: 0,
+            calls: 0,
+        };
+        return Ok(PageRead { page, found: Some(Tier::Redis), report });
+    }
     let rows = platform.store.history(request.player_id, request.limit, request.after);
-    read_page(platform, request, invocation, rows).await
+    let read = read_page(platform, request, invocation, rows).await?;
+    if let Some((version, _)) = copy {
+        cache_page(&ctx, request, version, &read.page).await;
+    }
+    Ok(read)
+}
+
+/// The version of the player's cached queue, and the cache that has it.
+///
+/// A queue is cached once its records are written, so the history is complete as of that version.
+async fn look_up(ctx: &Context<'_>, request: PageRequest<'_>) -> Option<(u64, Tier)> {
+    let lookup = ctx.platform.cache.get_at_least(request.player_id, request.at_least, ctx.now);
+    let hit = lookup_before(ctx.deadline, 1, lookup).await.hits.into_iter().next().flatten()?;
+    Some((hit.copy.cached.queue.version, hit.tier))
+}
+
+/// A first page of the history as the shared cache holds it.
+#[derive(Serialize, Deserialize)]
+struct CachedPage {
+    limit: usize,
+    items: Vec<HistoryRecord>,
+    next: Option<String>,
+}
+
+/// The first page from the shared cache, if it was cached for this version and this limit.
+async fn cached_page(ctx: &Context<'_>, request: PageRequest<'_>, version: u64) -> Option<Page<HistoryRecord>> {
+    let cached = timeout_at(ctx.deadline, ctx.platform.cache.get_page(request.player_id, version)).await.ok()?;
+    let CachedPage { limit, items, next } = serde_json::from_slice(&cached.0?).ok()?;
+    (limit == request.limit).then_some(Page { items, next })
+}
+
+/// Puts a first page into the shared cache. A failure fails nothing: the next read tries again.
+async fn cache_page(ctx: &Context<'_>, request: PageRequest<'_>, version: u64, page: &Page<HistoryRecord>) {
+    let cached = CachedPage { limit: request.limit, items: page.items.clone(), next: page.next.clone() };
+    let Ok(bytes) = serde_json::to_vec(&cached) else { return };
+    let put = ctx.platform.cache.put_page(request.player_id, version, &bytes);
+    if timeout_at(ctx.deadline, put).await.is_err() {
+        tracing::debug!("no time was left to cache a page of the history");
+    }
 }
 
 /// Reads refused commands.
@@ -83,5 +145,5 @@ async fn read_page<T>(
         report = ReadReport { calls: queue.report.calls + 1, ..queue.report };
     }
     report.processing_time = ctx.started.elapsed();
-    Ok(PageRead { page, report })
+    Ok(PageRead { page, found: None, report })
 }

@@ -1,6 +1,6 @@
 //! What the invocations of this process took, and what it holds now.
 
-use millrace_cache::{CacheStatistics, TierState};
+use millrace_cache::{CacheStatistics, SharedCacheState};
 use millrace_domain::Timestamp;
 use millrace_pipeline::{
     Platform, Report,
@@ -24,7 +24,7 @@ pub struct PerformanceReport {
     /// Connections to the store; null where the store has none.
     pub connections: Option<ConnectionReport>,
     /// Whether the shared cache takes part.
-    pub redis: TierState,
+    pub redis: SharedCacheState,
     /// What the caches have done since the start of the process.
     pub statistics: CacheStatistics,
     /// The report of the last invocation with commands.
@@ -44,7 +44,7 @@ pub fn performance(platform: &Platform) -> PerformanceReport {
             local_cache_bytes: usage.bytes,
         },
         connections: platform.store.connections().map(Into::into),
-        redis: platform.cache.remote_state(),
+        redis: platform.cache.shared_state(),
         statistics: platform.cache.statistics(),
         last: platform.performance.last(),
     }

@@ -95,7 +95,7 @@ pub async fn read_queue(
 async fn look_up(ctx: &Context<'_>, player_id: &PlayerId, at_least: u64) -> (Option<Hit>, u64) {
     let lookup = ctx.platform.cache.get_at_least(player_id, at_least, ctx.now);
     let lookup = lookup_before(ctx.deadline, 1, lookup).await;
-    (lookup.hits.into_iter().next().flatten(), lookup.remote_errors)
+    (lookup.hits.into_iter().next().flatten(), lookup.shared_errors)
 }
 
 /// Reads what the caches did not have: the queue row, or the progress row alone.
@@ -105,7 +105,7 @@ async fn read_missing(
     hit: Option<Hit>,
     counters: &mut Counters,
 ) -> Result<LoadedQueue, Failure> {
-    let request = match hit.map(|hit| LoadedQueue::from_cache(hit.held)) {
+    let request = match hit.map(|hit| LoadedQueue::from_cache(hit.copy)) {
         None => RowRequest::queue(player_id.clone(), true),
         Some(loaded) if needs_progress_row(ctx, &loaded) => {
             RowRequest { player_id: player_id.clone(), rows: Rows::Progress(loaded) }

@@ -19,15 +19,15 @@ pub(crate) async fn switch_emergency(
     let (now, deadline) = (progress.ctx.now, progress.ctx.deadline);
     // "Off" has to be known for as long as some process may still know "on".
     let known_for = if enabled { duration } else { Duration::from_secs(MAX_EMERGENCY_SECONDS) };
-    let emergency = Emergency { enabled, said_at: now, until: now + known_for };
-    progress.cache.announce(emergency, deadline).await?;
+    let emergency = Emergency { enabled, switched_at: now, until: now + known_for };
+    progress.cache.switch_emergency(emergency, deadline).await?;
     tracing::warn!(enabled, until = %emergency.until, "emergency mode was switched");
     let until = enabled.then_some(emergency.until);
     let mut report = EmergencyModeReport { enabled, until, extended: 0, done: !enabled };
     let mut cursor = None;
     while !report.done && !progress.is_over() {
         // The flag is set, whatever becomes of the copies.
-        let page = progress.cache.players(cursor.as_ref(), deadline).await;
+        let page = progress.cache.scan_players(cursor.as_ref(), deadline).await;
         let Some(page) = progress.unless_cut_off(page, true)? else { break };
         let extended = progress.cache.extend(&page.players, now, emergency.until, deadline).await;
         let Some(extended) = progress.unless_cut_off(extended, true)? else { break };

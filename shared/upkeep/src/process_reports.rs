@@ -17,7 +17,7 @@ pub async fn recent_reports(
     invocation: &Invocation,
 ) -> Result<Vec<Value>, UpkeepError> {
     let Some(cache) = platform.cache.upkeep() else { return Ok(Vec::new()) };
-    let texts = cache.reports(limit, Context::new(platform, invocation).deadline).await?;
+    let texts = cache.read_reports(limit, Context::new(platform, invocation).deadline).await?;
     // Reports are shown as they are: another version may write other fields. What is not JSON is
     // not ours.
     let mut reports: Vec<Value> = texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();

@@ -7,7 +7,7 @@
 
 use millrace_cache::{
     ScanCursor,
-    upkeep::{ObservedCopy, Outcome, PlayersPage, Replacement},
+    upkeep::{ObservedCopy, PlayersPage, PutOutcome, Replacement},
 };
 use millrace_domain::PlayerId;
 use millrace_pipeline::{
@@ -35,7 +35,7 @@ enum Scope {
 
 /// Rebuilds the copies of some players, or all copies.
 pub(crate) async fn rebuild(progress: &mut Progress<'_>, request: Rebuild) -> Result<RebuildReport, UpkeepError> {
-    let emergency = progress.cache.heard(progress.ctx.deadline).await?;
+    let emergency = progress.cache.read_emergency(progress.ctx.deadline).await?;
     if let Some(emergency) = emergency.filter(|emergency| emergency.is_on(progress.ctx.now)) {
         return Err(UpkeepError::EmergencyMode { until: emergency.until });
     }
@@ -57,7 +57,7 @@ async fn rebuild_all(
         if progress.is_over() {
             return Ok(());
         }
-        let page = progress.cache.players(cursor.as_ref(), progress.ctx.deadline).await;
+        let page = progress.cache.scan_players(cursor.as_ref(), progress.ctx.deadline).await;
         let Some(PlayersPage { players, next }) = progress.unless_cut_off(page, report.players > 0)? else {
             return Ok(());
         };
@@ -100,10 +100,10 @@ async fn rebuild_chunk(
 ) -> Result<bool, UpkeepError> {
     players.iter().for_each(|player| progress.ctx.platform.cache.forget_local(player));
     let something_done = report.players > 0;
-    let observed = progress.cache.seen(players, progress.ctx.deadline).await;
+    let observed = progress.cache.observe(players, progress.ctx.deadline).await;
     let Some(observed) = progress.unless_cut_off(observed, something_done)? else { return Ok(false) };
     let in_scope =
-        players.iter().cloned().zip(observed).filter(|(_, observed)| scope == Scope::All || observed.kind().is_some());
+        players.iter().cloned().zip(observed).filter(|(_, observed)| scope == Scope::All || observed.kind.is_some());
     let (players, observed): (Vec<PlayerId>, Vec<ObservedCopy>) = in_scope.unzip();
     if players.is_empty() {
         return Ok(true);
@@ -112,22 +112,22 @@ async fn rebuild_chunk(
     add_progress(progress, &players, &mut queues).await;
     let (count, mut failed) = (players.len() as u64, 0);
     let mut replacements = Vec::with_capacity(players.len());
-    for ((player_id, seen), loaded) in players.into_iter().zip(observed).zip(queues) {
+    for ((player_id, observed), loaded) in players.into_iter().zip(observed).zip(queues) {
         match loaded {
-            Ok(loaded) => replacements.push(Replacement { player_id, seen, copy: loaded.queue }),
+            Ok(loaded) => replacements.push(Replacement { player_id, observed, copy: loaded.queue }),
             Err(_) => failed += 1,
         }
     }
-    let outcomes = progress.cache.replace(&replacements, progress.ctx.now, progress.ctx.deadline).await;
+    let outcomes = progress.cache.replace(&replacements, None, progress.ctx.now, progress.ctx.deadline).await;
     let Some(outcomes) = progress.unless_cut_off(outcomes, something_done)? else { return Ok(false) };
     report.players += count;
     report.failed += failed;
     for (replacement, outcome) in replacements.iter().zip(outcomes) {
         match (outcome, &replacement.copy) {
-            (Outcome::Put, Some(_)) => report.rebuilt += 1,
-            (Outcome::Put, None) => report.removed += u64::from(replacement.seen.kind().is_some()),
-            (Outcome::Outdated, _) => report.outdated += 1,
-            (Outcome::Refused, _) => report.failed += 1,
+            (PutOutcome::Put, Some(_)) => report.rebuilt += 1,
+            (PutOutcome::Put, None) => report.removed += u64::from(replacement.observed.kind.is_some()),
+            (PutOutcome::Outdated, _) => report.outdated += 1,
+            (PutOutcome::Refused, _) => report.failed += 1,
         }
     }
     Ok(true)

@@ -1,6 +1,6 @@
 //! What a run has done.
 
-use millrace_cache::{ScanCursor, TierState};
+use millrace_cache::{ScanCursor, SharedCacheState};
 use millrace_domain::Timestamp;
 use millrace_pipeline::Report;
 use serde::Serialize;
@@ -14,7 +14,7 @@ pub struct UpkeepReport {
     /// The action.
     pub action: &'static str,
     /// `up`, or `off` where there is no shared cache and nothing could be done.
-    pub redis: TierState,
+    pub redis: SharedCacheState,
     /// What the warm-up did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm: Option<WarmReport>,

@@ -1,6 +1,6 @@
 //! One request within its deadline.
 
-use millrace_cache::TierState;
+use millrace_cache::SharedCacheState;
 use millrace_pipeline::{
     Context, Invocation, Platform, counters::Counters, report::CommandCounts, report_builder::build_report,
 };
@@ -45,9 +45,9 @@ pub async fn run(
         Some(cache) => {
             let pace = Pace::default();
             let mut progress = Progress { ctx: &ctx, cache, settings, counters: &mut counters, pace };
-            (carry_out(&mut progress, request).await, TierState::Up)
+            (carry_out(&mut progress, request).await, SharedCacheState::Up)
         }
-        None => (Ok(without_shared_cache(platform, &request)), TierState::Off),
+        None => (Ok(without_shared_cache(platform, &request)), SharedCacheState::Off),
     };
     let Done { warm, clear, rebuild, emergency_mode, statistics } = result.inspect_err(|error| {
         tracing::warn!(action, error_type = error.error_type(), %error, "the upkeep failed");

@@ -2,7 +2,7 @@
 
 use millrace_cache::{
     CacheStatistics,
-    upkeep::{Kept, NodeFigures, ServerFigures},
+    upkeep::{NodeFigures, ServerFigures, StatisticsSample},
 };
 use millrace_domain::Timestamp;
 use millrace_pipeline::{Context, Invocation, Platform, report::thousandths};
@@ -52,15 +52,15 @@ pub struct SinceLast {
 /// Measures the servers of the shared cache, and keeps the sample.
 pub(crate) async fn measure(progress: &mut Progress<'_>) -> Result<Sample, UpkeepError> {
     let (now, deadline) = (progress.ctx.now, progress.ctx.deadline);
-    let emergency = progress.cache.heard(deadline).await?.is_some_and(|emergency| emergency.is_on(now));
-    let server = progress.cache.measure(deadline).await?;
-    let last = progress.cache.kept(day_before(now), 1, deadline).await?;
+    let emergency = progress.cache.read_emergency(deadline).await?.is_some_and(|emergency| emergency.is_on(now));
+    let server = progress.cache.measure_servers(deadline).await?;
+    let last = progress.cache.read_samples(day_before(now), 1, deadline).await?;
     let since_last = last.first().and_then(|last| changes_since(last, &server, now));
     let process = progress.ctx.platform.cache.statistics();
     let sample = Sample { at: now, emergency, since_last, server, process };
     // Numbers and names: serialization cannot fail.
     let text = serde_json::to_string(&sample).unwrap_or_default();
-    progress.cache.keep(&Kept { at: now, text }, deadline).await?;
+    progress.cache.store_sample(&StatisticsSample { at: now, text }, deadline).await?;
     Ok(sample)
 }
 
@@ -76,7 +76,7 @@ pub async fn statistics_history(
 ) -> Result<Vec<Value>, UpkeepError> {
     let Some(cache) = platform.cache.upkeep() else { return Ok(Vec::new()) };
     let ctx = Context::new(platform, invocation);
-    let samples = cache.kept(day_before(ctx.now), limit, ctx.deadline).await?;
+    let samples = cache.read_samples(day_before(ctx.now), limit, ctx.deadline).await?;
     // Samples are shown as they are: another version may write other fields. What is not JSON is
     // not ours.
     Ok(samples.iter().filter_map(|sample| serde_json::from_str(&sample.text).ok()).collect())
@@ -87,7 +87,7 @@ fn day_before(now: Timestamp) -> Timestamp {
 }
 
 /// What has changed since an earlier sample.
-fn changes_since(before: &Kept, server: &ServerFigures, now: Timestamp) -> Option<SinceLast> {
+fn changes_since(before: &StatisticsSample, server: &ServerFigures, now: Timestamp) -> Option<SinceLast> {
     let earlier: Value = serde_json::from_str(&before.text).ok()?;
     let earlier = earlier.pointer("/server/nodes")?.as_array()?;
     // Node by node: in a sum, what one node has counted hides that another one has restarted.
@@ -141,9 +141,9 @@ mod tests {
         nodes(vec![node("a", hits, misses), node("b", 0, misses)])
     }
 
-    fn kept(server: &ServerFigures) -> Kept {
+    fn kept(server: &ServerFigures) -> StatisticsSample {
         let text = serde_json::json!({"server": server}).to_string();
-        Kept { at: Timestamp::from_millis(1_000), text }
+        StatisticsSample { at: Timestamp::from_millis(1_000), text }
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(changes_since(&kept(&server(10, 5)), &server(3, 1), now), None);
         let silent = ServerFigures { nodes: vec![NodeFigures::default()], ..ServerFigures::default() };
         assert_eq!(changes_since(&kept(&silent), &server(3, 1), now), None);
-        assert_eq!(changes_since(&Kept { at: now, text: "no JSON".to_owned() }, &server(3, 1), now), None);
+        assert_eq!(changes_since(&StatisticsSample { at: now, text: "no JSON".to_owned() }, &server(3, 1), now), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
-use millrace_cache::upkeep::Outcome;
+use millrace_cache::upkeep::PutOutcome;
 use millrace_domain::{PlayerId, codec::CachedQueue};
 use millrace_pipeline::Failure;
 use millrace_store::{DUE_SHARDS, DuePage};
@@ -22,11 +22,13 @@ use crate::{
 
 /// Players whose copies are looked for in one call.
 const OBSERVED_PER_CALL: usize = 1_000;
+/// How much longer than until the next warm-up a warmed copy lives: a schedule may be late.
+const WARM_SLACK: Duration = Duration::from_secs(120);
 
 /// Warms the players that the request names, or those whose queues will be read soon.
 pub(crate) async fn warm(progress: &mut Progress<'_>, request: Warm) -> Result<WarmReport, UpkeepError> {
     let (now, deadline) = (progress.ctx.now, progress.ctx.deadline);
-    let emergency = progress.cache.heard(deadline).await?;
+    let emergency = progress.cache.read_emergency(deadline).await?;
     if emergency.is_some_and(|emergency| emergency.is_on(now)) {
         let skipped = Some(SkipReason::EmergencyMode);
         return Ok(WarmReport { skipped, done: true, ..WarmReport::default() });
@@ -35,8 +37,8 @@ pub(crate) async fn warm(progress: &mut Progress<'_>, request: Warm) -> Result<W
     let mut report = WarmReport { players: players.len() as u64, ..WarmReport::default() };
     let mut missing = Vec::new();
     for players in players.chunks(OBSERVED_PER_CALL) {
-        let observed = progress.cache.seen(players, deadline).await?;
-        let without_copy = players.iter().zip(observed).filter(|(_, observed)| observed.kind().is_none());
+        let observed = progress.cache.observe(players, deadline).await?;
+        let without_copy = players.iter().zip(observed).filter(|(_, observed)| observed.kind.is_none());
         missing.extend(without_copy.map(|(player, _)| player.clone()));
     }
     report.cached = report.players - missing.len() as u64;
@@ -63,7 +65,7 @@ async fn players_to_warm(progress: &mut Progress<'_>, request: Warm) -> Result<V
             let max = request.max_players.unwrap_or(progress.settings.warm_max_players);
             let within = request.due_within.unwrap_or(progress.settings.warm_interval);
             let due = due_soon(progress, within, max).await?;
-            let active = progress.cache.active(max, progress.ctx.deadline).await?;
+            let active = progress.cache.active_players(max, progress.ctx.deadline).await?;
             (interleave(due, active), max)
         }
     };
@@ -118,16 +120,17 @@ async fn fill(progress: &mut Progress<'_>, players: &[PlayerId], report: &mut Wa
             Err(_) => failed += 1,
         }
     }
-    let outcomes = progress.cache.fill(&copies, progress.ctx.now, progress.ctx.deadline).await;
+    let min_ttl = progress.settings.warm_interval + WARM_SLACK;
+    let outcomes = progress.cache.fill(&copies, Some(min_ttl), progress.ctx.now, progress.ctx.deadline).await;
     let something_done = report.filled + report.cached > 0;
     let Some(outcomes) = progress.unless_cut_off(outcomes, something_done)? else { return Ok(false) };
     report.unknown += unknown;
     report.failed += failed;
     for outcome in outcomes {
         match outcome {
-            Outcome::Put => report.filled += 1,
-            Outcome::Outdated => report.outdated += 1,
-            Outcome::Refused => report.failed += 1,
+            PutOutcome::Put => report.filled += 1,
+            PutOutcome::Outdated => report.outdated += 1,
+            PutOutcome::Refused => report.failed += 1,
         }
     }
     Ok(true)

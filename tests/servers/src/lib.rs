@@ -1,6 +1,7 @@
 //! Real servers for tests, each on a free port of its own, and proxies that make them fail.
 //!
-//! - [`Redis`] and [`RedisCluster`]: `redis-server`, alone, with TLS, as a replica, or as three masters.
+//! - [`Redis`] and [`RedisCluster`]: `redis-server` or `valkey-server`, alone, with TLS, as a replica, or
+//!   as a cluster of three primaries.
 //! - [`MiniStack`]: an emulator of many AWS services. [`DynamoDbLocal`]: Amazon's own DynamoDB, of 2020.
 //! - [`TcpProxy`]: stands before any server and delays, cuts, refuses or swallows.
 //! - [`DynamoProxy`]: stands before a DynamoDB, counts its requests by operation and table, and answers
@@ -28,6 +29,6 @@ pub use self::aws::{ACCESS_KEY_ID, Environment, REGION, SECRET_ACCESS_KEY};
 pub use self::dynamo_proxy::{Call, DynamoProxy, Entry, Fault, rules};
 pub use self::dynamodb_local::DynamoDbLocal;
 pub use self::ministack::MiniStack;
-pub use self::redis::{Redis, RedisBuilder, RedisCluster};
+pub use self::redis::{Redis, RedisBuilder, RedisCluster, RedisProgram};
 pub use self::tcp_proxy::{Cut, TcpProxy};
 pub use self::tools::schemathesis_python;

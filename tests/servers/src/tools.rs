@@ -6,12 +6,18 @@ use std::path::{Path, PathBuf};
 /// The versions that the Makefile installs.
 const MINISTACK_VERSION: &str = "1.5.33";
 const DYNAMODB_LOCAL_VERSION: &str = "0.6.0";
+const VALKEY_VERSION: &str = "9.1.2.post2";
 const SCHEMATHESIS_VERSION: &str = "4.32.5";
 
 /// `redis-server` of the `PATH`, or the one that `make servers` downloaded.
 pub(crate) fn redis_server() -> PathBuf {
     on_path("redis-server")
         .unwrap_or_else(|| installed("redis-server, neither on the PATH nor", tools().join("redis/redis-server")))
+}
+
+/// `valkey-server`, as `make servers` installs it: its version must be the one that the tests name.
+pub(crate) fn valkey_server() -> PathBuf {
+    installed(&format!("Valkey {VALKEY_VERSION},"), tools().join(format!("valkey-{VALKEY_VERSION}/valkey-server")))
 }
 
 /// The Python of the virtual environment that MiniStack is installed in.

@@ -1,9 +1,9 @@
-//! Redis servers: alone, protected, over TLS, replicated, in a cluster.
+//! Redis and Valkey servers: alone, with passwords, with TLS, replicated, in a cluster.
 
 use std::fs;
 use std::time::Duration;
 
-use millrace_servers::{Redis, RedisCluster};
+use millrace_servers::{Redis, RedisCluster, RedisProgram};
 use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClient;
 use redis::{AsyncCommands, Client, ErrorKind, RedisResult, ServerErrorKind, TlsCertificates};
@@ -13,7 +13,7 @@ async fn connect(url: &str) -> RedisResult<MultiplexedConnection> {
 }
 
 #[tokio::test]
-async fn answers_on_its_port_until_it_is_killed_and_is_empty_when_started_again() {
+async fn a_killed_server_refuses_connections_and_is_empty_after_a_restart() {
     let redis = Redis::start().await;
     let mut connection = connect(&redis.url()).await.unwrap();
     connection.set::<_, _, ()>("key", "value").await.unwrap();
@@ -34,7 +34,7 @@ async fn answers_on_its_port_until_it_is_killed_and_is_empty_when_started_again(
 }
 
 #[tokio::test]
-async fn is_silent_while_it_is_paused() {
+async fn a_paused_server_does_not_answer() {
     let redis = Redis::start().await;
     let mut connection = connect(&redis.url()).await.unwrap();
     redis.pause();
@@ -45,7 +45,7 @@ async fn is_silent_while_it_is_paused() {
 }
 
 #[tokio::test]
-async fn a_limit_refuses_or_evicts() {
+async fn a_full_server_refuses_writes_or_evicts_keys() {
     let full = Redis::builder().maxmemory("2mb", "noeviction").start().await;
     let evicting = Redis::builder().maxmemory("2mb", "allkeys-lru").start().await;
     let value = "x".repeat(100_000);
@@ -63,10 +63,10 @@ async fn a_limit_refuses_or_evicts() {
 }
 
 #[tokio::test]
-async fn a_password_and_users_are_asked_for() {
+async fn clients_without_the_right_password_are_refused() {
     let redis = Redis::builder().requirepass("secret").user("reader", "on >word ~* +@read +@connection").start().await;
-    let mut stranger = connect(&redis.url()).await.unwrap();
-    let refusal = stranger.get::<_, Option<String>>("key").await.unwrap_err();
+    let mut anonymous = connect(&redis.url()).await.unwrap();
+    let refusal = anonymous.get::<_, Option<String>>("key").await.unwrap_err();
     assert_eq!(refusal.code(), Some("NOAUTH"));
 
     let mut owner = connect(&redis.url_as("default", "secret")).await.unwrap();
@@ -79,7 +79,7 @@ async fn a_password_and_users_are_asked_for() {
 }
 
 #[tokio::test]
-async fn tls_is_trusted_with_its_authority_alone() {
+async fn tls_connections_need_the_certificate_of_the_test_authority() {
     let redis = Redis::builder().tls().start().await;
     let authority = fs::read(redis.ca_file().unwrap()).unwrap();
     let certificates = |root_cert| TlsCertificates { client_tls: None, root_cert };
@@ -90,8 +90,8 @@ async fn tls_is_trusted_with_its_authority_alone() {
 
     let other = Redis::builder().tls().start().await;
     let authority = fs::read(other.ca_file().unwrap()).unwrap();
-    let strange = Client::build_with_tls(redis.url(), certificates(Some(authority))).unwrap();
-    assert!(strange.get_multiplexed_async_connection().await.is_err());
+    let wrong_authority = Client::build_with_tls(redis.url(), certificates(Some(authority))).unwrap();
+    assert!(wrong_authority.get_multiplexed_async_connection().await.is_err());
     let plain = redis.url().replace("rediss:", "redis:");
     assert!(connect(&plain).await.is_err(), "it spoke without TLS");
 }
@@ -100,7 +100,7 @@ async fn tls_is_trusted_with_its_authority_alone() {
 async fn a_replica_is_read_only_until_it_is_promoted() {
     let primary = Redis::builder().requirepass("secret").start().await;
     primary.cli::<()>(&["SET", "key", "value"]).await;
-    let replica = Redis::replica_of(&primary).await;
+    let replica = Redis::builder().replica_of(&primary).start().await;
     assert_eq!(replica.cli::<String>(&["GET", "key"]).await, "value");
     let refusal = replica.try_cli::<()>(&["SET", "key", "x"]).await;
     let read_only = ErrorKind::Server(ServerErrorKind::ReadOnly);
@@ -114,8 +114,17 @@ async fn a_replica_is_read_only_until_it_is_promoted() {
 }
 
 #[tokio::test]
-async fn a_cluster_shares_its_keys() {
-    let cluster = RedisCluster::start().await;
+async fn the_nodes_of_a_redis_cluster_share_the_keys() {
+    assert_keys_are_shared(RedisCluster::start().await).await;
+}
+
+#[tokio::test]
+async fn the_nodes_of_a_valkey_cluster_share_the_keys() {
+    let node = Redis::builder().program(RedisProgram::Valkey);
+    assert_keys_are_shared(RedisCluster::start_with(node).await).await;
+}
+
+async fn assert_keys_are_shared(cluster: RedisCluster) {
     let mut connection = ClusterClient::new(cluster.urls()).unwrap().get_connection().unwrap();
     for number in 0..100 {
         redis::Commands::set::<_, _, ()>(&mut connection, number, number).unwrap();
@@ -130,8 +139,16 @@ async fn a_cluster_shares_its_keys() {
     assert!(connect(&owner.url()).await.is_err());
 }
 
+#[tokio::test]
+async fn a_valkey_server_is_valkey() {
+    let server = Redis::builder().program(RedisProgram::Valkey).start().await;
+    assert_eq!(server.info("server_name").await, "valkey");
+    server.restart().await;
+    assert_eq!(server.info("server_name").await, "valkey", "also after a restart");
+}
+
 #[tokio::test(start_paused = true)]
-async fn starts_while_the_clock_is_paused() {
+async fn a_server_starts_while_the_test_clock_is_paused() {
     let redis = Redis::start().await;
     assert_eq!(redis.cli::<String>(&["PING"]).await, "PONG");
 }

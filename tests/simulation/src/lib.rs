@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use millrace_cache::{LocalSettings, LocalTier, Tiers};
+use millrace_cache::{LocalCache, LocalSettings, Tiers};
 use millrace_domain::{FeatureSwitch, PlayerId, Queue, Timestamp, codec, record::HistoryRecord};
 use millrace_due::{AdvanceError, Advanced, TickTarget, TicksQueue, advance};
 use millrace_pipeline::{
@@ -89,9 +89,9 @@ impl Process {
     pub fn on_store(store: MemoryStore, clock: Arc<AtomicU64>, options: Options) -> Self {
         let store = Arc::new(store);
         let time = Arc::clone(&clock);
-        let cache = Tiers::local_only(LocalTier::new(options.local_cache), options.local_cache_switch);
+        let cache = Tiers::local_only(LocalCache::new(options.local_cache), options.local_cache_switch);
         let cache = match options.shared_cache {
-            Some(shared_cache) => cache.with_remote(shared_cache, FeatureSwitch::ON),
+            Some(shared_cache) => cache.with_shared(shared_cache, FeatureSwitch::ON),
             None => cache,
         };
         let platform = Platform::new(PlatformParts {

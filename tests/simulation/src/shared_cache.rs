@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use millrace_cache::{Emergency, RemoteTier, TierState};
+use millrace_cache::{Emergency, SharedCache, SharedCacheState};
 use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
 
 /// The newest known version, and the copy unless it was invalidated.
@@ -72,9 +72,9 @@ impl FakeSharedCache {
 }
 
 #[async_trait]
-impl RemoteTier for FakeSharedCache {
-    fn state(&self) -> TierState {
-        TierState::Up
+impl SharedCache for FakeSharedCache {
+    fn state(&self) -> SharedCacheState {
+        SharedCacheState::Up
     }
 
     async fn get(&self, players: &[PlayerId]) -> (Vec<Option<Arc<CachedQueue>>>, u64) {

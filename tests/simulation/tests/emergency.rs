@@ -58,8 +58,8 @@ async fn emergency_mode_serves_a_copy_without_progress_and_without_a_table_read(
     assert!(matches!(failed, ReadError::Failed(failure) if failure.reason.code() == "store_unavailable"));
     assert_eq!(table_reads.swap(0, Ordering::Relaxed), 1, "the progress row is read while emergency mode is off");
 
-    let (said_at, until) = (Timestamp::from_millis(START_MS), Timestamp::from_millis(START_MS + 900_000));
-    *reader_cache.emergency.lock().unwrap() = Some(Emergency { enabled: true, said_at, until });
+    let (switched_at, until) = (Timestamp::from_millis(START_MS), Timestamp::from_millis(START_MS + 900_000));
+    *reader_cache.emergency.lock().unwrap() = Some(Emergency { enabled: true, switched_at, until });
     let read = reader.read_queue(&player(), 0, &invocation(10)).await.unwrap();
     assert_eq!(read.cached.queue.tasks[0].units_done, 30, "the copy has the progress of the last milestone");
     assert_eq!((read.report.calls, table_reads.load(Ordering::Relaxed)), (0, 0));

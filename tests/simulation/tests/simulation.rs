@@ -132,7 +132,7 @@ impl FifoQueue {
 }
 
 /// Injects faults at random. Operations without a fault are delayed by up to 3 ms.
-fn random_faults(rng: Arc<Mutex<Rng>>) -> millrace_store::memory::Faults {
+fn random_faults(rng: Arc<Mutex<Rng>>) -> millrace_store::memory::FaultHook {
     Arc::new(move |operation: &Operation<'_>| {
         let mut rng = rng.lock().unwrap();
         let throttled = StoreError::Throttled { table: "simulated".to_owned() };

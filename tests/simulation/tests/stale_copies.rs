@@ -257,8 +257,8 @@ async fn refused_commit_keeps_the_shared_copy() {
 async fn failed_commit_keeps_the_shared_copy_in_emergency_mode() {
     let (process, shared_cache) = process_with_shared_cache();
     send(&process, "m0", &grant_gold("p", 1)).await;
-    let (said_at, until) = (Timestamp::from_millis(START_MS), Timestamp::from_millis(START_MS + 900_000));
-    *shared_cache.emergency.lock().unwrap() = Some(Emergency { enabled: true, said_at, until });
+    let (switched_at, until) = (Timestamp::from_millis(START_MS), Timestamp::from_millis(START_MS + 900_000));
+    *shared_cache.emergency.lock().unwrap() = Some(Emergency { enabled: true, switched_at, until });
     process.store.set_faults(Arc::new(|operation| match operation {
         Operation::Commit { .. } => Fault::Error(StoreError::Unavailable { detail: "simulated".to_owned() }),
         _ => Fault::None,

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use millrace_cache::{RemoteTier, redis::RedisMode};
+use millrace_cache::{SharedCache, redis::RedisMode};
 use millrace_domain::PlayerId;
 use millrace_servers::{Redis, RedisCluster, TcpProxy};
 use millrace_tests::{

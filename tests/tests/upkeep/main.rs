@@ -19,8 +19,8 @@ mod warm;
 use std::{sync::Arc, time::Duration};
 
 use millrace_cache::{
-    RemoteTier,
-    redis::{RedisMode, RedisTier, RedisTierSettings},
+    SharedCache,
+    redis::{RedisCache, RedisCacheSettings, RedisMode},
 };
 use millrace_domain::{PlayerId, Queue, Timestamp, codec::CachedQueue};
 use millrace_servers::Redis;
@@ -88,15 +88,15 @@ fn round_trips(answer: &Value) -> u64 {
 }
 
 /// A Redis tier in the test process, with the keys of the functions.
-async fn tier(url: &str, mode: RedisMode, prefix: &str) -> RedisTier {
-    let settings = RedisTierSettings {
+async fn tier(url: &str, mode: RedisMode, prefix: &str) -> RedisCache {
+    let settings = RedisCacheSettings {
         mode,
         key_prefix: prefix.to_owned(),
         response_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(10),
-        ..RedisTierSettings::new(url)
+        ..RedisCacheSettings::new(url)
     };
-    RedisTier::connect(settings, None).await.expect("the URL is valid")
+    RedisCache::connect(settings, None).await.expect("the URL is valid")
 }
 
 /// A copy of an empty queue with this version and this balance of gold.
@@ -111,7 +111,7 @@ fn cached_copy(player_id: &PlayerId, version: u64, gold: u64) -> Arc<CachedQueue
 }
 
 /// Puts copies into Redis that are not in the table.
-async fn put_copies(tier: &RedisTier, copies: &[Arc<CachedQueue>]) {
+async fn put_copies(tier: &RedisCache, copies: &[Arc<CachedQueue>]) {
     for copies in copies.chunks(1_000) {
         assert_eq!(tier.put(copies, Timestamp::from_millis(1_000)).await, 0);
     }

@@ -1,6 +1,6 @@
 //! Rebuilding: wrong copies are replaced.
 
-use millrace_cache::{RemoteTier, redis::RedisMode};
+use millrace_cache::{SharedCache, redis::RedisMode};
 use millrace_domain::{PlayerId, codec::CachedQueue};
 use millrace_tests::{backends::Backends, store_contents::player};
 use serde_json::json;
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{apply, cached_copy, grant, invoke, invoke_error, number, players, put_copies, start, tier};
 
 /// The balance of gold in each player's copy.
-async fn gold(tier: &impl RemoteTier, players: &[PlayerId]) -> Vec<Option<u64>> {
+async fn gold(tier: &impl SharedCache, players: &[PlayerId]) -> Vec<Option<u64>> {
     let (found, errors) = tier.get(players).await;
     assert_eq!(errors, 0);
     found.iter().map(|copy| copy.as_ref().map(|copy| copy.queue.balances.get("gold"))).collect()

@@ -1,8 +1,9 @@
-//! Carries commands to the nodes and back: one pipeline a node, all at the same time.
+//! Sends calls to Redis, opens connections and repeats what may be repeated.
 //!
-//! A second round trip is made where the first one could not do: a connection that was cut while nobody
-//! used it (a sandbox was frozen), a key that moved to another node, a script that a node has lost. All
-//! of it within the time of the one call. Repeating commands does no harm: none does anything twice.
+//! A second round trip is made in two cases: the connection was lost while the sandbox was frozen, or a
+//! server does not have a script. It is part of the call and of its time. All commands can be repeated
+//! without harm. To single nodes of a cluster the client library reconnects by itself; where it does not
+//! succeed, all of its connections are replaced.
 
 use std::{
     sync::{
@@ -12,65 +13,41 @@ use std::{
     time::Duration,
 };
 
-use futures::future::join_all;
-use redis::{ErrorKind, Pipeline, RedisError, cmd};
+use redis::Cmd;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    command::{Command, load_scripts},
-    companions::{Companion, Companions},
-    connector::{ConnectError, Connector},
-    settings::RedisTierSettings,
-    topology::{Address, Node, Topology},
-    verdict::{Failure, Redirect, Reply, Verdict, judge},
+    batch::{Answers, Batch},
+    connection::{ConnectError, Connection, Connector},
+    housekeeping::{Housekeeping, Traffic},
+    probe,
+    reply::{Class, Failure, Reply, classify},
+    settings::{RedisCacheSettings, RedisMode},
 };
-use crate::{breaker::Moment, statistics::ServerStatistics};
+use crate::breaker::Moment;
 
-/// Most round trips of a call.
+/// The maximum number of round trips of a call.
 const MAX_ROUND_TRIPS: usize = 3;
 
-/// Connections to Redis.
+/// The client of a server or cluster.
 pub(super) struct Client {
-    connector: Connector,
-    current: Mutex<Option<Arc<Topology>>>,
-    /// CachedCopy by whoever connects. How the last attempt failed, if it did.
+    pub(super) connector: Connector,
+    /// The connection that calls use; none: the next call opens one.
+    current: Mutex<Option<Arc<Connection>>>,
+    /// Locked while a connection is opened. Holds the error of the last attempt, if it failed.
     connecting: tokio::sync::Mutex<Option<ConnectError>>,
     attempts: AtomicU64,
-    /// What rides along.
-    pub(super) companions: Companions,
+    pub(super) housekeeping: Housekeeping,
 }
 
-/// What became of a call.
+/// The result of a call.
 pub(super) struct Exchange {
     /// One for each command.
     pub(super) replies: Vec<Reply>,
     pub(super) round_trips: u64,
-    /// Why some command has no reply.
+    /// Why replies are missing.
     pub(super) failure: Option<Failure>,
-}
-
-/// A command on its way.
-#[derive(Debug, Clone)]
-struct Pending {
-    at: usize,
-    redirect: Option<Redirect>,
-}
-
-/// The commands that go to one node.
-struct Batch<'a> {
-    node: &'a Arc<Node>,
-    pipeline: Pipeline,
-    /// What each answer belongs to.
-    answers: Vec<Sent>,
-}
-
-/// What was sent.
-enum Sent {
-    Command(Pending),
-    /// Something that a command needs before it.
-    Preparation,
-    /// Something that rides along.
-    Companion(Companion),
+    timed_out: bool,
 }
 
 impl Client {
@@ -80,293 +57,190 @@ impl Client {
             current: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
             attempts: AtomicU64::new(0),
-            companions: Companions::new(key_prefix),
+            housekeeping: Housekeeping::new(key_prefix),
         }
     }
 
-    /// Connections tried.
-    pub(super) fn connections(&self) -> u64 {
-        self.connector.tried.get()
+    pub(super) fn is_cluster(&self) -> bool {
+        self.connector.mode == RedisMode::Cluster
     }
 
-    /// What the nodes there are have said of themselves.
-    pub(super) fn server_statistics(&self) -> Option<ServerStatistics> {
-        let topology = self.current()?;
-        self.companions.information.sum(topology.nodes().iter().map(|node| &node.address))
+    /// Closes the connection: the next call opens a new one, to where the name leads then.
+    pub(super) fn disconnect(&self) {
+        *self.current() = None;
     }
 
-    /// Connects, if need be.
-    pub(super) async fn connect(&self, deadline: Instant) -> Result<Arc<Topology>, Failure> {
-        self.topology(&[], deadline).await
+    /// Closes this connection, unless a new one is open already.
+    pub(super) fn discard(&self, connection: &Arc<Connection>) {
+        self.current().take_if(|current| Arc::ptr_eq(current, connection));
     }
 
-    /// Lets go of all connections: the next call gets new ones, to where the name leads then.
-    pub(super) fn discard(&self) {
-        if let Some(topology) = self.current().as_ref() {
-            topology.discard();
+    fn current(&self) -> std::sync::MutexGuard<'_, Option<Arc<Connection>>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a call was cancelled before its time was over: the connection may be dead.
+    pub(super) fn cancelled(&self) {
+        let current = self.current().clone();
+        if let Some(connection) = current.filter(|connection| connection.timed_out()) {
+            self.discard(&connection);
         }
     }
 
-    /// A call that was given up before its time: the connection may be dead.
-    pub(super) fn given_up(&self, commands: &[Command]) {
-        if let Some(topology) = self.current() {
-            let mut nodes: Vec<&Arc<Node>> = commands.iter().filter_map(|c| topology.node_of(&c.key)).collect();
-            nodes.sort_by_key(|node| Arc::as_ptr(node));
-            nodes.dedup_by_key(|node| Arc::as_ptr(node));
-            nodes.into_iter().for_each(|node| node.timed_out());
+    /// The open connection, or a new one, which one caller opens for all.
+    pub(super) async fn connection(&self, deadline: Instant) -> Result<Arc<Connection>, Failure> {
+        if let Some(connection) = self.current().clone() {
+            return Ok(connection);
         }
-    }
-
-    fn current(&self) -> Option<Arc<Topology>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The connections there are, if all are sound; otherwise new ones, which one caller makes for all.
-    pub(super) async fn topology(&self, besides: &[Address], deadline: Instant) -> Result<Arc<Topology>, Failure> {
-        let usable = |topology: &Arc<Topology>| {
-            topology.is_sound() && besides.iter().all(|address| topology.node_at(address).is_some())
-        };
-        if let Some(topology) = self.current().filter(usable) {
-            return Ok(topology);
-        }
-        let seen = self.attempts.load(Ordering::Acquire);
-        let connect = async {
-            let mut last = self.connecting.lock().await;
-            let current = self.current();
-            if let Some(topology) = current.as_ref().filter(|topology| usable(topology)) {
-                return Ok(Arc::clone(topology));
-            }
-            if self.attempts.load(Ordering::Acquire) != seen
-                && let Some(error) = last.as_ref()
-            {
-                // Whoever this caller waited for has just tried.
-                return Err(error.clone());
-            }
-            let result = self.connector.connect(current.as_deref(), besides).await;
-            self.attempts.fetch_add(1, Ordering::Release);
-            match result {
-                Ok(topology) => {
-                    let topology = Arc::new(topology);
-                    *last = None;
-                    *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&topology));
-                    Ok(topology)
-                }
-                Err(error) => {
-                    *last = Some(error.clone());
-                    Err(error)
-                }
-            }
-        };
-        match timeout_at(deadline, connect).await {
-            Ok(Ok(topology)) => Ok(topology),
+        match timeout_at(deadline, self.connect(self.attempts.load(Ordering::Acquire))).await {
+            Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(Failure::new(format!("cannot connect: {error}"))),
             Err(_) => Err(Failure::new("cannot connect in the time of a call")),
         }
     }
 
-    /// Sends commands and waits for what becomes of them, for so long at most.
-    /// The commands are under way afterwards, or spent.
-    pub(super) async fn exchange(&self, commands: &mut [Command], time: Duration, now: Moment) -> Exchange {
+    /// Opens a connection, unless another caller has tried since `attempts` was read.
+    async fn connect(&self, attempts: u64) -> Result<Arc<Connection>, ConnectError> {
+        let mut last_error = self.connecting.lock().await;
+        if let Some(connection) = self.current().clone() {
+            return Ok(connection);
+        }
+        if self.attempts.load(Ordering::Acquire) != attempts
+            && let Some(error) = last_error.as_ref()
+        {
+            return Err(error.clone());
+        }
+        let result = self.connector.connect().await;
+        self.attempts.fetch_add(1, Ordering::Release);
+        match result {
+            Ok(connection) => {
+                let connection = Arc::new(connection);
+                *last_error = None;
+                *self.current() = Some(Arc::clone(&connection));
+                Ok(connection)
+            }
+            Err(error) => {
+                *last_error = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends the commands of a call, with housekeeping for its traffic, and waits for the replies.
+    pub(super) async fn exchange(
+        &self,
+        commands: Vec<Cmd>,
+        traffic: Traffic<'_>,
+        time: Duration,
+        now: Moment,
+    ) -> Exchange {
         let deadline = Instant::now() + time;
-        let mut exchange = Exchange {
-            replies: std::iter::repeat_with(|| Reply::None).take(commands.len()).collect(),
-            round_trips: 0,
-            failure: None,
-        };
-        let mut pending: Vec<Pending> = (0..commands.len()).map(|at| Pending { at, redirect: None }).collect();
-        let (mut load, mut reconnected) = (false, false);
+        let mut exchange = Exchange::new(commands.len());
+        let mut repetition =
+            Repetition { commands: commands.into_iter().enumerate().collect(), ..Repetition::default() };
         for _ in 0..MAX_ROUND_TRIPS {
-            let targets: Vec<Address> =
-                pending.iter().filter_map(|pending| Some(pending.redirect.as_ref()?.to.clone())).collect();
-            let topology = match self.topology(&targets, deadline).await {
-                Ok(topology) => topology,
+            let connection = match self.connection(deadline).await {
+                Ok(connection) => connection,
                 Err(failure) => {
-                    exchange.failure.get_or_insert(failure);
+                    exchange.fail(failure);
                     return exchange;
                 }
             };
-            let mut batches = batches(&topology, commands, std::mem::take(&mut pending), load, &mut exchange);
-            exchange.round_trips += u64::from(!batches.is_empty());
-            for batch in &mut batches {
-                let tag = topology.tag_of(batch.node);
-                for (companion, command) in
-                    self.companions.with(batch.commands(commands), &batch.node.address, tag, now)
-                {
-                    batch.pipeline.add_command(command);
-                    batch.answers.push(Sent::Companion(companion));
+            let commands = std::mem::take(&mut repetition.commands);
+            let batch = Batch::new(repetition.load_scripts, commands, self.housekeeping.due(traffic, now));
+            exchange.round_trips += 1;
+            let answers = batch.send(&connection, deadline).await;
+            self.take_answers(&connection, &batch, answers, &mut exchange, &mut repetition);
+            if repetition.commands.is_empty() {
+                if exchange.timed_out {
+                    exchange.fail(self.no_answer(time));
                 }
-            }
-            let sent = batches.into_iter().map(|batch| async move {
-                let mut connection = batch.node.connection.clone();
-                let answers = connection.send_packed_commands(&batch.pipeline, 0, batch.pipeline.len());
-                let result = timeout_at(deadline, answers).await;
-                (batch, result)
-            });
-            for (Batch { node, pipeline, answers: sent }, result) in join_all(sent).await {
-                // What is sent once more is taken from the pipeline that it was sent with.
-                let mut once_more = |place: usize, sent: &Pending| {
-                    if let Some(cmd) = pipeline.cmd_iter().nth(place) {
-                        commands[sent.at].cmd = cmd.clone();
-                    }
-                };
-                match result {
-                    Ok(Ok(values)) if values.len() == sent.len() => {
-                        node.answered();
-                        for (place, (sent, value)) in sent.into_iter().zip(values).enumerate() {
-                            let sent = match sent {
-                                Sent::Command(pending) => pending,
-                                Sent::Preparation => continue,
-                                Sent::Companion(companion) => {
-                                    self.companions.answered(companion, &node.address, value);
-                                    continue;
-                                }
-                            };
-                            match judge(value, node, topology.is_cluster()) {
-                                Verdict::Reply(reply) => exchange.replies[sent.at] = reply,
-                                Verdict::Redirected(redirect) => {
-                                    if !redirect.asking {
-                                        topology.outdate();
-                                    }
-                                    once_more(place, &sent);
-                                    pending.push(Pending { at: sent.at, redirect: Some(redirect) });
-                                }
-                                Verdict::ScriptUnknown => {
-                                    load = true;
-                                    once_more(place, &sent);
-                                    pending.push(sent);
-                                }
-                                Verdict::Failed { failure, reconnect } => {
-                                    if reconnect {
-                                        node.discard();
-                                    }
-                                    exchange.failed(failure);
-                                }
-                            }
-                        }
-                    }
-                    Ok(Ok(_)) => {
-                        node.discard();
-                        exchange.failed(Failure::new(format!("{}: answers are missing", node.address)));
-                    }
-                    Ok(Err(error)) if is_time_out(&error) => {
-                        node.timed_out();
-                        exchange.failed(no_answer(node, time));
-                    }
-                    Ok(Err(error)) => {
-                        node.discard();
-                        for sent in &sent {
-                            if let Sent::Companion(companion) = sent {
-                                self.companions.cut_off(*companion, &node.address);
-                            }
-                        }
-                        if error.is_io_error() && !reconnected {
-                            // A redirection leads to the same place through the new connections.
-                            for (place, sent) in sent.into_iter().enumerate() {
-                                if let Sent::Command(sent) = sent {
-                                    once_more(place, &sent);
-                                    pending.push(sent);
-                                }
-                            }
-                        } else {
-                            exchange.failed(Failure::new(format!("{}: {error}", node.address)));
-                        }
-                    }
-                    Err(_) => {
-                        node.timed_out();
-                        exchange.failed(no_answer(node, time));
-                    }
-                }
-            }
-            if pending.is_empty() {
                 return exchange;
             }
-            reconnected |= !topology.is_sound();
         }
-        exchange.failed(Failure::new("a command was sent from node to node, or its script is lost each time"));
+        exchange.fail(Failure::new("a script is missing each time after it was loaded"));
         exchange
     }
 
-    /// Whether every node takes writes.
-    pub(super) async fn probe(&self, settings: &RedisTierSettings, now: Moment) -> Result<(), Failure> {
-        let topology = self.topology(&[], Instant::now() + settings.time_to_connect()).await?;
-        let key_prefix = &settings.key_prefix;
-        let mut commands: Vec<Command> =
-            topology.one_key_each(|n| format!("{key_prefix}probe:{n}")).into_iter().map(Command::probe).collect();
-        match self.exchange(&mut commands, settings.response_timeout, now).await.failure {
+    /// Puts answers into the exchange, and commands that are to be sent again into the repetition.
+    fn take_answers(
+        &self,
+        connection: &Arc<Connection>,
+        batch: &Batch,
+        answers: Answers,
+        exchange: &mut Exchange,
+        repetition: &mut Repetition,
+    ) {
+        let mut lost = false;
+        for ((position, command), answer) in batch.positions.iter().zip(batch.call()).zip(answers.call) {
+            match classify(answer, &self.connector.address, self.is_cluster()) {
+                Class::Reply(reply) => exchange.replies[*position] = reply,
+                Class::ScriptMissing => {
+                    repetition.load_scripts = true;
+                    repetition.commands.push((*position, command.clone()));
+                }
+                Class::ConnectionLost(failure) => {
+                    lost = true;
+                    match repetition.reconnected {
+                        true => exchange.fail(failure),
+                        false => repetition.commands.push((*position, command.clone())),
+                    }
+                }
+                Class::TimedOut => exchange.timed_out = true,
+                Class::Failed { failure, reconnect } => {
+                    if reconnect {
+                        self.discard(connection);
+                    }
+                    exchange.fail(failure);
+                }
+            }
+        }
+        for (task, answer) in batch.tasks.iter().zip(answers.housekeeping) {
+            self.housekeeping.take_answer(*task, answer);
+        }
+        repetition.reconnected |= lost;
+        if !exchange.timed_out {
+            connection.answered();
+        }
+        if lost || exchange.timed_out && connection.timed_out() {
+            self.discard(connection);
+        }
+    }
+
+    fn no_answer(&self, time: Duration) -> Failure {
+        Failure::new(format!("{}: no answer within {} ms", self.connector.address, time.as_millis()))
+    }
+
+    /// Whether the server, or every node of a cluster, accepts writes.
+    pub(super) async fn probe(&self, settings: &RedisCacheSettings, now: Moment) -> Result<(), Failure> {
+        self.connection(Instant::now() + settings.time_to_connect()).await?;
+        let commands = probe::commands(&settings.key_prefix, settings.mode);
+        match self.exchange(commands, Traffic::Other, settings.response_timeout, now).await.failure {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
     }
 }
 
+/// The commands that are sent next.
+#[derive(Default)]
+struct Repetition {
+    commands: Vec<(usize, Cmd)>,
+    load_scripts: bool,
+    reconnected: bool,
+}
+
 impl Exchange {
-    /// The worst failure is kept, then the first one.
-    fn failed(&mut self, failure: Failure) {
+    fn new(commands: usize) -> Self {
+        let replies = std::iter::repeat_with(|| Reply::Missing).take(commands).collect();
+        Self { replies, round_trips: 0, failure: None, timed_out: false }
+    }
+
+    /// Keeps the first failure, or the first one that refuses writes.
+    fn fail(&mut self, failure: Failure) {
         match &self.failure {
             Some(known) if known.refuses_writes || !failure.refuses_writes => {}
             _ => self.failure = Some(failure),
         }
     }
-}
-
-/// One pipeline for each node. Where a script is unknown, it is loaded before it is used.
-fn batches<'a>(
-    topology: &'a Topology,
-    commands: &mut [Command],
-    pending: Vec<Pending>,
-    load: bool,
-    exchange: &mut Exchange,
-) -> Vec<Batch<'a>> {
-    let mut batches: Vec<Batch<'a>> = Vec::new();
-    for pending in pending {
-        let count = commands.len();
-        let command = &mut commands[pending.at];
-        let node = match &pending.redirect {
-            Some(redirect) => topology.node_at(&redirect.to),
-            None => topology.node_of(&command.key),
-        };
-        let Some(node) = node else {
-            exchange.failed(Failure::new("the node that has some of the keys cannot be reached"));
-            continue;
-        };
-        let at = batches.iter().position(|batch| Arc::ptr_eq(batch.node, node)).unwrap_or_else(|| {
-            let mut batch =
-                Batch { node, pipeline: Pipeline::with_capacity(count + 1), answers: Vec::with_capacity(count + 1) };
-            if load {
-                load_scripts().into_iter().for_each(|load| batch.prepare(load));
-            }
-            batches.push(batch);
-            batches.len() - 1
-        });
-        let batch = &mut batches[at];
-        if pending.redirect.as_ref().is_some_and(|redirect| redirect.asking) {
-            batch.prepare(cmd("ASKING"));
-        }
-        batch.pipeline.add_command(std::mem::take(&mut command.cmd));
-        batch.answers.push(Sent::Command(pending));
-    }
-    batches
-}
-
-impl Batch<'_> {
-    fn prepare(&mut self, command: redis::Cmd) {
-        self.pipeline.add_command(command);
-        self.answers.push(Sent::Preparation);
-    }
-
-    /// The commands that are in it.
-    fn commands<'c>(&'c self, commands: &'c [Command]) -> impl Iterator<Item = &'c Command> {
-        self.answers.iter().filter_map(|sent| match sent {
-            Sent::Command(pending) => Some(&commands[pending.at]),
-            Sent::Preparation | Sent::Companion(_) => None,
-        })
-    }
-}
-
-fn no_answer(node: &Node, time: Duration) -> Failure {
-    Failure::new(format!("{}: no answer within {} ms", node.address, time.as_millis()))
-}
-
-pub(super) fn is_time_out(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Io && error.is_timeout()
 }

@@ -1,4 +1,4 @@
-//! What a Redis tier is told at its start, and where its credentials come from.
+//! The settings of the Redis cache, and the source of its credentials.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -6,48 +6,49 @@ use async_trait::async_trait;
 
 use crate::{breaker::BreakerSettings, kind::Ttls};
 
-/// Whether the keys lie on one node or are spread over several.
+/// Whether the keys are on one server or spread over a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RedisMode {
     /// One primary, with or without replicas.
     #[default]
     Standalone,
-    /// Redis Cluster: keys are spread over the primaries by hash slot.
+    /// The cluster protocol: keys are spread over primaries by hash slot. ElastiCache Serverless speaks
+    /// only this.
     Cluster,
 }
 
-/// The settings of a Redis tier.
+/// The settings of the Redis cache.
 #[derive(Clone)]
-pub struct RedisTierSettings {
-    /// `redis://` or `rediss://` (TLS), user and password in it.
+pub struct RedisCacheSettings {
+    /// `redis://` or `rediss://` (TLS), with user and password.
     pub url: String,
-    /// One node or a cluster.
+    /// One server or a cluster.
     pub mode: RedisMode,
-    /// Keys are named `<prefix>queue:<player>`.
+    /// The prefix of all keys. Copies have the keys `<prefix>queue:<player>`.
     pub key_prefix: String,
     /// How long copies live, by kind of data.
     pub ttls: Ttls,
-    /// By how much of itself a time to live is shortened at random at most, 0 to 1, so that what was put
-    /// together does not expire together.
+    /// The maximum share, 0 to 1, by which a time to live is shortened at random, so that copies that
+    /// were put together do not expire together.
     pub ttl_jitter: f64,
-    /// How long it is remembered that a player was forgotten: longer than any fill can be under way, and
-    /// a function runs for at most 900 s.
+    /// How long a tombstone lives: longer than a fill can be under way. A function runs for at most 900 s.
     pub tombstone_ttl: Duration,
-    /// How long connecting may take, TLS and authentication included.
+    /// How long connecting may take, with TLS and authentication.
     pub connect_timeout: Duration,
-    /// How long a call may take in all, a repeated one with its new connection included. As much again for
-    /// every 1,000 players more, whose megabytes take their time.
+    /// How long a call may take, with a repetition on a new connection. Each further 1,000 players add
+    /// the same time, because megabytes take time to transfer.
     pub response_timeout: Duration,
-    /// When Redis is left alone, and for how long.
+    /// When the circuit breaker opens and how long it stays open.
     pub breaker: BreakerSettings,
-    /// The certificates (PEM) of the authorities that sign Redis's; none: those of the system.
+    /// A file with the certificates (PEM) of the authorities that sign the server's certificate; none:
+    /// those of the system.
     pub ca_file: Option<PathBuf>,
-    /// Decides all jitter.
+    /// The seed of all jitter.
     pub seed: u64,
 }
 
-impl RedisTierSettings {
-    /// One node at `url`, everything else by default.
+impl RedisCacheSettings {
+    /// Default settings for one server at `url`.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -63,15 +64,13 @@ impl RedisTierSettings {
             seed: 0,
         }
     }
-}
 
-impl RedisTierSettings {
-    /// How long a call of so many commands may take.
-    pub(super) fn time_of(&self, commands: usize) -> Duration {
-        self.response_timeout.saturating_mul(1 + (commands / 1_000) as u32)
+    /// How long a call with this number of players may take.
+    pub(super) fn time_of_call(&self, players: usize) -> Duration {
+        self.response_timeout.saturating_mul(1 + (players / 1_000) as u32)
     }
 
-    /// How long it may take until all connections are there: in a cluster the first node tells of the others.
+    /// How long opening all connections may take. In a cluster the first node names the others.
     pub(super) fn time_to_connect(&self) -> Duration {
         match self.mode {
             RedisMode::Standalone => self.connect_timeout,
@@ -80,11 +79,11 @@ impl RedisTierSettings {
     }
 }
 
-impl fmt::Debug for RedisTierSettings {
+impl fmt::Debug for RedisCacheSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URL may hold a password.
+        // Without the URL, which may contain a password.
         formatter
-            .debug_struct("RedisTierSettings")
+            .debug_struct("RedisCacheSettings")
             .field("mode", &self.mode)
             .field("key_prefix", &self.key_prefix)
             .field("ttls", &self.ttls)
@@ -96,29 +95,29 @@ impl fmt::Debug for RedisTierSettings {
     }
 }
 
-/// A setting with which no Redis can ever be reached.
+/// A setting with which Redis can never be reached.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RedisTierError {
-    /// The URL cannot be used. Its text is left out: it may hold a password.
+pub enum RedisSettingsError {
+    /// The URL is invalid. The message does not contain it: it may contain a password.
     #[error("the Redis URL cannot be used: {0}")]
     Url(String),
-    /// The certificates of the authorities cannot be used.
+    /// The CA file is missing or invalid.
     #[error("the Redis CA file `{path}` cannot be used: {reason}")]
     CaFile {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be used.
         reason: String,
     },
 }
 
-/// Who connects, and with what.
+/// A user with its password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The user.
     pub user: String,
-    /// The password, or a token in its place.
+    /// The password, or a token that is used like one.
     pub password: String,
 }
 
@@ -128,13 +127,13 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Gives credentials that expire, such as ElastiCache's IAM tokens. Asked at each connection; they take
-/// the place of those in the URL.
+/// A source of credentials that expire, such as IAM tokens of ElastiCache. They replace those of the
+/// URL, and each new connection asks for them.
 #[async_trait]
 pub trait RedisCredentials: Send + Sync {
-    /// Credentials that are good for a connection made now.
+    /// Credentials for a connection that is opened now.
     ///
     /// # Errors
-    /// Whatever kept them from being made; the connection then fails with it.
+    /// Why there are none; the connection then fails with this error.
     async fn credentials(&self) -> Result<Credentials, Box<dyn std::error::Error + Send + Sync>>;
 }

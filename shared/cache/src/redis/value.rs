@@ -1,47 +1,54 @@
-//! A copy of a queue as Redis holds it.
+//! The values in Redis: copies of queues, and pages.
 //!
 //! ```text
-//! bytes 0-32   the stamp: decimal digits, compared byte by byte by the scripts
-//! byte 33      'p' plain, 'z' compressed, 't' forgotten: nothing follows
-//! 'p':         the bytes of the copy ([`codec`])
-//! 'z':         their number as four bytes, little-endian, then the same bytes as an LZ4 block
+//! copy   bytes 0-32  the stamp: decimal digits, which the scripts compare byte by byte
+//!        byte 33     the kind: 'q' queue, 'u' progress, 's' stats, '-' tombstone
+//!        byte 34-    the body
+//! page   bytes 0-19  the version of the queue that the page belongs to: decimal digits
+//!        byte 20-    the body
+//! body   byte 0      'p' plain, 'z' compressed, 't' tombstone: nothing follows
+//!        'p':        the bytes of the copy ([`codec`]) or the page
+//!        'z':        their number as four bytes, little-endian, then the bytes as an LZ4 block
 //! ```
 
 use millrace_domain::codec::{self, CachedQueue, CodecError};
 
-use crate::stamp::Stamp;
+use crate::{kind::DataKind, stamp::Stamp};
 
-/// From how many bytes on a copy is compressed. A queue of ten tasks has 3.3 KB and would keep four fifths of
-/// them, for what it remembers of commands is as good as random; writing it would cost twice as much. From
-/// some 25 tasks on a quarter is saved, of 200 tasks two fifths (`examples/redis_costs.rs`).
+/// The size in bytes from which a copy is compressed. A queue of ten tasks has 3.3 KB and would keep
+/// four fifths of them, because its remembered commands are almost random; writing it would cost twice
+/// the CPU time. From 25 tasks on compression saves a quarter, with 200 tasks two fifths
+/// (`examples/redis_costs.rs`).
 pub const COMPRESS_FROM: usize = 4_096;
-/// Most bytes of a copy: a row of the table ends at 400 KB. A damaged length takes no more memory than this.
+/// The maximum size of a body in bytes: a row of the table ends at 400 KB. A damaged length cannot
+/// allocate more memory than this.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// Where the body begins.
-pub(super) const HEADER: usize = Stamp::LENGTH + 1;
+/// The length of the head that the scripts read: stamp, kind and the first byte of the body.
+pub(super) const HEAD: usize = Stamp::LENGTH + 2;
 
+const TOMBSTONE_KIND: u8 = b'-';
 const PLAIN: u8 = b'p';
 const COMPRESSED: u8 = b'z';
-const FORGOTTEN: u8 = b't';
+const TOMBSTONE: u8 = b't';
 
 /// A value that cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValueError {
-    /// Shorter than any.
-    #[error("the value has {0} bytes, too few for any")]
+    /// The value is shorter than any valid one.
+    #[error("the value has {0} bytes, fewer than any valid value")]
     TooShort(usize),
-    /// Of a layout that this version does not know.
-    #[error("the value's layout is {0:#04x}, which this version does not know")]
+    /// The layout or kind is unknown to this version.
+    #[error("the value has the layout {0:#04x}, which this version does not know")]
     Layout(u8),
-    /// Longer than any.
-    #[error("the value would have {0} bytes, more than any")]
+    /// The length exceeds [`MAX_BYTES`].
+    #[error("the value would have {0} bytes, more than any valid value")]
     TooLong(usize),
     /// The compressed bytes are damaged.
     #[error("the value is damaged: {0}")]
     Compression(String),
-    /// The copy is damaged, or of a newer format.
+    /// The copy is damaged, or has a newer format.
     #[error(transparent)]
     Codec(#[from] CodecError),
 }
@@ -51,60 +58,119 @@ pub fn encode(cached: &CachedQueue) -> Vec<u8> {
     encode_from(cached, COMPRESS_FROM)
 }
 
-/// The same, compressed from another size on.
+/// The value of a copy, compressed from the given size on.
 #[doc(hidden)]
 pub fn encode_from(cached: &CachedQueue, compress_from: usize) -> Vec<u8> {
-    let mut head = [PLAIN; HEADER];
-    let stamp = Stamp::of(cached).digits();
-    head[..Stamp::LENGTH].copy_from_slice(&stamp);
+    let mut head = [PLAIN; HEAD];
+    head[..Stamp::LENGTH].copy_from_slice(&Stamp::of(cached).digits());
+    head[Stamp::LENGTH] = letter(DataKind::of(cached));
     let value = codec::encode_behind(&head, cached);
-    let body = &value[HEADER..];
-    if body.len() < compress_from {
+    let bytes = &value[HEAD..];
+    if bytes.len() < compress_from {
         return value;
     }
-    compressed(&stamp, body).unwrap_or(value)
+    compressed(&head[..HEAD - 1], bytes).unwrap_or(value)
 }
 
-/// The value with its body compressed, where that makes it smaller.
-fn compressed(stamp: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+/// The copy of a value; none for a tombstone.
+///
+/// # Errors
+/// [`ValueError`] where the value is damaged or of a newer version.
+pub fn decode(value: &[u8]) -> Result<Option<CachedQueue>, ValueError> {
+    let (Some(kind), Some(body)) = (value.get(Stamp::LENGTH), value.get(HEAD - 1..)) else {
+        return Err(ValueError::TooShort(value.len()));
+    };
+    let cached: Option<CachedQueue> = match body {
+        [TOMBSTONE, ..] if *kind == TOMBSTONE_KIND => None,
+        [PLAIN, bytes @ ..] => Some(codec::decode(bytes)?),
+        [COMPRESSED, block @ ..] => Some(codec::decode(&decompressed(block)?)?),
+        [layout, ..] => return Err(ValueError::Layout(*layout)),
+        [] => return Err(ValueError::TooShort(value.len())),
+    };
+    match cached {
+        Some(cached) if letter(DataKind::of(&cached)) != *kind => Err(ValueError::Layout(*kind)),
+        cached => Ok(cached),
+    }
+}
+
+/// The value of a page that belongs to a version of a queue.
+pub(super) fn encode_page(version: u64, page: &[u8]) -> Vec<u8> {
+    let digits = Stamp::of_version(version).digits();
+    let head = &digits[..Stamp::VERSION];
+    if page.len() >= COMPRESS_FROM
+        && let Some(value) = compressed(head, page)
+    {
+        return value;
+    }
+    [head, &[PLAIN], page].concat()
+}
+
+/// The page of a value; none where it belongs to another version.
+///
+/// # Errors
+/// [`ValueError`] where the value is damaged or of a newer version.
+pub(super) fn decode_page(value: &[u8], version: u64) -> Result<Option<Vec<u8>>, ValueError> {
+    let Some((head, body)) = value.split_at_checked(Stamp::VERSION) else {
+        return Err(ValueError::TooShort(value.len()));
+    };
+    if *head != Stamp::of_version(version).digits()[..Stamp::VERSION] {
+        return Ok(None);
+    }
+    match body {
+        [PLAIN, bytes @ ..] => Ok(Some(bytes.to_vec())),
+        [COMPRESSED, block @ ..] => Ok(Some(decompressed(block)?)),
+        [layout, ..] => Err(ValueError::Layout(*layout)),
+        [] => Err(ValueError::TooShort(value.len())),
+    }
+}
+
+/// The kind of a copy of which only the first [`HEAD`] bytes are known; none where there is no copy.
+pub(super) fn kind_of(head: &[u8]) -> Option<DataKind> {
+    let digits = head.get(..Stamp::LENGTH)?;
+    if head.len() < HEAD || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    DataKind::ALL.into_iter().find(|kind| *kind != DataKind::Frequent && letter(*kind) == head[Stamp::LENGTH])
+}
+
+/// The letter of a kind of copy, as the head of a value has it.
+pub(super) fn letter(kind: DataKind) -> u8 {
+    match kind {
+        DataKind::Queue => b'q',
+        DataKind::Progress => b'u',
+        DataKind::Stats => b's',
+        DataKind::Frequent => b'f',
+    }
+}
+
+/// A value with compressed bytes, if that is smaller than the plain bytes.
+fn compressed(head: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
     const LENGTH: usize = 4;
-    let length = u32::try_from(body.len()).ok()?.to_le_bytes();
-    let mut value = Vec::with_capacity(HEADER + LENGTH + lz4_flex::block::get_maximum_output_size(body.len()));
-    value.extend_from_slice(stamp);
+    let start = head.len() + 1 + LENGTH;
+    let length = u32::try_from(bytes.len()).ok()?.to_le_bytes();
+    let mut value = Vec::with_capacity(start + lz4_flex::block::get_maximum_output_size(bytes.len()));
+    value.extend_from_slice(head);
     value.push(COMPRESSED);
     value.extend_from_slice(&length);
     value.resize(value.capacity(), 0);
-    let written = lz4_flex::block::compress_into(body, &mut value[HEADER + LENGTH..]).ok()?;
-    value.truncate(HEADER + LENGTH + written);
-    (LENGTH + written < body.len()).then_some(value)
+    let written = lz4_flex::block::compress_into(bytes, &mut value[start..]).ok()?;
+    value.truncate(start + written);
+    (LENGTH + written < bytes.len()).then_some(value)
 }
 
-/// The copy of a value; none where the player was forgotten.
-///
-/// # Errors
-/// [`ValueError`] where it is damaged or written by a newer version.
-pub fn decode(value: &[u8]) -> Result<Option<CachedQueue>, ValueError> {
-    let (Some(layout), Some(body)) = (value.get(Stamp::LENGTH), value.get(HEADER..)) else {
-        return Err(ValueError::TooShort(value.len()));
+fn decompressed(block: &[u8]) -> Result<Vec<u8>, ValueError> {
+    let Some((length, block)) = block.split_first_chunk::<4>() else {
+        return Err(ValueError::TooShort(block.len()));
     };
-    match *layout {
-        PLAIN => Ok(Some(codec::decode(body)?)),
-        COMPRESSED => {
-            let Some((length, block)) = body.split_first_chunk::<4>() else {
-                return Err(ValueError::TooShort(value.len()));
-            };
-            let length = u32::from_le_bytes(*length) as usize;
-            if length > MAX_BYTES {
-                return Err(ValueError::TooLong(length));
-            }
-            let mut bytes = vec![0; length];
-            let written = lz4_flex::block::decompress_into(block, &mut bytes)
-                .map_err(|error| ValueError::Compression(error.to_string()))?;
-            Ok(Some(codec::decode(&bytes[..written])?))
-        }
-        FORGOTTEN => Ok(None),
-        other => Err(ValueError::Layout(other)),
+    let length = u32::from_le_bytes(*length) as usize;
+    if length > MAX_BYTES {
+        return Err(ValueError::TooLong(length));
     }
+    let mut bytes = vec![0; length];
+    let written = lz4_flex::block::decompress_into(block, &mut bytes)
+        .map_err(|error| ValueError::Compression(error.to_string()))?;
+    bytes.truncate(written);
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -129,26 +195,27 @@ mod tests {
     }
 
     #[test]
-    fn what_was_encoded_is_decoded_plain_and_compressed() {
+    fn copies_are_decoded_from_plain_and_compressed_values() {
         for (finished, layout) in [(0, PLAIN), (10, PLAIN), (64, COMPRESSED)] {
             let copy = copy(finished);
             let value = encode(&copy);
             assert_eq!(&value[..Stamp::VERSION], b"00000000000000000007");
-            assert_eq!(value[Stamp::LENGTH], layout);
+            assert_eq!(value[Stamp::LENGTH..HEAD], [b's', layout]);
+            assert_eq!(kind_of(&value[..HEAD]), Some(DataKind::Stats));
             assert_eq!(decode(&value), Ok(Some(copy.clone())));
             assert_eq!(decode(&encode_from(&copy, 0)), Ok(Some(copy)));
         }
     }
 
     #[test]
-    fn a_tombstone_is_no_copy() {
+    fn a_tombstone_is_not_a_copy() {
         let mut value = Stamp::of_version(9).digits().to_vec();
-        value.push(FORGOTTEN);
-        assert_eq!(decode(&value), Ok(None));
+        value.extend([TOMBSTONE_KIND, TOMBSTONE]);
+        assert_eq!((decode(&value), kind_of(&value)), (Ok(None), None));
     }
 
     #[test]
-    fn damage_in_any_byte_of_the_body_is_detected() {
+    fn damage_in_any_byte_after_the_stamp_is_detected() {
         for finished in [0, 64] {
             let copy = copy(finished);
             let value = encode(&copy);
@@ -157,9 +224,9 @@ mod tests {
                     let mut value = value.clone();
                     value[at] ^= damage;
                     let decoded = decode(&value);
-                    // Bits of an LZ4 block may be without meaning; what is read is never another queue.
+                    // Some bits of an LZ4 block have no meaning; the result is never another queue.
                     assert!(
-                        decoded.is_err() || decoded == Ok(Some(copy.clone())) && at >= HEADER,
+                        decoded.is_err() || decoded == Ok(Some(copy.clone())) && at >= HEAD,
                         "byte {at} with {damage:#04x}"
                     );
                 }
@@ -168,26 +235,39 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_is_detected() {
+    fn truncated_values_are_detected() {
         for finished in [0, 64] {
             let value = encode(&copy(finished));
             for length in 0..value.len() {
                 assert!(decode(&value[..length]).is_err(), "{length}");
             }
+            assert_eq!(kind_of(&value[..HEAD - 1]), None);
         }
     }
 
     #[test]
-    fn a_damaged_length_takes_no_memory() {
+    fn a_damaged_length_allocates_no_memory() {
         let mut value = encode(&copy(64));
-        value[HEADER..HEADER + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+        value[HEAD..HEAD + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(decode(&value), Err(ValueError::TooLong(u32::MAX as usize)));
     }
 
     #[test]
-    fn a_layout_of_a_newer_version_is_refused_as_such() {
+    fn the_layout_of_a_newer_version_is_refused() {
         let mut value = encode(&copy(0));
-        value[Stamp::LENGTH] = b'q';
+        value[Stamp::LENGTH + 1] = b'q';
         assert_eq!(decode(&value), Err(ValueError::Layout(b'q')));
+        assert_eq!(kind_of(&[b'x'; HEAD]), None, "a value of another application");
+    }
+
+    #[test]
+    fn a_page_is_read_for_its_version_only() {
+        for page in [&b""[..], b"[]", &[7; COMPRESS_FROM]] {
+            let value = encode_page(12, page);
+            assert!(value.len() < 100);
+            assert_eq!(decode_page(&value, 12), Ok(Some(page.to_vec())));
+            assert_eq!((decode_page(&value, 11), decode_page(&value, 13)), (Ok(None), Ok(None)));
+            assert!(decode_page(&value[..Stamp::VERSION], 12).is_err());
+        }
     }
 }

@@ -47,10 +47,10 @@ async fn look_up(ctx: &Context<'_>, players: &mut [Player], counters: &mut Count
     }
     let keys: Vec<PlayerId> = players.iter().map(|player| player.player_id.clone()).collect();
     let lookup = lookup_before(ctx.deadline, keys.len(), ctx.platform.cache.take(&keys, ctx.now)).await;
-    counters.cache.remote_errors += lookup.remote_errors;
+    counters.cache.shared_errors += lookup.shared_errors;
     for (player, hit) in players.into_iter().zip(lookup.hits) {
         counters.cache.count(hit.as_ref().map(|hit| hit.tier));
-        player.state = match hit.map(|hit| LoadedQueue::from_cache(hit.held)) {
+        player.state = match hit.map(|hit| LoadedQueue::from_cache(hit.copy)) {
             None => PlayerState::Unloaded(Missing::QueueRow),
             Some(loaded) if player.needs_progress && loaded.lacks_progress() => {
                 PlayerState::Unloaded(Missing::ProgressRow(loaded))

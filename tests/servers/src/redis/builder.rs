@@ -1,22 +1,36 @@
-//! What a Redis server is to be like, and its configuration file.
+//! Configures and starts a Redis or Valkey server.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::{Redis, Server, certificates, field_of, query};
+use super::certificates;
+use super::program::RedisProgram;
+use super::query::{field_of, query, socket};
+use super::server::{Redis, Server, configuration, spawn};
 use crate::ports::{free_cluster_port, free_port};
-use crate::process::{self, Process, blocking};
-use crate::tools;
+use crate::process::{self, blocking};
 
-/// The names of files in the directory of a server.
-pub(super) const SOCKET: &str = "redis.sock";
-const CONFIGURATION: &str = "redis.conf";
+impl Redis {
+    /// Starts `redis-server` without password and limits.
+    ///
+    /// # Panics
+    /// When it is not installed or does not start.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
 
-/// What a server is to be like. Start it with [`start`](Self::start).
+    /// A configuration with nothing set.
+    pub fn builder() -> RedisBuilder {
+        RedisBuilder::default()
+    }
+}
+
+/// The configuration of a server. Start it with [`start`](Self::start).
 #[derive(Clone, Default)]
 pub struct RedisBuilder {
+    program: RedisProgram,
     directives: Vec<String>,
     password: Option<String>,
     tls: bool,
@@ -25,8 +39,14 @@ pub struct RedisBuilder {
 }
 
 impl RedisBuilder {
-    /// Limits its memory, such as `2mb`, and says what it does at the limit, such as `allkeys-lru`, or
-    /// `noeviction`, which answers writes with `OOM`.
+    /// Chooses the program. The default is `redis-server`.
+    pub fn program(mut self, program: RedisProgram) -> Self {
+        self.program = program;
+        self
+    }
+
+    /// Limits its memory, such as `2mb`. The policy says what it does at the limit, such as
+    /// `allkeys-lru`, or `noeviction`, which answers writes with `OOM`.
     pub fn maxmemory(self, limit: &str, policy: &str) -> Self {
         self.config("maxmemory", limit).config("maxmemory-policy", policy)
     }
@@ -37,19 +57,19 @@ impl RedisBuilder {
         self.config("requirepass", password)
     }
 
-    /// Adds a user, with its rules as `ACL SETUSER` takes them: `user("app", "on >secret ~* +@all")`.
+    /// Adds a user with rules as `ACL SETUSER` takes them: `user("app", "on >secret ~* +@all")`.
     pub fn user(self, name: &str, rules: &str) -> Self {
         self.config("user", &format!("{name} {rules}"))
     }
 
-    /// Has it speak TLS, with a certificate for `localhost` and `127.0.0.1`, signed by an authority of
-    /// its own: [`Redis::ca_file`]. It asks clients for none.
+    /// Makes it speak TLS with a certificate for `localhost` and `127.0.0.1`. A test authority signs
+    /// the certificate: [`Redis::ca_file`]. Clients need no certificate. `redis-server` only.
     pub fn tls(mut self) -> Self {
         self.tls = true;
         self
     }
 
-    /// Has it start as a replica of a server without TLS.
+    /// Makes it start as a replica of a server without TLS.
     pub fn replica_of(mut self, primary: &Redis) -> Self {
         self.primary = Some(primary.clone());
         self
@@ -61,13 +81,13 @@ impl RedisBuilder {
         self
     }
 
-    /// Has it be a node of a cluster.
+    /// Makes it a node of a cluster.
     pub(super) fn cluster(mut self) -> Self {
         self.cluster = true;
         self
     }
 
-    /// Starts it and waits until it answers, a replica until it has what its primary holds.
+    /// Starts it and waits until it answers; a replica until it has the keys of its primary.
     ///
     /// # Panics
     /// When it is not installed or does not start.
@@ -83,10 +103,9 @@ impl RedisBuilder {
             .then(|| certificates::write(dir.path()))
             .transpose()
             .unwrap_or_else(|error| panic!("cannot make certificates: {error}"));
-        let configuration = self.configuration(dir.path(), port);
-        fs::write(dir.path().join(CONFIGURATION), configuration)
-            .unwrap_or_else(|error| panic!("cannot configure Redis: {error}"));
-        let mut process = spawn(dir.path());
+        fs::write(configuration(dir.path()), self.directives(dir.path(), port))
+            .unwrap_or_else(|error| panic!("cannot configure {}: {error}", self.program.name()));
+        let mut process = spawn(self.program, dir.path());
         let password = self.password.as_deref();
         process.wait_until(|| {
             if self.primary.is_none() {
@@ -95,22 +114,17 @@ impl RedisBuilder {
             query(dir.path(), password, &["INFO", "replication"])
                 .is_ok_and(|info: String| field_of(&info, "master_link_status").as_deref() == Some("up"))
         })?;
-        Ok(Redis {
-            server: Arc::new(Server {
-                port,
-                password: self.password.clone(),
-                ca_file,
-                process: Mutex::new(process),
-                dir,
-            }),
-        })
+        let (program, password) = (self.program, self.password.clone());
+        let server = Server { program, port, password, ca_file, process: Mutex::new(process), dir };
+        Ok(Redis { server: Arc::new(server) })
     }
 
-    fn configuration(&self, dir: &Path, port: u16) -> String {
+    /// The text of the configuration file.
+    fn directives(&self, dir: &Path, port: u16) -> String {
         let mut text = format!(
-            "bind 127.0.0.1\ndir {0}\nunixsocket {0}/{SOCKET}\nsave \"\"\nappendonly no\n\
-             repl-diskless-sync-delay 0\n",
-            dir.display()
+            "bind 127.0.0.1\ndir {}\nunixsocket {}\nsave \"\"\nappendonly no\nrepl-diskless-sync-delay 0\n",
+            dir.display(),
+            socket(dir).display()
         );
         let _ = if self.tls {
             let files = dir.display();
@@ -140,14 +154,4 @@ impl RedisBuilder {
         }
         text
     }
-}
-
-/// Starts the server that is configured in a directory.
-pub(super) fn spawn(dir: &Path) -> Process {
-    // What a killed one left there would be taken for the new one's.
-    let _ = fs::remove_file(dir.join(SOCKET));
-    let program = tools::redis_server();
-    Process::spawn("redis-server", program.as_os_str(), dir, |command| {
-        command.arg(dir.join(CONFIGURATION));
-    })
 }

@@ -1,25 +1,27 @@
-//! A Redis cluster of three masters.
+//! A cluster of three primaries.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Redis, RedisBuilder, field_of};
+use super::builder::RedisBuilder;
+use super::query::field_of;
+use super::server::Redis;
 use crate::process::blocking;
 
-const MASTERS: usize = 3;
+const PRIMARIES: usize = 3;
 const SLOTS: usize = 16_384;
 /// How long the nodes may take to find each other.
 const FORM_LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 
-/// Three masters that share all slots, without replicas. When one is lost, its slots are, and after the
-/// node time-out of two seconds the others answer `CLUSTERDOWN`.
+/// Three primaries that share all slots, without replicas. When one is lost, its slots are lost. After
+/// the node time-out of two seconds the others answer `CLUSTERDOWN`.
 pub struct RedisCluster {
     nodes: Vec<Redis>,
 }
 
 impl RedisCluster {
-    /// Starts the nodes and waits until each of them knows the cluster to be whole.
+    /// Starts the nodes and waits until each of them considers the cluster complete.
     ///
     /// # Panics
     /// When Redis is not installed, or the nodes do not find each other.
@@ -27,13 +29,13 @@ impl RedisCluster {
         Self::start_with(Redis::builder()).await
     }
 
-    /// Starts nodes that are like `node`; TLS and a primary are not for them.
+    /// Starts nodes that are configured like `node`, which has neither TLS nor a primary.
     ///
     /// # Panics
-    /// When Redis is not installed, or the nodes do not find each other.
+    /// When the server is not installed, or the nodes do not find each other.
     pub async fn start_with(node: RedisBuilder) -> Self {
-        let mut nodes = Vec::with_capacity(MASTERS);
-        for _ in 0..MASTERS {
+        let mut nodes = Vec::with_capacity(PRIMARIES);
+        for _ in 0..PRIMARIES {
             nodes.push(node.clone().cluster().start().await);
         }
         let cluster = nodes.clone();
@@ -46,7 +48,7 @@ impl RedisCluster {
         self.nodes.iter().map(Redis::url).collect()
     }
 
-    /// The URL of one node, as a configuration endpoint is.
+    /// The URL of one node, as a configuration endpoint has it.
     pub fn url(&self) -> String {
         self.nodes[0].url()
     }
@@ -62,19 +64,19 @@ impl RedisCluster {
     /// When the cluster does not answer.
     pub async fn node_of(&self, key: &str) -> &Redis {
         let slot: usize = self.nodes[0].cli(&["CLUSTER", "KEYSLOT", key]).await;
-        &self.nodes[(0..MASTERS).position(|node| range(node).contains(&slot)).expect("the ranges hold every slot")]
+        &self.nodes[(0..PRIMARIES).position(|node| range(node).contains(&slot)).expect("the ranges hold every slot")]
     }
 }
 
 /// The slots of a node.
 fn range(node: usize) -> std::ops::Range<usize> {
-    node * SLOTS / MASTERS..(node + 1) * SLOTS / MASTERS
+    node * SLOTS / PRIMARIES..(node + 1) * SLOTS / PRIMARIES
 }
 
 fn form(nodes: &[Redis]) {
     let run = |node: &Redis, command: &[String]| {
         let answer = node.server.query::<()>(command);
-        answer.unwrap_or_else(|error| panic!("Redis answered {:?} with {error}", &command[..2]));
+        answer.unwrap_or_else(|error| panic!("{:?} was answered with {error}", &command[..2]));
     };
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
     for (index, node) in nodes.iter().enumerate() {
@@ -89,17 +91,17 @@ fn form(nodes: &[Redis]) {
         run(&nodes[0], &words(&["CLUSTER", "MEET", "127.0.0.1", &port]));
     }
     let begin = Instant::now();
-    while !nodes.iter().all(is_whole) {
+    while !nodes.iter().all(is_complete) {
         assert!(
             begin.elapsed() < FORM_LIMIT,
-            "the nodes of the cluster do not find each other. One wrote:\n{}",
+            "the nodes of the cluster do not find each other. The log of one:\n{}",
             nodes[0].log()
         );
         thread::sleep(POLL);
     }
 }
 
-fn is_whole(node: &Redis) -> bool {
+fn is_complete(node: &Redis) -> bool {
     let info: String = match node.server.query(&["CLUSTER", "INFO"]) {
         Ok(info) => info,
         Err(_) => return false,

@@ -1,0 +1,163 @@
+//! Commands that are sent at the same time.
+//!
+//! To a single server they are one pipeline. In a cluster each command of a call is sent by itself on
+//! the multiplexed connection to its node, because the client library refuses a pipeline over several
+//! slots. The keys of the housekeeping share a slot, so its commands are one pipeline in a cluster too.
+
+use futures::future::{join, join_all};
+use redis::{
+    Cmd, Pipeline, RedisError, Value,
+    aio::ConnectionLike,
+    cluster_async::ClusterConnection,
+    cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
+};
+use tokio::time::{Instant, error::Elapsed, timeout_at};
+
+use super::{
+    connection::{Connection, Transport},
+    housekeeping::Task,
+    reply::{Answer, SendError},
+    scripts,
+};
+
+/// Commands that are sent at the same time.
+pub(super) struct Batch {
+    /// The commands that load scripts, then those of the call, then the housekeeping.
+    pipeline: Pipeline,
+    scripts: usize,
+    /// The positions of its commands within the call: a repetition has only some of them.
+    pub(super) positions: Vec<usize>,
+    pub(super) tasks: Vec<Task>,
+}
+
+/// The answers to a batch.
+#[derive(Default)]
+pub(super) struct Answers {
+    /// One for each position.
+    pub(super) call: Vec<Answer>,
+    /// One for each task.
+    pub(super) housekeeping: Vec<Answer>,
+}
+
+impl Batch {
+    /// The commands of a call with their positions, and housekeeping. With `load_scripts` the scripts are
+    /// loaded before.
+    pub(super) fn new(load_scripts: bool, call: Vec<(usize, Cmd)>, housekeeping: Vec<(Task, Cmd)>) -> Self {
+        let mut pipeline = Pipeline::with_capacity(call.len() + housekeeping.len());
+        if load_scripts {
+            for command in scripts::load_commands() {
+                pipeline.add_command(command);
+            }
+        }
+        let scripts = pipeline.len();
+        let mut add = |command| {
+            pipeline.add_command(command);
+        };
+        let positions = call.into_iter().map(|(position, command)| {
+            add(command);
+            position
+        });
+        let positions = positions.collect();
+        let tasks = housekeeping.into_iter().map(|(task, command)| {
+            add(command);
+            task
+        });
+        let tasks = tasks.collect();
+        Self { pipeline, scripts, positions, tasks }
+    }
+
+    /// The commands of the call.
+    pub(super) fn call(&self) -> impl Iterator<Item = &Cmd> {
+        self.pipeline.cmd_iter().skip(self.scripts).take(self.positions.len())
+    }
+
+    /// Sends all commands and waits for their answers until the deadline.
+    pub(super) async fn send(&self, connection: &Connection, deadline: Instant) -> Answers {
+        match &connection.transport {
+            Transport::Standalone(connection) => {
+                let mut connection = connection.clone();
+                let sent = connection.send_packed_commands(&self.pipeline, 0, self.pipeline.len());
+                let mut answers = each(timeout_at(deadline, sent).await, self.pipeline.len()).into_iter();
+                answers.by_ref().take(self.scripts).for_each(drop);
+                Answers { call: answers.by_ref().take(self.positions.len()).collect(), housekeeping: answers.collect() }
+            }
+            Transport::Cluster(connection) => {
+                let scripts = self.pipeline.cmd_iter().take(self.scripts);
+                join_all(scripts.map(|command| send_one(connection, command, deadline))).await;
+                let call = join_all(self.call().map(|command| send_one(connection, command, deadline)));
+                let (call, housekeeping) = join(call, self.send_housekeeping(connection, deadline)).await;
+                Answers { call, housekeeping }
+            }
+        }
+    }
+
+    /// Sends the housekeeping to a cluster: what has a key in one pipeline, and the question for server
+    /// information to every primary.
+    async fn send_housekeeping(&self, connection: &ClusterConnection, deadline: Instant) -> Vec<Answer> {
+        if self.tasks.is_empty() {
+            return Vec::new();
+        }
+        let (mut keyed, mut question) = (Pipeline::new(), None);
+        for (task, command) in self.tasks.iter().zip(self.pipeline.cmd_iter().skip(self.scripts + self.positions.len()))
+        {
+            match task {
+                Task::ServerInformation => question = Some(command),
+                _ => {
+                    keyed.add_command(command.clone());
+                }
+            }
+        }
+        let (mut to_slot, mut to_nodes) = (connection.clone(), connection.clone());
+        let keyed_sent = async {
+            match keyed.is_empty() {
+                true => Vec::new(),
+                false => {
+                    each(timeout_at(deadline, to_slot.req_packed_commands(&keyed, 0, keyed.len())).await, keyed.len())
+                }
+            }
+        };
+        let information = async {
+            let command = question?.clone();
+            Some(one(timeout_at(deadline, to_nodes.route_command(command, to_primaries())).await))
+        };
+        let (keyed, mut information) = join(keyed_sent, information).await;
+        let mut keyed = keyed.into_iter();
+        let answer = |task: &Task| match task {
+            Task::ServerInformation => information.take(),
+            _ => keyed.next(),
+        };
+        self.tasks.iter().map(answer).map(|answer| answer.unwrap_or(Err(SendError::TimedOut))).collect()
+    }
+}
+
+/// The route to every primary of a cluster. The answer is a map from addresses to answers.
+pub(super) fn to_primaries() -> RoutingInfo {
+    RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None))
+}
+
+async fn send_one(connection: &ClusterConnection, command: &Cmd, deadline: Instant) -> Answer {
+    let mut connection = connection.clone();
+    one(timeout_at(deadline, connection.req_packed_command(command)).await)
+}
+
+/// The answer to one command.
+pub(super) fn one(result: Result<Result<Value, RedisError>, Elapsed>) -> Answer {
+    match result {
+        Ok(answer) => answer.map_err(SendError::Redis),
+        Err(_) => Err(SendError::TimedOut),
+    }
+}
+
+/// The answers to a pipeline.
+pub(super) fn each(result: Result<Result<Vec<Value>, RedisError>, Elapsed>, commands: usize) -> Vec<Answer> {
+    let error = match result {
+        Ok(Ok(values)) if values.len() == commands => return values.into_iter().map(Ok).collect(),
+        Ok(Ok(values)) => {
+            let detail = format!("{} of {commands}", values.len());
+            SendError::Redis((redis::ErrorKind::UnexpectedReturnType, "answers are missing", detail).into())
+        }
+        Ok(Err(error)) => SendError::Redis(error),
+        Err(_) => SendError::TimedOut,
+    };
+    (0..commands).map(|_| Err(error.clone())).collect()
+}

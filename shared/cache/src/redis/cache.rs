@@ -1,0 +1,262 @@
+//! The Redis cache: its client, its circuit breaker and its counters.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
+use tokio::time::Instant;
+
+use super::{
+    client::Client,
+    connection::Connector,
+    pending_invalidations::PendingInvalidations,
+    reply::Failure,
+    settings::{RedisCacheSettings, RedisCredentials, RedisSettingsError},
+    value,
+};
+use crate::{
+    breaker::{Breaker, Moment},
+    kind::{DataKind, PerKind},
+    state::SharedCacheState,
+    statistics::{Counter, LatencyRecorder, Operation, SharedFigures, SharedStatistics},
+};
+
+/// The shared cache in Redis or Valkey. Clones share its connection.
+#[derive(Clone)]
+pub struct RedisCache {
+    pub(super) core: Arc<Core>,
+}
+
+pub(super) struct Core {
+    pub(super) settings: RedisCacheSettings,
+    pub(super) client: Client,
+    breaker: Mutex<Breaker>,
+    pub(super) pending: PendingInvalidations,
+    jitter: Mutex<fastrand::Rng>,
+    started: Instant,
+    pub(super) kinds: PerKind<KindCounters>,
+    pub(super) get: OperationCounters,
+    pub(super) put: OperationCounters,
+    pub(super) forget: OperationCounters,
+    pub(super) upkeep: OperationCounters,
+    openings: Counter,
+}
+
+#[derive(Default)]
+pub(super) struct KindCounters {
+    pub(super) hits: Counter,
+    pub(super) misses: Counter,
+    pub(super) sets: Counter,
+    pub(super) outdated: Counter,
+    pub(super) errors: Counter,
+    pub(super) bytes_read: Counter,
+    pub(super) bytes_written: Counter,
+}
+
+#[derive(Default)]
+pub(super) struct OperationCounters {
+    pub(super) calls: Counter,
+    pub(super) round_trips: Counter,
+    pub(super) failures: Counter,
+    pub(super) latency: LatencyRecorder,
+}
+
+impl RedisCache {
+    /// Connects. A server that does not answer is not an error: it counts as a failure, is logged once,
+    /// and later calls try again.
+    ///
+    /// # Errors
+    /// [`RedisSettingsError`] for a setting with which Redis can never be reached.
+    pub async fn connect(
+        settings: RedisCacheSettings,
+        credentials: Option<Arc<dyn RedisCredentials>>,
+    ) -> Result<Self, RedisSettingsError> {
+        let client = Client::new(Connector::new(&settings, credentials)?, &settings.key_prefix);
+        let core = Arc::new(Core {
+            client,
+            breaker: Mutex::new(Breaker::new(settings.breaker, settings.seed)),
+            pending: PendingInvalidations::default(),
+            jitter: Mutex::new(fastrand::Rng::with_seed(settings.seed ^ 0x7474_6c73)),
+            started: Instant::now(),
+            kinds: PerKind::default(),
+            get: OperationCounters::default(),
+            put: OperationCounters::default(),
+            forget: OperationCounters::default(),
+            upkeep: OperationCounters::default(),
+            openings: Counter::default(),
+            settings,
+        });
+        if let Err(failure) = core.client.connection(Instant::now() + core.settings.time_to_connect()).await {
+            tracing::warn!(reason = %failure, "Redis cannot be reached at the start; continuing without it");
+            core.breaker().failure(core.moment());
+        }
+        Ok(Self { core })
+    }
+}
+
+impl fmt::Debug for RedisCache {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("RedisCache").field("settings", &self.core.settings).finish_non_exhaustive()
+    }
+}
+
+impl OperationCounters {
+    fn operation(&self) -> Operation {
+        Operation {
+            calls: self.calls.get(),
+            round_trips: self.round_trips.get(),
+            failures: self.failures.get(),
+            latency: self.latency.latency(),
+        }
+    }
+}
+
+impl Core {
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn moment(&self) -> Moment {
+        Moment {
+            monotonic: self.started.elapsed(),
+            wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+        }
+    }
+
+    /// Whether the breaker is closed. Starts a probe if one is due: a frozen sandbox has no timers, so
+    /// the calls of the process start the probes.
+    pub(super) fn state_and_probe(self: &Arc<Self>) -> SharedCacheState {
+        let mut breaker = self.breaker();
+        if breaker.is_closed() {
+            return SharedCacheState::Up;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && breaker.claim_probe(self.moment())
+        {
+            drop(breaker);
+            let probe = Probe { core: Arc::clone(self), finished: false };
+            runtime.spawn(probe.run());
+        }
+        SharedCacheState::Down
+    }
+
+    /// Counts an answered call.
+    pub(super) fn succeeded(&self) {
+        self.breaker().success();
+    }
+
+    /// Counts an unanswered call.
+    pub(super) fn failed(&self, failure: &Failure) {
+        let now = self.moment();
+        let opened = {
+            let mut breaker = self.breaker();
+            if failure.refuses_writes { breaker.trip(now) } else { breaker.failure(now) }
+        };
+        if opened {
+            // The cluster client would go on to reconnect in the background.
+            self.client.disconnect();
+            self.openings.add(1);
+            tracing::warn!(reason = %failure, "calls to Redis fail; continuing without it for a while");
+        } else {
+            tracing::debug!(reason = %failure, "a call to Redis failed");
+        }
+    }
+
+    /// The key of a player's copy.
+    pub(super) fn queue_key(&self, player: &PlayerId) -> String {
+        self.key(DataKind::Queue, player)
+    }
+
+    /// The key of a player's value of a kind.
+    pub(super) fn key(&self, kind: DataKind, player: &PlayerId) -> String {
+        [self.settings.key_prefix.as_str(), key_space(kind), player.as_str()].concat()
+    }
+
+    /// The prefix of the keys of a kind. Copies of queues of all kinds have the same keys.
+    pub(super) fn key_prefix(&self, kind: DataKind) -> String {
+        [self.settings.key_prefix.as_str(), key_space(kind)].concat()
+    }
+
+    /// The value of a copy; counts its bytes.
+    pub(super) fn value(&self, copy: &CachedQueue) -> Vec<u8> {
+        let value = value::encode(copy);
+        self.kinds[DataKind::of(copy)].bytes_written.add(value.len() as u64);
+        value
+    }
+
+    /// How long a value lives that is put now. Emergency mode adds the time until its end.
+    pub(super) fn ttl(&self, kind: DataKind, now: Timestamp) -> Duration {
+        let ttl = self.jittered(self.settings.ttls[kind]);
+        match self.client.housekeeping.emergency().filter(|emergency| emergency.is_on(now)) {
+            Some(emergency) => ttl + Duration::from_millis(emergency.until.millis_since(now)),
+            None => ttl,
+        }
+    }
+
+    /// A time to live that is shortened at random.
+    pub(super) fn jittered(&self, ttl: Duration) -> Duration {
+        let random = self.jitter.lock().unwrap_or_else(PoisonError::into_inner).f64();
+        ttl.mul_f64(1.0 - self.settings.ttl_jitter.clamp(0.0, 1.0) * random)
+    }
+
+    pub(super) fn statistics(self: &Arc<Self>) -> SharedStatistics {
+        SharedStatistics {
+            state: if self.breaker().is_closed() { SharedCacheState::Up } else { SharedCacheState::Down },
+            kinds: self.kinds.map(|counters| SharedFigures {
+                hits: counters.hits.get(),
+                misses: counters.misses.get(),
+                sets: counters.sets.get(),
+                outdated: counters.outdated.get(),
+                errors: counters.errors.get(),
+                bytes_read: counters.bytes_read.get(),
+                bytes_written: counters.bytes_written.get(),
+            }),
+            get: self.get.operation(),
+            put: self.put.operation(),
+            forget: self.forget.operation(),
+            upkeep: self.upkeep.operation(),
+            connections: self.client.connector.attempts.get(),
+            openings: self.openings.get(),
+            pending_invalidations: self.pending.len() as u64,
+            server: self.client.housekeeping.server_statistics(),
+        }
+    }
+}
+
+fn key_space(kind: DataKind) -> &'static str {
+    match kind {
+        DataKind::Queue | DataKind::Progress | DataKind::Stats => "queue:",
+        DataKind::Frequent => "frequent:",
+    }
+}
+
+/// A running probe. One that is dropped has failed, so that another one can start.
+struct Probe {
+    core: Arc<Core>,
+    finished: bool,
+}
+
+impl Probe {
+    async fn run(mut self) {
+        // A new connection, to where the name leads now.
+        self.core.client.disconnect();
+        let result = self.core.client.probe(&self.core.settings, self.core.moment()).await;
+        self.finished = true;
+        self.core.breaker().probed(result.is_ok(), self.core.moment());
+        match result {
+            Ok(()) => tracing::info!("Redis answers again"),
+            Err(failure) => tracing::debug!(reason = %failure, "the probe of Redis failed"),
+        }
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.core.breaker().probed(false, self.core.moment());
+        }
+    }
+}

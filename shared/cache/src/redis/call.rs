@@ -1,0 +1,99 @@
+//! One call to Redis: pending invalidations before it, counters, and the circuit breaker after it.
+
+use std::time::Duration;
+
+use millrace_domain::PlayerId;
+use redis::Cmd;
+use tokio::time::Instant;
+
+use super::{
+    cache::{Core, OperationCounters},
+    command::{self, Forget},
+    housekeeping::Traffic,
+    reply::{Failure, Reply},
+};
+use crate::stamp::Stamp;
+
+/// What a call means for housekeeping and pending invalidations.
+pub(super) struct Call<'a> {
+    pub(super) traffic: Traffic<'a>,
+    /// Players that are about to be read: their pending invalidations come first.
+    pub(super) reads: &'a [PlayerId],
+    /// What becomes pending if the call is not answered: one for each command, or none at all.
+    pub(super) invalidations: Vec<(PlayerId, Stamp)>,
+}
+
+impl Default for Call<'_> {
+    fn default() -> Self {
+        Self { traffic: Traffic::Other, reads: &[], invalidations: Vec::new() }
+    }
+}
+
+impl Core {
+    /// The command that replaces a player's copy by a tombstone.
+    pub(super) fn forget(&self, player: &PlayerId, stamp: Stamp, which: Forget) -> Cmd {
+        command::forget(&self.queue_key(player), stamp, self.settings.tombstone_ttl, which)
+    }
+
+    /// Sends the commands of a call, and pending invalidations before them. Returns the reply to each
+    /// command, and whether some were not answered.
+    pub(super) async fn call(
+        &self,
+        counters: &OperationCounters,
+        mut commands: Vec<Cmd>,
+        call: Call<'_>,
+    ) -> (Vec<Reply>, bool) {
+        let started = Instant::now();
+        let mut pending = self.pending.take(call.reads);
+        let sent_before = pending.len();
+        if sent_before > 0 {
+            let forgets = pending.iter().map(|(player, stamp)| self.forget(player, *stamp, Forget::Older));
+            commands.splice(0..0, forgets);
+        }
+        pending.extend(call.invalidations);
+        let time = self.time_of_call(&commands, sent_before + call.reads.len());
+        let mut running = RunningCall { core: self, pending, finished: false };
+        counters.calls.add(1);
+
+        let exchange = self.client.exchange(commands, call.traffic, time, self.moment()).await;
+
+        running.finished = true;
+        let pending = std::mem::take(&mut running.pending);
+        counters.round_trips.add(exchange.round_trips);
+        counters.latency.record(started.elapsed());
+        let mut replies = exchange.replies;
+        if let Some(failure) = &exchange.failure {
+            counters.failures.add(1);
+            let unanswered = pending.into_iter().zip(&replies).filter(|(_, reply)| matches!(reply, Reply::Missing));
+            self.pending.add(unanswered.map(|(invalidation, _)| invalidation));
+            self.failed(failure);
+        } else {
+            self.succeeded();
+        }
+        replies.drain(..sent_before);
+        (replies, exchange.failure.is_some())
+    }
+
+    /// A command may read many players.
+    fn time_of_call(&self, commands: &[Cmd], players: usize) -> Duration {
+        self.settings.time_of_call(commands.len().max(players))
+    }
+}
+
+/// A running call. One that is dropped was cancelled: it has failed, and its invalidations are pending.
+struct RunningCall<'a> {
+    core: &'a Core,
+    pending: Vec<(PlayerId, Stamp)>,
+    finished: bool,
+}
+
+impl Drop for RunningCall<'_> {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        self.core.client.cancelled();
+        self.core.pending.add(std::mem::take(&mut self.pending));
+        self.core.failed(&Failure::cancelled());
+    }
+}

@@ -1,0 +1,106 @@
+//! Measures the servers: what they report, how fast they answer, and the kinds of their keys.
+
+use redis::{InfoDict, Value, cmd, from_redis_value};
+use tokio::time::Instant;
+
+use super::{cache::Core, command, nodes::Nodes, scan, value};
+use crate::{
+    kind::DataKind,
+    statistics::LatencyRecorder,
+    upkeep::{KeySample, NodeFigures, ServerFigures, UpkeepError},
+};
+
+/// How often each node is pinged, one ping after the other.
+const PINGS: usize = 20;
+/// The approximate number of keys in the sample, over all nodes.
+const SAMPLE: usize = 1_000;
+
+/// Measures all nodes at the same time.
+pub(super) async fn measure(core: &Core, deadline: Instant) -> Result<ServerFigures, UpkeepError> {
+    let mut figures = ServerFigures::default();
+    let (mut keys, mut reports) = (Some(0), Vec::new());
+    for node in core.upkeep_ask(Nodes::All, &[cmd("INFO"), cmd("DBSIZE")], deadline).await? {
+        let mut values = node.values.into_iter();
+        let report = values.next().unwrap_or(Value::Nil);
+        reports.push((Value::SimpleString(node.address.clone()), report.clone()));
+        figures.nodes.push(NodeFigures { address: node.address, ..read(report) });
+        keys = match (keys, values.next()) {
+            (Some(sum), Some(Value::Int(count))) => Some(sum + u64::try_from(count).unwrap_or_default()),
+            _ => None,
+        };
+    }
+    figures.keys = keys;
+    core.client.housekeeping.take_information(Value::Map(reports));
+    ping(core, &mut figures.nodes, deadline).await?;
+    figures.sample = sample(core, figures.nodes.len(), deadline).await?;
+    Ok(figures)
+}
+
+/// Measures how long each node takes to answer a `PING`.
+async fn ping(core: &Core, nodes: &mut [NodeFigures], deadline: Instant) -> Result<(), UpkeepError> {
+    let addresses: Vec<String> = nodes.iter().map(|node| node.address.clone()).collect();
+    let recorders: Vec<LatencyRecorder> = nodes.iter().map(|_| LatencyRecorder::default()).collect();
+    for _ in 0..PINGS {
+        let times = core.upkeep_ping(&addresses, deadline).await?;
+        times.iter().zip(&recorders).for_each(|(time, recorder)| recorder.record(*time));
+    }
+    for (node, recorder) in nodes.iter_mut().zip(&recorders) {
+        node.ping = recorder.latency();
+    }
+    Ok(())
+}
+
+/// Examines some keys of each node.
+async fn sample(core: &Core, nodes: usize, deadline: Instant) -> Result<KeySample, UpkeepError> {
+    let mut first_keys = cmd("SCAN");
+    first_keys.arg(0).arg("COUNT").arg(SAMPLE / nodes.max(1));
+    let mut sample = KeySample { complete: true, ..KeySample::default() };
+    let mut observations = Vec::new();
+    let (queues, pages) = (core.key_prefix(DataKind::Queue), core.key_prefix(DataKind::Frequent));
+    for node in core.upkeep_ask(Nodes::All, &[first_keys], deadline).await? {
+        let (position, keys) = scan::read(node.values.into_iter().next())?;
+        sample.complete &= position == 0;
+        sample.keys += keys.len() as u64;
+        for key in keys {
+            if key.starts_with(pages.as_bytes()) {
+                sample.copies.frequent += 1;
+            } else if key.starts_with(queues.as_bytes()) {
+                match String::from_utf8(key) {
+                    Ok(key) => observations.push(command::observe(&key)),
+                    Err(_) => sample.foreign += 1,
+                }
+            } else if key.starts_with(core.settings.key_prefix.as_bytes()) {
+                sample.upkeep += 1;
+            } else {
+                sample.foreign += 1;
+            }
+        }
+    }
+    for reply in core.upkeep_call(observations, deadline).await? {
+        // A value that is gone meanwhile counts like a tombstone.
+        match value::kind_of(&reply.into_bytes().unwrap_or_default()) {
+            Some(kind) => sample.copies[kind] += 1,
+            None => sample.forgotten += 1,
+        }
+    }
+    Ok(sample)
+}
+
+/// Reads an answer to `INFO`. A user who may not ask gets no figures.
+fn read(answer: Value) -> NodeFigures {
+    let Ok(fields) = from_redis_value::<InfoDict>(answer) else { return NodeFigures::default() };
+    NodeFigures {
+        // Valkey reports also the version of Redis that it is compatible with.
+        version: fields.get("valkey_version").or_else(|| fields.get("redis_version")),
+        uptime_seconds: fields.get("uptime_in_seconds"),
+        used_bytes: fields.get("used_memory"),
+        max_bytes: fields.get("maxmemory"),
+        keyspace_hits: fields.get("keyspace_hits"),
+        keyspace_misses: fields.get("keyspace_misses"),
+        evictions: fields.get("evicted_keys"),
+        expirations: fields.get("expired_keys"),
+        clients: fields.get("connected_clients"),
+        operations_per_second: fields.get("instantaneous_ops_per_sec"),
+        ..NodeFigures::default()
+    }
+}
