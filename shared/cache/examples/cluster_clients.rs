@@ -1,9 +1,9 @@
 //! Compares ways to reach the copies of 100 players on a Redis cluster of three nodes.
 //!
-//! All contenders read and write the same copies, in turns within one run, and the medians are
-//! printed. "Hand-routed" sends one pipeline to each node by its own slot map: the least that a
-//! client of our own could cost. The server is on this machine, so that a round trip costs almost
-//! nothing and the differences are the clients' own work. Needs `redis-server`.
+//! All contenders read and write the same copies in turns within one run, and medians are printed.
+//! "Hand-routed" sends one pipeline to each node by its own slot map, which is the least that
+//! another client can cost. The servers are on this machine: a round trip costs almost nothing, and
+//! the differences are the CPU time of the clients. Needs `redis-server`.
 //!
 //! ```sh
 //! cargo run --release -p millrace-cache --features redis --example cluster_clients

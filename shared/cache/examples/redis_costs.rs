@@ -1,6 +1,6 @@
-//! What the Redis tier costs: bytes and time of a value by the size of its queue, plain and compressed,
-//! and the time of a call by its number of players. Needs `redis-server`. Times are CPU time of this
-//! process unless they say otherwise: machines that build things are noisy.
+//! What the Redis tier costs: bytes and time of a value by the size of its queue, plain and
+//! compressed, and the time of a call by its number of players. Needs `redis-server`. Times are CPU
+//! time of this process unless they say otherwise: machines that build things are noisy.
 //!
 //! ```sh
 //! cargo run --release -p millrace-cache --features redis --example redis_costs

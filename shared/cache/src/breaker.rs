@@ -1,8 +1,9 @@
 //! A circuit breaker: stops calls to a server after repeated failures.
 //!
-//! While it is closed, calls are made. After a number of failures in a row it opens, and no calls are
-//! made. After the cool-down one probe runs in the background. If it succeeds, the breaker closes;
-//! otherwise the next cool-down is twice as long. The caller passes the time and runs the probes.
+//! While it is closed, calls are made. After a number of failures in a row it opens, and no calls
+//! are made. After the cool-down one probe runs in the background. If it succeeds, the breaker
+//! closes; otherwise the next cool-down is twice as long. The caller passes the time and runs the
+//! probes.
 
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use std::time::Duration;
 pub struct BreakerSettings {
     /// The number of failures in a row that opens it, at least 1.
     pub failures: u32,
-    /// The first cool-down. Each is shortened at random by up to a quarter, so that not all processes
-    /// probe at the same moment.
+    /// The first cool-down. Each is shortened at random by up to a quarter, so that not all
+    /// processes probe at the same moment.
     pub cool_down: Duration,
     /// The longest cool-down.
     pub max_cool_down: Duration,
@@ -27,8 +28,8 @@ impl Default for BreakerSettings {
 /// A moment on two clocks, each as the time since a fixed moment.
 ///
 /// The monotonic clock of a frozen sandbox stands still, and the wall clock may be set. Between two
-/// moments the longer distance of both clocks counts: after a thaw a cool-down is over at once, and a
-/// clock that is set ahead only leads to an early probe.
+/// moments the longer distance of both clocks counts: after a thaw a cool-down is over at once, and
+/// a clock that is set ahead only leads to an early probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Moment {
     /// The time on the monotonic clock.
@@ -72,8 +73,8 @@ impl Breaker {
         matches!(self.state, State::Closed { .. })
     }
 
-    /// Counts a successful call. While the breaker is open it is ignored: the call began before that,
-    /// and the probe decides.
+    /// Counts a successful call. While the breaker is open it is ignored: the call began before
+    /// that, and the probe decides.
     pub fn success(&mut self) {
         if let State::Closed { failures } = &mut self.state {
             *failures = 0;
@@ -93,7 +94,8 @@ impl Breaker {
         }
     }
 
-    /// Opens the breaker after a failure that does not pass by itself. Returns whether it was closed.
+    /// Opens the breaker after a failure that does not pass by itself. Returns whether it was
+    /// closed.
     pub fn trip(&mut self, now: Moment) -> bool {
         let opens = self.is_closed();
         if opens {

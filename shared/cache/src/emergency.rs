@@ -1,8 +1,8 @@
 //! Emergency mode: reads are served from caches while the table is in trouble.
 //!
-//! Reads then accept local copies that are otherwise too old, and shared copies live until the end of
-//! the emergency. The switch is a flag in the shared cache and ends by itself. It decides nothing:
-//! every commit is still checked by the table.
+//! Reads then accept local copies that are otherwise too old, and shared copies live until the end
+//! of the emergency. The switch is a flag in the shared cache and ends by itself. It decides
+//! nothing: every commit is still checked by the table.
 
 use std::fmt;
 

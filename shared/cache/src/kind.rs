@@ -37,8 +37,8 @@ impl DataKind {
         })
     }
 
-    /// The kind of a copy of a queue. A copy that knows the progress of an active task is of the kind
-    /// progress even at 0 units, because a report may have been missed.
+    /// The kind of a copy of a queue. A copy that knows the progress of an active task is of the
+    /// kind progress even at 0 units, because a report may have been missed.
     pub fn of(cached: &CachedQueue) -> Self {
         if cached.queue.tasks.is_empty() {
             Self::Stats

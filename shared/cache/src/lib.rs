@@ -15,14 +15,14 @@
 //! | [`statistics`] | counters and latencies of both caches by kind of data |
 //!
 //! # Consistency
-//! A cached queue may be older than its row. A decision made on an old copy is harmless: it becomes a
-//! conditional write on the version, which the table refuses, and the decision is made again.
+//! A cached queue may be older than its row. A decision made on an old copy is harmless: it becomes
+//! a conditional write on the version, which the table refuses, and the decision is made again.
 //!
 //! - A cached version never moves backwards.
-//! - Only copies whose records are written are cached. So a command that a cached queue remembers may
-//!   be acknowledged.
-//! - The local cache is consistent within the process: a read returns what was put last. Its number of
-//!   entries and bytes is counted with a short delay ([`LocalCache::usage`] waits for it).
+//! - Only copies whose records are written are cached. So a command that a cached queue remembers
+//!   may be acknowledged.
+//! - The local cache is consistent within the process: a read returns what was put last. Its number
+//!   of entries and bytes is counted with a short delay ([`LocalCache::usage`] waits for it).
 #![deny(missing_docs)]
 
 pub mod breaker;

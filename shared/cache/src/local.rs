@@ -1,7 +1,7 @@
 //! The cache inside the process: bounded by entries and bytes, fresh for a short time.
 //!
-//! The caller passes the time of the wall clock, by which freshness is measured. The monotonic clock of
-//! a frozen sandbox may stand still, and its copies must be stale after the thaw.
+//! The caller passes the time of the wall clock, by which freshness is measured. The monotonic
+//! clock of a frozen sandbox may stand still, and its copies must be stale after the thaw.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -18,9 +18,9 @@ use crate::{
     statistics::{Counter, LatencyRecorder, LocalFigures, LocalStatistics},
 };
 
-/// How long the last seen version of a queue is remembered, in milliseconds. Copies in the shared cache
-/// lag behind for a shorter time. A version that is older than the one seen an hour ago comes from a
-/// table that was restored, and then it is right.
+/// How long the last seen version of a queue is remembered, in milliseconds. Copies in the shared
+/// cache lag behind for a shorter time. A version that is older than the one seen an hour ago comes
+/// from a table that was restored, and then it is right.
 const STAMP_MS: u64 = 3_600_000;
 
 /// The bounds of a local cache.
@@ -81,8 +81,8 @@ pub struct LocalCache {
 #[derive(Debug)]
 struct Entry {
     slot: Mutex<Slot>,
-    /// The bytes that count for the entry: the footprint of the largest copy it has had, rounded up,
-    /// and at most twice that of its last copy.
+    /// The bytes that count for the entry: the footprint of the largest copy it has had, rounded
+    /// up, and at most twice that of its last copy.
     bytes: u32,
 }
 
@@ -138,8 +138,8 @@ impl LocalCache {
     pub fn new(settings: LocalSettings) -> Self {
         let counters = Arc::new(Counters::default());
         let removed = Arc::clone(&counters);
-        // One capacity bounds both entries and bytes: an entry weighs its bytes, and at least the bytes
-        // of an average entry of a full cache.
+        // One capacity bounds both entries and bytes: an entry weighs its bytes, and at least the
+        // bytes of an average entry of a full cache.
         let share = settings.max_bytes.div_ceil(settings.max_entries.max(1)).max(1);
         let entries = Cache::builder()
             .max_capacity(settings.max_bytes.max(1))
@@ -168,8 +168,8 @@ impl LocalCache {
         self.look(player, now, freshness, |slot| slot.cached.clone())
     }
 
-    /// Takes a fresh copy out of the cache, so that the caller can change it without cloning. The caller
-    /// puts it back, changed or not; until then other lookups miss.
+    /// Takes a fresh copy out of the cache, so that the caller can change it without cloning. The
+    /// caller puts it back, changed or not; until then other lookups miss.
     pub fn take(&self, player: &PlayerId, now: Timestamp) -> Option<CachedCopy> {
         self.look(player, now, self.settings.freshness_ms, |slot| slot.cached.take())
     }
@@ -204,7 +204,8 @@ impl LocalCache {
         }
     }
 
-    /// Whether this cache has seen a newer copy than `found` in the last hour, even if that is stale.
+    /// Whether this cache has seen a newer copy than `found` in the last hour, even if that is
+    /// stale.
     pub fn knows_newer(&self, found: &CachedQueue, now: Timestamp) -> bool {
         self.entries.get(&found.queue.player_id).is_some_and(|entry| {
             let slot = entry.slot();
@@ -235,7 +236,8 @@ impl LocalCache {
             }
             return;
         }
-        // The comparison and the put hold the lock of the key: of two that race, the newer one stays.
+        // The comparison and the put hold the lock of the key: of two that race, the newer one
+        // stays.
         self.entries.entry(player).and_compute_with(|current| match current {
             Some(current) if current.value().slot().is_newer(version, since) => Op::Nop,
             _ => {
@@ -257,8 +259,8 @@ impl LocalCache {
         self.entries.run_pending_tasks();
     }
 
-    /// Drops the older half of the copies and returns how many that were. For a process whose memory
-    /// exceeds its threshold.
+    /// Drops the older half of the copies and returns how many that were. For a process whose
+    /// memory exceeds its threshold.
     pub fn shrink(&self) -> u64 {
         self.entries.run_pending_tasks();
         let mut entries: Vec<_> = self.entries.iter().map(|(player, entry)| (entry.since(), entry, player)).collect();
@@ -313,8 +315,8 @@ impl LocalCache {
     }
 }
 
-/// The approximate bytes of memory of a copy, with its key and the bookkeeping of the cache. A task's
-/// ids and up to two costs and rewards are stored in the task itself.
+/// The approximate bytes of memory of a copy, with its key and the bookkeeping of the cache. A
+/// task's ids and up to two costs and rewards are stored in the task itself.
 fn footprint(cached: &CachedQueue) -> usize {
     const BOOKKEEPING: usize = 250;
     const ENTRY: usize = 32;

@@ -2,9 +2,9 @@
 
 use millrace_domain::codec::CachedQueue;
 
-/// How new a copy is; greater is newer. Stamps are compared by version, which grows with each commit,
-/// then by units done, which only grow between two commits. At the end a copy that knows its progress
-/// is above one that does not.
+/// How new a copy is; greater is newer. Stamps are compared by version, which grows with each
+/// commit, then by units done, which only grow between two commits. At the end a copy that knows
+/// its progress is above one that does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Stamp {
     version: u64,
@@ -41,8 +41,8 @@ impl Stamp {
         self.version
     }
 
-    /// The stamp as decimal digits of fixed width, which sort like the stamps. The scripts compare text
-    /// because versions exceed 2^53, the largest exact number of Lua.
+    /// The stamp as decimal digits of fixed width, which sort like the stamps. The scripts compare
+    /// text because versions exceed 2^53, the largest exact number of Lua.
     pub fn digits(self) -> [u8; Self::LENGTH] {
         let mut digits = [b'0'; Self::LENGTH];
         write_digits(&mut digits[..Self::VERSION], self.version);

@@ -72,21 +72,21 @@ pub struct SharedStatistics {
     pub forget: Operation,
     /// Calls of the upkeep.
     pub upkeep: Operation,
-    /// Attempts to connect. To a cluster, one attempt connects to all nodes; the reconnects that the
-    /// client library makes by itself are not counted.
+    /// Attempts to connect. To a cluster, one attempt connects to all nodes; the reconnects that
+    /// the client library makes by itself are not counted.
     pub connections: u64,
     /// How often the circuit breaker opened.
     pub openings: u64,
-    /// Players whose shared copy may be stale because Redis could not be told. It is told with the next
-    /// call that succeeds.
+    /// Players whose shared copy may be stale because Redis could not be told. It is told with the
+    /// next call that succeeds.
     pub pending_invalidations: u64,
-    /// What the servers report about themselves; none while unknown. They are asked with a put, once a
-    /// minute, and may refuse.
+    /// What the servers report about themselves; none while unknown. They are asked with a put,
+    /// once a minute, and may refuse.
     pub server: Option<ServerStatistics>,
 }
 
-/// What the servers of a shared cache report: the sum over the nodes, for all clients. Each node counts
-/// from its start.
+/// What the servers of a shared cache report: the sum over the nodes, for all clients. Each node
+/// counts from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerStatistics {
@@ -128,8 +128,8 @@ pub struct SharedFigures {
 pub struct Operation {
     /// Calls made. While the circuit breaker is open none is.
     pub calls: u64,
-    /// Round trips of these calls. Commands that are sent at the same time count as one, also to several
-    /// nodes. Redirects that the cluster client follows by itself are not counted.
+    /// Round trips of these calls. Commands that are sent at the same time count as one, also to
+    /// several nodes. Redirects that the cluster client follows by itself are not counted.
     pub round_trips: u64,
     /// Calls that were not answered completely.
     pub failures: u64,

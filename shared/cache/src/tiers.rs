@@ -68,9 +68,9 @@ impl Tiers {
         self
     }
 
-    /// Looks up the queues of `players` to read them: first in the local cache, then all others in one
-    /// round trip in the shared cache. What the shared cache has is put into the local one.
-    /// In emergency mode older local copies count as fresh.
+    /// Looks up the queues of `players` to read them: first in the local cache, then all others in
+    /// one round trip in the shared cache. What the shared cache has is put into the local one. In
+    /// emergency mode older local copies count as fresh.
     pub async fn get(&self, players: &[PlayerId], now: Timestamp) -> Lookup {
         self.keep_locally(self.look_up(players, now, 0, self.read_lookup(now)).await)
     }
@@ -118,15 +118,15 @@ impl Tiers {
         for (at, cached) in missing.into_iter().zip(found) {
             let cached =
                 cached.filter(|cached| cached.queue.version >= at_least && !self.local_knows_newer(cached, now));
-            // The process that commits a version puts it into the shared cache before it answers. So
-            // the copy is the newest version now.
+            // The process that commits a version puts it into the shared cache before it answers.
+            // So the copy is the newest version now.
             hits[at] = cached.map(|cached| Hit { copy: CachedCopy { cached, since: now }, tier: Tier::Redis });
         }
         Lookup { hits, shared_errors }
     }
 
-    /// Whether the local cache has seen a newer version. A shared copy can be older after a put that
-    /// failed or a failover; then it is a miss, so that no reader sees a queue go back.
+    /// Whether the local cache has seen a newer version. A shared copy can be older after a put
+    /// that failed or a failover; then it is a miss, so that no reader sees a queue go back.
     fn local_knows_newer(&self, cached: &CachedQueue, now: Timestamp) -> bool {
         self.local_switch.is_on_for(&cached.queue.player_id) && self.local.knows_newer(cached, now)
     }
@@ -172,8 +172,8 @@ impl Tiers {
         self.local.forget(player);
     }
 
-    /// Removes the copies of players from both caches, in one round trip. No older copy that is under
-    /// way comes back. Returns the errors of the shared cache.
+    /// Removes the copies of players from both caches, in one round trip. No older copy that is
+    /// under way comes back. Returns the errors of the shared cache.
     pub async fn forget(&self, players: &[PlayerId]) -> u64 {
         for player in players {
             self.local.forget(player);
@@ -184,7 +184,8 @@ impl Tiers {
         if players.is_empty() { 0 } else { shared.forget(&players).await }
     }
 
-    /// The page of a player in the shared cache ([`SharedCache::get_page`]), and the number of errors.
+    /// The page of a player in the shared cache ([`SharedCache::get_page`]), and the number of
+    /// errors.
     pub async fn get_page(&self, player: &PlayerId, version: u64) -> (Option<Vec<u8>>, u64) {
         match self.shared_if_up().filter(|_| self.shared_switch.is_on_for(player)) {
             Some(shared) => shared.get_page(player, version).await,
@@ -192,7 +193,8 @@ impl Tiers {
         }
     }
 
-    /// Puts a page of a player into the shared cache ([`SharedCache::put_page`]). Returns the errors.
+    /// Puts a page of a player into the shared cache ([`SharedCache::put_page`]). Returns the
+    /// errors.
     pub async fn put_page(&self, player: &PlayerId, version: u64, page: &[u8]) -> u64 {
         match self.shared_if_up().filter(|_| self.shared_switch.is_on_for(player)) {
             Some(shared) => shared.put_page(player, version, page).await,

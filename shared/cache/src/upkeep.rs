@@ -1,4 +1,5 @@
-//! Upkeep of a shared cache: scanning, filling, replacing and clearing copies, and server statistics.
+//! Upkeep of a shared cache: scanning, filling, replacing and clearing copies, and server
+//! statistics.
 //!
 //! Unlike the calls of [`SharedCache`](crate::SharedCache) these are started by an operator or a
 //! schedule. They return errors, and they are made even while the circuit breaker is open.
@@ -152,7 +153,8 @@ pub struct StatisticsSample {
     pub text: String,
 }
 
-/// The upkeep of a shared cache. Each call makes a bounded number of round trips until its deadline.
+/// The upkeep of a shared cache. Each call makes a bounded number of round trips until its
+/// deadline.
 ///
 /// # Errors
 /// [`UpkeepError`] with the reason, where the cache did not answer in time or refused.
@@ -161,9 +163,9 @@ pub trait Upkeep: Send + Sync {
     /// What the cache has of each player: one round trip.
     async fn observe(&self, players: &[PlayerId], deadline: Instant) -> Result<Vec<ObservedCopy>, UpkeepError>;
 
-    /// Puts each copy unless the cache has a newer one: one round trip. Their players do not count as
-    /// active. Copies live for the time of their kind, and for at least `min_ttl` if one is given: so
-    /// that warmed copies live until the next warm-up.
+    /// Puts each copy unless the cache has a newer one: one round trip. Their players do not count
+    /// as active. Copies live for the time of their kind, and for at least `min_ttl` if one is
+    /// given: so that warmed copies live until the next warm-up.
     async fn fill(
         &self,
         copies: &[Arc<CachedQueue>],
@@ -184,8 +186,8 @@ pub trait Upkeep: Send + Sync {
     /// Some players with copies: one round trip, in a cluster two.
     async fn scan_players(&self, cursor: Option<&ScanCursor>, deadline: Instant) -> Result<PlayersPage, UpkeepError>;
 
-    /// Removes some copies, of all kinds or one: two round trips, in a cluster three. A removed copy of a
-    /// queue leaves a tombstone with its version, so that no older copy comes back.
+    /// Removes some copies, of all kinds or one: two round trips, in a cluster three. A removed
+    /// copy of a queue leaves a tombstone with its version, so that no older copy comes back.
     async fn clear(
         &self,
         kind: Option<DataKind>,
@@ -201,8 +203,8 @@ pub trait Upkeep: Send + Sync {
         deadline: Instant,
     ) -> Result<ClearedPage, UpkeepError>;
 
-    /// Makes the copies of players live at least until `until`: one round trip. Returns how many live
-    /// longer than before.
+    /// Makes the copies of players live at least until `until`: one round trip. Returns how many
+    /// live longer than before.
     async fn extend(
         &self,
         players: &[PlayerId],
@@ -211,7 +213,8 @@ pub trait Upkeep: Send + Sync {
         deadline: Instant,
     ) -> Result<u64, UpkeepError>;
 
-    /// Players whose queues changed in the last hour, the latest first, at most `limit`: one round trip.
+    /// Players whose queues changed in the last hour, the latest first, at most `limit`: one round
+    /// trip.
     async fn active_players(&self, limit: usize, deadline: Instant) -> Result<Vec<PlayerId>, UpkeepError>;
 
     /// Switches emergency mode for all processes: one round trip.
@@ -223,8 +226,8 @@ pub trait Upkeep: Send + Sync {
     /// Measures the servers: 23 round trips, in a cluster 24.
     async fn measure_servers(&self, deadline: Instant) -> Result<ServerFigures, UpkeepError>;
 
-    /// Stores a sample of statistics: one round trip. Samples older than 24 hours, and all but the last
-    /// 1,000, are dropped.
+    /// Stores a sample of statistics: one round trip. Samples older than 24 hours, and all but the
+    /// last 1,000, are dropped.
     async fn store_sample(&self, sample: &StatisticsSample, deadline: Instant) -> Result<(), UpkeepError>;
 
     /// The stored samples since a time, the latest first, at most `limit`: one round trip.
@@ -235,7 +238,8 @@ pub trait Upkeep: Send + Sync {
         deadline: Instant,
     ) -> Result<Vec<StatisticsSample>, UpkeepError>;
 
-    /// Reports that processes sent in the last hour, the latest first, at most `limit`: one round trip.
+    /// Reports that processes sent in the last hour, the latest first, at most `limit`: one round
+    /// trip.
     async fn read_reports(&self, limit: usize, deadline: Instant) -> Result<Vec<String>, UpkeepError>;
 }
 

@@ -2,7 +2,8 @@
 
 /// The region of every emulated service.
 pub const REGION: &str = "us-east-1";
-/// The access key that the emulators are spoken to with. Twelve digits would be an account for MiniStack.
+/// The access key that the emulators are spoken to with. Twelve digits would be an account for
+/// MiniStack.
 pub const ACCESS_KEY_ID: &str = "test";
 /// The secret that belongs to [`ACCESS_KEY_ID`].
 pub const SECRET_ACCESS_KEY: &str = "test";

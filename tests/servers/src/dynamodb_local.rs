@@ -30,8 +30,8 @@ impl DynamoDbLocal {
         blocking(|| process::start(Self::attempt)).await
     }
 
-    /// The one of this test process, started when it is first asked for. Tests keep apart by the names
-    /// of their tables.
+    /// The one of this test process, started when it is first asked for. Tests keep apart by the
+    /// names of their tables.
     ///
     /// # Panics
     /// When it or Java is not installed, or it does not start.

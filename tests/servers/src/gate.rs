@@ -1,4 +1,5 @@
-//! A listening socket that can be closed and opened again, and the connections that came through it.
+//! A listening socket that can be closed and opened again, and the connections that came through
+//! it.
 //!
 //! It lives on a thread and a runtime of its own, so that what a test does to its runtime, such as
 //! pausing the clock, does not stop a proxy.

@@ -28,8 +28,8 @@ impl MiniStack {
     }
 
     /// Starts one with more environment variables, such as `AUTH=true`, or `REDIS_HOST` and
-    /// `REDIS_PORT`, which become every ElastiCache endpoint. Nothing else of the test's environment
-    /// reaches it, since it hands its own on to the functions that it runs.
+    /// `REDIS_PORT`, which become every ElastiCache endpoint. Nothing else of the test's
+    /// environment reaches it, since it hands its own on to the functions that it runs.
     ///
     /// # Panics
     /// When it is not installed or does not start.
@@ -39,8 +39,8 @@ impl MiniStack {
         blocking(move || process::start(|| Self::attempt(&variables))).await
     }
 
-    /// The one of this test process, started when it is first asked for. Tests keep apart by the names
-    /// of their tables and queues.
+    /// The one of this test process, started when it is first asked for. Tests keep apart by the
+    /// names of their tables and queues.
     ///
     /// # Panics
     /// When it is not installed or does not start.

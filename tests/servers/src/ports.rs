@@ -2,14 +2,15 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-/// Below what Linux and macOS hand out to outgoing connections, so that no client takes the port of a
-/// server that is being started again. Plus 10,000, the bus of a Redis cluster, it stays there too.
+/// Below what Linux and macOS hand out to outgoing connections, so that no client takes the port of
+/// a server that is being started again. Plus 10,000, the bus of a Redis cluster, it stays there
+/// too.
 const RANGE: std::ops::Range<u16> = 10_000..22_000;
 /// How far the bus port of a Redis cluster is from its client port.
 const CLUSTER_BUS_OFFSET: u16 = 10_000;
 
-/// A port that nobody listens on. Somebody may before it is used: whoever starts a server tries again
-/// with another one.
+/// A port that nobody listens on. Somebody may before it is used: whoever starts a server tries
+/// again with another one.
 pub(crate) fn free_port() -> u16 {
     any(is_free)
 }

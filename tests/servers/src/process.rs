@@ -19,10 +19,10 @@ const POLL: Duration = Duration::from_millis(10);
 /// How often a server that ended at once is started again, on another port.
 const ATTEMPTS: usize = 4;
 
-/// Becomes the server, and leaves a watcher behind whose standard input is a pipe from the test. The
-/// pipe closes when the test process ends, however it ends; the watcher then kills the server, removes
-/// its directory, and kills what else is in the process group, itself included. Whatever the server
-/// started is in that group too. `$1` is the directory, the rest is the command.
+/// Becomes the server, and leaves a watcher behind whose standard input is a pipe from the test.
+/// The pipe closes when the test process ends, however it ends; the watcher then kills the server,
+/// removes its directory, and kills what else is in the process group, itself included. Whatever
+/// the server started is in that group too. `$1` is the directory, the rest is the command.
 const LAUNCHER: &str = r#"
 dir=$1
 shift
@@ -40,8 +40,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a server that writes to a log in `dir`, which is its own and ends with the test process.
-    /// `configure` gives the arguments and the environment.
+    /// Starts a server that writes to a log in `dir`, which is its own and ends with the test
+    /// process. `configure` gives the arguments and the environment.
     pub(crate) fn spawn(name: &'static str, program: &OsStr, dir: &Path, configure: impl FnOnce(&mut Command)) -> Self {
         let log = dir.join("server.log");
         let output = || {
@@ -159,7 +159,8 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
-/// Sends a request of HTTP 1.0 to a local port and reads the whole answer; `None` when there is none.
+/// Sends a request of HTTP 1.0 to a local port and reads the whole answer; `None` when there is
+/// none.
 pub(crate) fn ask(port: u16, request: &str) -> Option<String> {
     let limit = Some(Duration::from_secs(5));
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;

@@ -55,8 +55,8 @@ impl TcpProxy {
         self.address().port()
     }
 
-    /// Holds every chunk back for so long, in both directions: a question and its answer take twice as
-    /// long. Zero ends it.
+    /// Holds every chunk back for so long, in both directions: a question and its answer take twice
+    /// as long. Zero ends it.
     pub fn delay(&self, delay: Duration) {
         *self.wire.delay() = delay;
     }
@@ -72,8 +72,8 @@ impl TcpProxy {
     }
 
     /// Lets bytes go nowhere: connections are accepted and stay open, but nothing arrives at either
-    /// end. One that lost bytes so stays dead after [`normal`](Self::normal), as behind a firewall that
-    /// forgot it; only a cut ends it.
+    /// end. One that lost bytes so stays dead after [`normal`](Self::normal), as behind a firewall
+    /// that forgot it; only a cut ends it.
     pub fn swallow(&self) {
         self.wire.swallows.store(true, Ordering::SeqCst);
     }
@@ -193,7 +193,8 @@ async fn pump(
     }
 }
 
-/// Reads to the end and beyond: whoever is at the other end of a dead connection never hears anything.
+/// Reads to the end and beyond: whoever is at the other end of a dead connection never hears
+/// anything.
 async fn sink(from: &mut (impl AsyncReadExt + Unpin), count: &AtomicU64) -> io::Result<()> {
     let mut chunk = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut chunk).await {

@@ -1,22 +1,21 @@
 //! Commands that are sent at the same time.
 //!
-//! To a single server they are one pipeline. In a cluster each command of a call is sent by itself on
-//! the multiplexed connection to its node, because the client library refuses a pipeline over several
-//! slots. The keys of the housekeeping share a slot, so its commands are one pipeline in a cluster too.
+//! To a single server they are one pipeline. In a cluster each command of a call is sent by itself
+//! on the multiplexed connection to its node, because the client library refuses a pipeline over
+//! several slots. The keys of the housekeeping share a slot, so its commands are one pipeline in a
+//! cluster too.
 
-use futures::future::{join, join_all};
-use redis::{
-    Cmd, Pipeline, RedisError, Value,
-    aio::ConnectionLike,
-    cluster_async::ClusterConnection,
-    cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
-};
-use tokio::time::{Instant, error::Elapsed, timeout_at};
+use std::pin::pin;
+
+use futures::{StreamExt, future::join, stream::FuturesUnordered};
+use redis::{Cmd, Pipeline, RedisError, Value, aio::ConnectionLike, cluster_async::ClusterConnection};
+use tokio::time::{Instant, error::Elapsed, sleep_until, timeout_at};
 
 use super::{
     connection::{Connection, Transport},
     housekeeping::Task,
     reply::{Answer, SendError},
+    routing::to_primaries,
     scripts,
 };
 
@@ -40,8 +39,8 @@ pub(super) struct Answers {
 }
 
 impl Batch {
-    /// The commands of a call with their positions, and housekeeping. With `load_scripts` the scripts are
-    /// loaded before.
+    /// The commands of a call with their positions, and housekeeping. With `load_scripts` the
+    /// scripts are loaded before.
     pub(super) fn new(load_scripts: bool, call: Vec<(usize, Cmd)>, housekeeping: Vec<(Task, Cmd)>) -> Self {
         let mut pipeline = Pipeline::with_capacity(call.len() + housekeeping.len());
         if load_scripts {
@@ -82,17 +81,16 @@ impl Batch {
                 Answers { call: answers.by_ref().take(self.positions.len()).collect(), housekeeping: answers.collect() }
             }
             Transport::Cluster(connection) => {
-                let scripts = self.pipeline.cmd_iter().take(self.scripts);
-                join_all(scripts.map(|command| send_one(connection, command, deadline))).await;
-                let call = join_all(self.call().map(|command| send_one(connection, command, deadline)));
+                send_each(connection, self.pipeline.cmd_iter().take(self.scripts), deadline).await;
+                let call = send_each(connection, self.call(), deadline);
                 let (call, housekeeping) = join(call, self.send_housekeeping(connection, deadline)).await;
                 Answers { call, housekeeping }
             }
         }
     }
 
-    /// Sends the housekeeping to a cluster: what has a key in one pipeline, and the question for server
-    /// information to every primary.
+    /// Sends the housekeeping to a cluster: what has a key in one pipeline, and the question for
+    /// server information to every primary.
     async fn send_housekeeping(&self, connection: &ClusterConnection, deadline: Instant) -> Vec<Answer> {
         if self.tasks.is_empty() {
             return Vec::new();
@@ -130,14 +128,33 @@ impl Batch {
     }
 }
 
-/// The route to every primary of a cluster. The answer is a map from addresses to answers.
-pub(super) fn to_primaries() -> RoutingInfo {
-    RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None))
-}
-
-async fn send_one(connection: &ClusterConnection, command: &Cmd, deadline: Instant) -> Answer {
-    let mut connection = connection.clone();
-    one(timeout_at(deadline, connection.req_packed_command(command)).await)
+/// Sends each command to its node. One that is not answered until the deadline does not affect the
+/// others.
+async fn send_each(
+    connection: &ClusterConnection,
+    commands: impl Iterator<Item = &Cmd>,
+    deadline: Instant,
+) -> Vec<Answer> {
+    let mut sent: FuturesUnordered<_> = commands
+        .enumerate()
+        .map(|(place, command)| {
+            let mut connection = connection.clone();
+            async move { (place, connection.req_packed_command(command).await) }
+        })
+        .collect();
+    let mut answers: Vec<Answer> = (0..sent.len()).map(|_| Err(SendError::TimedOut)).collect();
+    // One timer for all commands.
+    let mut timer = pin!(sleep_until(deadline));
+    loop {
+        tokio::select! {
+            biased;
+            answer = sent.next() => match answer {
+                Some((place, answer)) => answers[place] = answer.map_err(SendError::Redis),
+                None => return answers,
+            },
+            () = &mut timer => return answers,
+        }
+    }
 }
 
 /// The answer to one command.

@@ -65,8 +65,8 @@ pub(super) struct OperationCounters {
 }
 
 impl RedisCache {
-    /// Connects. A server that does not answer is not an error: it counts as a failure, is logged once,
-    /// and later calls try again.
+    /// Connects. A server that does not answer is not an error: it counts as a failure, is logged
+    /// once, and later calls try again.
     ///
     /// # Errors
     /// [`RedisSettingsError`] for a setting with which Redis can never be reached.
@@ -126,8 +126,8 @@ impl Core {
         }
     }
 
-    /// Whether the breaker is closed. Starts a probe if one is due: a frozen sandbox has no timers, so
-    /// the calls of the process start the probes.
+    /// Whether the breaker is closed. Starts a probe if one is due: a frozen sandbox has no timers,
+    /// so the calls of the process start the probes.
     pub(super) fn state_and_probe(self: &Arc<Self>) -> SharedCacheState {
         let mut breaker = self.breaker();
         if breaker.is_closed() {

@@ -35,8 +35,8 @@ impl Core {
         command::forget(&self.queue_key(player), stamp, self.settings.tombstone_ttl, which)
     }
 
-    /// Sends the commands of a call, and pending invalidations before them. Returns the reply to each
-    /// command, and whether some were not answered.
+    /// Sends the commands of a call, and pending invalidations before them. Returns the reply to
+    /// each command, and whether some were not answered.
     pub(super) async fn call(
         &self,
         counters: &OperationCounters,
@@ -80,7 +80,8 @@ impl Core {
     }
 }
 
-/// A running call. One that is dropped was cancelled: it has failed, and its invalidations are pending.
+/// A running call. One that is dropped was cancelled: it has failed, and its invalidations are
+/// pending.
 struct RunningCall<'a> {
     core: &'a Core,
     pending: Vec<(PlayerId, Stamp)>,

@@ -1,9 +1,9 @@
 //! Sends calls to Redis, opens connections and repeats what may be repeated.
 //!
-//! A second round trip is made in two cases: the connection was lost while the sandbox was frozen, or a
-//! server does not have a script. It is part of the call and of its time. All commands can be repeated
-//! without harm. To single nodes of a cluster the client library reconnects by itself; where it does not
-//! succeed, all of its connections are replaced.
+//! A second round trip is made in two cases: the connection was lost while the sandbox was frozen,
+//! or a server does not have a script. It is part of the call and of its time. All commands can be
+//! repeated without harm. To single nodes of a cluster the client library reconnects by itself;
+//! where it does not succeed, all of its connections are replaced.
 
 use std::{
     sync::{

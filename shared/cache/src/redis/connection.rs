@@ -27,18 +27,22 @@ use super::{
 };
 use crate::statistics::Counter;
 
-/// How often the cluster client repeats a command. After a lost connection it needs two repetitions, to be
-/// redirected to the node and to connect to it, and one more for a slot that moves.
+/// How often the cluster client repeats a command. After a lost connection it needs two
+/// repetitions, to be redirected to the node and to connect to it, and one more for a slot that
+/// moves.
 const CLUSTER_RETRIES: u32 = 3;
 /// How long the cluster client waits before it repeats a command, in milliseconds.
 const CLUSTER_RETRY_WAIT_MS: (u64, u64) = (5, 50);
-/// How long the cluster client waits for one answer of a node. The caller has a shorter deadline; this
-/// one bounds what the client does by itself, such as reading the slots.
+/// How long the cluster client waits for one answer of a node. The caller has a shorter deadline;
+/// this one bounds what the client does by itself, such as reading the slots.
 const CLUSTER_ANSWER_LIMIT: Duration = Duration::from_secs(2);
+/// How many bytes the cluster client collects for a node before it writes them. With the default of
+/// 8 KiB every fourth copy would take a system call.
+const CLUSTER_WRITE_BUFFER: usize = 256 << 10;
 /// After so many calls in a row without an answer in time, a connection to a single server is dead.
 const MAX_TIME_OUTS: u32 = 2;
-/// The same for a cluster. The client library can block forever when it reads the slots again while many
-/// commands are under way, and only a new connection helps.
+/// The same for a cluster. The client library can block forever when it reads the slots again while
+/// many commands are under way, and only a new connection helps.
 const MAX_CLUSTER_TIME_OUTS: u32 = 1;
 
 /// Why there is no connection.
@@ -172,6 +176,7 @@ impl Connector {
             .connection_timeout(self.connect_timeout)
             .response_timeout(CLUSTER_ANSWER_LIMIT)
             .overall_response_timeout(None)
+            .write_backpressure_boundary(CLUSTER_WRITE_BUFFER)
             .retries(CLUSTER_RETRIES)
             .min_retry_wait(CLUSTER_RETRY_WAIT_MS.0)
             .max_retry_wait(CLUSTER_RETRY_WAIT_MS.1);

@@ -7,9 +7,9 @@
 //! | active players: add the players of a put to a sorted set | a put | always |
 //! | report: what the process did in the last seconds | a put | at most every ten seconds |
 //!
-//! Their failure does not matter to the call. A command that the user may not run is not sent again.
-//! All keys have the same hash tag, so that a cluster takes the commands in one pipeline. There the
-//! keys lie on one node; their size is bounded.
+//! Their failure does not matter to the call. A command that the user may not run is not sent
+//! again. All keys have the same hash tag, so that a cluster takes the commands in one pipeline.
+//! There the keys lie on one node; their size is bounded.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -207,8 +207,9 @@ impl Housekeeping {
         }
     }
 
-    /// The connection was lost before the answer. A thawed sandbox finds its connection closed, so the
-    /// next call sends the command again. A report is lost, and the next one may be sent at once.
+    /// The connection was lost before the answer. A thawed sandbox finds its connection closed, so
+    /// the next call sends the command again. A report is lost, and the next one may be sent at
+    /// once.
     fn take_loss(&self, task: Task) {
         let mut state = self.state();
         match task {
@@ -219,8 +220,8 @@ impl Housekeeping {
         }
     }
 
-    /// The last known switch of emergency mode. A missing flag means nothing: flags may be evicted, and
-    /// a switch ends by itself.
+    /// The last known switch of emergency mode. A missing flag means nothing: flags may be evicted,
+    /// and a switch ends by itself.
     pub(super) fn emergency(&self) -> Option<Emergency> {
         self.state().emergency
     }

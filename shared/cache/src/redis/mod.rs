@@ -10,6 +10,7 @@
 //! | `command`, `scripts` | the commands, and the scripts that compare and set |
 //! | `connection` | opens connections |
 //! | `client`, `batch` | sends commands and repeats what may be repeated |
+//! | `routing` | routes in a cluster without a key |
 //! | `reply` | classifies answers |
 //! | `probe` | the writes that show whether Redis works |
 //! | `pending_invalidations` | players whose copy in Redis may be stale |
@@ -17,28 +18,29 @@
 //! | `upkeep`, `upkeep_call`, `scan`, `measurement`, `nodes` | the upkeep |
 //!
 //! # Guarantees
-//! - **One round trip** for any number of players. To a single server it is one pipeline. In a cluster
-//!   all commands are sent at the same time, and the client library follows redirects. A second round
-//!   trip is made only after a lost connection and for a missing script.
-//! - **A version never moves backwards.** A value begins with its stamp, and a script compares and sets.
-//! - **The time of a call is bounded.** After some failures in a row the circuit breaker opens, and calls
-//!   return at once. One probe at a time runs in the background on a new connection. It writes, so a
-//!   demoted primary fails it.
-//! - **An outage leaves no stale copy for long.** Players whose put failed are remembered as pending
-//!   invalidations, which are sent with the next call that Redis answers.
+//! - **One round trip** for any number of players. To a single server it is one pipeline. In a
+//!   cluster all commands are sent at the same time, and the client library follows redirects. A
+//!   second round trip is made only after a lost connection and for a missing script.
+//! - **A version never moves backwards.** A value begins with its stamp, and a script compares and
+//!   sets.
+//! - **The time of a call is bounded.** After some failures in a row the circuit breaker opens, and
+//!   calls return at once. One probe at a time runs in the background on a new connection. It
+//!   writes, so a demoted primary fails it.
+//! - **An outage leaves no stale copy for long.** Players whose put failed are remembered as
+//!   pending invalidations, which are sent with the next call that Redis answers.
 //! - **A damaged value is a miss** and an error for its player only.
 //!
 //! # Commands that the user needs
-//! `MGET`, `GET`, `SET`, `GETRANGE`, `DEL`, `EVALSHA`, `SCRIPT|LOAD`, and in a cluster `CLUSTER|SLOTS` and
-//! `ASKING`, on keys that begin with the prefix.
+//! `MGET`, `GET`, `SET`, `GETRANGE`, `DEL`, `EVALSHA`, `SCRIPT|LOAD`, and in a cluster
+//! `CLUSTER|SLOTS` and `ASKING`, on keys that begin with the prefix.
 //!
 //! Housekeeping uses these commands and is left out without them:
 //! - `INFO` for evictions and memory in the statistics;
 //! - `ZADD`, `ZREMRANGEBYRANK` and `PEXPIRE` for the active players;
 //! - `LPUSH`, `LTRIM` and `PEXPIRE` for the reports of processes.
 //!
-//! The upkeep also uses `SCAN`, `UNLINK`, `PTTL`, `DBSIZE`, `PING`, `ZREVRANGEBYSCORE`, `ZREMRANGEBYSCORE`
-//! and `LRANGE`.
+//! The upkeep also uses `SCAN`, `UNLINK`, `PTTL`, `DBSIZE`, `PING`, `ZREVRANGEBYSCORE`,
+//! `ZREMRANGEBYSCORE` and `LRANGE`.
 
 mod batch;
 pub mod cache;
@@ -53,6 +55,7 @@ mod pages;
 mod pending_invalidations;
 mod probe;
 mod reply;
+mod routing;
 mod scan;
 mod scripts;
 mod server_information;

@@ -3,19 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::{join_all, try_join_all};
-use redis::{
-    Cmd, Pipeline, RedisError, Value,
-    cluster_async::ClusterConnection,
-    cluster_routing::{RoutingInfo, SingleNodeRoutingInfo},
-    cmd,
-};
+use redis::{Cmd, Pipeline, RedisError, Value, cluster_async::ClusterConnection, cluster_routing::RoutingInfo, cmd};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    batch::to_primaries,
     client::Client,
     connection::{Connection, Transport},
     reply::Failure,
+    routing::{by_address, to_node, to_primaries},
 };
 
 /// What one primary answered.
@@ -128,21 +123,4 @@ async fn ask(
 
 async fn send(connection: &ClusterConnection, command: &Cmd, route: RoutingInfo) -> Result<Value, RedisError> {
     connection.clone().route_command(command.clone(), route).await
-}
-
-/// The answers of several nodes, as the client library combines them.
-pub(super) fn by_address(answer: Value) -> Vec<(String, Value)> {
-    let Value::Map(nodes) = answer else { return Vec::new() };
-    let address = |address: Value| match address {
-        Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        other => format!("{other:?}"),
-    };
-    nodes.into_iter().map(|(node, value)| (address(node), value)).collect()
-}
-
-fn to_node(address: &str) -> Result<RoutingInfo, RedisError> {
-    let unknown = || RedisError::from((redis::ErrorKind::Client, "the address is not host:port", address.to_owned()));
-    let (host, port) = address.rsplit_once(':').ok_or_else(unknown)?;
-    let (host, port) = (host.to_owned(), port.parse().map_err(|_| unknown())?);
-    Ok(RoutingInfo::SingleNode(SingleNodeRoutingInfo::ByAddress { host, port }))
 }

@@ -1,7 +1,7 @@
 //! Pages of rows that are read often, such as the first page of a history.
 //!
-//! Each player has one page. Its value begins with the version of the queue that it belongs to, so a
-//! page of another version is a miss. That is why a put needs no comparison.
+//! Each player has one page. Its value begins with the version of the queue that it belongs to, so
+//! a page of another version is a miss. That is why a put needs no comparison.
 
 use std::sync::Arc;
 

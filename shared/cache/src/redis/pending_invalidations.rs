@@ -12,8 +12,8 @@ use millrace_domain::PlayerId;
 
 use crate::stamp::Stamp;
 
-/// The maximum number of players. The stale copies of further players live until the end of their time,
-/// as they would if this process had ended.
+/// The maximum number of players. The stale copies of further players live until the end of their
+/// time, as they would if this process had ended.
 const MAX_PLAYERS: usize = 10_000;
 /// The maximum number of players that one call sends.
 const MAX_PER_CALL: usize = 500;

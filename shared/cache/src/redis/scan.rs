@@ -9,8 +9,8 @@ use crate::upkeep::{ScanCursor, UpkeepError};
 /// The approximate number of keys that one `SCAN` examines.
 const KEYS_PER_SCAN: usize = 1_000;
 
-/// Some keys with a prefix, and where the scan goes on. If the node of the cursor is gone, its keys are
-/// on other nodes, and the scan starts again.
+/// Some keys with a prefix, and where the scan goes on. If the node of the cursor is gone, its keys
+/// are on other nodes, and the scan starts again.
 pub(super) async fn scan(
     core: &Core,
     prefix: &str,

@@ -6,10 +6,11 @@ use std::{sync::LazyLock, time::Duration};
 
 use redis::{Cmd, Script, cmd};
 
-/// Sets a value unless the cache has a newer one. `ARGV`: the value, its time to live in milliseconds.
+/// Sets a value unless the cache has a newer one. `ARGV`: the value, its time to live in
+/// milliseconds.
 ///
-/// A value without a stamp is damaged or foreign and is replaced. Where there is no memory left, the
-/// old value is deleted, because it is older than the table.
+/// A value without a stamp is damaged or foreign and is replaced. Where there is no memory left,
+/// the old value is deleted, because it is older than the table.
 const PUT: &str = "local current = redis.pcall('GETRANGE', KEYS[1], 0, 32)
 if type(current) == 'string' and #current == 33 and not string.find(current, '%D')
     and current > string.sub(ARGV[1], 1, 33) then
@@ -22,9 +23,9 @@ if reply.err then
 end
 return 1";
 
-/// Sets a tombstone with the version of the current value, or the given one if that is greater. `ARGV`:
-/// a stamp, the time to live in milliseconds, and `older` to leave a value that is not older than the
-/// stamp.
+/// Sets a tombstone with the version of the current value, or the given one if that is greater.
+/// `ARGV`: a stamp, the time to live in milliseconds, and `older` to leave a value that is not
+/// older than the stamp.
 const FORGET: &str = "local current = redis.pcall('GETRANGE', KEYS[1], 0, 32)
 local stamped = type(current) == 'string' and #current == 33 and not string.find(current, '%D')
 if stamped and ARGV[3] == 'older' and current >= ARGV[1] then
@@ -41,8 +42,8 @@ if reply.err then
 end
 return 1";
 
-/// Replaces a copy by a tombstone. `ARGV`: the letter of the only kind to clear, or `all`; the time to
-/// live in milliseconds. A value without a stamp is damaged or foreign and is deleted.
+/// Replaces a copy by a tombstone. `ARGV`: the letter of the only kind to clear, or `all`; the time
+/// to live in milliseconds. A value without a stamp is damaged or foreign and is deleted.
 const CLEAR: &str = "local current = redis.pcall('GETRANGE', KEYS[1], 0, 34)
 if type(current) ~= 'string' or #current < 35 or string.find(string.sub(current, 1, 33), '%D') then
   return redis.call('UNLINK', KEYS[1])
@@ -127,7 +128,8 @@ mod tests {
 
     #[test]
     fn the_scripts_agree_with_the_layout_of_a_value() {
-        // The numbers in the scripts: 33 digits of a stamp, 20 of them the version, kind and layout.
+        // The numbers in the scripts: 33 digits of a stamp, 20 of them the version, kind and
+        // layout.
         assert_eq!((Stamp::LENGTH, Stamp::VERSION, value::HEAD), (33, 20, 35));
         let tombstone = format!("{:020}{}", 7, "0000000000000-t");
         assert!([FORGET, CLEAR].iter().all(|script| script.contains("'0000000000000-t'")));

@@ -1,20 +1,20 @@
 //! What the servers report about their memory: evictions, expirations and how full they are.
 //!
-//! The command `INFO` is sent along with a put, so it takes no round trip. It is sent without sections,
-//! because only Redis 7 and newer accepts several sections at once.
+//! The command `INFO` is sent along with a put, so it takes no round trip. It is sent without
+//! sections, because only Redis 7 and newer accepts several sections at once.
 
 use std::time::Duration;
 
 use redis::{InfoDict, Value, from_redis_value};
 
 use super::{
-    nodes::by_address,
     reply::{describe, is_forbidden},
+    routing::by_address,
 };
 use crate::{breaker::Moment, statistics::ServerStatistics};
 
-/// How long the servers are not asked again. An answer has 5 KB and takes the CPU time of some 15 reads;
-/// a thousand processes that ask every minute take a thousandth of a server's time.
+/// How long the servers are not asked again. An answer has 5 KB and takes the CPU time of some 15
+/// reads; a thousand processes that ask every minute take a thousandth of a server's time.
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// The last answers of the servers, and when they were asked.
@@ -41,8 +41,8 @@ impl ServerInformation {
         self.asked = None;
     }
 
-    /// Takes the answer of a server, or of the nodes of a cluster. An answer without figures changes
-    /// nothing.
+    /// Takes the answer of a server, or of the nodes of a cluster. An answer without figures
+    /// changes nothing.
     pub(super) fn take_answer(&mut self, answer: Value) {
         let answers: Vec<Value> = match answer {
             Value::Map(_) => by_address(answer).into_iter().map(|(_, answer)| answer).collect(),

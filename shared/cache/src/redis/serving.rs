@@ -20,7 +20,8 @@ use crate::{
     statistics::SharedStatistics, upkeep::Upkeep,
 };
 
-/// The maximum number of keys that one command reads, so that other clients do not wait long for it.
+/// The maximum number of keys that one command reads, so that other clients do not wait long for
+/// it.
 const KEYS_PER_COMMAND: usize = 100;
 
 #[async_trait]
@@ -138,9 +139,9 @@ impl SharedCache for RedisCache {
 }
 
 impl RedisCache {
-    /// Replaces the copies of players by tombstones: copies older than the given version, or the current
-    /// one if that is greater, do not come back for some time. Returns the number of errors: the players
-    /// whose copies may still be there.
+    /// Replaces the copies of players by tombstones: copies older than the given version, or the
+    /// current one if that is greater, do not come back for some time. Returns the number of
+    /// errors: the players whose copies may still be there.
     pub async fn forget_before(&self, players: &[(PlayerId, u64)]) -> u64 {
         let core = &self.core;
         if players.is_empty() {

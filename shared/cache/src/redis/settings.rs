@@ -12,8 +12,8 @@ pub enum RedisMode {
     /// One primary, with or without replicas.
     #[default]
     Standalone,
-    /// The cluster protocol: keys are spread over primaries by hash slot. ElastiCache Serverless speaks
-    /// only this.
+    /// The cluster protocol: keys are spread over primaries by hash slot. ElastiCache Serverless
+    /// speaks only this.
     Cluster,
 }
 
@@ -28,20 +28,21 @@ pub struct RedisCacheSettings {
     pub key_prefix: String,
     /// How long copies live, by kind of data.
     pub ttls: Ttls,
-    /// The maximum share, 0 to 1, by which a time to live is shortened at random, so that copies that
-    /// were put together do not expire together.
+    /// The maximum share, 0 to 1, by which a time to live is shortened at random, so that copies
+    /// that were put together do not expire together.
     pub ttl_jitter: f64,
-    /// How long a tombstone lives: longer than a fill can be under way. A function runs for at most 900 s.
+    /// How long a tombstone lives: longer than a fill can be under way. A function runs for at most
+    /// 900 s.
     pub tombstone_ttl: Duration,
     /// How long connecting may take, with TLS and authentication.
     pub connect_timeout: Duration,
-    /// How long a call may take, with a repetition on a new connection. Each further 1,000 players add
-    /// the same time, because megabytes take time to transfer.
+    /// How long a call may take, with a repetition on a new connection. Each further 1,000 players
+    /// add the same time, because megabytes take time to transfer.
     pub response_timeout: Duration,
     /// When the circuit breaker opens and how long it stays open.
     pub breaker: BreakerSettings,
-    /// A file with the certificates (PEM) of the authorities that sign the server's certificate; none:
-    /// those of the system.
+    /// A file with the certificates (PEM) of the authorities that sign the server's certificate;
+    /// none: those of the system.
     pub ca_file: Option<PathBuf>,
     /// The seed of all jitter.
     pub seed: u64,
@@ -127,8 +128,8 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A source of credentials that expire, such as IAM tokens of ElastiCache. They replace those of the
-/// URL, and each new connection asks for them.
+/// A source of credentials that expire, such as IAM tokens of ElastiCache. They replace those of
+/// the URL, and each new connection asks for them.
 #[async_trait]
 pub trait RedisCredentials: Send + Sync {
     /// Credentials for a connection that is opened now.

@@ -15,9 +15,9 @@ use millrace_domain::codec::{self, CachedQueue, CodecError};
 
 use crate::{kind::DataKind, stamp::Stamp};
 
-/// The size in bytes from which a copy is compressed. A queue of ten tasks has 3.3 KB and would keep
-/// four fifths of them, because its remembered commands are almost random; writing it would cost twice
-/// the CPU time. From 25 tasks on compression saves a quarter, with 200 tasks two fifths
+/// The size in bytes from which a copy is compressed. A queue of ten tasks has 3.3 KB and would
+/// keep four fifths of them, because its remembered commands are almost random; writing it would
+/// cost twice the CPU time. From 25 tasks on compression saves a quarter, with 200 tasks two fifths
 /// (`examples/redis_costs.rs`).
 pub const COMPRESS_FROM: usize = 4_096;
 /// The maximum size of a body in bytes: a row of the table ends at 400 KB. A damaged length cannot
@@ -124,7 +124,8 @@ pub(super) fn decode_page(value: &[u8], version: u64) -> Result<Option<Vec<u8>>,
     }
 }
 
-/// The kind of a copy of which only the first [`HEAD`] bytes are known; none where there is no copy.
+/// The kind of a copy of which only the first [`HEAD`] bytes are known; none where there is no
+/// copy.
 pub(super) fn kind_of(head: &[u8]) -> Option<DataKind> {
     let digits = head.get(..Stamp::LENGTH)?;
     if head.len() < HEAD || !digits.iter().all(u8::is_ascii_digit) {

@@ -67,8 +67,8 @@ async fn large_calls_succeed_again_after_slots_have_moved() {
     }
     let players = players(1_000);
     let copies: Vec<_> = players.iter().map(|player| copy(player.as_str(), 1)).collect();
-    // The client library may block when it reads the slots again. Then the call ends with its time-out,
-    // and the next one has a new connection.
+    // The client library may block when it reads the slots again. Then the call ends with its
+    // time-out, and the next one has a new connection.
     let started = Instant::now();
     let mut failures = 0;
     while cache.put(&copies, Timestamp::from_millis(2_000)).await > 0 {

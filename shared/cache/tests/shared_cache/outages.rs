@@ -1,5 +1,5 @@
-//! Redis is absent, killed, paused, demoted, cut off or silent: calls end in time, and the cache comes
-//! back into use by itself.
+//! Redis is absent, killed, paused, demoted, cut off or silent: calls end in time, and the cache
+//! comes back into use by itself.
 
 use std::{
     sync::Arc,
@@ -16,7 +16,8 @@ fn now() -> Timestamp {
     Timestamp::from_millis(0)
 }
 
-/// While the circuit breaker is open, no bytes are sent, no connection is opened, and no call waits.
+/// While the circuit breaker is open, no bytes are sent, no connection is opened, and no call
+/// waits.
 async fn assert_not_used(cache: &RedisCache, proxy: &TcpProxy) {
     let (connections, sent) = (proxy.connections(), proxy.bytes_sent());
     let before = cache.statistics();

@@ -46,7 +46,8 @@ async fn the_evictions_of_a_full_server_are_reported() {
     let server = cache.statistics().server.unwrap();
     let after = evicted(std::slice::from_ref(&redis)).await;
     assert!(before > 1_000 && (before..=after).contains(&server.evictions), "{before} {server:?} {after}");
-    // Less than 4 MB: output buffers count too, and the set of active players may have been evicted.
+    // Less than 4 MB: output buffers count too, and the set of active players may have been
+    // evicted.
     assert!(server.used_bytes > 2 << 20, "{server:?}");
     let statistics = cache.statistics();
     assert_eq!((statistics.put.calls, statistics.put.round_trips, statistics.put.failures), (32, 32, 0));

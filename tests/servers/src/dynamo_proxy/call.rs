@@ -8,8 +8,8 @@ use serde_json::Value;
 pub struct Call {
     /// What is asked for, such as `PutItem`. Empty when the request has no `X-Amz-Target`.
     pub operation: String,
-    /// The tables that it names, each once, in the order in which it names them (those of a batch by
-    /// name).
+    /// The tables that it names, each once, in the order in which it names them (those of a batch
+    /// by name).
     pub tables: Vec<String>,
     /// The whole request.
     pub body: Value,
@@ -83,8 +83,8 @@ fn tables(body: &Value) -> Vec<String> {
     tables
 }
 
-/// The table of a PartiQL statement: what follows `UPDATE`, `INTO` or `FROM`, without its quotes and
-/// without the index behind it.
+/// The table of a PartiQL statement: what follows `UPDATE`, `INTO` or `FROM`, without its quotes
+/// and without the index behind it.
 pub(super) fn table_of_statement(statement: &str) -> Option<&str> {
     let mut words = statement.split_whitespace();
     words.find(|word| ["UPDATE", "INTO", "FROM"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword)))?;

@@ -9,8 +9,8 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-/// What happens to a call: nothing but being forwarded, or one thing that goes wrong, and perhaps a delay
-/// before it.
+/// What happens to a call: nothing but being forwarded, or one thing that goes wrong, and perhaps a
+/// delay before it.
 #[derive(Clone)]
 pub struct Fault {
     pub(super) delay: Duration,
@@ -45,8 +45,8 @@ pub(super) struct Withhold {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Entry<'a> {
-    /// Its place in the request, from 0. In a `BatchWriteItem` or `BatchGetItem` tables are gone through
-    /// by name.
+    /// Its place in the request, from 0. In a `BatchWriteItem` or `BatchGetItem` tables are gone
+    /// through by name.
     pub index: usize,
     /// The table that it is for; empty when a statement names none.
     pub table: &'a str,
@@ -122,8 +122,8 @@ impl Fault {
         Effect::LoseAnswer.into()
     }
 
-    /// Of a `BatchWriteItem` or `BatchGetItem`, every `n`th item or key is not forwarded and comes back
-    /// as `UnprocessedItems` or `UnprocessedKeys`; 1 is all. Other calls are forwarded.
+    /// Of a `BatchWriteItem` or `BatchGetItem`, every `n`th item or key is not forwarded and comes
+    /// back as `UnprocessedItems` or `UnprocessedKeys`; 1 is all. Other calls are forwarded.
     pub fn unprocessed_every(n: usize) -> Self {
         Self::unprocessed(move |entry| (entry.index + 1).is_multiple_of(n))
     }
@@ -133,14 +133,14 @@ impl Fault {
         Self::statement_errors("ThrottlingError", chosen)
     }
 
-    /// Of a `BatchExecuteStatement`, every `n`th statement is not run and is answered with an error of
-    /// this code; 1 is all.
+    /// Of a `BatchExecuteStatement`, every `n`th statement is not run and is answered with an error
+    /// of this code; 1 is all.
     pub fn statement_errors_every(n: usize, code: &str) -> Self {
         Self::statement_errors(code, move |entry| (entry.index + 1).is_multiple_of(n))
     }
 
-    /// Of a `SendMessageBatch` of SQS, every `n`th message is not sent and is answered with an error of the
-    /// server's; 1 is all.
+    /// Of a `SendMessageBatch` of SQS, every `n`th message is not sent and is answered with an
+    /// error of the server's; 1 is all.
     pub fn messages_failed_every(n: usize) -> Self {
         Self::statement_errors("InternalError", move |entry| (entry.index + 1).is_multiple_of(n))
     }

@@ -2,8 +2,8 @@
 //!
 //! It passes on whatever speaks the same protocol: calls of SQS, for one, to an emulator of both.
 //!
-//! A rule sees every [`Call`] before it is forwarded and names its [`Fault`]. Ready-made ones are in
-//! [`rules`].
+//! A rule sees every [`Call`] before it is forwarded and names its [`Fault`]. Ready-made ones are
+//! in [`rules`].
 
 mod call;
 mod fault;
@@ -92,8 +92,8 @@ impl DynamoProxy {
         aws::environment(&self.endpoint())
     }
 
-    /// Sets the rule that says what happens to a call, in place of the one before. It is asked once for
-    /// each request, so it may count. It holds for requests that arrive from now on.
+    /// Sets the rule that says what happens to a call, in place of the one before. It is asked once
+    /// for each request, so it may count. It holds for requests that arrive from now on.
     pub fn set_rule(&self, rule: impl Fn(&Call) -> Fault + Send + Sync + 'static) {
         *lock(&self.shared.rule) = Some(Arc::new(rule));
     }
@@ -119,8 +119,8 @@ impl DynamoProxy {
         self.gate.accepted()
     }
 
-    /// How many requests of an operation arrived, such as `BatchWriteItem`; those that a rule answered
-    /// are among them, and each attempt of a client counts.
+    /// How many requests of an operation arrived, such as `BatchWriteItem`; those that a rule
+    /// answered are among them, and each attempt of a client counts.
     pub fn count(&self, operation: &str) -> u64 {
         let counts = lock(&self.shared.counts);
         counts.requests.get(operation).copied().unwrap_or(0)
@@ -140,8 +140,8 @@ impl DynamoProxy {
         of_table.map(|(_, count)| count).sum()
     }
 
-    /// How many items, keys, statements or transaction parts the requests of an operation had in all. A
-    /// request of one item has one.
+    /// How many items, keys, statements or transaction parts the requests of an operation had in
+    /// all. A request of one item has one.
     pub fn entries(&self, operation: &str) -> u64 {
         let counts = lock(&self.shared.counts);
         counts.entries.get(operation).copied().unwrap_or(0)

@@ -9,15 +9,15 @@ use super::fault::{Entry, Withhold};
 pub(super) enum Withheld {
     /// Of `BatchWriteItem` or `BatchGetItem`: what belongs into the answer, by table.
     Items(Map<String, Value>),
-    /// Of `BatchExecuteStatement`: the answers to the statements that were taken out, in the places of
-    /// all statements.
+    /// Of `BatchExecuteStatement`: the answers to the statements that were taken out, in the places
+    /// of all statements.
     Statements(Vec<Option<Value>>),
     /// Of `SendMessageBatch` of SQS: what answers the messages that were taken out.
     Messages(Vec<Value>),
 }
 
-/// Takes the chosen parts out of a batch. Gives what is left to forward, if anything is, and what was
-/// taken out, if anything was.
+/// Takes the chosen parts out of a batch. Gives what is left to forward, if anything is, and what
+/// was taken out, if anything was.
 pub(super) fn split(call: &Call, withhold: &Withhold) -> (Option<Value>, Option<Withheld>) {
     match call.operation.as_str() {
         "BatchWriteItem" | "BatchGetItem" => split_items(call, withhold),

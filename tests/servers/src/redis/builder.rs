@@ -62,8 +62,8 @@ impl RedisBuilder {
         self.config("user", &format!("{name} {rules}"))
     }
 
-    /// Makes it speak TLS with a certificate for `localhost` and `127.0.0.1`. A test authority signs
-    /// the certificate: [`Redis::ca_file`]. Clients need no certificate. `redis-server` only.
+    /// Makes it speak TLS with a certificate for `localhost` and `127.0.0.1`. A test authority
+    /// signs the certificate: [`Redis::ca_file`]. Clients need no certificate. `redis-server` only.
     pub fn tls(mut self) -> Self {
         self.tls = true;
         self

@@ -14,8 +14,8 @@ const SLOTS: usize = 16_384;
 const FORM_LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 
-/// Three primaries that share all slots, without replicas. When one is lost, its slots are lost. After
-/// the node time-out of two seconds the others answer `CLUSTERDOWN`.
+/// Three primaries that share all slots, without replicas. When one is lost, its slots are lost.
+/// After the node time-out of two seconds the others answer `CLUSTERDOWN`.
 pub struct RedisCluster {
     nodes: Vec<Redis>,
 }

@@ -65,8 +65,8 @@ impl Redis {
         self.process().kill();
     }
 
-    /// Starts it again on the same port, and kills it before that if it still runs. It is empty, and
-    /// what was set at run time (`CONFIG SET`, `REPLICAOF`) is as it was at the first start.
+    /// Starts it again on the same port, and kills it before that if it still runs. It is empty,
+    /// and what was set at run time (`CONFIG SET`, `REPLICAOF`) is as it was at the first start.
     ///
     /// # Panics
     /// When it does not start, for instance because another process took its port.
