@@ -70,8 +70,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// An empty batch with room for `capacity` messages. `batching` names the players whose writes share
-    /// calls.
+    /// An empty batch with room for `capacity` messages. `batching` names the players whose writes
+    /// share calls.
     pub fn new(source: Source, batching: FeatureSwitch, capacity: usize) -> Self {
         Self {
             source,

@@ -1,8 +1,8 @@
 //! A listening socket that can be closed and opened again, and the connections that came through
 //! it.
 //!
-//! It lives on a thread and a runtime of its own, so that what a test does to its runtime, such as
-//! pausing the clock, does not stop a proxy.
+//! It runs on a separate thread and runtime, so that what a test does to its runtime, such as pausing
+//! the clock, does not stop a proxy.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -24,9 +24,9 @@ pub enum Cut {
     Fin,
 }
 
-/// What a connection gets to know when it is to be cut, and who waits until it is.
+/// Tells a connection how it is cut, with the sender to drop when that is done.
 pub(crate) type CutSignal = oneshot::Receiver<(Cut, Waiter)>;
-/// Whoever holds its counterpart waits until every one of these is dropped.
+/// The receiver waits until every one of these is dropped.
 pub(crate) type Waiter = std::sync::mpsc::Sender<()>;
 
 enum Command {

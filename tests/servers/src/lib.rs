@@ -1,4 +1,4 @@
-//! Real servers for tests, each on a free port of its own, and proxies that make them fail.
+//! Real servers for tests, each on a separate free port, and proxies that make them fail.
 //!
 //! - [`Redis`] and [`RedisCluster`]: `redis-server` or `valkey-server`, alone, with TLS, as a
 //!   replica, or as a cluster of three primaries.

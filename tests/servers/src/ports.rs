@@ -9,8 +9,8 @@ const RANGE: std::ops::Range<u16> = 10_000..22_000;
 /// How far the bus port of a Redis cluster is from its client port.
 const CLUSTER_BUS_OFFSET: u16 = 10_000;
 
-/// A port that nobody listens on. Somebody may before it is used: whoever starts a server tries
-/// again with another one.
+/// A port on which no process listens. Another process may take it before it is used: then the start of
+/// the server is tried again with another port.
 pub(crate) fn free_port() -> u16 {
     any(is_free)
 }

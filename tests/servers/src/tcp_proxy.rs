@@ -193,8 +193,7 @@ async fn pump(
     }
 }
 
-/// Reads to the end and beyond: whoever is at the other end of a dead connection never hears
-/// anything.
+/// Reads to the end and drops it: the other end of a dead connection never gets an answer.
 async fn sink(from: &mut (impl AsyncReadExt + Unpin), count: &AtomicU64) -> io::Result<()> {
     let mut chunk = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut chunk).await {
