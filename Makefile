@@ -77,7 +77,7 @@ arm64: functions infra/node_modules/.package-lock.json
 	@[ "$$(uname -m)" = aarch64 ] || scripts/require qemu-aarch64
 	cd infra && npx --no tsx arm64/run.ts
 
-# Synthesis needs no function to be built, and nobody to be asked: neither AWS nor the network.
+# Synthesis needs neither built functions nor AWS nor the network.
 INFRA := target/infra
 infra-test: infra/node_modules/.package-lock.json .tools/cfn-lint-$(CFN_LINT_VERSION)/bin/python
 	@scripts/require node npm
@@ -113,7 +113,7 @@ clean:
 	rm -rf .tools .data infra/node_modules infra/cdk.out
 
 # Without its dependency ziglang (430 MB), which only cross-builds need. pip installs into a
-# directory of its own and moves it here when it is whole.
+# temporary directory and moves it here when it is complete.
 .tools/cargo-lambda-$(CARGO_LAMBDA_VERSION)/bin/cargo-lambda:
 	@scripts/require python3 pip
 	PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
