@@ -1,6 +1,7 @@
 //! Compares ways to reach the copies of 100 players on a Redis cluster of three nodes.
 //!
 //! All contenders read and write the same copies in turns within one run, and medians are printed.
+//!
 //! "Hand-routed" sends one pipeline to each node by its own slot map, which is the least that
 //! another client can cost. The servers are on this machine: a round trip costs almost nothing, and
 //! the differences are the CPU time of the clients. Needs `redis-server`.
@@ -55,7 +56,7 @@ async fn main() {
         response_timeout: Duration::from_secs(5),
         ..RedisCacheSettings::new(cluster.url())
     };
-    let tier = RedisCache::connect(settings, None).await.expect("the URL is valid");
+    let cache = RedisCache::connect(settings, None).await.expect("the URL is valid");
     let client = ClusterClient::builder(cluster.urls()).build().expect("the URLs are valid");
     let library = client.get_async_connection().await.expect("the cluster answers");
     let hand_routed = HandRouted::connect(&cluster).await;
@@ -63,19 +64,19 @@ async fn main() {
 
     let mut times: [Vec<Duration>; 7] = Default::default();
     for _ in 0..RUNS {
-        let put = timed(async || assert_eq!(tier.put(&copies, Timestamp::from_millis(0)).await, 0)).await;
+        let put = timed(async || assert_eq!(cache.put(&copies, Timestamp::from_millis(0)).await, 0)).await;
         times[0].push(put);
         times[1].push(timed(async || hand_routed.put(&players, &copies).await).await);
         times[2].push(timed(async || concurrent_put(&library, &players, &copies).await).await);
-        let get = timed(async || assert_eq!(tier.get(&players).await.0.iter().flatten().count(), PLAYERS)).await;
+        let get = timed(async || assert_eq!(cache.get(&players).await.0.iter().flatten().count(), PLAYERS)).await;
         times[3].push(get);
         times[4].push(timed(async || hand_routed.get(&players).await).await);
         times[5].push(timed(async || concurrent_get(&library, &players).await).await);
         times[6].push(timed(async || split_get(&library, &players).await).await);
     }
     println!("| contender | put, µs | get, µs |\n|---|---:|---:|");
-    let [tier_put, hand_put, library_put, tier_get, hand_get, library_get, mget] = times.map(median);
-    println!("| the Redis cache of this crate | {tier_put} | {tier_get} |");
+    let [cache_put, hand_put, library_put, cache_get, hand_get, library_get, mget] = times.map(median);
+    println!("| the Redis cache of this crate | {cache_put} | {cache_get} |");
     println!("| hand-routed, one pipeline a node | {hand_put} | {hand_get} |");
     println!("| redis-rs, one command a player | {library_put} | {library_get} |");
     println!("| redis-rs, one MGET split by slot | | {mget} |");

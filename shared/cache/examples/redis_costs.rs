@@ -1,6 +1,8 @@
-//! What the Redis tier costs: bytes and time of a value by the size of its queue, plain and
-//! compressed, and the time of a call by its number of players. Needs `redis-server`. Times are CPU
-//! time of this process unless they say otherwise: machines that build things are noisy.
+//! Measures the costs of the Redis cache. Needs `redis-server`.
+//!
+//! The tables show bytes and time of a value by the size of its queue, plain and compressed, and the
+//! time of a call by its number of players. Times are CPU time of this process unless the column says
+//! otherwise, because build machines are noisy.
 //!
 //! ```sh
 //! cargo run --release -p millrace-cache --features redis --example redis_costs
@@ -34,7 +36,7 @@ fn main() {
     runtime.block_on(calls());
 }
 
-/// A queue that has lived for a while: `finished` tasks are done, `tasks` are to be done.
+/// A queue with finished and unfinished tasks.
 fn queue(player: &str, finished: usize, tasks: usize) -> CachedQueue {
     let mut random = fastrand::Rng::with_seed(7);
     let id = PlayerId::new(player).expect("an id");
@@ -50,7 +52,7 @@ fn queue(player: &str, finished: usize, tasks: usize) -> CachedQueue {
     deliver(&mut queue, 0, Command::ConfigureQueue { slots: Some(1), max_tasks: Some(200) });
     for n in 0..finished + tasks {
         let work = match n {
-            // What is to be done comes behind a task that takes an hour.
+            // The first unfinished task takes an hour, so the others stay unfinished.
             _ if n < finished => json!({"durationMs": 500}),
             _ if n == finished => json!({"durationMs": 3_600_000}),
             _ if n % 3 == 0 => json!({"units": 100}),
@@ -71,7 +73,7 @@ fn queue(player: &str, finished: usize, tasks: usize) -> CachedQueue {
     CachedQueue { progress_known: !queue.has_partial_progress(), queue }
 }
 
-/// The median time of one, in nanoseconds.
+/// The median time of one execution, in nanoseconds.
 fn nanos<T>(mut work: impl FnMut() -> T) -> u128 {
     let mut times: Vec<u128> = (0..401)
         .map(|_| {
@@ -110,30 +112,30 @@ fn values() {
     println!("\nThe codec alone, 10 tasks: {} ns to write.\n", nanos(|| codec::encode(&copy)));
 }
 
-/// What a batch of 1,000 players costs in the local tier.
+/// Measures a batch of 1,000 players in the local cache.
 fn local() {
-    let tier = LocalCache::new(LocalSettings::default());
+    let cache = LocalCache::new(LocalSettings::default());
     let now = Timestamp::from_millis(BEGIN);
     let players: Vec<PlayerId> = (0..1_000).map(|n| PlayerId::new(&format!("player-{n}")).expect("an id")).collect();
     for player in &players {
         let cached = Arc::new(queue(player.as_str(), 64, 10));
-        tier.put(CachedCopy { cached, since: now });
+        cache.put(CachedCopy { cached, since: now });
     }
     let each = nanos(|| {
         for player in &players {
-            if let Some(held) = tier.take(player, now) {
-                tier.put(held);
+            if let Some(copy) = cache.take(player, now) {
+                cache.put(copy);
             }
         }
     }) / 1_000;
     let copy = queue("player-1", 64, 10);
     println!(
-        "Local tier: {each} ns to take a copy of 10 tasks and put it back, {} of it the kind.\n",
+        "Local cache: {each} ns to take a copy of 10 tasks and put it back, {} of it the kind.\n",
         nanos(|| DataKind::of(&copy))
     );
 }
 
-/// What a new connection costs: after a thaw, the first call waits for one.
+/// Measures new connections: after a thaw, the first call waits for one.
 async fn connections() {
     println!("| connection | µs |");
     println!("|---|---|");
@@ -145,9 +147,9 @@ async fn connections() {
         let mut times = Vec::new();
         for _ in 0..51 {
             let started = Instant::now();
-            let tier = RedisCache::connect(settings.clone(), None).await.expect("settings that can be used");
+            let cache = RedisCache::connect(settings.clone(), None).await.expect("settings that can be used");
             times.push(started.elapsed().as_micros());
-            assert_eq!(tier.put(&[Arc::new(queue("player-1", 0, 1))], Timestamp::from_millis(BEGIN)).await, 0);
+            assert_eq!(cache.put(&[Arc::new(queue("player-1", 0, 1))], Timestamp::from_millis(BEGIN)).await, 0);
         }
         times.sort_unstable();
         println!("| {name} | {} |", times[25]);
@@ -157,7 +159,7 @@ async fn connections() {
 
 async fn calls() {
     let redis = Redis::start().await;
-    let tier = RedisCache::connect(
+    let cache = RedisCache::connect(
         RedisCacheSettings { response_timeout: Duration::from_secs(5), ..RedisCacheSettings::new(redis.url()) },
         None,
     )
@@ -172,9 +174,9 @@ async fn calls() {
             (0..count).map(|n| PlayerId::new(&format!("player-{n}")).expect("an id")).collect();
         let copies: Vec<Arc<CachedQueue>> =
             players.iter().map(|player| Arc::new(queue(player.as_str(), 64, 10))).collect();
-        let put = async || assert_eq!(tier.put(&copies, Timestamp::from_millis(BEGIN)).await, 0);
+        let put = async || assert_eq!(cache.put(&copies, Timestamp::from_millis(BEGIN)).await, 0);
         let get = async || {
-            let (found, errors) = tier.get(&players).await;
+            let (found, errors) = cache.get(&players).await;
             assert!(errors == 0 && found.iter().all(Option::is_some));
         };
         put().await;

@@ -27,9 +27,9 @@ impl Default for BreakerSettings {
 
 /// A moment on two clocks, each as the time since a fixed moment.
 ///
-/// The monotonic clock of a frozen sandbox stands still, and the wall clock may be set. Between two
-/// moments the longer distance of both clocks counts: after a thaw a cool-down is over at once, and
-/// a clock that is set ahead only leads to an early probe.
+/// The monotonic clock of a frozen sandbox stands still, and the wall clock may be set. The time
+/// between two moments is the longer one of both clocks. So a cool-down is over at once after a
+/// thaw. A clock that is set ahead only leads to an early probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Moment {
     /// The time on the monotonic clock.

@@ -16,7 +16,8 @@ pub struct Emergency {
     pub enabled: bool,
     /// When it was switched. The latest switch counts.
     pub switched_at: Timestamp,
-    /// When it ends by itself. Where it is off: until when all processes must be told.
+    /// When it ends by itself. A switch to off is kept until then, so that all processes learn of
+    /// it.
     pub until: Timestamp,
 }
 

@@ -42,7 +42,7 @@ impl Default for LocalSettings {
     }
 }
 
-/// What a local cache holds and has done since the start of the process.
+/// The content of a local cache, and its counters since the start of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// Number of copies.
@@ -280,7 +280,7 @@ impl LocalCache {
         dropped
     }
 
-    /// What the cache holds and has done.
+    /// The content and the counters of the cache.
     pub fn usage(&self) -> Usage {
         self.entries.run_pending_tasks();
         let sum = |counter: fn(&KindCounters) -> &Counter| {

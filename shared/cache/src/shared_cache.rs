@@ -63,7 +63,7 @@ pub trait SharedCache: Send + Sync {
         None
     }
 
-    /// What it has done for this process.
+    /// The statistics of its calls by this process.
     fn statistics(&self) -> SharedStatistics {
         SharedStatistics { state: self.state(), ..SharedStatistics::default() }
     }

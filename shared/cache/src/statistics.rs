@@ -1,7 +1,7 @@
-//! What both caches have done since the start of the process.
+//! Statistics of both caches since the start of the process.
 //!
-//! The figures of the shared cache count the calls of this process. What the servers report about
-//! themselves is kept apart ([`ServerStatistics`]).
+//! The figures of the shared cache count the calls of this process. The reports of the servers are
+//! kept apart ([`ServerStatistics`]).
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{kind::PerKind, state::SharedCacheState};
 
-/// What both caches hold and have done.
+/// The statistics of both caches.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CacheStatistics {
@@ -26,7 +26,7 @@ pub struct CacheStatistics {
     pub redis: SharedStatistics,
 }
 
-/// What the local cache holds and has done.
+/// The statistics of the local cache.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LocalStatistics {
@@ -40,7 +40,7 @@ pub struct LocalStatistics {
     pub lookups: Latency,
 }
 
-/// What the local cache has done for one kind of data.
+/// The statistics of the local cache for one kind of data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LocalFigures {
@@ -56,7 +56,7 @@ pub struct LocalFigures {
     pub bytes: u64,
 }
 
-/// What the shared cache has done for this process.
+/// The statistics of the shared cache.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SharedStatistics {
@@ -80,13 +80,12 @@ pub struct SharedStatistics {
     /// Players whose shared copy may be stale because Redis could not be told. It is told with the
     /// next call that succeeds.
     pub pending_invalidations: u64,
-    /// What the servers report about themselves; none while unknown. They are asked with a put,
-    /// once a minute, and may refuse.
+    /// The reports of the servers; none while unknown. They are asked with a put, once a minute,
+    /// and may refuse.
     pub server: Option<ServerStatistics>,
 }
 
-/// What the servers of a shared cache report: the sum over the nodes, for all clients. Each node
-/// counts from its start.
+/// The sum of the reports of all nodes, for all clients. Each node counts from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerStatistics {
@@ -102,7 +101,7 @@ pub struct ServerStatistics {
     pub max_bytes: u64,
 }
 
-/// What the shared cache has done for one kind of data.
+/// The statistics of the shared cache for one kind of data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SharedFigures {

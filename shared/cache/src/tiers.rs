@@ -14,7 +14,7 @@ use crate::{
     upkeep::Upkeep,
 };
 
-/// Where a copy was found.
+/// The cache that has a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
@@ -29,7 +29,7 @@ pub enum Tier {
 pub struct Hit {
     /// The copy.
     pub copy: CachedCopy,
-    /// Where it was found.
+    /// The cache that has it.
     pub tier: Tier,
 }
 
@@ -69,8 +69,8 @@ impl Tiers {
     }
 
     /// Looks up the queues of `players` to read them: first in the local cache, then all others in
-    /// one round trip in the shared cache. What the shared cache has is put into the local one. In
-    /// emergency mode older local copies count as fresh.
+    /// one round trip in the shared cache. Copies of the shared cache are put into the local one.
+    /// In emergency mode older local copies count as fresh.
     pub async fn get(&self, players: &[PlayerId], now: Timestamp) -> Lookup {
         self.keep_locally(self.look_up(players, now, 0, self.read_lookup(now)).await)
     }
@@ -249,12 +249,12 @@ impl Tiers {
         self.shared.as_ref().map_or(SharedCacheState::Off, |shared| shared.state())
     }
 
-    /// What the local cache holds and has done.
+    /// The content and the counters of the local cache.
     pub fn usage(&self) -> Usage {
         self.local.usage()
     }
 
-    /// What both caches hold and have done.
+    /// The statistics of both caches.
     pub fn statistics(&self) -> CacheStatistics {
         let redis = self.shared.as_ref().map_or_else(SharedStatistics::default, |shared| shared.statistics());
         CacheStatistics { local: self.local.statistics(), redis }

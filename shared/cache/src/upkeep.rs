@@ -22,7 +22,7 @@ use crate::{
 #[error("{0}")]
 pub struct UpkeepError(pub String);
 
-/// Where a scan of all keys has stopped. As text it goes to a caller and comes back.
+/// The position of a scan of all keys. As text it goes to a caller and comes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanCursor {
     /// The node of a cluster; none for a single server.
@@ -31,7 +31,7 @@ pub struct ScanCursor {
     pub position: u64,
 }
 
-/// What the cache has of a player: an opaque mark by which a replacement recognizes it.
+/// An observation of a player's copy, by which a replacement recognizes the copy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ObservedCopy {
     /// The kind of the copy; none where there is no copy.
@@ -45,7 +45,7 @@ pub struct ObservedCopy {
 pub struct Replacement {
     /// The player.
     pub player_id: PlayerId,
-    /// What the cache had before the table was read.
+    /// The copy in the cache before the table was read.
     pub observed: ObservedCopy,
     /// The queue of the table; none: there is no row, and the copy is removed.
     pub copy: Option<Arc<CachedQueue>>,
@@ -62,7 +62,7 @@ pub enum PutOutcome {
     Refused,
 }
 
-/// Players with copies, and where the scan goes on.
+/// Players with copies, and the position where the scan goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PlayersPage {
     /// The players. A scan may return one twice.
@@ -71,7 +71,7 @@ pub struct PlayersPage {
     pub next: Option<ScanCursor>,
 }
 
-/// What was cleared, and where the scan goes on.
+/// The result of a clear, and the position where the scan goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClearedPage {
     /// Keys examined.
@@ -84,7 +84,7 @@ pub struct ClearedPage {
     pub next: Option<ScanCursor>,
 }
 
-/// What the servers of a shared cache report, and how fast they answer.
+/// The reports of the servers of a shared cache, and how fast they answer.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerFigures {
@@ -96,7 +96,7 @@ pub struct ServerFigures {
     pub sample: KeySample,
 }
 
-/// What one node reports; null where it does not tell.
+/// The report of one node; null where it does not tell.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeFigures {
@@ -160,7 +160,7 @@ pub struct StatisticsSample {
 /// [`UpkeepError`] with the reason, where the cache did not answer in time or refused.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
-    /// What the cache has of each player: one round trip.
+    /// Observes the copy of each player: one round trip.
     async fn observe(&self, players: &[PlayerId], deadline: Instant) -> Result<Vec<ObservedCopy>, UpkeepError>;
 
     /// Puts each copy unless the cache has a newer one: one round trip. Their players do not count

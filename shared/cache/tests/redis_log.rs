@@ -1,4 +1,4 @@
-//! What the Redis cache logs. Alone in its process, because all threads share the log level.
+//! The log of the Redis cache. Alone in its process, because all threads share the log level.
 
 use std::{
     io::Write,

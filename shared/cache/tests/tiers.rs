@@ -15,11 +15,18 @@ struct Memory {
     copies: Mutex<HashMap<PlayerId, Arc<CachedQueue>>>,
     round_trips: Mutex<Vec<usize>>,
     emergency: Mutex<Option<Emergency>>,
+    page: Mutex<Option<(u64, Vec<u8>)>>,
 }
 
 impl Memory {
     fn new(state: SharedCacheState) -> Arc<Self> {
-        Arc::new(Self { state, copies: Mutex::default(), round_trips: Mutex::default(), emergency: Mutex::default() })
+        Arc::new(Self {
+            state,
+            copies: Mutex::default(),
+            round_trips: Mutex::default(),
+            emergency: Mutex::default(),
+            page: Mutex::default(),
+        })
     }
 }
 
@@ -45,6 +52,15 @@ impl SharedCache for Memory {
     }
     async fn forget(&self, players: &[PlayerId]) -> u64 {
         self.copies.lock().unwrap().retain(|player, _| !players.contains(player));
+        0
+    }
+    async fn get_page(&self, _player: &PlayerId, version: u64) -> (Option<Vec<u8>>, u64) {
+        self.round_trips.lock().unwrap().push(1);
+        let page = self.page.lock().unwrap().clone();
+        (page.filter(|(of, _)| *of == version).map(|(_, page)| page), 0)
+    }
+    async fn put_page(&self, _player: &PlayerId, version: u64, page: &[u8]) -> u64 {
+        *self.page.lock().unwrap() = Some((version, page.to_vec()));
         0
     }
     fn emergency(&self) -> Option<Emergency> {
@@ -217,4 +233,23 @@ async fn a_ping_is_sent_unless_the_shared_cache_is_down() {
         assert_eq!(shared.round_trips.lock().unwrap().len(), round_trips);
     }
     assert_eq!(Tiers::local_only(local(), FeatureSwitch::ON).ping_shared().await, SharedCacheState::Off);
+}
+
+#[tokio::test]
+async fn pages_are_used_while_the_shared_cache_is_up_and_on() {
+    let player = &ids(&["a"])[0];
+    let cases = [
+        (SharedCacheState::Up, FeatureSwitch::ON, Some(b"page".to_vec())),
+        (SharedCacheState::Down, FeatureSwitch::ON, None),
+        (SharedCacheState::Up, FeatureSwitch::OFF, None),
+    ];
+    for (state, switch, expected) in cases {
+        let shared = Memory::new(state);
+        let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), switch);
+        assert_eq!(tiers.put_page(player, 7, b"page").await, 0);
+        assert_eq!(tiers.get_page(player, 7).await, (expected.clone(), 0), "{state:?}");
+        assert_eq!(tiers.get_page(player, 8).await, (None, 0), "another version");
+        assert_eq!(shared.round_trips.lock().unwrap().len(), if expected.is_some() { 2 } else { 0 });
+    }
+    assert_eq!(Tiers::local_only(local(), FeatureSwitch::ON).get_page(player, 7).await, (None, 0));
 }

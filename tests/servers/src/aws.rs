@@ -1,17 +1,16 @@
-//! What a client of AWS needs in its environment to talk to a server of this crate.
+//! The environment variables with which a client of AWS talks to a server of this crate.
 
 /// The region of every emulated service.
 pub const REGION: &str = "us-east-1";
-/// The access key that the emulators are spoken to with. Twelve digits would be an account for
-/// MiniStack.
+/// The access key of all clients. MiniStack would take twelve digits for an account.
 pub const ACCESS_KEY_ID: &str = "test";
 /// The secret that belongs to [`ACCESS_KEY_ID`].
 pub const SECRET_ACCESS_KEY: &str = "test";
 
-/// Variables for the environment of a function, to be given to `Command::envs`.
+/// Environment variables of a function, for `Command::envs`.
 pub type Environment = Vec<(&'static str, String)>;
 
-/// The variables that direct the AWS SDK to an endpoint, and away from everything else.
+/// The variables that direct the AWS SDK to an endpoint and to no other.
 pub(crate) fn environment(endpoint: &str) -> Environment {
     vec![
         ("AWS_ENDPOINT_URL", endpoint.to_owned()),

@@ -1,4 +1,4 @@
-//! DynamoDB Local: Amazon's own, in the version that can be had without registration.
+//! DynamoDB Local, in the version that is available without registration.
 
 use std::ffi::OsString;
 
@@ -17,12 +17,12 @@ use crate::tools;
 pub struct DynamoDbLocal {
     port: u16,
     process: Process,
-    /// Removed after the process has ended: fields are dropped in the order they stand here.
+    /// Removed after the process has ended: fields are dropped in the order of their declaration.
     _dir: TempDir,
 }
 
 impl DynamoDbLocal {
-    /// Starts one for this caller alone.
+    /// Starts one for this caller only.
     ///
     /// # Panics
     /// When it or Java is not installed, or it does not start.
@@ -30,8 +30,8 @@ impl DynamoDbLocal {
         blocking(|| process::start(Self::attempt)).await
     }
 
-    /// The one of this test process, started when it is first asked for. Tests keep apart by the
-    /// names of their tables.
+    /// The server that all tests of this process share, started at the first call. Tests use tables
+    /// with different names.
     ///
     /// # Panics
     /// When it or Java is not installed, or it does not start.
@@ -50,9 +50,9 @@ impl DynamoDbLocal {
         let mut process = Process::spawn("DynamoDB Local", java.as_os_str(), dir.path(), |command| {
             command
                 .arg(libraries)
-                // SQLite's native library is unpacked where this says, and removed with it.
+                // The directory into which SQLite's native library is unpacked.
                 .arg(format!("-Djava.io.tmpdir={}", dir.path().display()))
-                // Compiles sooner and less: it starts in half the time.
+                // With less compilation it starts in half the time.
                 .arg("-XX:TieredStopAtLevel=1")
                 .arg("-Xmx512m")
                 .arg("-jar")
@@ -63,7 +63,7 @@ impl DynamoDbLocal {
         Ok(Self { port, process, _dir: dir })
     }
 
-    /// Where it is: `http://127.0.0.1:PORT`.
+    /// Its URL: `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -73,29 +73,29 @@ impl DynamoDbLocal {
         self.port
     }
 
-    /// What a function needs in its environment to use it.
+    /// The environment variables with which a function uses it.
     pub fn env(&self) -> Environment {
         aws::environment(&self.endpoint())
     }
 
-    /// Stops it where it is, with its connections open, until [`resume`](Self::resume).
+    /// Pauses its process until [`resume`](Self::resume); its connections stay open.
     pub fn pause(&self) {
         self.process.pause();
     }
 
-    /// Lets it go on.
+    /// Resumes its process.
     pub fn resume(&self) {
         self.process.resume();
     }
 
-    /// What it wrote so far.
+    /// The content of its log.
     pub fn log(&self) -> String {
         self.process.log()
     }
 }
 
-/// A request that only a DynamoDB that is ready answers. It reads the key and the region out of the
-/// authorization, and does not check the signature.
+/// A request that DynamoDB answers once it is ready. It reads the access key and the region of the
+/// authorization and does not check the signature.
 fn list_tables() -> String {
     format!(
         "POST / HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.0\r\n\

@@ -1,8 +1,7 @@
-//! A listening socket that can be closed and opened again, and the connections that came through
-//! it.
+//! A listening socket that can be closed and opened again, and its connections.
 //!
-//! It runs on a separate thread and runtime, so that what a test does to its runtime, such as pausing
-//! the clock, does not stop a proxy.
+//! It has a separate thread and runtime. So a test that pauses the clock of its runtime does not
+//! stop a proxy.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -20,13 +19,13 @@ use tokio::sync::{mpsc, oneshot};
 pub enum Cut {
     /// With a reset: the other side sees an error.
     Reset,
-    /// In the regular way: the other side sees the end of the stream.
+    /// With a regular end: the other side sees the end of the stream.
     Fin,
 }
 
-/// Tells a connection how it is cut, with the sender to drop when that is done.
+/// Tells a connection to end, and how.
 pub(crate) type CutSignal = oneshot::Receiver<(Cut, Waiter)>;
-/// The receiver waits until every one of these is dropped.
+/// The receiver of this channel waits until all senders are dropped.
 pub(crate) type Waiter = std::sync::mpsc::Sender<()>;
 
 enum Command {
@@ -34,7 +33,7 @@ enum Command {
     Close(Waiter),
 }
 
-/// The gate itself. Dropping it closes the socket and all connections.
+/// The socket. Dropping it closes the socket and all connections.
 pub(crate) struct Gate {
     address: SocketAddr,
     commands: Option<mpsc::UnboundedSender<Command>>,
@@ -81,26 +80,26 @@ impl Gate {
         }
     }
 
-    /// Where it listens.
+    /// The address of the socket.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Closes the socket: connecting is refused from when this returns.
+    /// Closes the socket: after the return new connections are refused.
     pub(crate) fn close(&self) {
         self.order(Command::Close);
     }
 
-    /// Listens again, on the same port, from when this returns.
+    /// Listens again on the same port.
     pub(crate) fn reopen(&self) {
         self.order(Command::Open);
     }
 
-    /// Cuts every connection, and returns when that is done.
+    /// Cuts every connection, and returns afterwards.
     pub(crate) fn cut(&self, how: Cut) {
         let (waiter, done) = std::sync::mpsc::channel();
         for (_, cut) in self.connections.open().drain() {
-            // One that has just ended needs no cut.
+            // The send fails for a connection that has just ended.
             let _ = cut.send((how, waiter.clone()));
         }
         drop(waiter);
@@ -184,7 +183,7 @@ async fn accept<F>(
     }
 }
 
-/// Tokio sets `SO_REUSEADDR`, so connections that are not quite over do not hold the port.
+/// Tokio sets `SO_REUSEADDR`, so that connections in the state TIME_WAIT do not block the port.
 async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }

@@ -1,18 +1,18 @@
-//! Real servers for tests, each on a separate free port, and proxies that make them fail.
+//! Real servers for tests, each on a free port, and proxies that make them fail.
 //!
 //! - [`Redis`] and [`RedisCluster`]: `redis-server` or `valkey-server`, alone, with TLS, as a
 //!   replica, or as a cluster of three primaries.
-//! - [`MiniStack`]: an emulator of many AWS services. [`DynamoDbLocal`]: Amazon's own DynamoDB, of
-//!   2020.
-//! - [`TcpProxy`]: stands before any server and delays, cuts, refuses or swallows.
-//! - [`DynamoProxy`]: stands before a DynamoDB, counts its requests by operation and table, and
-//!   answers what no emulator answers by itself: throttling, `UnprocessedItems`, refused access.
+//! - [`MiniStack`]: an emulator of many AWS services. [`DynamoDbLocal`]: Amazon's emulator of
+//!   DynamoDB, of 2020.
+//! - [`TcpProxy`]: a proxy for any server that delays, cuts or refuses connections or drops bytes.
+//! - [`DynamoProxy`]: a proxy for DynamoDB that counts requests by operation and table. It answers
+//!   with errors that no emulator has: throttling, `UnprocessedItems`, refused access.
 //!
-//! A server ends with its value, and also when the test process ends in any other way. What it
-//! writes is kept and shown when it does not start. One that is not installed fails the test with
-//! the command that installs it, `make servers`; nothing is skipped.
+//! A server ends when its value is dropped, and when the test process ends in any way. Its log is
+//! shown if it does not start. A server that is not installed fails the test with the command that
+//! installs it, `make servers`; no test is skipped.
 //!
-//! Everything here runs outside the test's own runtime, so a test may pause Tokio's clock.
+//! All of it runs outside the runtime of the test, so a test may pause Tokio's clock.
 #![deny(missing_docs)]
 
 mod aws;

@@ -14,12 +14,12 @@ use crate::tools;
 pub struct MiniStack {
     port: u16,
     process: Process,
-    /// Removed after the process has ended: fields are dropped in the order they stand here.
+    /// Removed after the process has ended: fields are dropped in the order of their declaration.
     _dir: TempDir,
 }
 
 impl MiniStack {
-    /// Starts one for this caller alone.
+    /// Starts one for this caller only.
     ///
     /// # Panics
     /// When it is not installed or does not start.
@@ -28,8 +28,8 @@ impl MiniStack {
     }
 
     /// Starts one with more environment variables, such as `AUTH=true`, or `REDIS_HOST` and
-    /// `REDIS_PORT`, which become every ElastiCache endpoint. Nothing else of the test's
-    /// environment reaches it, since it hands its own on to the functions that it runs.
+    /// `REDIS_PORT`, which become every ElastiCache endpoint. It does not inherit the
+    /// environment of the test, because it passes its environment on to functions.
     ///
     /// # Panics
     /// When it is not installed or does not start.
@@ -39,8 +39,8 @@ impl MiniStack {
         blocking(move || process::start(|| Self::attempt(&variables))).await
     }
 
-    /// The one of this test process, started when it is first asked for. Tests keep apart by the
-    /// names of their tables and queues.
+    /// The server that all tests of this process share, started at the first call. Tests use tables
+    /// and queues with different names.
     ///
     /// # Panics
     /// When it is not installed or does not start.
@@ -63,7 +63,7 @@ impl MiniStack {
                 .env("BIND_HOST", "127.0.0.1")
                 .env("GATEWAY_PORT", port.to_string())
                 .env("MINISTACK_REGION", aws::REGION)
-                // Its listener for MQTT has one port for all.
+                // All instances would listen on the same port for MQTT.
                 .env("IOT_MTLS_ENABLED", "0")
                 .envs(variables.iter().map(|(name, value)| (name, value)));
         });
@@ -74,7 +74,7 @@ impl MiniStack {
         Ok(Self { port, process, _dir: dir })
     }
 
-    /// Where its services are: `http://127.0.0.1:PORT`.
+    /// The URL of its services: `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -84,15 +84,15 @@ impl MiniStack {
         self.port
     }
 
-    /// What a function needs in its environment to use it.
+    /// The environment variables with which a function uses it.
     pub fn env(&self) -> Environment {
         aws::environment(&self.endpoint())
     }
 
-    /// Forgets everything it holds.
+    /// Deletes all of its state.
     ///
     /// # Panics
-    /// When it refuses.
+    /// When it answers with an error.
     pub async fn reset(&self) {
         let port = self.port;
         let answer = blocking(move || {
@@ -103,17 +103,17 @@ impl MiniStack {
         assert!(done.is_some_and(|line| line.contains(" 200")), "MiniStack was not reset: {answer:?}");
     }
 
-    /// Stops it where it is, with its connections open, until [`resume`](Self::resume).
+    /// Pauses its process until [`resume`](Self::resume); its connections stay open.
     pub fn pause(&self) {
         self.process.pause();
     }
 
-    /// Lets it go on.
+    /// Resumes its process.
     pub fn resume(&self) {
         self.process.resume();
     }
 
-    /// What it wrote so far.
+    /// The content of its log.
     pub fn log(&self) -> String {
         self.process.log()
     }

@@ -2,20 +2,19 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-/// Below what Linux and macOS hand out to outgoing connections, so that no client takes the port of
-/// a server that is being started again. Plus 10,000, the bus of a Redis cluster, it stays there
-/// too.
+/// Below the ports that Linux and macOS use for outgoing connections, so that no client takes the
+/// port of a server that is restarted. With the offset of the cluster bus, ports stay below too.
 const RANGE: std::ops::Range<u16> = 10_000..22_000;
-/// How far the bus port of a Redis cluster is from its client port.
+/// The distance between the bus port of a Redis cluster node and its client port.
 const CLUSTER_BUS_OFFSET: u16 = 10_000;
 
-/// A port on which no process listens. Another process may take it before it is used: then the start of
-/// the server is tried again with another port.
+/// A port without a listener. Another process may take it before it is used; then the caller tries
+/// another one.
 pub(crate) fn free_port() -> u16 {
     any(is_free)
 }
 
-/// A port that is free, and whose cluster bus port is free as well.
+/// A port that is free together with its cluster bus port.
 pub(crate) fn free_cluster_port() -> u16 {
     any(|port| is_free(port) && is_free(port + CLUSTER_BUS_OFFSET))
 }

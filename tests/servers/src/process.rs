@@ -1,4 +1,4 @@
-//! A server process: started, watched, stopped, and gone with the test.
+//! A server process that ends with the test.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -12,17 +12,17 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-/// How long a server may take until it answers. Far more than any needs, for a machine under load.
+/// How long a server may take until it answers, on a machine under load.
 const START_LIMIT: Duration = Duration::from_secs(60);
-/// How often a server is asked whether it answers yet.
+/// The time between two questions whether a server answers.
 const POLL: Duration = Duration::from_millis(10);
-/// How often a server that ended at once is started again, on another port.
+/// The number of attempts to start a server; each has another port.
 const ATTEMPTS: usize = 4;
 
-/// Becomes the server, and leaves a watcher behind whose standard input is a pipe from the test.
-/// The pipe closes when the test process ends, however it ends; the watcher then kills the server,
-/// removes its directory, and kills what else is in the process group, itself included. Whatever
-/// the server started is in that group too. `$1` is the directory, the rest is the command.
+/// Starts a watcher and becomes the server. The standard input of the watcher is a pipe from the
+/// test, which closes when the test process ends in any way. Then the watcher kills the server,
+/// removes its directory and kills the process group, with the children of the server and itself.
+/// `$1` is the directory, the rest is the command.
 const LAUNCHER: &str = r#"
 dir=$1
 shift
@@ -40,8 +40,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a server that writes to a log in `dir`, which is its own and ends with the test
-    /// process. `configure` gives the arguments and the environment.
+    /// Starts a server that writes to a log in `dir`, which is removed with it. `configure` sets
+    /// the arguments and the environment.
     pub(crate) fn spawn(name: &'static str, program: &OsStr, dir: &Path, configure: impl FnOnce(&mut Command)) -> Self {
         let log = dir.join("server.log");
         let output = || {
@@ -66,10 +66,13 @@ impl Process {
         Self { name, child, pid, log }
     }
 
-    /// Waits until `is_ready` says so. `Err` tells how the server ended instead.
+    /// Waits until `is_ready` returns true.
+    ///
+    /// # Errors
+    /// How the server ended instead.
     ///
     /// # Panics
-    /// When it neither ends nor gets ready.
+    /// When it neither ends nor becomes ready in time.
     pub(crate) fn wait_until(&mut self, mut is_ready: impl FnMut() -> bool) -> Result<(), String> {
         let begin = Instant::now();
         loop {
@@ -90,15 +93,15 @@ impl Process {
         }
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap_or_else(|error| panic!("cannot look after {}: {error}", self.name))
     }
 
-    /// Kills it and all that it started, and waits until it is gone.
+    /// Kills it with its children, and waits until it has ended.
     pub(crate) fn kill(&mut self) {
-        // The group is gone when it was killed before. Its number cannot have been given to others
-        // while the server has not been waited for, or its watcher lives.
+        // The group does not exist any more if it was killed before. Its number cannot be reused
+        // before the server was waited for, or while its watcher runs.
         if self.ended().is_none() || self.child.stdin.is_some() {
             let _ = kill_process_group(self.pid, Signal::KILL);
         }
@@ -106,12 +109,12 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    /// Stops it where it is, with its connections open.
+    /// Pauses it; its connections stay open.
     pub(crate) fn pause(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on after [`pause`](Self::pause).
+    /// Resumes it after [`pause`](Self::pause).
     pub(crate) fn resume(&self) {
         self.signal(Signal::CONT);
     }
@@ -120,7 +123,7 @@ impl Process {
         kill_process(self.pid, signal).unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.name));
     }
 
-    /// What it wrote.
+    /// The content of its log.
     pub(crate) fn log(&self) -> String {
         fs::read(&self.log)
             .map_or_else(|error| format!("(no log: {error})"), |bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -133,10 +136,10 @@ impl Drop for Process {
     }
 }
 
-/// Starts a server, several times when it ends at once: another process may have taken its port.
+/// Starts a server, and tries again if it ends at once: another process may have taken its port.
 ///
 /// # Panics
-/// With what the server wrote, when it ended each time.
+/// With the log of the server, when all attempts fail.
 pub(crate) fn start<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
     let mut failure = String::new();
     for _ in 0..ATTEMPTS {
@@ -148,7 +151,8 @@ pub(crate) fn start<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
     panic!("{failure}");
 }
 
-/// Runs something that blocks, beside the test's runtime. A panic in it becomes the caller's.
+/// Runs a blocking function beside the runtime of the test. A panic in it becomes a panic of the
+/// caller.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
@@ -175,7 +179,7 @@ pub(crate) fn ask(port: u16, request: &str) -> Option<String> {
 /// A directory for one server.
 ///
 /// # Panics
-/// When there is nowhere to make one.
+/// When it cannot be created.
 pub(crate) fn directory() -> tempfile::TempDir {
     tempfile::Builder::new()
         .prefix("millrace-")

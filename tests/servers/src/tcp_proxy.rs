@@ -1,4 +1,4 @@
-//! A proxy for any TCP server, which fails as networks do.
+//! A proxy for a TCP server that imitates faults of a network.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,13 +12,13 @@ use tokio::net::TcpStream;
 pub use crate::gate::Cut;
 use crate::gate::{CutSignal, Gate};
 
-/// Passes bytes to a server and back, until told otherwise.
+/// Forwards bytes to a server and back, until a test makes it fail.
 pub struct TcpProxy {
     gate: Gate,
     wire: Arc<Wire>,
 }
 
-/// What all connections share.
+/// The state that all connections share.
 struct Wire {
     target: String,
     delay: Mutex<Duration>,
@@ -45,7 +45,7 @@ impl TcpProxy {
         Self { gate, wire }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.gate.address()
     }
@@ -55,25 +55,25 @@ impl TcpProxy {
         self.address().port()
     }
 
-    /// Holds every chunk back for so long, in both directions: a question and its answer take twice
-    /// as long. Zero ends it.
+    /// Delays every chunk in both directions, so that a round trip takes twice this time longer.
+    /// Zero ends the delay.
     pub fn delay(&self, delay: Duration) {
         *self.wire.delay() = delay;
     }
 
-    /// Cuts all connections, and returns when they are. New ones are accepted.
+    /// Cuts all connections, and returns afterwards. New ones are accepted.
     pub fn cut(&self, how: Cut) {
         self.gate.cut(how);
     }
 
-    /// Refuses new connections from when this returns; those that are open stay.
+    /// Refuses new connections; open ones stay open.
     pub fn refuse(&self) {
         self.gate.close();
     }
 
-    /// Lets bytes go nowhere: connections are accepted and stay open, but nothing arrives at either
-    /// end. One that lost bytes so stays dead after [`normal`](Self::normal), as behind a firewall
-    /// that forgot it; only a cut ends it.
+    /// Drops all bytes: connections are accepted and stay open, but nothing arrives at either end.
+    /// A connection that lost bytes stays dead after [`normal`](Self::normal), as behind a firewall
+    /// that lost its state; only a cut ends it.
     pub fn swallow(&self) {
         self.wire.swallows.store(true, Ordering::SeqCst);
     }
@@ -85,22 +85,22 @@ impl TcpProxy {
         self.gate.reopen();
     }
 
-    /// How many connections were accepted so far.
+    /// The number of connections accepted so far.
     pub fn connections(&self) -> u64 {
         self.gate.accepted()
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub fn open_connections(&self) -> usize {
         self.gate.open_connections()
     }
 
-    /// How many bytes clients sent, swallowed ones included.
+    /// The number of bytes that clients sent, dropped ones included.
     pub fn bytes_sent(&self) -> u64 {
         self.wire.sent.load(Ordering::SeqCst)
     }
 
-    /// How many bytes the server sent, swallowed ones included.
+    /// The number of bytes that the server sent, dropped ones included.
     pub fn bytes_received(&self) -> u64 {
         self.wire.received.load(Ordering::SeqCst)
     }
@@ -117,7 +117,7 @@ impl Wire {
 }
 
 async fn serve(mut client: TcpStream, cut: CutSignal, wire: Arc<Wire>) {
-    // Small answers must not wait for each other: the delay is what the test says.
+    // Without Nagle's algorithm the test alone decides about delays.
     let _ = client.set_nodelay(true);
     let cut = tokio::select! {
         ended = pass(&mut client, &wire) => {
@@ -137,7 +137,7 @@ async fn serve(mut client: TcpStream, cut: CutSignal, wire: Arc<Wire>) {
     drop(waiter);
 }
 
-/// Connects to the target and passes bytes both ways, until both ends are done or one fails.
+/// Connects to the target and forwards bytes both ways, until both ends are done or one fails.
 async fn pass(client: &mut TcpStream, wire: &Wire) -> io::Result<()> {
     let dead = AtomicBool::new(wire.swallows());
     if dead.load(Ordering::SeqCst) {
@@ -154,7 +154,7 @@ async fn pass(client: &mut TcpStream, wire: &Wire) -> io::Result<()> {
     Ok(())
 }
 
-/// One direction.
+/// Forwards the bytes of one direction.
 async fn pump(
     from: &mut (impl AsyncReadExt + Unpin),
     to: &mut (impl AsyncWriteExt + Unpin),
@@ -172,7 +172,7 @@ async fn pump(
             }
             return match length {
                 Ok(1..) => sink(from, count).await,
-                // Neither end gets to know that the other one has ended.
+                // Neither end notices that the other one has ended.
                 _ => std::future::pending().await,
             };
         }
@@ -193,7 +193,7 @@ async fn pump(
     }
 }
 
-/// Reads to the end and drops it: the other end of a dead connection never gets an answer.
+/// Reads to the end and then waits for ever: the other end of a dead connection gets no answer.
 async fn sink(from: &mut (impl AsyncReadExt + Unpin), count: &AtomicU64) -> io::Result<()> {
     let mut chunk = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut chunk).await {

@@ -1,4 +1,4 @@
-//! Where the servers are installed.
+//! The paths of the installed servers.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub(crate) fn redis_server() -> PathBuf {
         .unwrap_or_else(|| installed("redis-server, neither on the PATH nor", tools().join("redis/redis-server")))
 }
 
-/// `valkey-server`, as `make servers` installs it: its version must be the one that the tests name.
+/// `valkey-server`, as `make servers` installs it.
 pub(crate) fn valkey_server() -> PathBuf {
     installed(&format!("Valkey {VALKEY_VERSION},"), tools().join(format!("valkey-{VALKEY_VERSION}/valkey-server")))
 }

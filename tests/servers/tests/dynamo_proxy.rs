@@ -1,4 +1,4 @@
-//! The DynamoDB proxy, before a real MiniStack, as the AWS SDK sees it.
+//! The DynamoDB proxy in front of MiniStack, used through the AWS SDK.
 
 mod support;
 
@@ -54,7 +54,7 @@ fn writes(names: std::ops::Range<u32>) -> Vec<WriteRequest> {
 }
 
 #[tokio::test]
-async fn counts_by_operation_table_and_entry() {
+async fn requests_are_counted_by_operation_table_and_entry() {
     let (proxy, client) = started(&["count-a", "count-b"]).await;
     put(&client, "count-a", "x").await.unwrap();
     put(&client, "count-a", "y").await.unwrap();
@@ -82,7 +82,7 @@ async fn counts_by_operation_table_and_entry() {
 }
 
 #[tokio::test]
-async fn answers_errors_that_the_sdk_knows() {
+async fn the_sdk_recognizes_the_errors() {
     let (proxy, client) = started(&["errors"]).await;
     for (fault, code) in [
         (Fault::throughput_exceeded(), "ProvisionedThroughputExceededException"),
@@ -105,7 +105,7 @@ async fn answers_errors_that_the_sdk_knows() {
 }
 
 #[tokio::test]
-async fn a_rule_chooses_by_operation_table_and_number() {
+async fn rules_choose_calls_by_operation_table_and_number() {
     let (proxy, client) = started(&["rule-a", "rule-b"]).await;
     proxy.set_rule(rules::on_table("rule-a", Fault::throttled()));
     assert!(put(&client, "rule-a", "x").await.is_err());
@@ -133,7 +133,7 @@ async fn a_rule_chooses_by_operation_table_and_number() {
 }
 
 #[tokio::test]
-async fn leaves_items_of_a_batch_unprocessed() {
+async fn items_of_a_batch_are_left_unprocessed() {
     let (proxy, client) = started(&["items-a", "items-b"]).await;
     let send = async || {
         let batch = client.batch_write_item();
@@ -167,7 +167,7 @@ async fn leaves_items_of_a_batch_unprocessed() {
 }
 
 #[tokio::test]
-async fn leaves_keys_of_a_batch_unprocessed() {
+async fn keys_of_a_batch_are_left_unprocessed() {
     let (proxy, client) = started(&["keys"]).await;
     for name in ["0", "1", "2"] {
         put(&client, "keys", name).await.unwrap();
@@ -202,7 +202,7 @@ async fn leaves_keys_of_a_batch_unprocessed() {
 }
 
 #[tokio::test]
-async fn answers_single_statements_with_errors() {
+async fn single_statements_are_answered_with_errors() {
     let (proxy, client) = started(&["statements"]).await;
     for name in ["0", "1", "2"] {
         put(&client, "statements", name).await.unwrap();
@@ -240,7 +240,7 @@ async fn answers_single_statements_with_errors() {
 }
 
 #[tokio::test]
-async fn delays_loses_and_refuses() {
+async fn calls_are_delayed_lost_and_refused() {
     let (proxy, client) = started(&["lost"]).await;
     proxy.set_rule(rules::always(Fault::delay(Duration::from_millis(200))));
     let begin = Instant::now();

@@ -5,7 +5,7 @@ mod support;
 use millrace_servers::{DynamoDbLocal, MiniStack};
 use support::{client, create_table, key};
 
-async fn keeps_an_item(endpoint: &str, table: &str) {
+async fn stores_an_item(endpoint: &str, table: &str) {
     let client = client(endpoint);
     create_table(&client, table).await;
     let put = client.put_item().table_name(table);
@@ -16,18 +16,18 @@ async fn keeps_an_item(endpoint: &str, table: &str) {
 }
 
 #[tokio::test]
-async fn ministack_keeps_items_and_forgets_them() {
+async fn ministack_stores_items_until_it_is_reset() {
     let ministack = MiniStack::start().await;
-    keeps_an_item(&ministack.endpoint(), "items").await;
+    stores_an_item(&ministack.endpoint(), "items").await;
     ministack.reset().await;
     let tables = client(&ministack.endpoint()).list_tables().send().await;
     assert_eq!(tables.unwrap().table_names(), [] as [String; 0]);
 }
 
 #[tokio::test]
-async fn dynamodb_local_keeps_items() {
+async fn dynamodb_local_stores_items() {
     let server = DynamoDbLocal::start().await;
-    keeps_an_item(&server.endpoint(), "items").await;
+    stores_an_item(&server.endpoint(), "items").await;
 }
 
 /// Both run in this process, in any order and at once.
@@ -37,8 +37,8 @@ macro_rules! shared_by {
         async fn $test() {
             let ministack = MiniStack::shared().await;
             let local = DynamoDbLocal::shared().await;
-            keeps_an_item(&ministack.endpoint(), stringify!($test)).await;
-            keeps_an_item(&local.endpoint(), stringify!($test)).await;
+            stores_an_item(&ministack.endpoint(), stringify!($test)).await;
+            stores_an_item(&local.endpoint(), stringify!($test)).await;
             assert_eq!(MiniStack::shared().await.port(), ministack.port());
             assert_eq!(DynamoDbLocal::shared().await.port(), local.port());
         }
@@ -47,7 +47,7 @@ macro_rules! shared_by {
 shared_by!(shared_by_one_test shared_by_another_test);
 
 #[tokio::test]
-async fn the_environment_names_the_endpoint() {
+async fn the_environment_contains_the_endpoint() {
     let ministack = MiniStack::shared().await;
     let env = ministack.env();
     assert!(env.contains(&("AWS_ENDPOINT_URL", ministack.endpoint())));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 #[test]
-fn servers_of_a_killed_process_are_gone_and_leave_nothing_behind() {
+fn the_servers_and_directories_of_a_killed_process_are_removed() {
     let temporary = TempDir::new().unwrap();
     let mut holder = Command::new(env!("CARGO_BIN_EXE_hold-servers"))
         .env("TMPDIR", temporary.path())

@@ -1,4 +1,4 @@
-//! The TCP proxy, before a real Redis.
+//! The TCP proxy in front of Redis.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ async fn connected(proxy: &TcpProxy) -> TcpStream {
 }
 
 #[tokio::test]
-async fn passes_and_counts() {
+async fn bytes_are_forwarded_and_counted() {
     let (_redis, proxy) = started().await;
     let mut first = connected(&proxy).await;
     let second = connected(&proxy).await;
@@ -49,7 +49,7 @@ async fn passes_and_counts() {
 }
 
 #[tokio::test]
-async fn holds_every_chunk_back() {
+async fn every_chunk_is_delayed() {
     let (_redis, proxy) = started().await;
     let mut stream = connected(&proxy).await;
     proxy.delay(Duration::from_millis(400));
@@ -63,7 +63,7 @@ async fn holds_every_chunk_back() {
 }
 
 #[tokio::test]
-async fn cuts_with_a_reset_or_in_the_regular_way() {
+async fn connections_are_cut_with_a_reset_or_a_regular_end() {
     let (_redis, proxy) = started().await;
     let mut stream = connected(&proxy).await;
     proxy.cut(Cut::Reset);
@@ -78,7 +78,7 @@ async fn cuts_with_a_reset_or_in_the_regular_way() {
 }
 
 #[tokio::test]
-async fn refuses_new_connections_and_keeps_the_old() {
+async fn new_connections_are_refused_and_old_ones_stay() {
     let (_redis, proxy) = started().await;
     let mut stream = connected(&proxy).await;
     proxy.refuse();
@@ -90,7 +90,7 @@ async fn refuses_new_connections_and_keeps_the_old() {
 }
 
 #[tokio::test]
-async fn swallows_and_leaves_such_connections_dead() {
+async fn connections_that_lost_bytes_stay_dead() {
     let (_redis, proxy) = started().await;
     let mut old = connected(&proxy).await;
     proxy.swallow();
@@ -107,7 +107,7 @@ async fn swallows_and_leaves_such_connections_dead() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_gone_is_an_error_and_not_silence() {
+async fn a_killed_server_is_an_error() {
     let (redis, proxy) = started().await;
     let mut stream = connected(&proxy).await;
     redis.kill();
@@ -122,7 +122,7 @@ async fn a_server_that_is_gone_is_an_error_and_not_silence() {
 }
 
 #[tokio::test]
-async fn ends_with_its_value() {
+async fn a_dropped_proxy_closes_its_connections() {
     let (_redis, proxy) = started().await;
     let mut stream = connected(&proxy).await;
     let address = proxy.address();

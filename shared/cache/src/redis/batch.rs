@@ -1,8 +1,8 @@
 //! Commands that are sent at the same time.
 //!
-//! To a single server they are one pipeline. In a cluster each command of a call is sent by itself
-//! on the multiplexed connection to its node, because the client library refuses a pipeline over
-//! several slots. The keys of the housekeeping share a slot, so its commands are one pipeline in a
+//! To a single server they are one pipeline. In a cluster each command of a call is sent separately
+//! on the multiplexed connection to its node: the client library refuses a pipeline over several
+//! slots. The keys of the housekeeping share a slot, so its commands are one pipeline in a
 //! cluster too.
 
 use std::pin::pin;

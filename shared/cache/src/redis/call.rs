@@ -14,12 +14,13 @@ use super::{
 };
 use crate::stamp::Stamp;
 
-/// What a call means for housekeeping and pending invalidations.
+/// The housekeeping and the pending invalidations of a call.
 pub(super) struct Call<'a> {
     pub(super) traffic: Traffic<'a>,
     /// Players that are about to be read: their pending invalidations come first.
     pub(super) reads: &'a [PlayerId],
-    /// What becomes pending if the call is not answered: one for each command, or none at all.
+    /// The invalidations that become pending if the call is not answered: one for each command, or
+    /// none at all.
     pub(super) invalidations: Vec<(PlayerId, Stamp)>,
 }
 

@@ -25,7 +25,7 @@ pub(super) fn put(key: &str, value: &[u8], ttl: Duration) -> Cmd {
     scripts::run(&PUT_SCRIPT, key, &[value], ttl, None)
 }
 
-/// Which copies [`forget`] removes.
+/// The copies that [`forget`] removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Forget {
     /// Every copy.

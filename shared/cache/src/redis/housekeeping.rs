@@ -47,7 +47,7 @@ pub(super) enum Task {
     Report,
 }
 
-/// What a call does, which decides about the housekeeping that is sent with it.
+/// The kind of a call, which decides about its housekeeping.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Traffic<'a> {
     /// Reads copies.
@@ -192,7 +192,7 @@ impl Housekeeping {
         self.state().information.take_answer(answer);
     }
 
-    /// What the servers reported last.
+    /// The last reports of the servers.
     pub(super) fn server_statistics(&self) -> Option<ServerStatistics> {
         self.state().information.statistics()
     }

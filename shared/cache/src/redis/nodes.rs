@@ -13,7 +13,7 @@ use super::{
     routing::{by_address, to_node, to_primaries},
 };
 
-/// What one primary answered.
+/// The answers of one primary.
 pub(super) struct NodeAnswers {
     /// `host:port`.
     pub(super) address: String,

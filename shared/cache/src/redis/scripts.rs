@@ -9,7 +9,7 @@ use redis::{Cmd, Script, cmd};
 /// Sets a value unless the cache has a newer one. `ARGV`: the value, its time to live in
 /// milliseconds.
 ///
-/// A value without a stamp is damaged or foreign and is replaced. Where there is no memory left,
+/// A value without a stamp is damaged or foreign and is replaced. If there is no memory left,
 /// the old value is deleted, because it is older than the table.
 const PUT: &str = "local current = redis.pcall('GETRANGE', KEYS[1], 0, 32)
 if type(current) == 'string' and #current == 33 and not string.find(current, '%D')

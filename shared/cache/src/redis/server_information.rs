@@ -1,4 +1,4 @@
-//! What the servers report about their memory: evictions, expirations and how full they are.
+//! The reports of the servers about their memory: evictions, expirations and how full they are.
 //!
 //! The command `INFO` is sent along with a put, so it takes no round trip. It is sent without
 //! sections, because only Redis 7 and newer accepts several sections at once.

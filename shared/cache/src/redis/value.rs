@@ -16,7 +16,7 @@ use millrace_domain::codec::{self, CachedQueue, CodecError};
 use crate::{kind::DataKind, stamp::Stamp};
 
 /// The size in bytes from which a copy is compressed. A queue of ten tasks has 3.3 KB and would
-/// keep four fifths of them, because its remembered commands are almost random; writing it would
+/// keep four fifths of them, because its remembered commands are almost random. Writing it would
 /// cost twice the CPU time. From 25 tasks on compression saves a quarter, with 200 tasks two fifths
 /// (`examples/redis_costs.rs`).
 pub const COMPRESS_FROM: usize = 4_096;

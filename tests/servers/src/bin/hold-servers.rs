@@ -1,4 +1,4 @@
-//! Starts one of each server, prints a name and a port for each, and holds them until it is killed.
+//! Starts one of each server, prints its name and port, and runs until it is killed.
 
 use std::future::pending;
 

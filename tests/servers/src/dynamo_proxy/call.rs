@@ -6,10 +6,9 @@ use serde_json::Value;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Call {
-    /// What is asked for, such as `PutItem`. Empty when the request has no `X-Amz-Target`.
+    /// The operation, such as `PutItem`. Empty when the request has no `X-Amz-Target`.
     pub operation: String,
-    /// The tables that it names, each once, in the order in which it names them (those of a batch
-    /// by name).
+    /// The tables that it names, each once, in the order of the request; those of a batch by name.
     pub tables: Vec<String>,
     /// The whole request.
     pub body: Value,
@@ -27,7 +26,7 @@ impl Call {
         self.tables.iter().any(|name| name == table)
     }
 
-    /// How many items, keys, statements or transaction parts it has; one if it is no batch.
+    /// The number of items, keys, statements or transaction parts; one if it is no batch.
     pub fn entries(&self) -> usize {
         if let Some(requests) = self.body["RequestItems"].as_object() {
             return requests.values().map(|of_table| list(of_table).len()).sum();
@@ -39,7 +38,7 @@ impl Call {
     }
 }
 
-/// What a batch has for one table: requests in a `BatchWriteItem`, keys in a `BatchGetItem`.
+/// The parts of a batch for one table: requests in a `BatchWriteItem`, keys in a `BatchGetItem`.
 fn list(of_table: &Value) -> &[Value] {
     let list = of_table.as_array().or_else(|| of_table["Keys"].as_array());
     list.map_or(&[], Vec::as_slice)
@@ -83,8 +82,8 @@ fn tables(body: &Value) -> Vec<String> {
     tables
 }
 
-/// The table of a PartiQL statement: what follows `UPDATE`, `INTO` or `FROM`, without its quotes
-/// and without the index behind it.
+/// The table of a PartiQL statement: the name after `UPDATE`, `INTO` or `FROM`, without quotes and
+/// without an index.
 pub(super) fn table_of_statement(statement: &str) -> Option<&str> {
     let mut words = statement.split_whitespace();
     words.find(|word| ["UPDATE", "INTO", "FROM"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword)))?;

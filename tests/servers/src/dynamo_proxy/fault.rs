@@ -1,4 +1,4 @@
-//! What happens to a call.
+//! The faults of calls.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,8 +9,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-/// What happens to a call: nothing but being forwarded, or one thing that goes wrong, and perhaps a
-/// delay before it.
+/// The fate of a call: it is forwarded, or one fault happens. Both may happen after a delay.
 #[derive(Clone)]
 pub struct Fault {
     pub(super) delay: Duration,
@@ -34,7 +33,7 @@ pub(super) struct ServiceError {
     message: String,
 }
 
-/// Which parts of a batch are not forwarded, and the code that answers a statement.
+/// The parts of a batch that are not forwarded, and the code that answers a statement.
 #[derive(Clone)]
 pub(super) struct Withhold {
     pub(super) chosen: Arc<dyn Fn(&Entry<'_>) -> bool + Send + Sync>,
@@ -45,10 +44,10 @@ pub(super) struct Withhold {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Entry<'a> {
-    /// Its place in the request, from 0. In a `BatchWriteItem` or `BatchGetItem` tables are gone
-    /// through by name.
+    /// Its position in the request, from 0. The tables of a `BatchWriteItem` or `BatchGetItem` are
+    /// sorted by name.
     pub index: usize,
-    /// The table that it is for; empty when a statement names none.
+    /// Its table; empty when a statement names none.
     pub table: &'a str,
     /// The `PutRequest` or `DeleteRequest`, the key, or the statement with its parameters.
     pub value: &'a Value,
@@ -95,7 +94,7 @@ impl Fault {
         Self::error(500, "InternalServerError", "Internal server error")
     }
 
-    /// Any other error of DynamoDB's own, by the name that its documentation gives it.
+    /// Any other error of DynamoDB, by its name in the documentation.
     ///
     /// # Panics
     /// When there is no such HTTP status.
@@ -128,7 +127,7 @@ impl Fault {
         Self::unprocessed(move |entry| (entry.index + 1).is_multiple_of(n))
     }
 
-    /// The items or keys that are chosen come back as `UnprocessedItems` or `UnprocessedKeys`.
+    /// The chosen items or keys come back as `UnprocessedItems` or `UnprocessedKeys`.
     pub fn unprocessed(chosen: impl Fn(&Entry<'_>) -> bool + Send + Sync + 'static) -> Self {
         Self::statement_errors("ThrottlingError", chosen)
     }
@@ -145,20 +144,20 @@ impl Fault {
         Self::statement_errors("InternalError", move |entry| (entry.index + 1).is_multiple_of(n))
     }
 
-    /// The statements that are chosen are answered with an error of this code, such as
-    /// `ThrottlingError`, `ProvisionedThroughputExceeded`, `InternalServerError` or
-    /// `ConditionalCheckFailed`. Items and keys that are chosen come back unprocessed.
+    /// The chosen statements are answered with an error of this code, such as `ThrottlingError`,
+    /// `ProvisionedThroughputExceeded`, `InternalServerError` or `ConditionalCheckFailed`. Chosen
+    /// items and keys come back unprocessed.
     pub fn statement_errors(code: &str, chosen: impl Fn(&Entry<'_>) -> bool + Send + Sync + 'static) -> Self {
         let withhold = Withhold { chosen: Arc::new(chosen), code: code.to_owned() };
         Effect::Withhold(withhold).into()
     }
 
-    /// The call is forwarded after a while.
+    /// The call is forwarded after a delay.
     pub fn delay(delay: Duration) -> Self {
         Self::none().after(delay)
     }
 
-    /// The same, but after a while.
+    /// The same after a delay.
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
@@ -192,7 +191,7 @@ impl ServiceError {
     }
 }
 
-/// An answer as DynamoDB gives it. Clients check the sum.
+/// An answer in the format of DynamoDB. Clients verify the checksum.
 pub(super) fn answer(status: StatusCode, body: &Value) -> Response<Bytes> {
     let body = body.to_string();
     let sum = crc32fast::hash(body.as_bytes());

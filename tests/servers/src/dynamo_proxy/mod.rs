@@ -1,6 +1,6 @@
-//! A proxy for a DynamoDB, which counts requests and answers some as DynamoDB does under load.
+//! A proxy for DynamoDB that counts requests and answers some as DynamoDB does under load.
 //!
-//! It passes on whatever speaks the same protocol: calls of SQS, for one, to an emulator of both.
+//! It forwards also other services that speak the same protocol, such as SQS.
 //!
 //! A rule sees every [`Call`] before it is forwarded and names its [`Fault`]. Ready-made ones are
 //! in [`rules`].
@@ -33,16 +33,16 @@ use crate::aws::{self, Environment};
 use crate::gate::{Cut, CutSignal, Gate};
 
 type Rule = Arc<dyn Fn(&Call) -> Fault + Send + Sync>;
-/// An answer in memory: some are changed on their way.
+/// An answer in memory, because some are changed before they are sent.
 type Answer = Response<Bytes>;
 
-/// Passes requests to a DynamoDB, counts them, and makes them fail as it is told.
+/// Forwards requests to DynamoDB, counts them, and makes them fail by a rule.
 pub struct DynamoProxy {
     gate: Gate,
     shared: Arc<Shared>,
 }
 
-/// What all connections share.
+/// The state that all connections share.
 struct Shared {
     endpoint: String,
     client: Client<HttpConnector, Full<Bytes>>,
@@ -77,23 +77,23 @@ impl DynamoProxy {
         Self { gate, shared }
     }
 
-    /// Where it listens: `http://127.0.0.1:PORT`.
+    /// Its URL: `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address())
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.gate.address()
     }
 
-    /// What a function needs in its environment to use it.
+    /// The environment variables with which a function uses it.
     pub fn env(&self) -> Environment {
         aws::environment(&self.endpoint())
     }
 
-    /// Sets the rule that says what happens to a call, in place of the one before. It is asked once
-    /// for each request, so it may count. It holds for requests that arrive from now on.
+    /// Replaces the rule that decides about calls. It is called once for each request, so it may
+    /// count, and applies to requests that arrive from now on.
     pub fn set_rule(&self, rule: impl Fn(&Call) -> Fault + Send + Sync + 'static) {
         *lock(&self.shared.rule) = Some(Arc::new(rule));
     }
@@ -114,50 +114,50 @@ impl DynamoProxy {
         self.gate.reopen();
     }
 
-    /// How many connections were accepted so far.
+    /// The number of connections accepted so far.
     pub fn connections(&self) -> u64 {
         self.gate.accepted()
     }
 
-    /// How many requests of an operation arrived, such as `BatchWriteItem`; those that a rule
-    /// answered are among them, and each attempt of a client counts.
+    /// The number of requests of an operation, such as `BatchWriteItem`. Each attempt of a client
+    /// counts, also if the rule answered it.
     pub fn count(&self, operation: &str) -> u64 {
         let counts = lock(&self.shared.counts);
         counts.requests.get(operation).copied().unwrap_or(0)
     }
 
-    /// How many requests of an operation named this table.
+    /// The number of requests of an operation that named this table.
     pub fn count_on(&self, operation: &str, table: &str) -> u64 {
         let key = (operation.to_owned(), table.to_owned());
         let counts = lock(&self.shared.counts);
         counts.tables.get(&key).copied().unwrap_or(0)
     }
 
-    /// How many requests named this table. One that names several tables counts for each of them.
+    /// The number of requests that named this table. A request with several tables counts for each.
     pub fn count_table(&self, table: &str) -> u64 {
         let counts = lock(&self.shared.counts);
         let of_table = counts.tables.iter().filter(|((_, name), _)| name == table);
         of_table.map(|(_, count)| count).sum()
     }
 
-    /// How many items, keys, statements or transaction parts the requests of an operation had in
-    /// all. A request of one item has one.
+    /// The number of items, keys, statements or transaction parts in all requests of an operation.
+    /// A request of one item has one.
     pub fn entries(&self, operation: &str) -> u64 {
         let counts = lock(&self.shared.counts);
         counts.entries.get(operation).copied().unwrap_or(0)
     }
 
-    /// How many requests arrived, by operation.
+    /// The number of requests by operation.
     pub fn counts(&self) -> BTreeMap<String, u64> {
         lock(&self.shared.counts).requests.clone()
     }
 
-    /// How many requests arrived.
+    /// The number of requests.
     pub fn total(&self) -> u64 {
         lock(&self.shared.counts).requests.values().sum()
     }
 
-    /// Counts from zero again. Connections are still counted from the start.
+    /// Resets all counts except the number of connections.
     pub fn reset_counts(&self) {
         *lock(&self.shared.counts) = Counts::default();
     }
@@ -172,7 +172,7 @@ async fn serve(stream: TcpStream, cut: CutSignal, shared: Arc<Shared>) {
     let service = service_fn(move |request| respond(request, Arc::clone(&shared)));
     let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     tokio::select! {
-        // An answer that is lost on purpose ends in an error too.
+        // A connection that is closed by a fault ends with an error too.
         _ = connection => {}
         _ = cut => {}
     }
@@ -224,7 +224,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Answe
     }
 }
 
-/// Adds to a successful answer what was withheld.
+/// Adds the parts that were not forwarded to a successful answer.
 fn merge(answer: Answer, call: &Call, withheld: partial::Withheld) -> Result<Answer, Closed> {
     if answer.status() != StatusCode::OK {
         return Ok(answer);
@@ -244,7 +244,7 @@ impl Shared {
         }
     }
 
-    /// Sends a request on as it is. What the server answers is passed on as it is, too.
+    /// Forwards a request and returns the answer, both unchanged.
     async fn forward(&self, request: Request<Bytes>) -> Result<Answer, Closed> {
         let (mut parts, body) = request.into_parts();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());

@@ -1,23 +1,22 @@
-//! Batches of which only a part is forwarded.
+//! Batches that are forwarded in part.
 
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, table_of_statement};
 use super::fault::{Entry, Withhold};
 
-/// What was taken out of a batch.
+/// The parts that were taken out of a batch.
 pub(super) enum Withheld {
-    /// Of `BatchWriteItem` or `BatchGetItem`: what belongs into the answer, by table.
+    /// Of `BatchWriteItem` or `BatchGetItem`: the unprocessed parts by table.
     Items(Map<String, Value>),
     /// Of `BatchExecuteStatement`: the answers to the statements that were taken out, in the places
     /// of all statements.
     Statements(Vec<Option<Value>>),
-    /// Of `SendMessageBatch` of SQS: what answers the messages that were taken out.
+    /// Of `SendMessageBatch` of SQS: the answers to the messages that were taken out.
     Messages(Vec<Value>),
 }
 
-/// Takes the chosen parts out of a batch. Gives what is left to forward, if anything is, and what
-/// was taken out, if anything was.
+/// Takes the chosen parts out of a batch. Returns the rest and the parts, if there are any.
 pub(super) fn split(call: &Call, withhold: &Withhold) -> (Option<Value>, Option<Withheld>) {
     match call.operation.as_str() {
         "BatchWriteItem" | "BatchGetItem" => split_items(call, withhold),
@@ -34,7 +33,7 @@ fn split_items(call: &Call, withhold: &Withhold) -> (Option<Value>, Option<Withh
     let mut index = 0;
     let (mut kept, mut taken) = (Map::new(), Map::new());
     for (table, of_table) in requests {
-        // A BatchGetItem has the keys beside other members, which go with both parts.
+        // The other members of a BatchGetItem belong to both parts.
         let is_get = of_table.get("Keys").is_some();
         let list = if is_get { &of_table["Keys"] } else { of_table };
         let (mut out, mut rest) = (Vec::new(), Vec::new());
@@ -118,7 +117,7 @@ fn split_messages(call: &Call, withhold: &Withhold) -> (Option<Value>, Option<Wi
     (forwarded, Some(Withheld::Messages(failed)))
 }
 
-/// Puts what was taken out into the answer to the rest.
+/// Adds the parts that were taken out to the answer to the rest.
 pub(super) fn merge(mut answer: Value, call: &Call, withheld: Withheld) -> Value {
     match withheld {
         Withheld::Items(taken) => {
@@ -127,7 +126,7 @@ pub(super) fn merge(mut answer: Value, call: &Call, withheld: Withheld) -> Value
             if is_get && answer.get("Responses").is_none() {
                 answer["Responses"] = json!({});
             }
-            // The server may have left some of the rest unprocessed itself.
+            // The server may return unprocessed parts too.
             let mut unprocessed = match answer[name].take() {
                 Value::Object(of_tables) => of_tables,
                 _ => Map::new(),

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Call, Fault};
 
-/// The same fault for every call.
+/// One fault for every call.
 pub fn always(fault: Fault) -> impl Fn(&Call) -> Fault + Send + Sync + 'static {
     move |_| fault.clone()
 }
@@ -31,7 +31,7 @@ pub fn only(
     }
 }
 
-/// A fault for the first `n` calls that `applies` chooses; from then on everything is forwarded.
+/// A fault for the first `n` calls that `applies` chooses; all further calls are forwarded.
 pub fn first(
     n: u64,
     applies: impl Fn(&Call) -> bool + Send + Sync + 'static,

@@ -23,7 +23,7 @@ impl RedisProgram {
         }
     }
 
-    /// Where the executable is.
+    /// The path of the executable.
     ///
     /// # Panics
     /// When it is not installed, with the command that installs it.

@@ -33,7 +33,7 @@ impl Redis {
         format!("{}://127.0.0.1:{}", self.scheme(), self.port())
     }
 
-    /// The URL with credentials in it. Those of `requirepass` belong to the user `default`.
+    /// The URL with credentials. The password of `requirepass` belongs to the user `default`.
     pub fn url_as(&self, user: &str, password: &str) -> String {
         format!("{}://{user}:{password}@127.0.0.1:{}", self.scheme(), self.port())
     }
@@ -106,14 +106,14 @@ impl Redis {
     /// Sends a command as [`cli`](Self::cli) does.
     ///
     /// # Errors
-    /// What the server answered instead of a value.
+    /// The error that the server answered.
     pub async fn try_cli<T: FromRedisValue + Send + 'static>(&self, command: &[&str]) -> RedisResult<T> {
         let server = Arc::clone(&self.server);
         let command: Vec<String> = command.iter().map(|&part| part.to_owned()).collect();
         blocking(move || server.query(&command)).await
     }
 
-    /// Makes it a replica of another server, as a failover does with the former primary: writes are
+    /// Makes it a replica of another server, as a failover does with the former primary. Writes are
     /// answered with `READONLY`, and its keys are replaced by those of the other server.
     pub async fn demote_to_replica_of(&self, primary: &Self) {
         let port = primary.port().to_string();
@@ -134,7 +134,7 @@ impl Redis {
         field_of(&info, field).unwrap_or_else(|| panic!("INFO has no {field}:\n{info}"))
     }
 
-    /// What it wrote to its log so far.
+    /// The content of its log.
     pub fn log(&self) -> String {
         self.process().log()
     }

@@ -1,4 +1,4 @@
-//! What the tests do with the AWS SDK.
+//! Helpers for the AWS SDK.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 };
 use millrace_servers::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
 
-/// A client that does not try again, so that a test sees every answer.
+/// A client without retries, so that a test sees every answer.
 pub fn client(endpoint: &str) -> Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
