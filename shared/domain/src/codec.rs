@@ -10,6 +10,7 @@
 //! Whoever reads bytes of a newer format, or damaged ones, gets an error and writes nothing: an old
 //! process must not destroy what a new one has written.
 
+use minicbor::{Decode, Encode};
 use serde::Serialize;
 
 use crate::{
@@ -74,8 +75,9 @@ impl Coded for Queue {
 }
 
 /// The records of a queue's last commit, kept in its row until the next one.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Outbox(pub Vec<Record>);
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Encode, Decode)]
+#[cbor(map)]
+pub struct Outbox(#[cbor(n(0), with = "crate::encoding::list")] pub Vec<Record>);
 
 impl Coded for Outbox {
     const KIND: u8 = b'O';
@@ -83,11 +85,14 @@ impl Coded for Outbox {
 }
 
 /// A queue as the cache keeps it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Encode, Decode)]
+#[cbor(map)]
 pub struct CachedQueue {
     /// The queue, progress between milestones included as far as it is known.
+    #[n(0)]
     pub queue: Queue,
     /// Whether progress between milestones is known: false after a load that did not read it.
+    #[n(1)]
     pub progress_known: bool,
 }
 
@@ -153,6 +158,29 @@ pub fn decode<T: Coded>(bytes: &[u8]) -> Result<T, CodecError> {
         (None, rest) => Err(CodecError::Body(format!("{} bytes too many", rest.len()))),
         (Some(why), _) => Err(CodecError::Body(why.to_string())),
     }
+}
+
+/// The bytes of `value` by minicbor, with the same header.
+pub fn encode_cbor<T: Coded + Encode<()>>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(T::CAPACITY);
+    bytes.extend_from_slice(&[T::KIND, FORMAT_VERSION, 0, 0, 0, 0]);
+    minicbor::encode(value, &mut bytes).expect("writing into a vector cannot fail");
+    let checksum = checksum(&bytes);
+    bytes[2..HEADER].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+/// The value of such bytes.
+///
+/// # Errors
+/// [`CodecError`] where they are damaged.
+pub fn decode_cbor<'b, T: Coded + Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, CodecError> {
+    let found = checksum(bytes);
+    let wanted = u32::from_le_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]);
+    if found != wanted {
+        return Err(CodecError::Checksum { found, wanted });
+    }
+    minicbor::decode(&bytes[HEADER..]).map_err(|error| CodecError::Body(error.to_string()))
 }
 
 fn checksum(bytes: &[u8]) -> u32 {

@@ -1,5 +1,6 @@
 //! Every request that can change a queue, and how it was delivered.
 
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -102,11 +103,14 @@ impl Command {
 
 /// A place in the stream of a FIFO message group: the message's sequence number, and within one
 /// message the command's index. Places of one group are ordered as they were sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode)]
+#[cbor(map)]
 pub struct FifoPosition {
     /// `SequenceNumber` of the message: 128 bits, growing within a group.
+    #[n(0)]
     pub sequence: u128,
     /// The command's index in the message, from 0.
+    #[n(1)]
     pub index: u16,
 }
 

@@ -3,6 +3,7 @@
 //! Ids are kept as 128-bit hashes: 16 bytes instead of the 38 of a message id and its index. Two
 //! different ids among the few that are remembered share a hash with a probability below 10^-35.
 
+use minicbor::{Decode, Encode};
 use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
 
@@ -35,13 +36,16 @@ fn remembered([hash @ .., reason]: &Remembered) -> (&CommandHash, Option<Rejecti
 }
 
 /// The commands that a queue remembers.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Encode, Decode)]
+#[cbor(map)]
 pub struct CommandMemory {
     /// Oldest first. There are many, and every commit writes them all: they lie in memory as they go
     /// out, as one string of bytes.
     #[serde(serialize_with = "flat")]
+    #[cbor(n(0), with = "byte_string")]
     commands: Vec<Remembered>,
     /// The last place seen of the player's FIFO group.
+    #[n(1)]
     position: Option<FifoPosition>,
 }
 
@@ -133,6 +137,32 @@ impl Wire for CommandMemory {
             reader.fail(Unreadable::CommandMemory);
         }
         Self { commands: commands.to_vec(), position: Wire::read(reader) }
+    }
+}
+
+/// The remembered commands as one byte string.
+mod byte_string {
+    use minicbor::{
+        Decoder, Encoder,
+        decode::Error as DecodeError,
+        encode::{Error as EncodeError, Write},
+    };
+
+    use super::Remembered;
+
+    pub(super) fn encode<C, W: Write>(
+        commands: &[Remembered],
+        encoder: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), EncodeError<W::Error>> {
+        encoder.bytes(commands.as_flattened())?.ok()
+    }
+
+    pub(super) fn decode<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<Vec<Remembered>, DecodeError> {
+        match decoder.bytes()?.as_chunks() {
+            (commands, []) => Ok(commands.to_vec()),
+            _ => Err(DecodeError::message("the remembered commands have a wrong length")),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use minicbor::{Decode, Encode};
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -23,9 +24,11 @@ pub const REMEMBERED_TASKS: usize = 64;
 const TAIL: usize = 7;
 
 /// The last finished tasks of a queue, oldest first.
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(map)]
 pub struct FinishedTasks {
     /// For each task the length of its id, the id, and the [`TAIL`].
+    #[cbor(n(0), with = "minicbor::bytes")]
     bytes: Vec<u8>,
 }
 

@@ -9,6 +9,11 @@ use std::{
 };
 
 use compact_str::CompactString;
+use minicbor::{
+    Decode, Decoder, Encode, Encoder,
+    decode::Error as DecodeError,
+    encode::{Error as EncodeError, Write as EncodeWrite},
+};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::wire::{Reader, Wire, Writer};
@@ -120,6 +125,22 @@ macro_rules! identifier {
                     }
                 }
                 deserializer.deserialize_str(Visitor)
+            }
+        }
+
+        impl<C> Encode<C> for $name {
+            fn encode<W: EncodeWrite>(
+                &self,
+                encoder: &mut Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), EncodeError<W::Error>> {
+                encoder.str(&self.0)?.ok()
+            }
+        }
+
+        impl<'b, C> Decode<'b, C> for $name {
+            fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
+                Self::new(decoder.str()?).map_err(DecodeError::custom)
             }
         }
 

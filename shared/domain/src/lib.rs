@@ -3,6 +3,7 @@
 //! | module | what lives in it |
 //! |---|---|
 //! | [`ids`] | validated identifiers and names |
+//! | `encoding` | how fields of rows are encoded |
 //! | [`time`] | [`Timestamp`]: milliseconds since the Unix epoch, RFC 3339 in JSON |
 //! | [`resources`] | amounts of resources: balances, costs, rewards |
 //! | [`task`] | what a task is asked to be, and what it is while unfinished |
@@ -33,6 +34,7 @@ pub mod apply;
 pub mod codec;
 pub mod command;
 pub mod command_memory;
+mod encoding;
 pub mod event;
 pub mod failure;
 pub mod finish;

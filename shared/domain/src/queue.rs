@@ -1,5 +1,6 @@
 //! One player's queue: tasks, balances, totals, and what it remembers.
 
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -26,48 +27,67 @@ pub const MAX_QUEUE_BYTES: usize = 128 * 1024;
 pub const MAX_BALANCES: usize = 1_000;
 
 /// What became of all tasks of a queue.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Encode, Decode)]
+#[cbor(map)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// Tasks completed.
+    #[n(0)]
     pub completed: u64,
     /// Tasks failed for good.
+    #[n(1)]
     pub failed: u64,
     /// Tasks cancelled.
+    #[n(2)]
     pub cancelled: u64,
     /// Milliseconds from the last start to the completion of completed tasks, pauses left out.
+    #[n(3)]
     pub time_spent_ms: u64,
     /// Rewards credited.
+    #[cbor(n(4), skip_if = "crate::encoding::is_default")]
     pub rewards: Resources,
 }
 
 /// One player's queue. Whole and alone: one conditional write of it decides everything at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Encode, Decode)]
+#[cbor(map)]
 pub struct Queue {
     /// The owner.
+    #[n(0)]
     pub player_id: PlayerId,
     /// Grows by one with each commit; 0 for a queue that was never committed.
+    #[n(1)]
     pub version: u64,
     /// The time up to which everything due has happened.
+    #[n(2)]
     pub advanced_to: Timestamp,
     /// The effective time of the last command, but for reports between milestones: those move it on only
     /// now and then, for they are not written each time.
+    #[n(3)]
     pub active_at: Timestamp,
     /// Since when the queue is paused, if it is.
+    #[n(4)]
     pub paused_at: Option<Timestamp>,
     /// How many tasks may be active at once.
+    #[n(5)]
     pub slots: u8,
     /// How many tasks may be unfinished at once.
+    #[n(6)]
     pub max_tasks: u16,
     /// What the player holds.
+    #[cbor(n(7), skip_if = "crate::encoding::is_default")]
     pub balances: Resources,
     /// What became of all tasks.
+    #[n(8)]
     pub totals: Totals,
     /// The unfinished tasks in queue order.
+    #[cbor(n(9), with = "crate::encoding::list", skip_if = "crate::encoding::is_default")]
     pub tasks: Vec<Task>,
     /// The last finished tasks, oldest first.
+    #[cbor(n(10), skip_if = "crate::encoding::is_default")]
     pub recent: FinishedTasks,
     /// The last commands.
+    #[n(11)]
     pub memory: CommandMemory,
 }
 

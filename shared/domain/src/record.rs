@@ -3,6 +3,7 @@
 //! None of them decides anything, so they are plain puts in batches. Their keys follow from what
 //! they record, so that putting one twice changes nothing.
 
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -57,16 +58,21 @@ impl Table {
 }
 
 /// A row to be recorded.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Encode, Decode)]
+#[cbor(flat)]
 pub enum Record {
     /// A finished task; boxed, for it is by far the largest.
-    History(Box<HistoryRecord>),
+    #[n(0)]
+    History(#[n(0)] Box<HistoryRecord>),
     /// A refused command or malformed input.
-    Rejection(RejectionRecord),
+    #[n(1)]
+    Rejection(#[n(0)] RejectionRecord),
     /// A player's totals.
-    Stats(StatsRecord),
+    #[n(2)]
+    Stats(#[n(0)] StatsRecord),
     /// Units done between milestones.
-    Progress(ProgressRecord),
+    #[n(3)]
+    Progress(#[n(0)] ProgressRecord),
 }
 
 fields! {
@@ -197,46 +203,64 @@ fn sort_key(at: Timestamp, id: &str) -> String {
 }
 
 /// A finished task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Encode, Decode)]
+#[cbor(map)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryRecord {
     /// Whose task it was.
+    #[n(0)]
     pub player_id: PlayerId,
     /// The task.
+    #[n(1)]
     pub task_id: TaskId,
     /// What sort of work it was.
+    #[n(2)]
     pub kind: TaskKind,
     /// Its priority at the end.
+    #[n(3)]
     pub priority: Priority,
     /// How it ended.
+    #[n(4)]
     pub outcome: Outcome,
     /// Why it failed or was cancelled.
+    #[n(5)]
     pub reason: Option<String>,
     /// How often it failed.
+    #[cbor(n(6), skip_if = "crate::encoding::is_default")]
     pub attempts: u8,
     /// What it was to do.
+    #[n(7)]
     pub work: Work,
     /// Units done of reported work.
+    #[cbor(n(8), skip_if = "crate::encoding::is_default")]
     pub units_done: u64,
     /// When the command that queued it took effect.
+    #[n(9)]
     pub enqueued_at: Timestamp,
     /// When its last attempt started, for a task that was active at its end.
+    #[n(10)]
     pub started_at: Option<Timestamp>,
     /// When it ended.
+    #[n(11)]
     pub finished_at: Timestamp,
     /// Milliseconds from the last start to the end, pauses left out.
+    #[n(12)]
     pub time_spent_ms: u64,
     /// What it had paid.
     #[serde(default)]
+    #[cbor(n(13), skip_if = "crate::encoding::is_default")]
     pub costs: Resources,
     /// What of that was given back.
     #[serde(default)]
+    #[cbor(n(14), skip_if = "crate::encoding::is_default")]
     pub refunded: Resources,
     /// What was credited.
     #[serde(default)]
+    #[cbor(n(15), skip_if = "crate::encoding::is_default")]
     pub rewards: Resources,
     /// What of rewards or refunds was lost at the limit of a balance.
     #[serde(default)]
+    #[cbor(n(16), skip_if = "crate::encoding::is_default")]
     pub lost: Resources,
 }
 
@@ -256,26 +280,35 @@ impl HistoryRecord {
 }
 
 /// A refused command, or malformed input.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Encode, Decode)]
+#[cbor(map)]
 #[serde(rename_all = "camelCase")]
 pub struct RejectionRecord {
     /// The player, or `unknown#<hex digit>` where the input names none.
     #[serde(rename = "playerId")]
+    #[n(0)]
     pub partition: String,
     /// When its event was sent.
+    #[n(1)]
     pub received_at: Timestamp,
     /// The command, by its own name or by its message's.
+    #[n(2)]
     pub command_id: CommandId,
     /// The stable code.
+    #[n(3)]
     pub reason: RejectionReason,
     /// What was refused and what would have been allowed.
+    #[n(4)]
     pub detail: String,
     /// The command's `type`, where it was understood.
     #[serde(rename = "type")]
+    #[n(5)]
     pub command_type: Option<String>,
     /// The task that the command names, where it was understood and names one.
+    #[n(6)]
     pub task_id: Option<TaskId>,
     /// Malformed input as it came.
+    #[n(7)]
     pub body: Option<String>,
 }
 
@@ -287,41 +320,55 @@ impl RejectionRecord {
 }
 
 /// A player's totals as of a version of the queue.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Encode, Decode)]
+#[cbor(map)]
 #[serde(rename_all = "camelCase")]
 pub struct StatsRecord {
     /// The player.
+    #[n(0)]
     pub player_id: PlayerId,
     /// The queue's version.
+    #[n(1)]
     pub version: u64,
     /// When that version took effect.
+    #[n(2)]
     pub as_of: Timestamp,
     /// The totals.
+    #[n(3)]
     pub totals: Totals,
 }
 
 /// Units done of a player's active reported tasks, between milestones.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Encode, Decode)]
+#[cbor(map)]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressRecord {
     /// The player.
+    #[n(0)]
     pub player_id: PlayerId,
     /// The version of the queue that this adds to.
+    #[n(1)]
     pub version: u64,
     /// The tasks.
+    #[cbor(n(2), with = "crate::encoding::list")]
     pub tasks: Vec<TaskProgress>,
 }
 
 /// Units done of one attempt of a task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Encode, Decode)]
+#[cbor(map)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskProgress {
     /// The task.
+    #[n(0)]
     pub task_id: TaskId,
     /// When the attempt started: progress of an earlier attempt says nothing of this one.
+    #[n(1)]
     pub started_at: Timestamp,
     /// How often the task had failed before, likewise.
+    #[cbor(n(2), skip_if = "crate::encoding::is_default")]
     pub attempts: u8,
     /// Units done.
+    #[n(3)]
     pub units_done: u64,
 }

@@ -2,6 +2,11 @@
 
 use std::borrow::Cow;
 
+use minicbor::{
+    Decode, Decoder, Encode, Encoder,
+    decode::Error as DecodeError,
+    encode::{Error as EncodeError, Write},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::wire::{Reader, Unreadable, Wire, Writer};
@@ -84,6 +89,19 @@ impl RejectionReason {
             Self::Malformed => "malformed",
             Self::TooManyResources => "too_many_resources",
         }
+    }
+}
+
+impl<C> Encode<C> for RejectionReason {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+        encoder.u8(self.code())?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for RejectionReason {
+    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
+        let code = decoder.u8()?;
+        Self::from_code(code).ok_or_else(|| DecodeError::message(format_args!("unknown rejection reason {code}")))
     }
 }
 

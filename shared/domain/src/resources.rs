@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use minicbor::{
+    Decode, Decoder, Encode, Encoder,
+    decode::Error as DecodeError,
+    encode::{Error as EncodeError, Write},
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 use smallvec::SmallVec;
 
@@ -128,6 +133,28 @@ struct Amount(u64);
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         crate::parse::bounded(deserializer, 0, MAX_AMOUNT).map(Amount)
+    }
+}
+
+impl<C> Encode<C> for Resources {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, context: &mut C) -> Result<(), EncodeError<W::Error>> {
+        encoder.map(self.0.len() as u64)?;
+        for (name, amount) in &self.0 {
+            name.encode(encoder, context)?;
+            encoder.u64(*amount)?;
+        }
+        Ok(())
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Resources {
+    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, DecodeError> {
+        let length = decoder.map()?.ok_or_else(|| DecodeError::message("amounts have no length"))?;
+        let mut amounts = SmallVec::new();
+        for _ in 0..length {
+            amounts.push((ResourceName::decode(decoder, context)?, decoder.u64()?));
+        }
+        Ok(Self(amounts))
     }
 }
 

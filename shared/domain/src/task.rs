@@ -1,5 +1,6 @@
 //! What a task is asked to be ([`TaskSpec`]), and what it is while unfinished ([`Task`]).
 
+use minicbor::{Decode, Decoder, Encode, decode::Error as DecodeError};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
@@ -22,18 +23,35 @@ pub const MAX_RETRY_DELAY_MS: u64 = 3_600_000;
 pub const MAX_TASK_LIST: usize = 20;
 
 /// What is served first. The order of the variants is the order of urgency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, Encode)]
 #[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
 pub enum Priority {
     /// After everything else.
+    #[n(0)]
     Low,
     /// What a task has that names no priority.
     #[default]
+    #[n(1)]
     Normal,
     /// Before `normal`.
+    #[n(2)]
     High,
     /// Before everything else.
+    #[n(3)]
     Critical,
+}
+
+impl<'b, C> Decode<'b, C> for Priority {
+    /// A priority of a newer release is taken for the normal one: the task is still worked on.
+    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
+        Ok(match decoder.u8()? {
+            0 => Self::Low,
+            2 => Self::High,
+            3 => Self::Critical,
+            _ => Self::Normal,
+        })
+    }
 }
 
 impl Priority {
@@ -49,13 +67,16 @@ impl Priority {
 }
 
 /// What has to happen for a task to complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "camelCase")]
+#[cbor(flat)]
 pub enum Work {
     /// Finishes by the server's clock, so many milliseconds (1 to one day) after its start.
-    DurationMs(u64),
+    #[n(0)]
+    DurationMs(#[n(0)] u64),
     /// Finishes when so many units (1 to a billion) have been reported done.
-    Units(u64),
+    #[n(1)]
+    Units(#[n(0)] u64),
 }
 
 /// A task as a command asks for it. See the fields for what is allowed.
@@ -155,52 +176,74 @@ pub(crate) fn at_most<E: de::Error>(found: usize, max: usize, what: &str) -> Res
 }
 
 /// Where an unfinished task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Encode, Decode)]
+#[cbor(flat)]
 pub enum TaskState {
     /// Waits for its start.
+    #[n(0)]
+    #[default]
     Pending,
     /// Occupies a slot.
+    #[n(1)]
     Active {
         /// When the current attempt started.
+        #[n(0)]
         started_at: Timestamp,
         /// How long the queue has been paused since then, in milliseconds, ended pauses only.
+        #[n(1)]
         paused_ms: u64,
     },
 }
 
 /// An unfinished task of a queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Encode, Decode)]
+#[cbor(map)]
 pub struct Task {
     /// Names the task within its queue.
+    #[n(0)]
     pub id: TaskId,
     /// What sort of work it is.
+    #[n(1)]
     pub kind: TaskKind,
     /// What is served first.
+    #[cbor(n(2), skip_if = "crate::encoding::is_default")]
     pub priority: Priority,
     /// What has to happen for it to complete.
+    #[n(3)]
     pub work: Work,
     /// Units reported done; 0 for timed work.
+    #[cbor(n(4), skip_if = "crate::encoding::is_default")]
     pub units_done: u64,
     /// Does not start before this time.
+    #[n(5)]
     pub not_before: Option<Timestamp>,
     /// The prerequisites that have not completed yet. All are unfinished tasks of the same queue: a
     /// completed one is taken out at once, so that the queue may forget it.
+    #[cbor(n(6), with = "crate::encoding::list", skip_if = "crate::encoding::is_default")]
     pub waiting_for: Vec<TaskId>,
     /// Deducted at the first start.
+    #[cbor(n(7), skip_if = "crate::encoding::is_default")]
     pub costs: Resources,
     /// Credited at the completion.
+    #[cbor(n(8), skip_if = "crate::encoding::is_default")]
     pub rewards: Resources,
     /// How often it may go back to pending after a failure.
+    #[n(9)]
     pub max_retries: u8,
     /// The delay of the first retry, in milliseconds.
+    #[n(10)]
     pub retry_delay_ms: u32,
     /// How often it has failed.
+    #[cbor(n(11), skip_if = "crate::encoding::is_default")]
     pub attempts: u8,
     /// Whether the costs have been deducted.
+    #[cbor(n(12), skip_if = "crate::encoding::is_default")]
     pub paid: bool,
     /// When the command that queued it took effect.
+    #[n(13)]
     pub enqueued_at: Timestamp,
     /// Where it stands.
+    #[cbor(n(14), skip_if = "crate::encoding::is_default")]
     pub state: TaskState,
 }
 
@@ -335,14 +378,18 @@ impl Task {
 }
 
 /// How a task ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
 pub enum Outcome {
     /// All its work was done; the rewards were credited.
+    #[n(0)]
     Completed,
     /// It failed more often than it had retries.
+    #[n(1)]
     Failed,
     /// It was cancelled: by a command, or with a prerequisite.
+    #[n(2)]
     Cancelled,
 }
 

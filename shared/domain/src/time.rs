@@ -2,6 +2,7 @@
 
 use std::{fmt, ops::Add, time::Duration};
 
+use minicbor::{Decode, Decoder, Encode, decode::Error as DecodeError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
@@ -16,8 +17,13 @@ const MAX_MILLIS: u64 = 253_402_207_200_999;
 const DAY_MS: u64 = 86_400_000;
 
 /// An instant of the server's clock, in milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Timestamp(u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Timestamp(#[cbor(n(0), decode_with = "decode_millis")] u64);
+
+fn decode_millis<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<u64, DecodeError> {
+    Ok(decoder.u64()?.min(MAX_MILLIS))
+}
 
 /// A text that is no RFC 3339 UTC time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
