@@ -1,7 +1,7 @@
 //! The files of `events/` are what AWS sends, and their commands are what they are meant to be.
 
 use aws_lambda_events::{eventbridge::EventBridgeEvent, sqs::SqsEvent};
-use millrace_domain::parse::{self, Message};
+use millrace_domain::json::{self, Message};
 use millrace_tests::files;
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ fn assert_kept(given: &Value, kept: &Value, path: &str) {
 
 /// How many commands, malformed inputs and players of ticks one body has.
 fn count(body: &str) -> (usize, usize, usize) {
-    match parse::message(body) {
+    match json::parse_message(body) {
         Ok(Message::Commands(commands)) => {
             let good = commands.iter().filter(|command| command.is_ok()).count();
             (good, commands.len() - good, 0)

@@ -24,7 +24,7 @@ use millrace_cache::{LocalSettings, LocalTier, Tiers};
 use millrace_domain::{
     CommandId, Delivery, FeatureSwitch, PlayerId, Queue, Rules, Timestamp,
     codec::{decode, encode},
-    parse::{Message, message},
+    json::{Message, parse_message},
 };
 use millrace_pipeline::{Answer, Invocation, Parts, Service, ServiceSettings};
 use millrace_store::{BatchWriter, BatchWriterSettings, QueueRow, Store, memory::MemoryStore};
@@ -67,7 +67,7 @@ impl Measurement for CpuTime {
 
 /// Delivers one JSON command to a queue.
 fn deliver(queue: &mut Queue, id: &str, body: &Value) {
-    let Ok(Message::Commands(mut commands)) = message(&body.to_string()) else { panic!("no command: {body}") };
+    let Ok(Message::Commands(mut commands)) = parse_message(&body.to_string()) else { panic!("no command: {body}") };
     let request = commands.remove(0).expect("a well-formed command");
     let delivery = Delivery {
         player_id: request.player_id,
@@ -100,7 +100,7 @@ fn queue(player: &str, remembered: usize) -> Queue {
             &json!({"type": "enqueueTasks", "playerId": player, "tasks": tasks}),
         );
     }
-    for n in queue.memory.len()..remembered {
+    for n in queue.command_memory.len()..remembered {
         let grant = json!({"type": "grantResources", "playerId": player, "resources": {"gold": 1}});
         deliver(&mut queue, &format!("c-{n}"), &grant);
     }
@@ -358,11 +358,6 @@ fn table(folder: &Path) {
         (
             "size of a queue of 10 tasks, 64 commands remembered",
             format!("{} bytes", encode(&queue("player-000001", 64)).len()),
-            "",
-        ),
-        (
-            "  the same as JSON",
-            format!("{} bytes", serde_json::to_vec(&queue("player-000001", 64)).expect("JSON").len()),
             "",
         ),
     ];

@@ -7,7 +7,7 @@ use std::{
 };
 
 use millrace_domain::{
-    Change, Event, PlayerId, Queue, Record, Rules, Timestamp, Verdict, Work, codec::CachedQueue,
+    Event, PlayerId, Queue, Record, RequiredWrite, Rules, Timestamp, Verdict, Work, codec::CachedQueue,
     record::RejectionRecord, task::Outcome,
 };
 
@@ -49,7 +49,7 @@ pub struct Applied {
     /// The version that it was made from.
     pub base_version: u64,
     /// What has to be written.
-    pub change: Change,
+    pub change: RequiredWrite,
     /// The items' statuses, should the writes succeed; as many as were taken of those open.
     pub statuses: SmallVec<[Status; 1]>,
     /// The records of what was decided.
@@ -79,7 +79,7 @@ pub fn apply(input: Input<'_>) -> Applied {
     let mut applied = Applied {
         cached: None,
         base_version,
-        change: Change::Nothing,
+        change: RequiredWrite::Nothing,
         statuses: SmallVec::with_capacity(input.open.len()),
         records: Vec::new(),
         totals_changed: false,
@@ -99,7 +99,7 @@ pub fn apply(input: Input<'_>) -> Applied {
             Task::Tick(_) => {
                 let change = match &mut cached {
                     Some(cached) => Arc::make_mut(cached).queue.tick(input.now, input.rules, &mut events),
-                    None => Change::Nothing,
+                    None => RequiredWrite::Nothing,
                 };
                 (Status::Applied, change)
             }
@@ -143,13 +143,13 @@ pub fn apply(input: Input<'_>) -> Applied {
         }
         // A tick with nothing due, or a report of no more than is known. A duplicate is none of these: a
         // copy in which a command is remembered proves that it was decided.
-        applied.unchecked |= change == Change::Nothing && status == Status::Applied;
+        applied.unchecked |= change == RequiredWrite::Nothing && status == Status::Applied;
         applied.change = applied.change.max(change);
         applied.statuses.push(status);
     }
     if let Some(cached) = &mut cached {
         let CachedQueue { queue, progress_known } = Arc::make_mut(cached);
-        if applied.change == Change::Decided {
+        if applied.change == RequiredWrite::Commit {
             let commands = input.batch.iter().filter_map(|at| match &input.items[*at].task {
                 Task::Command(delivery) => Some(&delivery.command_id),
                 Task::Tick(_) => None,
@@ -157,7 +157,7 @@ pub fn apply(input: Input<'_>) -> Applied {
             // A tick brings nothing to be remembered, and so makes no room: the batch before it may have
             // failed after its commit, and come again whole.
             if commands.clone().next().is_some() {
-                queue.memory.trim(commands);
+                queue.command_memory.trim(commands);
             }
             queue.version = base_version + 1;
         }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 use millrace_domain::{
-    Change, Rules, Timestamp,
+    RequiredWrite, Rules, Timestamp,
     codec::{self, Outbox},
 };
 use millrace_store::{CommitError, QueueWrite};
@@ -43,7 +43,7 @@ impl Service {
         let mut results: Vec<Option<Result<Applied, Failure>>> = Vec::with_capacity(pending.len());
         let mut open: Vec<(usize, Pending<'a>)> = Vec::new();
         for (at, pending) in pending.into_iter().enumerate() {
-            if pending.applied.change == Change::Decided {
+            if pending.applied.change == RequiredWrite::Commit {
                 results.push(None);
                 open.push((at, pending));
             } else {
@@ -129,7 +129,7 @@ impl Service {
             });
             match applied {
                 Err(failure) => results[at] = Some(Err(failure)),
-                Ok(applied) if applied.change == Change::Decided => {
+                Ok(applied) if applied.change == RequiredWrite::Commit => {
                     pending.applied = applied;
                     open.push((at, pending));
                 }

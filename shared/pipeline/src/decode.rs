@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt};
 
 use millrace_domain::{
     CommandId, Delivery, FifoPosition, PlayerId, RejectionReason, Timestamp,
-    parse::{self, Malformed, Message},
+    json::{self, MalformedInput, Message},
     record::RejectionRecord,
 };
 use serde::{
@@ -119,7 +119,7 @@ pub fn decode_for(owner: &PlayerId, payload: &[u8], request_id: &str, now: Times
     let text = String::from_utf8_lossy(payload);
     let mut decoder = Decoder::new(Source::Direct, 1);
     let name = |index: usize| fallback_id(request_id, Some(index));
-    match parse::message_to(owner, &text) {
+    match json::parse_message_for(owner, &text) {
         Ok(Message::Commands(commands)) => {
             for (index, command) in commands.into_iter().enumerate() {
                 let message = decoder.message(request_id.to_owned(), None);
@@ -149,11 +149,11 @@ struct SqsRecord<'a> {
 
 /// What a body holds. It is read where it stands, or where the JSON reader has put it without its
 /// escapes: a copy of it would be thrown away at once.
-struct Body(Result<Message, Malformed>);
+struct Body(Result<Message, MalformedInput>);
 
 impl Body {
     fn of(text: &str) -> Self {
-        Self(parse::message(text))
+        Self(json::parse_message(text))
     }
 }
 
@@ -220,7 +220,7 @@ fn sqs_one_by_one(records: &[&RawValue], request_id: &str, now: Timestamp) -> De
                     None => format!("{request_id}:{index}"),
                 };
                 let message = decoder.message(id.clone(), None);
-                let malformed = Malformed {
+                let malformed = MalformedInput {
                     player_id: None,
                     command_id: None,
                     detail: format!("Records[{index}]: no SQS record: {error}"),
@@ -246,11 +246,12 @@ fn event_bridge(
     let id = id.unwrap_or_else(|| request_id.to_owned());
     let sent_at = time.and_then(|time| Timestamp::parse(&time).ok()).unwrap_or(now);
     let message = decoder.message(id.clone(), None);
-    let malformed = |detail: String| Malformed { player_id: None, command_id: None, detail, body: text.to_owned() };
+    let malformed =
+        |detail: String| MalformedInput { player_id: None, command_id: None, detail, body: text.to_owned() };
     match detail {
         Some(detail) if detail_type == DETAIL_TYPE => {
             let single = |index: usize, count: usize| fallback_id(&id, (count > 1).then_some(index));
-            decoder.body(message, parse::message(detail.get()), &single, sent_at, None, None);
+            decoder.body(message, json::parse_message(detail.get()), &single, sent_at, None, None);
         }
         Some(_) => {
             let detail = format!(
@@ -268,7 +269,7 @@ fn direct(text: &str, request_id: &str, now: Timestamp) -> Decoded {
     let mut decoder = Decoder::new(Source::Direct, 1);
     let message = decoder.message(request_id.to_owned(), None);
     let name = |index: usize, _: usize| fallback_id(request_id, Some(index));
-    decoder.body(message, parse::message(text), &name, now, None, None);
+    decoder.body(message, json::parse_message(text), &name, now, None, None);
     decoder.decoded
 }
 
@@ -308,7 +309,7 @@ impl Decoder {
     fn body(
         &mut self,
         message: usize,
-        body: Result<Message, Malformed>,
+        body: Result<Message, MalformedInput>,
         name: &dyn Fn(usize, usize) -> CommandId,
         sent_at: Timestamp,
         sequence: Option<u128>,
@@ -343,7 +344,7 @@ impl Decoder {
         }
     }
 
-    fn refuse(&mut self, message: usize, name: CommandId, malformed: Malformed, received_at: Timestamp) {
+    fn refuse(&mut self, message: usize, name: CommandId, malformed: MalformedInput, received_at: Timestamp) {
         let command_id = malformed.command_id.unwrap_or(name);
         let partition = match &malformed.player_id {
             Some(player) => player.as_str().to_owned(),

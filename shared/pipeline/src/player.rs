@@ -1,7 +1,7 @@
 //! A player's work under way: what is decided, on which queue the rest is applied, and what failed.
 
 use millrace_cache::CachedCopy;
-use millrace_domain::{Change, Timestamp};
+use millrace_domain::{RequiredWrite, Timestamp};
 
 use crate::{
     apply::Applied,
@@ -101,7 +101,7 @@ impl Player {
     /// Whether what was applied has to be applied again, to a queue that was read from the table: it rests
     /// on a copy, and no conditional write will check it.
     pub(crate) fn doubts(&self, applied: &Applied) -> bool {
-        applied.unchecked && applied.change != Change::Decided && !self.certain
+        applied.unchecked && applied.change != RequiredWrite::Commit && !self.certain
     }
 
     /// What is not decided yet fails.
@@ -128,19 +128,19 @@ impl Player {
         }
         self.done += count;
         let Applied { cached, change, kept_due, reloaded, misplaced, .. } = applied;
-        if change == Change::Decided {
+        if change == RequiredWrite::Commit {
             self.committed = true;
             self.unsettled = kept_due;
         } else if reloaded {
             self.unsettled = misplaced;
         }
-        if change == Change::Decided || reloaded {
+        if change == RequiredWrite::Commit || reloaded {
             // Between milestones nothing proves that no other process has committed meanwhile.
             self.since = now;
             self.certain = true;
         }
         // After a conflict the caches' copy is known to be old, even where nothing came of it.
-        self.everywhere |= change > Change::Nothing || reloaded;
+        self.everywhere |= change > RequiredWrite::Nothing || reloaded;
         if self.is_open() {
             self.base = Some(Base { cached: cached.clone(), since: self.since, from_table: false, misplaced: false });
         }

@@ -16,10 +16,9 @@ use std::{
 
 use millrace_cache::{CachedCopy, Hit, Tier};
 use millrace_domain::{
-    PlayerId, Queue, Timestamp,
+    PlayerId, Queue, Rules, Timestamp,
     codec::CachedQueue,
     record::{HistoryRecord, RejectionRecord},
-    rules::Rules,
     view::QueueView,
 };
 use millrace_store::{Page, StoreError};

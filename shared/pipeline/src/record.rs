@@ -1,6 +1,6 @@
 //! Record: what was decided, and what decides nothing yet, through the write batcher.
 
-use millrace_domain::{Change, Record, record::RejectionRecord};
+use millrace_domain::{Record, RequiredWrite, record::RejectionRecord};
 use millrace_store::Row;
 use tokio::time::Instant;
 
@@ -34,10 +34,10 @@ impl Service {
             let alone = self.is_alone(&cached.queue.player_id);
             let mut push = |record| rows.push(Row { record, origin, alone });
             match applied.change {
-                Change::Nothing => {}
+                RequiredWrite::Nothing => {}
                 // A milestone and every other decision is in the queue's own row.
-                Change::Progress => push(Record::Progress(cached.queue.progress())),
-                Change::Decided => {
+                RequiredWrite::Progress => push(Record::Progress(cached.queue.progress())),
+                RequiredWrite::Commit => {
                     applied.records.drain(..).for_each(&mut push);
                     if applied.totals_changed {
                         push(Record::Stats(cached.queue.stats()));

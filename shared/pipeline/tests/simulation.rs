@@ -152,7 +152,7 @@ fn outcome(store: &MemoryStore) -> (Vec<Value>, Vec<Value>) {
             let queue: millrace_domain::Queue = millrace_domain::codec::decode(&row.queue).unwrap();
             // Reports between milestones may be with the progress table alone.
             let tasks: Vec<_> = queue.tasks.iter().map(|task| (&task.id, task.attempts, task.started_at(), task.quarter(task.units_done))).collect();
-            json!({"player": queue.player_id, "balances": queue.balances, "totals": queue.totals, "tasks": tasks, "recent": queue.recent, "paused": queue.paused_at})
+            json!({"player": queue.player_id, "balances": queue.balances, "totals": queue.totals, "tasks": tasks, "recent": queue.finished_tasks.newest_first(), "paused": queue.paused_at})
         })
         .collect();
     let mut history: Vec<Value> = store

@@ -308,5 +308,5 @@ async fn a_tick_in_between_forgets_no_command_of_a_large_batch() {
     assert_eq!(process.queue("p").balances.get("gold"), 101, "100 granted, and the task's reward");
     // Only a command makes room.
     send(&process, "m1", &grant("p", 1)).await;
-    assert_eq!(process.queue("p").memory.len(), 64);
+    assert_eq!(process.queue("p").command_memory.len(), 64);
 }

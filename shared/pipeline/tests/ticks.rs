@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use millrace_domain::{
     PlayerId,
-    parse::{self, Message},
+    json::{self, Message},
 };
 use millrace_pipeline::{AdvanceError, Advanced, TickError, TickMessage, TicksQueue, advance::Mode};
 use millrace_store::DUE_SHARDS;
@@ -49,7 +49,7 @@ impl TicksQueue for Ticks {
             if let Some(error) = self.fault.and_then(|fault| fault(call, at)) {
                 return Err(error);
             }
-            let Ok(Message::Tick(players)) = parse::message(message.body) else { panic!("no tick: {message:?}") };
+            let Ok(Message::Tick(players)) = json::parse_message(message.body) else { panic!("no tick: {message:?}") };
             self.taken.lock().unwrap().push((players, message.delay_seconds));
             Ok(())
         };

@@ -57,7 +57,7 @@ pub fn encode_from(cached: &CachedQueue, compress_from: usize) -> Vec<u8> {
     let mut head = [PLAIN; HEADER];
     let stamp = Stamp::of(cached).digits();
     head[..Stamp::LENGTH].copy_from_slice(&stamp);
-    let value = codec::encode_behind(&head, cached);
+    let value = codec::encode_after(&head, cached);
     let body = &value[HEADER..];
     if body.len() < compress_from {
         return value;
@@ -123,7 +123,7 @@ mod tests {
         for n in 0..finished {
             let task_id = TaskId::new(&format!("{}-{n}", "a-long-task-id".repeat(5))).unwrap();
             let finished_at = Timestamp::from_millis(n as u64);
-            queue.recent.push(&FinishedTask { task_id, outcome: Outcome::Completed, finished_at });
+            queue.finished_tasks.push(&FinishedTask { task_id, outcome: Outcome::Completed, finished_at });
         }
         CachedQueue { queue, progress_known: true }
     }

@@ -1,23 +1,24 @@
-//! Row codecs on the same queues: the one in use, and those that were considered.
+//! Encodes and decodes the same queues with the codec of rows and with other crates.
 //!
 //! ```sh
 //! cargo bench -p millrace-domain --bench codec
 //! ```
 //!
-//! The candidates take turns, and each figure is the median of all turns, in CPU time of this process:
-//! machines that build software are noisy. "with conversion" includes the way from and to the model.
+//! The candidates take turns. Each figure is the median of all turns, in CPU time of this process.
+//! "With conversion" includes the conversion between the types of the crate and those of the
+//! domain.
 
-mod mirror;
+mod plain_types;
 
 use std::{hint::black_box, time::Duration};
 
 use cpu_time::ProcessTime;
 use millrace_domain::{
-    Command, CommandId, Delivery, FifoPosition, PlayerId, Queue, ResourceName, Resources, Rules, TaskId, TaskKind,
-    TaskSpec, Timestamp, Verdict, Work,
+    Command, CommandId, Delivery, FifoPosition, PlayerId, Priority, Queue, ResourceName, Resources, Rules, TaskId,
+    TaskKind, TaskSpec, Timestamp, Verdict, Work,
     codec::{decode, encode},
 };
-use mirror::QueueMirror;
+use plain_types::PlainQueue;
 
 /// The allocator of the functions.
 #[global_allocator]
@@ -26,10 +27,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const BEGIN: u64 = 1_768_471_200_000;
 const TURNS: usize = 501;
 const CALLS_PER_TURN: u32 = 20;
-/// All candidates but the one in use write no checksum and no header, which takes this many bytes.
+/// The size of the header, which only the codec of rows writes.
 const HEADER: usize = 6;
 
-/// Delivers one command a second, each through the FIFO group of the player.
+/// Sends one command a second to a queue, through the FIFO group of the player.
 struct Player {
     queue: Queue,
     commands: u64,
@@ -47,7 +48,7 @@ impl Player {
         };
         let (verdict, _) = self.queue.deliver(&delivery, at, Rules::default(), &mut Vec::new());
         assert_eq!(verdict, Verdict::Applied);
-        self.queue.memory.trim([delivery.command_id].iter());
+        self.queue.command_memory.trim([delivery.command_id].iter());
         self.commands += 1;
     }
 }
@@ -56,7 +57,7 @@ fn amount(name: &str, amount: u64) -> Resources {
     Resources::from_iter([(ResourceName::new(name).unwrap(), amount)])
 }
 
-/// A queue that has finished some tasks, has others to do, and remembers at least so many commands.
+/// A queue with so many finished and unfinished tasks that remembers at least so many commands.
 fn queue(finished: usize, unfinished: usize, commands: usize) -> Queue {
     let queue = Queue::new(PlayerId::new("player-004711").unwrap(), Timestamp::from_millis(BEGIN));
     let mut player = Player { queue, commands: 0 };
@@ -71,7 +72,7 @@ fn queue(finished: usize, unfinished: usize, commands: usize) -> Queue {
         let spec = TaskSpec {
             task_id: TaskId::new(&format!("task-{:08x}", 0x5bd1_e995_u32.wrapping_mul(n as u32 + 1))).unwrap(),
             kind: TaskKind::new(["harvest.wood", "harvest.stone", "build.house", "research.metal"][n % 4]).unwrap(),
-            priority: millrace_domain::Priority::Normal,
+            priority: Priority::Normal,
             work,
             not_before: None,
             prerequisites: Vec::new(),
@@ -82,14 +83,14 @@ fn queue(finished: usize, unfinished: usize, commands: usize) -> Queue {
         };
         player.send(Command::EnqueueTasks { tasks: vec![spec] });
     }
-    while player.queue.memory.len() < commands {
+    while player.queue.command_memory.len() < commands {
         player.send(Command::GrantResources { resources: amount("gold", 1) });
     }
     player.queue.version = 4_711;
     player.queue
 }
 
-/// One call of a codec.
+/// Encodes or decodes once.
 type Call<'a> = Box<dyn FnMut() + 'a>;
 
 struct Candidate<'a> {
@@ -123,42 +124,35 @@ fn median(mut times: Vec<Duration>) -> f64 {
 }
 
 fn compare(title: &str, queue: &Queue) {
-    let copy = QueueMirror::from(queue);
+    let plain = PlainQueue::from(queue);
     let own = encode(queue);
-    let cbor = millrace_domain::codec::encode_cbor(queue);
-    let protobuf = prost::Message::encode_to_vec(&copy);
-    let bilrost = bilrost::Message::encode_to_vec(&copy);
-    let postcard = postcard::to_allocvec(&copy).unwrap();
-    let from_prost = || <QueueMirror as prost::Message>::decode(&protobuf[..]).unwrap();
-    let from_bilrost = || <QueueMirror as bilrost::OwnedMessage>::decode(&bilrost[..]).unwrap();
-    let from_postcard = || postcard::from_bytes::<QueueMirror>(&postcard).unwrap();
+    let prost = prost::Message::encode_to_vec(&plain);
+    let bilrost = bilrost::Message::encode_to_vec(&plain);
+    let postcard = postcard::to_allocvec(&plain).unwrap();
+    let from_prost = || <PlainQueue as prost::Message>::decode(&prost[..]).unwrap();
+    let from_bilrost = || <PlainQueue as bilrost::OwnedMessage>::decode(&bilrost[..]).unwrap();
+    let from_postcard = || postcard::from_bytes::<PlainQueue>(&postcard).unwrap();
     let mut candidates = [
-        candidate("hand-written", own.len(), || encode(queue), || decode::<Queue>(&own).unwrap()),
-        candidate(
-            "minicbor",
-            cbor.len(),
-            || millrace_domain::codec::encode_cbor(queue),
-            || millrace_domain::codec::decode_cbor::<Queue>(&cbor).unwrap(),
-        ),
-        candidate("prost", protobuf.len() + HEADER, || prost::Message::encode_to_vec(&copy), from_prost),
+        candidate("minicbor, the codec of rows", own.len(), || encode(queue), || decode::<Queue>(&own).unwrap()),
+        candidate("prost", prost.len() + HEADER, || prost::Message::encode_to_vec(&plain), from_prost),
         candidate(
             "prost, with conversion",
-            protobuf.len() + HEADER,
-            || prost::Message::encode_to_vec(&QueueMirror::from(queue)),
+            prost.len() + HEADER,
+            || prost::Message::encode_to_vec(&PlainQueue::from(queue)),
             || from_prost().into_queue(),
         ),
-        candidate("bilrost", bilrost.len() + HEADER, || bilrost::Message::encode_to_vec(&copy), from_bilrost),
+        candidate("bilrost", bilrost.len() + HEADER, || bilrost::Message::encode_to_vec(&plain), from_bilrost),
         candidate(
             "bilrost, with conversion",
             bilrost.len() + HEADER,
-            || bilrost::Message::encode_to_vec(&QueueMirror::from(queue)),
+            || bilrost::Message::encode_to_vec(&PlainQueue::from(queue)),
             || from_bilrost().into_queue(),
         ),
-        candidate("postcard", postcard.len() + HEADER, || postcard::to_allocvec(&copy).unwrap(), from_postcard),
+        candidate("postcard", postcard.len() + HEADER, || postcard::to_allocvec(&plain).unwrap(), from_postcard),
         candidate(
             "postcard, with conversion",
             postcard.len() + HEADER,
-            || postcard::to_allocvec(&QueueMirror::from(queue)).unwrap(),
+            || postcard::to_allocvec(&PlainQueue::from(queue)).unwrap(),
             || from_postcard().into_queue(),
         ),
     ];
