@@ -213,24 +213,26 @@ async fn two_runs_at_once_complete_everything_once() {
 
 #[tokio::test]
 async fn an_inactive_queue_is_paused_and_leaves_the_index() {
-    let rules = Rules::default().pause_after_days(30);
+    let rules = Rules::default().pause_after_days(3);
     let settings = ServiceSettings { rules, ..ServiceSettings::default() };
     let rows = Process::on(
         MemoryStore::new(),
         Arc::new(AtomicU64::new(BEGIN)),
         Options { settings: settings.clone(), ..Options::default() },
     );
-    let mut command = enqueue("p0", "t", json!({"durationMs": 1}));
-    command["tasks"][0]["notBefore"] = json!("2026-06-01T00:00:00.000Z");
-    rows.invoke(&sqs(&[standard("m", &command)])).await;
     let day = 86_400_000;
+    let tasks: Vec<_> = (0..7).map(|n| enqueue("p0", &format!("t-{n}"), json!({"durationMs": day}))).collect();
+    rows.invoke(&sqs(&[standard("m", &json!({ "commands": tasks }))])).await;
     let process = advancing_with(&rows, settings);
-    process.wait(30 * day - 1);
-    assert_eq!(direct(&process).await.advance.due, 0);
+    process.wait(3 * day - 1);
+    assert_eq!(direct(&process).await.advance.due, 1);
+    let queue = process.queue("p0");
+    assert_eq!((queue.totals.completed, queue.paused_at), (2, None));
     process.wait(day);
     assert_eq!(direct(&process).await.advance.due, 1);
     let queue = process.queue("p0");
-    assert_eq!(queue.paused_at, Some(Timestamp::from_millis(BEGIN + 30 * day)), "as of its moment, not of the run");
+    assert_eq!(queue.totals.completed, 3);
+    assert_eq!(queue.paused_at, Some(Timestamp::from_millis(BEGIN + 3 * day)), "as of its moment, not of the run");
     assert!(index_is_empty(&process));
     process.wait(365 * day);
     assert_eq!(direct(&process).await.advance.due, 0);

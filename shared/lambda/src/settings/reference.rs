@@ -121,8 +121,8 @@ table! {
         "How often `advance-queues` is invoked: so far ahead it sends ticks.");
     ADVANCE_SLACK_SECONDS = Spec::whole("MILLRACE_ADVANCE_SLACK_SECONDS", 5, 0, 300,
         "How late its next run may be: so much farther ahead it sends ticks. EventBridge Scheduler keeps the minute and not the second: 60.");
-    INACTIVE_PAUSE_DAYS = Spec::whole("MILLRACE_INACTIVE_PAUSE_DAYS", 30, 0, 3_650,
-        "After how many days without a command a queue with something due is paused; 0: never.");
+    INACTIVE_PAUSE_DAYS = Spec::whole("MILLRACE_INACTIVE_PAUSE_DAYS", 0, 0, 3_650,
+        "After how many days without a command a queue with something due is paused; 0: never. A task that waits for its `notBefore` is not paused.");
     CLOCK_FILE = Spec::text("MILLRACE_CLOCK_FILE", None,
         "the path of a file (refused where the store is DynamoDB and no endpoint override is set), or unset",
         "A file that moves the clock, for tests: milliseconds to add, or an RFC 3339 time. Unset or empty: the system's clock.");

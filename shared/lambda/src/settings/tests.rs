@@ -100,7 +100,7 @@ fn defaults() {
     for feature in [settings.features.local_cache, settings.features.redis_cache, settings.features.batching] {
         assert_eq!(feature, FeatureSwitch::ON);
     }
-    let limits = [500, 200, 3, 1_000, 60, 5, 30];
+    let limits = [500, 200, 3, 1_000, 60, 5, 0];
     let caches = [300, 60, 600, 1_800, 10_000, 32 << 20, 1_000, 60_000, 400 << 20];
     let store = [20, 3_000, 60, 5_000, 25, 0, 5, 5, 500, 1_000, 300, 100, 100, 100, 90, 30];
     let expected = limits.into_iter().chain(caches).chain(store);
