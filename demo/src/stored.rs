@@ -157,7 +157,7 @@ fn resources(amounts: &Resources) -> String {
 
 #[cfg(test)]
 mod tests {
-    use millrace_domain::{Command, CommandId, Delivery, parse};
+    use millrace_domain::{Command, CommandId, Delivery, json};
 
     use super::*;
 
@@ -165,7 +165,7 @@ mod tests {
     fn a_queue_is_printed_as_a_table() {
         let body = r#"{"type":"enqueueTasks","playerId":"p","tasks":[
             {"taskId":"a","kind":"k","work":{"durationMs":60000}},{"taskId":"b","kind":"k","work":{"units":5}}]}"#;
-        let Ok(parse::Message::Commands(commands)) = parse::message(body) else { panic!("malformed") };
+        let Ok(json::Message::Commands(commands)) = json::parse_message(body) else { panic!("malformed") };
         let command: Command = commands[0].as_ref().unwrap().command.clone();
         let start = Timestamp::from_millis(1_768_467_600_000);
         let player_id = PlayerId::new("p").unwrap();

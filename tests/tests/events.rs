@@ -1,7 +1,7 @@
 //! The files in `events/` have the format of AWS, and they have the intended commands.
 
 use aws_lambda_events::{eventbridge::EventBridgeEvent, sqs::SqsEvent};
-use millrace_domain::parse::{self, Message};
+use millrace_domain::json::{self, Message};
 use millrace_tests::event_files;
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ fn assert_contains(given: &Value, kept: &Value, path: &str) {
 
 /// The numbers of commands, of malformed commands and of players in ticks in a body.
 fn count_entries(body: &str) -> (usize, usize, usize) {
-    match parse::message(body) {
+    match json::parse_message(body) {
         Ok(Message::Commands(commands)) => {
             let good = commands.iter().filter(|command| command.is_ok()).count();
             (good, commands.len() - good, 0)

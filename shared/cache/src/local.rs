@@ -9,7 +9,7 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use millrace_domain::{PlayerId, Queue, Task, Timestamp, codec::CachedQueue, command_memory::Remembered};
+use millrace_domain::{PlayerId, Queue, Task, Timestamp, codec::CachedQueue};
 use moka::{notification::RemovalCause, ops::compute::Op, sync::Cache};
 
 use crate::{
@@ -323,13 +323,13 @@ fn footprint(cached: &CachedQueue) -> usize {
     const STEP: usize = 1024;
     let queue = &cached.queue;
     let lists: usize =
-        queue.tasks.iter().map(|task| task.waiting_for.len() + task.costs.len() + task.rewards.len()).sum();
+        queue.tasks.iter().map(|task| task.open_prerequisites.len() + task.costs.len() + task.rewards.len()).sum();
     let bytes = BOOKKEEPING
         + size_of::<Queue>()
         + queue.tasks.capacity() * size_of::<Task>()
         + (lists + queue.balances.len() + queue.totals.rewards.len()) * ENTRY
-        + queue.recent.capacity()
-        + queue.memory.capacity() * size_of::<Remembered>();
+        + queue.finished_tasks.allocated_bytes()
+        + queue.command_memory.allocated_bytes();
     bytes.next_multiple_of(STEP)
 }
 

@@ -1,157 +1,171 @@
-//! Compact, versioned bytes of a queue, checked for damage.
+//! Queues and outboxes as the bytes of a row or of a cached copy.
 //!
 //! ```text
-//! byte 0     what it is: 'Q' a queue, 'O' an outbox, 'C' a cached queue
-//! byte 1     format version
-//! bytes 2-5  CRC-32 (ISO-HDLC) of byte 0, byte 1 and all that follows byte 5, little-endian
-//! bytes 6-   the value in postcard's wire format
+//! byte 0     the kind: 'Q' a queue, 'O' an outbox, 'C' a cached queue
+//! byte 1     the format, FORMAT_VERSION
+//! bytes 2-5  CRC-32 (ISO-HDLC) of bytes 0 and 1 and of all bytes from 6 on, little-endian
+//! bytes 6-   the value in CBOR: structs are maps from field numbers to values
 //! ```
 //!
-//! Whoever reads bytes of a newer format, or damaged ones, gets an error and writes nothing: an old
-//! process must not destroy what a new one has written.
+//! # How rows evolve
+//!
+//! A release reads the rows of its predecessor and of its successor, so a canary or a rollback
+//! never makes a row unreadable. The rules:
+//!
+//! - **A new field** gets the next free number. It is optional, or has a default that is not
+//!   written. Numbers are never used again. The first release with the field reads it and writes
+//!   back what it has read, but sets it nowhere. The next release sets it.
+//! - **An unknown field** is skipped. It is missing in the row that this release writes, so no
+//!   release sets a field that its predecessor does not know.
+//! - **A new variant** of an enum also takes two releases: the first one reads it, the next one
+//!   writes it. What happens to an unknown variant depends on what could be lost (see below).
+//! - **A byte string** within a field (remembered commands, finished tasks) keeps its layout.
+//!   Another layout is another field.
+//! - **The format byte** is raised only for a change that these rules do not allow. A release
+//!   refuses newer formats, and leaves such a row as it is.
+//!
+//! | unknown variant | effect | reason |
+//! |---|---|---|
+//! | priority of a task | counts as normal | the task can still be worked on |
+//! | rejection reason of a remembered command | counts as no reason | its number is kept |
+//! | outcome of a remembered task | counts as cancelled | its number is kept; no task starts |
+//! | work or state of a task | the row is unreadable | a guess could credit rewards twice |
+//! | a record, or an enum in one | the outbox is unreadable | a commit would drop or falsify it |
+//!
+//! A row that is unreadable affects one player. It is left as it is, and its commands are handed
+//! back until a release that knows the variant takes them. An unreadable cached copy is a cache
+//! miss.
+//!
+//! `tests/rows` has sample rows of every format, and rows of a newer release.
 
-use serde::Serialize;
+use minicbor::{Decode, Encode};
 
-use crate::{
-    queue::Queue,
-    record::Record,
-    wire::{Reader, Wire, Writer, fields},
-};
+use crate::model::{queue::Queue, record::Record};
 
-/// The format that this build writes, and the newest that it reads.
+/// The format that this release writes, and the newest one that it reads.
 pub const FORMAT_VERSION: u8 = 1;
 
 const HEADER: usize = 6;
 
-/// Bytes that cannot be read.
+/// Why bytes cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// Shorter than any value.
-    #[error("the row has {0} bytes, too few for any")]
+    /// They are shorter than the header.
+    #[error("the row has {0} bytes, fewer than its header")]
     TooShort(usize),
-    /// Another kind of value, or none of Millrace.
-    #[error("the row starts with byte {found:#04x} instead of {wanted:#04x}")]
+    /// They are of another kind, or not written by Millrace.
+    #[error("the row starts with byte {found:#04x} instead of {expected:#04x}")]
     WrongKind {
         /// The first byte.
         found: u8,
-        /// What it should have been.
-        wanted: u8,
+        /// The first byte of this kind of value.
+        expected: u8,
     },
-    /// WriteResponse by a newer version of Millrace.
+    /// They are written by a newer release.
     #[error(
-        "the row has format {found}, and this version reads formats up to {FORMAT_VERSION}: deploy the newer version again"
+        "the row has format {found}, and this release reads formats up to {FORMAT_VERSION}: deploy the newer release again"
     )]
     NewerFormat {
-        /// The row's format.
+        /// The format of the row.
         found: u8,
     },
-    /// Damaged: the checksum does not fit.
-    #[error("the row is damaged: its checksum is {found:08x} instead of {wanted:08x}")]
+    /// They are damaged.
+    #[error("the row is damaged: its checksum is {found:08x} instead of {expected:08x}")]
     Checksum {
-        /// The checksum of the bytes as they are.
+        /// The checksum of the bytes.
         found: u32,
-        /// The checksum that the row carries.
-        wanted: u32,
+        /// The checksum in the header.
+        expected: u32,
     },
-    /// The checksum fits, and still it is no value.
-    #[error("the row is damaged: {0}")]
-    Body(String),
+    /// They are intact, but this release cannot decode them.
+    #[error("the row has a value that this release does not know: {0}")]
+    UnknownValue(String),
 }
 
-/// A value that [`encode`] writes and [`decode`] reads.
-pub trait Coded: Wire {
-    /// The first byte of the value's bytes.
+/// A value that can be stored in a row or cached.
+pub trait StoredValue: Encode<()> + for<'b> Decode<'b, ()> {
+    /// The first byte of its encoding.
     const KIND: u8;
-    /// Room for the bytes of most values, so that writing one seldom has to make more.
+    /// The capacity reserved for its encoding, in bytes. Most values fit.
     const CAPACITY: usize;
 }
 
-impl Coded for Queue {
+impl StoredValue for Queue {
     const KIND: u8 = b'Q';
-    // Ten tasks, and all that is remembered.
+    // Ten tasks and all that a queue remembers.
     const CAPACITY: usize = 2048;
 }
 
-/// The records of a queue's last commit, kept in its row until the next one.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Outbox(pub Vec<Record>);
+/// The records of a queue's last commit. They stay in its row until the next commit.
+#[derive(Debug, Clone, PartialEq, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Outbox(#[cbor(n(0), with = "crate::model::encoding::list")] pub Vec<Record>);
 
-impl Coded for Outbox {
+impl StoredValue for Outbox {
     const KIND: u8 = b'O';
     const CAPACITY: usize = 256;
 }
 
-/// A queue as the cache keeps it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A queue as it is cached.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
 pub struct CachedQueue {
-    /// The queue, progress between milestones included as far as it is known.
+    /// The queue, with the progress between milestones as far as it is known.
+    #[n(0)]
     pub queue: Queue,
-    /// Whether progress between milestones is known: false after a load that did not read it.
+    /// Whether that progress is known. False after a load that did not read the progress row.
+    #[n(1)]
     pub progress_known: bool,
 }
 
-impl Coded for CachedQueue {
+impl StoredValue for CachedQueue {
     const KIND: u8 = b'C';
     const CAPACITY: usize = Queue::CAPACITY;
 }
 
-impl Wire for Outbox {
-    fn write(&self, writer: &mut Writer) {
-        self.0.write(writer);
-    }
-    fn read(reader: &mut Reader<'_>) -> Self {
-        Self(Wire::read(reader))
-    }
+/// Encodes `value`.
+pub fn encode<T: StoredValue>(value: &T) -> Vec<u8> {
+    encode_after(&[], value)
 }
 
-fields! {
-    CachedQueue { queue, progress_known }
-}
-
-/// The bytes of `value`.
-pub fn encode<T: Coded>(value: &T) -> Vec<u8> {
-    encode_behind(&[], value)
-}
-
-/// Some other bytes, and behind them those of `value`.
-pub fn encode_behind<T: Coded>(head: &[u8], value: &T) -> Vec<u8> {
-    let mut writer = Writer::new(head.len() + T::CAPACITY);
-    writer.raw(head);
-    writer.raw(&[T::KIND, FORMAT_VERSION, 0, 0, 0, 0]);
-    value.write(&mut writer);
-    let mut bytes = writer.finish();
-    let own = &mut bytes[head.len()..];
-    let checksum = checksum(own);
-    own[2..HEADER].copy_from_slice(&checksum.to_le_bytes());
+/// Encodes `value` after the bytes of `prefix`.
+pub fn encode_after<T: StoredValue>(prefix: &[u8], value: &T) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(prefix.len() + T::CAPACITY);
+    bytes.extend_from_slice(prefix);
+    bytes.extend_from_slice(&[T::KIND, FORMAT_VERSION, 0, 0, 0, 0]);
+    minicbor::encode(value, &mut bytes).expect("writing to a vector cannot fail");
+    let row = &mut bytes[prefix.len()..];
+    let checksum = checksum(row);
+    row[2..HEADER].copy_from_slice(&checksum.to_le_bytes());
     bytes
 }
 
-/// The value of `bytes`.
+/// Decodes `bytes`.
 ///
 /// # Errors
-/// [`CodecError`] where they are damaged, of another kind, or of a newer format.
-pub fn decode<T: Coded>(bytes: &[u8]) -> Result<T, CodecError> {
+/// [`CodecError`] if they are damaged, of another kind, or have content of a newer release.
+pub fn decode<T: StoredValue>(bytes: &[u8]) -> Result<T, CodecError> {
     if bytes.len() < HEADER {
         return Err(CodecError::TooShort(bytes.len()));
     }
     if bytes[0] != T::KIND {
-        return Err(CodecError::WrongKind { found: bytes[0], wanted: T::KIND });
+        return Err(CodecError::WrongKind { found: bytes[0], expected: T::KIND });
     }
     if bytes[1] > FORMAT_VERSION {
         return Err(CodecError::NewerFormat { found: bytes[1] });
     }
     let found = checksum(bytes);
-    let wanted = u32::from_le_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]);
-    if found != wanted {
-        return Err(CodecError::Checksum { found, wanted });
+    let expected = u32::from_le_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]);
+    if found != expected {
+        return Err(CodecError::Checksum { found, expected });
     }
-    let mut reader = Reader::new(&bytes[HEADER..]);
-    let value = T::read(&mut reader);
-    match (reader.failed(), reader.rest()) {
-        (None, []) => Ok(value),
-        (None, rest) => Err(CodecError::Body(format!("{} bytes too many", rest.len()))),
-        (Some(why), _) => Err(CodecError::Body(why.to_string())),
+    let body = &bytes[HEADER..];
+    let mut decoder = minicbor::Decoder::new(body);
+    let value = decoder.decode().map_err(|error| CodecError::UnknownValue(error.to_string()))?;
+    match body.len() - decoder.position() {
+        0 => Ok(value),
+        excess => Err(CodecError::UnknownValue(format!("{excess} bytes follow the value"))),
     }
 }
 
@@ -163,114 +177,4 @@ fn checksum(bytes: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        Command,
-        scenario::{Scenario, amounts, at, gold, grant, ids, report, reported, timed},
-        task::TaskSpec,
-    };
-
-    /// A queue with something in every field.
-    fn queue() -> Queue {
-        let mut s = Scenario::new();
-        s.apply(0, grant(amounts([("gold", 9), ("wood", crate::MAX_AMOUNT)])));
-        s.enqueue(0, [TaskSpec { rewards: gold(3), ..timed("done", 1) }, reported("open", 100)]);
-        let after =
-            TaskSpec { prerequisites: ids(["open"]), costs: gold(4), not_before: Some(at(99)), ..timed("after", 5) };
-        s.enqueue(2, [after]);
-        s.apply(3, report("open", 30));
-        s.apply(4, Command::PauseQueue);
-        s.queue.version = 7;
-        s.queue
-    }
-
-    #[test]
-    fn what_was_encoded_is_decoded() {
-        let queue = queue();
-        let bytes = encode(&queue);
-        assert_eq!(bytes[..2], [b'Q', FORMAT_VERSION]);
-        assert_eq!(decode::<Queue>(&bytes), Ok(queue.clone()));
-        let cached = CachedQueue { queue, progress_known: true };
-        assert_eq!(decode::<CachedQueue>(&encode(&cached)), Ok(cached.clone()));
-        let outbox = Outbox(vec![Record::Stats(cached.queue.stats())]);
-        assert_eq!(decode::<Outbox>(&encode(&outbox)), Ok(outbox));
-    }
-
-    #[test]
-    fn what_is_written_is_postcards_wire_format() {
-        let queue = queue();
-        assert_eq!(encode(&queue)[HEADER..], postcard::to_allocvec(&queue).unwrap());
-        let outbox = Outbox(vec![Record::Stats(queue.stats()), Record::Progress(queue.progress())]);
-        assert_eq!(encode(&outbox)[HEADER..], postcard::to_allocvec(&outbox).unwrap());
-    }
-
-    #[test]
-    fn damage_in_any_byte_is_detected() {
-        let bytes = encode(&queue());
-        for at in 0..bytes.len() {
-            for damage in [0x01, 0x80, 0xff] {
-                let mut bytes = bytes.clone();
-                bytes[at] ^= damage;
-                assert!(decode::<Queue>(&bytes).is_err(), "byte {at} with {damage:#04x}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_cut_is_detected() {
-        let bytes = encode(&queue());
-        for length in 0..HEADER {
-            assert_eq!(decode::<Queue>(&bytes[..length]), Err(CodecError::TooShort(length)));
-        }
-        for length in HEADER..bytes.len() {
-            assert!(matches!(decode::<Queue>(&bytes[..length]), Err(CodecError::Checksum { .. })), "{length}");
-        }
-    }
-
-    #[test]
-    fn a_newer_format_is_refused_as_such_and_no_older_one_is_made_up() {
-        let mut bytes = encode(&queue());
-        bytes[1] = FORMAT_VERSION + 1;
-        sign(&mut bytes);
-        assert_eq!(decode::<Queue>(&bytes), Err(CodecError::NewerFormat { found: FORMAT_VERSION + 1 }));
-    }
-
-    #[test]
-    fn bytes_that_follow_the_value_are_refused() {
-        let mut bytes = encode(&queue());
-        bytes.extend_from_slice(&[0, 0]);
-        assert!(matches!(decode::<Queue>(&bytes), Err(CodecError::Checksum { .. })));
-        sign(&mut bytes);
-        assert_eq!(decode::<Queue>(&bytes), Err(CodecError::Body("2 bytes too many".to_owned())));
-    }
-
-    #[test]
-    fn a_body_that_is_no_value_is_refused() {
-        let mut bytes = encode(&queue());
-        bytes.truncate(HEADER + 3);
-        sign(&mut bytes);
-        assert!(matches!(decode::<Queue>(&bytes), Err(CodecError::Body(_))));
-    }
-
-    #[test]
-    fn the_kinds_are_not_interchangeable() {
-        let queue = queue();
-        let wrong = |found, wanted| CodecError::WrongKind { found, wanted };
-        let cached = encode(&CachedQueue { queue: queue.clone(), progress_known: false });
-        let outbox = encode(&Outbox::default());
-        assert_eq!(decode::<Queue>(&cached), Err(wrong(b'C', b'Q')));
-        assert_eq!(decode::<Queue>(&outbox), Err(wrong(b'O', b'Q')));
-        assert_eq!(decode::<CachedQueue>(&encode(&queue)), Err(wrong(b'Q', b'C')));
-        assert_eq!(decode::<Outbox>(&cached), Err(wrong(b'C', b'O')));
-        let mut renamed = cached;
-        renamed[0] = b'Q';
-        assert!(matches!(decode::<Queue>(&renamed), Err(CodecError::Checksum { .. })), "the kind is checked as well");
-    }
-
-    /// Makes the checksum fit again, so that only what lies behind it can tell.
-    fn sign(bytes: &mut [u8]) {
-        let checksum = checksum(bytes).to_le_bytes();
-        bytes[2..HEADER].copy_from_slice(&checksum);
-    }
-}
+mod tests;

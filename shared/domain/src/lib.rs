@@ -1,68 +1,46 @@
-//! What a queue is and what happens to it: pure, without async, SDK, clock or randomness.
+//! The domain: what a queue is and what happens to it. No async code, no SDK, no clock, no
+//! randomness.
 //!
-//! | module | what lives in it |
+//! | room | what is in it |
 //! |---|---|
-//! | [`ids`] | validated identifiers and names |
-//! | [`time`] | [`Timestamp`]: milliseconds since the Unix epoch, RFC 3339 in JSON |
-//! | [`resources`] | amounts of resources: balances, costs, rewards |
-//! | [`task`] | what a task is asked to be, and what it is while unfinished |
-//! | [`command`] | every request that can change a queue, and how it was delivered |
-//! | [`parse`] | JSON of commands and ticks into the types above, with errors that name the field |
-//! | [`queue`] | one player's queue, and what it remembers |
-//! | [`apply`] | one command takes effect: duplicate, rejected or applied |
-//! | [`advance`] | time passes: what is due completes, free slots are filled |
-//! | [`finish`] | a task completes, fails or is cancelled, with all that follows |
-//! | [`event`] | what each step led to |
-//! | [`failure`] | why work has to be delivered again |
-//! | [`record`] | rows that record what was decided: history, stats, rejections, progress |
-//! | [`rejection`] | why a command was refused |
-//! | [`memory`] | what a queue remembers of the commands it has seen |
-//! | [`recent`] | the finished tasks that it remembers |
-//! | [`rules`] | what a deployment decides for all its queues: when inactive ones are paused |
-//! | [`rollout`] | feature switches, rolled out by player |
-//! | [`codec`] | compact, versioned bytes of a queue, checked for damage |
-//! | `wire` | writes and reads postcard's wire format, in which these bytes are |
-//! | [`view`] | a queue as of now, the way readers see it |
+//! | [`model`] | identifiers, time, amounts, tasks, queues, commands, records |
+//! | [`rules`] | how time and commands change a queue |
+//! | [`json`] | commands and ticks as they come in, with errors that name the field |
+//! | [`codec`] | queues and outboxes as the bytes of a row |
+//! | [`view`] | a queue as its readers see it |
 //!
-//! Time, and everything else from outside, comes in as a value. The same bytes in give the same
-//! bytes out, which is what lets a conditional write be repeated and a simulation be seeded.
+//! Imports go one way: `rules`, `json`, `codec` and `view` import `model`, which imports none of
+//! them. `view` also uses the rules, because it shows a queue as of now.
+//!
+//! Time, and everything else from outside, comes in as a value. The same input gives the same
+//! bytes. A conditional write can therefore be repeated, and a simulation can be seeded.
 #![deny(missing_docs)]
 
-pub mod advance;
-pub mod apply;
 pub mod codec;
-pub mod command;
-pub mod command_memory;
-pub mod event;
-pub mod failure;
-pub mod finish;
-pub mod finished_tasks;
-pub mod ids;
-pub mod parse;
-pub mod queue;
-pub mod record;
-pub mod rejection;
-pub mod resources;
-pub mod rollout;
+pub mod json;
+pub mod model;
 pub mod rules;
-pub mod task;
-pub mod time;
 pub mod view;
-mod wire;
 
 #[cfg(test)]
-mod scenario;
+mod testing;
 
-pub use apply::{Change, Verdict};
-pub use command::{Command, Delivery, FifoPosition};
-pub use event::Event;
-pub use failure::FailureReason;
-pub use ids::{CommandId, PlayerId, ResourceName, TaskId, TaskKind};
-pub use queue::Queue;
-pub use record::Record;
-pub use rejection::{Rejection, RejectionReason};
-pub use resources::{MAX_AMOUNT, Resources};
-pub use rollout::FeatureSwitch;
-pub use rules::Rules;
-pub use task::{Priority, Task, TaskSpec, Work};
-pub use time::Timestamp;
+pub use model::{
+    command::{self, Command, Delivery, FifoPosition},
+    command_memory,
+    event::{self, Event},
+    failure::{self, FailureReason},
+    feature_switch::FeatureSwitch,
+    finished_tasks,
+    ids::{self, CommandId, PlayerId, ResourceName, TaskId, TaskKind},
+    queue::{self, Queue},
+    record::{self, Record},
+    rejection::{self, Rejection, RejectionReason},
+    resources::{self, MAX_AMOUNT, Resources},
+    task::{self, Priority, Task, TaskSpec, Work},
+    time::{self, Timestamp},
+};
+pub use rules::{
+    apply::{RequiredWrite, Verdict},
+    deployment::Rules,
+};

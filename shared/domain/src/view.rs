@@ -1,20 +1,23 @@
-//! A queue as of now, the way readers see it.
+//! A queue as its readers see it, as of now.
 
 use std::cmp::Reverse;
 
 use serde::{Serialize, Serializer};
 
 use crate::{
-    event::Event,
-    ids::{PlayerId, TaskId, TaskKind},
-    queue::{Queue, Totals},
-    resources::Resources,
-    rules::Rules,
-    task::{FinishedTask, Priority, Task, Work},
-    time::Timestamp,
+    model::{
+        event::Event,
+        ids::{PlayerId, TaskId, TaskKind},
+        queue::Queue,
+        resources::Resources,
+        task::{FinishedTask, Priority, Task, Work},
+        time::Timestamp,
+        totals::Totals,
+    },
+    rules::deployment::Rules,
 };
 
-/// A queue as of a moment. Making one writes nothing.
+/// A queue as of a moment, which may be later than the last commit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueView {
@@ -22,15 +25,15 @@ pub struct QueueView {
     pub player_id: PlayerId,
     /// The version of the last commit.
     pub version: u64,
-    /// The moment.
+    /// The moment of the view.
     pub as_of: Timestamp,
-    /// `running` or `paused`.
+    /// Whether the queue is paused.
     pub status: Status,
-    /// How many tasks may be active at once.
+    /// The largest number of active tasks.
     pub slots: u8,
-    /// How many tasks may be unfinished at once.
+    /// The largest number of unfinished tasks.
     pub max_tasks: u16,
-    /// What the player holds.
+    /// The amounts that the player holds.
     pub balances: Resources,
     /// What became of all tasks.
     pub totals: Totals,
@@ -40,43 +43,43 @@ pub struct QueueView {
     pub recent: Vec<FinishedTask>,
 }
 
-/// Whether time passes in a queue.
+/// Whether a queue is paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It does.
+    /// Tasks start and complete.
     Running,
     /// Timed work stands still, and nothing starts or completes.
     Paused,
 }
 
-/// Whether a task occupies a slot.
+/// The state of an unfinished task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StateView {
-    /// It does.
+    /// It occupies a slot.
     Active,
-    /// It waits.
+    /// It waits for its start.
     Pending,
 }
 
-/// What a pending task waits for.
+/// What keeps a pending task from starting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BlockedBy {
-    /// A free slot.
+    /// No slot is free.
     Slot,
-    /// Its `notBefore`, or the delay of its retry.
+    /// Its `notBefore` or the delay of its retry has not passed.
     NotBefore,
-    /// Tasks that have yet to complete.
+    /// A prerequisite has not completed.
     Prerequisites,
-    /// Balances that cover its costs.
+    /// The balances do not cover its costs.
     Costs,
-    /// The end of the pause.
+    /// The queue is paused.
     Paused,
 }
 
-/// An unfinished task as of a moment. What does not apply is left out.
+/// An unfinished task as of a moment. Fields that do not apply are left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskView {
@@ -84,13 +87,13 @@ pub struct TaskView {
     pub task_id: TaskId,
     /// What sort of work it is.
     pub kind: TaskKind,
-    /// What is served first.
+    /// The priority.
     pub priority: Priority,
-    /// `active` or `pending`.
+    /// The state.
     pub state: StateView,
-    /// How often it has failed.
+    /// The number of failed attempts.
     pub attempts: u8,
-    /// How much of the work is done, 0 to 1; of active tasks.
+    /// The part of the work that is done; of active tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Fraction>,
     /// Units done; of active reported tasks.
@@ -99,24 +102,24 @@ pub struct TaskView {
     /// When the current attempt started; of active tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// When it completes; of active timed tasks, while the queue is running.
+    /// When it completes; of active timed tasks of a running queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finish_at: Option<Timestamp>,
-    /// When it would complete if no command came any more and reported work never ended; left out
-    /// where that is never.
+    /// When it completes if no further command comes and reported work never ends. Left out if that
+    /// is never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimated_finish_at: Option<Timestamp>,
-    /// What it waits for; of pending tasks.
+    /// What keeps it from starting; of pending tasks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocked_by: Vec<BlockedBy>,
 }
 
-/// A number from 0 to 1, kept in thousandths.
+/// A number from 0 to 1, in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fraction(u64);
 
 impl Fraction {
-    /// `part` of `whole`, rounded down: only all of it is 1.
+    /// `part` of `whole`, rounded down, so that it is 1 only if all is done.
     pub fn of(part: u64, whole: u64) -> Self {
         Self(part.min(whole).saturating_mul(1000) / whole.max(1))
     }
@@ -129,14 +132,14 @@ impl Serialize for Fraction {
 }
 
 impl QueueView {
-    /// The queue as of `now`, which may be later than the last commit.
+    /// The queue as of `now`. The queue itself does not change.
     pub fn new(queue: &Queue, now: Timestamp, rules: Rules) -> Self {
         let mut queue = queue.clone();
         queue.advance(now, rules, &mut Vec::new());
         let forecast = Forecast::of(&queue, rules);
         let order = forecast.starts_when_resumed(&queue, rules);
         let mut tasks: Vec<&Task> = queue.tasks.iter().collect();
-        // Stable: active tasks stand in queue order.
+        // The sort is stable: active tasks stay in queue order.
         tasks.sort_by_key(|task| match task.is_active() {
             true => (0, 0, Reverse(Priority::Low)),
             false => {
@@ -154,7 +157,7 @@ impl QueueView {
             balances: queue.balances.clone(),
             totals: queue.totals.clone(),
             tasks: tasks.into_iter().map(|task| TaskView::new(&queue, task, &forecast)).collect(),
-            recent: queue.recent.newest_first(),
+            recent: queue.finished_tasks.newest_first(),
         }
     }
 }
@@ -163,12 +166,11 @@ impl TaskView {
     fn new(queue: &Queue, task: &Task, forecast: &Forecast) -> Self {
         let now = queue.advanced_to;
         let active = task.is_active();
-        let standing = queue.paused_at.unwrap_or(now);
+        let worked_until = queue.paused_at.unwrap_or(now);
         let progress = match task.work {
-            Work::DurationMs(ms) => Fraction::of(task.active_ms(standing), ms),
+            Work::DurationMs(ms) => Fraction::of(task.active_ms(worked_until), ms),
             Work::Units(units) => Fraction::of(task.units_done, units),
         };
-        let reported = matches!(task.work, Work::Units(_));
         Self {
             task_id: task.id.clone(),
             kind: task.kind.clone(),
@@ -176,7 +178,7 @@ impl TaskView {
             state: if active { StateView::Active } else { StateView::Pending },
             attempts: task.attempts,
             progress: active.then_some(progress),
-            units_done: (active && reported).then_some(task.units_done),
+            units_done: (active && task.work.is_reported()).then_some(task.units_done),
             started_at: task.started_at(),
             finish_at: task.finish_at().filter(|_| !queue.is_paused()),
             estimated_finish_at: forecast.finish_at(&task.id),
@@ -189,16 +191,16 @@ fn blocked_by(queue: &Queue, task: &Task) -> Vec<BlockedBy> {
     [
         (queue.is_paused(), BlockedBy::Paused),
         (task.not_before.is_some_and(|at| at > queue.advanced_to), BlockedBy::NotBefore),
-        (!task.waiting_for.is_empty(), BlockedBy::Prerequisites),
+        (!task.open_prerequisites.is_empty(), BlockedBy::Prerequisites),
         (!task.paid && !queue.balances.covers(&task.costs), BlockedBy::Costs),
-        (queue.active() >= usize::from(queue.slots), BlockedBy::Slot),
+        (queue.active_tasks() >= usize::from(queue.slots), BlockedBy::Slot),
     ]
     .into_iter()
     .filter_map(|(blocked, by)| blocked.then_some(by))
     .collect()
 }
 
-/// What would happen if no command came any more: the queue itself, advanced to the end of its timed work.
+/// What happens if no further command comes: the queue, advanced to the end of its timed work.
 struct Forecast {
     starts: Vec<TaskId>,
     finishes: Vec<(TaskId, Timestamp)>,
@@ -219,7 +221,7 @@ impl Forecast {
         forecast
     }
 
-    /// The order of starts; of a paused queue, were it resumed now.
+    /// The order in which pending tasks start; for a paused queue, if it is resumed now.
     fn starts_when_resumed(&self, queue: &Queue, rules: Rules) -> Vec<TaskId> {
         if !queue.is_paused() {
             return self.starts.clone();
@@ -227,7 +229,7 @@ impl Forecast {
         let (mut resumed, mut events) = (queue.clone(), Vec::new());
         resumed.active_at = queue.advanced_to;
         resumed.resume(queue.advanced_to, &mut events);
-        resumed.fill(queue.advanced_to, &mut events);
+        resumed.start_eligible_tasks(queue.advanced_to, &mut events);
         resumed.advance(Timestamp::from_millis(u64::MAX), rules, &mut events);
         let started = events.into_iter().filter_map(|event| match event {
             Event::TaskStarted { task_id, .. } => Some(task_id),

@@ -135,7 +135,7 @@ pub(crate) fn calls(ticks: &[Tick]) -> Vec<&[Tick]> {
 
 #[cfg(test)]
 mod tests {
-    use millrace_domain::parse::{self, Message};
+    use millrace_domain::json::{self, Message};
     use proptest::prelude::*;
 
     use super::*;
@@ -146,7 +146,7 @@ mod tests {
     }
 
     fn players(tick: &Tick) -> Vec<PlayerId> {
-        match parse::message(&tick.body) {
+        match json::parse_message(&tick.body) {
             Ok(Message::Tick(players)) => players.into_iter().collect(),
             other => panic!("{} is no tick: {other:?}", tick.body),
         }

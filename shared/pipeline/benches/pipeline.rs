@@ -25,7 +25,7 @@ use millrace_cache::{LocalCache, LocalSettings, Tiers};
 use millrace_domain::{
     CommandId, Delivery, FeatureSwitch, PlayerId, Queue, Rules, Timestamp,
     codec::{decode, encode},
-    parse::{Message, message},
+    json::{Message, parse_message},
 };
 use millrace_pipeline::{
     Answer, Invocation, PipelineSettings, Platform, PlatformParts, process, steps::apply::apply_items,
@@ -73,7 +73,7 @@ impl Measurement for CpuTime {
 
 /// Applies one JSON command to a queue. Panics if the command is rejected.
 fn deliver(queue: &mut Queue, id: &str, body: &Value) {
-    let Ok(Message::Commands(mut commands)) = message(&body.to_string()) else { panic!("not a command: {body}") };
+    let Ok(Message::Commands(mut commands)) = parse_message(&body.to_string()) else { panic!("not a command: {body}") };
     let request = commands.remove(0).expect("a well-formed command");
     let delivery = Delivery {
         player_id: request.player_id,
@@ -107,7 +107,7 @@ fn queue(player: &str, remembered: usize) -> Queue {
             &json!({"type": "enqueueTasks", "playerId": player, "tasks": tasks}),
         );
     }
-    for n in queue.memory.len()..remembered {
+    for n in queue.command_memory.len()..remembered {
         let grant = json!({"type": "grantResources", "playerId": player, "resources": {"gold": 1}});
         deliver(&mut queue, &format!("c-{n}"), &grant);
     }
@@ -358,7 +358,6 @@ fn print_table(folder: &Path) {
         None => "not run".to_owned(),
     };
     let encoded_size = |remembered| format!("{} bytes", encode(&queue("player-000001", remembered)).len());
-    let json_size = serde_json::to_vec(&queue("player-000001", 64)).expect("JSON").len();
     let rows = [
         ("command in a batch of 1,000, queues cached", median_per_item("batch-1000/cached", 1e3), "10 µs"),
         ("command in a batch of 1,000, queues from the store", median_per_item("batch-1000/loaded", 1e3), ""),
@@ -374,7 +373,6 @@ fn print_table(folder: &Path) {
         ("decoding it", median_per_item("domain/decode", 1.0), ""),
         ("size of a queue of 10 tasks, 12 commands remembered", encoded_size(0), ""),
         ("size of a queue of 10 tasks, 64 commands remembered", encoded_size(64), ""),
-        ("  the same as JSON", format!("{json_size} bytes"), ""),
     ];
     println!("\n| CPU time (median) or size | measured | at most |");
     println!("|---|---:|---:|");

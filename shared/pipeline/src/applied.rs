@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_domain::{Change, PlayerId, Record, Rules, Timestamp, codec::CachedQueue};
+use millrace_domain::{PlayerId, Record, RequiredWrite, Rules, Timestamp, codec::CachedQueue};
 use smallvec::SmallVec;
 
 use crate::{
@@ -39,7 +39,7 @@ pub struct Applied {
     /// The version of the queue before it, which the commit expects in the table.
     pub base_version: u64,
     /// What has to be written.
-    pub change: Change,
+    pub change: RequiredWrite,
     /// How many items were applied: all, unless their records fill an outbox.
     pub count: usize,
     /// The records of what was decided.
@@ -59,7 +59,7 @@ impl Applied {
         Self {
             base_version: loaded.version(),
             loaded,
-            change: Change::Nothing,
+            change: RequiredWrite::Nothing,
             count: 0,
             records: Vec::new(),
             totals_changed: false,
@@ -75,13 +75,13 @@ impl Applied {
 
     /// Whether it rests on a cached copy that may be stale, and no conditional write will check it.
     pub fn rests_on_stale_copy(&self) -> bool {
-        self.is_unconfirmed && self.change != Change::Decided && self.loaded.provenance != Provenance::Table
+        self.is_unconfirmed && self.change != RequiredWrite::Commit && self.loaded.provenance != Provenance::Table
     }
 
     /// The queue after it, to be cached or to apply further items to.
     pub fn into_loaded(self) -> LoadedQueue {
         let mut loaded = self.loaded;
-        if self.change == Change::Progress && loaded.provenance == Provenance::Cache {
+        if self.change == RequiredWrite::Progress && loaded.provenance == Provenance::Cache {
             loaded.provenance = Provenance::CacheWithProgress;
         }
         loaded

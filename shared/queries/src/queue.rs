@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use millrace_cache::Hit;
-use millrace_domain::{PlayerId, Queue, Timestamp, codec::CachedQueue, rules::Rules, view::QueueView};
+use millrace_domain::{PlayerId, Queue, Rules, Timestamp, codec::CachedQueue, view::QueueView};
 use millrace_pipeline::{
     Context, Failure, Invocation, Platform,
     counters::Counters,

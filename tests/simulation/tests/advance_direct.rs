@@ -220,26 +220,28 @@ async fn two_concurrent_runs_complete_each_task_once() {
 
 #[tokio::test]
 async fn inactive_queue_is_paused_and_leaves_the_index() {
-    let rules = Rules::default().pause_after_days(30);
+    let rules = Rules::default().pause_after_days(3);
     let settings = PipelineSettings { rules, ..PipelineSettings::default() };
     let rows = Process::on_store(
         MemoryStore::new(),
         Arc::new(AtomicU64::new(START_MS)),
         Options { settings: settings.clone(), ..Options::default() },
     );
-    let mut command = enqueue_task("p0", "t", json!({"durationMs": 1}));
-    command["tasks"][0]["notBefore"] = json!("2026-06-01T00:00:00.000Z");
-    rows.invoke(&sqs_payload(&[standard_message("m", &command)])).await;
     let day = 86_400_000;
+    let tasks: Vec<_> = (0..7).map(|n| enqueue_task("p0", &format!("t-{n}"), json!({"durationMs": day}))).collect();
+    rows.invoke(&sqs_payload(&[standard_message("m", &json!({ "commands": tasks }))])).await;
     let process = advance_process_with(&rows, settings);
-    process.advance_clock(30 * day - 1);
-    assert_eq!(run_directly(&process).await.advance.due, 0);
+    process.advance_clock(3 * day - 1);
+    assert_eq!(run_directly(&process).await.advance.due, 1);
+    let queue = process.queue("p0");
+    assert_eq!((queue.totals.completed, queue.paused_at), (2, None));
     process.advance_clock(day);
     assert_eq!(run_directly(&process).await.advance.due, 1);
     let queue = process.queue("p0");
+    assert_eq!(queue.totals.completed, 3);
     assert_eq!(
         queue.paused_at,
-        Some(Timestamp::from_millis(START_MS + 30 * day)),
+        Some(Timestamp::from_millis(START_MS + 3 * day)),
         "the queue is paused at the due moment, not at the time of the run"
     );
     assert!(due_index_is_empty(&process));

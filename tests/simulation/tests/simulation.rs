@@ -162,7 +162,7 @@ fn final_state(store: &MemoryStore) -> (Vec<Value>, Vec<Value>) {
             let tasks: Vec<_> = queue.tasks.iter().map(task_state).collect();
             json!({
                 "player": queue.player_id, "balances": queue.balances, "totals": queue.totals,
-                "tasks": tasks, "recent": queue.recent, "paused": queue.paused_at,
+                "tasks": tasks, "recent": queue.finished_tasks.newest_first(), "paused": queue.paused_at,
             })
         })
         .collect();

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use millrace_domain::{
     FailureReason, PlayerId,
-    parse::{self, Message},
+    json::{self, Message},
 };
 use millrace_due::{AdvanceError, Advanced, Mode, TickError, TickMessage, TicksQueue};
 use millrace_simulation::{Process, invocation, queue_tasks};
@@ -54,7 +54,9 @@ impl TicksQueue for FakeTicksQueue {
             if let Some(error) = self.message_fault.and_then(|fault| fault(call, index)) {
                 return Err(error);
             }
-            let Ok(Message::Tick(players)) = parse::message(message.body) else { panic!("not a tick: {message:?}") };
+            let Ok(Message::Tick(players)) = json::parse_message(message.body) else {
+                panic!("not a tick: {message:?}")
+            };
             self.accepted.lock().unwrap().push((players, message.delay_seconds));
             Ok(())
         };

@@ -64,7 +64,7 @@ pub fn encode_from(cached: &CachedQueue, compress_from: usize) -> Vec<u8> {
     let mut head = [PLAIN; HEAD];
     head[..Stamp::LENGTH].copy_from_slice(&Stamp::of(cached).digits());
     head[Stamp::LENGTH] = letter(DataKind::of(cached));
-    let value = codec::encode_behind(&head, cached);
+    let value = codec::encode_after(&head, cached);
     let bytes = &value[HEAD..];
     if bytes.len() < compress_from {
         return value;
@@ -190,7 +190,7 @@ mod tests {
         for n in 0..finished {
             let task_id = TaskId::new(&format!("{}-{n}", "a-long-task-id".repeat(5))).unwrap();
             let finished_at = Timestamp::from_millis(n as u64);
-            queue.recent.push(&FinishedTask { task_id, outcome: Outcome::Completed, finished_at });
+            queue.finished_tasks.push(&FinishedTask { task_id, outcome: Outcome::Completed, finished_at });
         }
         CachedQueue { queue, progress_known: true }
     }

@@ -1,5 +1,5 @@
-//! A queue the slow and simple way, from the rules alone: it lives millisecond by millisecond,
-//! counts the milliseconds that each task has worked, and remembers everything for ever.
+//! A slow and simple queue, written from the rules alone. It counts every millisecond that a task
+//! has worked, and forgets nothing.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use millrace_domain::{
     Command, Delivery, MAX_AMOUNT, Priority, RejectionReason, Resources, TaskId, TaskSpec, Work, task::Outcome,
 };
 
-use crate::support::{BEGINNING, Step};
+use crate::support::steps::{BEGINNING, Step};
 
 /// Milliseconds after the beginning.
 pub type Moment = u64;
@@ -21,17 +21,17 @@ pub struct ModelTask {
     pub units_done: u64,
     pub paid: bool,
     pub enqueued_at: Moment,
-    /// Not before this moment, by the spec or by the last retry.
+    /// The earliest start, from the spec or from the last retry.
     pub wait_until: Moment,
-    /// When the current attempt started, for an active task.
+    /// When the current attempt of an active task started.
     pub started_at: Option<Moment>,
     /// Milliseconds that the current attempt has worked.
     pub worked: u64,
 }
 
-/// A task that has ended, and everything about its end.
+/// A finished task.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ModelEnd {
+pub struct FinishedModelTask {
     pub task_id: TaskId,
     pub outcome: Outcome,
     pub reason: Option<String>,
@@ -57,16 +57,16 @@ pub struct Model {
     pub max_tasks: usize,
     pub balances: Amounts,
     pub tasks: Vec<ModelTask>,
-    pub ended: Vec<ModelEnd>,
-    /// Every start: which task, when.
+    pub finished: Vec<FinishedModelTask>,
+    /// All starts of attempts.
     pub starts: Vec<(TaskId, Moment)>,
     pub time_spent: u64,
     pub rewards: Amounts,
-    /// After how long without a command the queue is paused, if something is still due.
+    /// The time without activity after which the queue is paused, if something is still due.
     pause_after: Option<Moment>,
     active_at: Moment,
     decided: BTreeMap<String, Option<RejectionReason>>,
-    last_place: Option<(u128, u16)>,
+    last_position: Option<(u128, u16)>,
 }
 
 impl Model {
@@ -78,31 +78,31 @@ impl Model {
             max_tasks: 50,
             balances: Amounts::new(),
             tasks: Vec::new(),
-            ended: Vec::new(),
+            finished: Vec::new(),
             starts: Vec::new(),
             time_spent: 0,
             rewards: Amounts::new(),
             pause_after,
             active_at: 0,
             decided: BTreeMap::new(),
-            last_place: None,
+            last_position: None,
         }
     }
 
-    /// Takes one step; only deliveries have a verdict. A tick lets time pass to `now`.
+    /// Takes one step. Only deliveries have a verdict. A tick advances the model to `now`.
     pub fn take(&mut self, step: &Step) -> Option<ModelVerdict> {
         let now = step.now().as_millis() - BEGINNING;
         match step {
             Step::Tick { .. } => {
-                self.live_until(now);
+                self.advance(now);
                 None
             }
             Step::Deliver { delivery, .. } => Some(self.deliver(delivery, now)),
         }
     }
 
-    /// Lives on, one millisecond after the other.
-    pub fn live_until(&mut self, moment: Moment) {
+    /// Lets time pass, one millisecond after the other.
+    pub fn advance(&mut self, moment: Moment) {
         while self.now < moment {
             self.now += 1;
             if self.paused {
@@ -115,9 +115,15 @@ impl Model {
             }
             self.complete_all(|task| task.spec.work == Work::DurationMs(task.worked));
             self.start_tasks();
-            let inactive = self.pause_after.is_some_and(|pause_after| self.now >= self.active_at + pause_after);
-            self.paused = inactive && self.something_is_due();
+            self.paused = self.is_inactive() && self.something_is_due();
         }
+    }
+
+    /// Whether the last activity is long enough ago. A task that is planned for a time counts as
+    /// activity at that time.
+    fn is_inactive(&self) -> bool {
+        let planned = self.tasks.iter().map(|task| task.wait_until).max().unwrap_or(0);
+        self.pause_after.is_some_and(|pause_after| self.now >= self.active_at.max(planned) + pause_after)
     }
 
     /// Whether something will still happen by time alone.
@@ -134,20 +140,20 @@ impl Model {
         if let Some(reason) = self.decided.get(&name) {
             return ModelVerdict::Duplicate(*reason);
         }
-        let place = delivery.position.map(|place| (place.sequence, place.index));
-        if let (Some(place), Some(last)) = (place, self.last_place)
-            && place <= last
+        let position = delivery.position.map(|position| (position.sequence, position.index));
+        if let (Some(position), Some(last)) = (position, self.last_position)
+            && position <= last
         {
             return ModelVerdict::Duplicate(None);
         }
         let sent = delivery.sent_at.as_millis() - BEGINNING;
-        self.live_until(sent.min(now));
+        self.advance(sent.min(now));
         self.active_at = self.now;
         let refused = self.execute(&delivery.command, sent).err();
         self.start_tasks();
         self.decided.insert(name, refused);
-        if place.is_some() {
-            self.last_place = place;
+        if position.is_some() {
+            self.last_position = position;
         }
         match refused {
             Some(reason) => ModelVerdict::Rejected(reason),
@@ -178,8 +184,8 @@ impl Model {
             }
             Command::CancelTask { task_id } => {
                 let at = self.find(task_id)?;
-                self.end(at, Outcome::Cancelled, Some("cancelled"));
-                self.cancel_the_hopeless();
+                self.finish(at, Outcome::Cancelled, Some("cancelled"));
+                self.cancel_dependants();
             }
             Command::SetPriority { task_id, priority } => {
                 let at = self.find(task_id)?;
@@ -192,7 +198,7 @@ impl Model {
                 }
                 let task = self.tasks.remove(at);
                 let first = self.tasks.iter().position(|other| other.priority == task.priority).unwrap_or(at);
-                // Behind all of its priority already: it stays where it is.
+                // If it is the first one of its priority, it stays where it is.
                 self.tasks.insert(first.min(at), task);
             }
             Command::PauseQueue => self.paused = true,
@@ -202,7 +208,7 @@ impl Model {
             }
             Command::ClearQueue => {
                 while !self.tasks.is_empty() {
-                    self.end(0, Outcome::Cancelled, Some("queue_cleared"));
+                    self.finish(0, Outcome::Cancelled, Some("queue_cleared"));
                 }
             }
             Command::GrantResources { resources } => credit(&mut self.balances, resources),
@@ -220,16 +226,16 @@ impl Model {
             return Err(RejectionReason::QueueFull);
         }
         let mut known: Vec<TaskId> = self.tasks.iter().map(|task| task.spec.task_id.clone()).collect();
-        let remembered: Vec<ModelEnd> = self.ended.iter().rev().take(64).cloned().collect();
-        let end_of = |id: &TaskId| remembered.iter().find(|end| end.task_id == *id).map(|end| end.outcome);
+        let remembered: Vec<FinishedModelTask> = self.finished.iter().rev().take(64).cloned().collect();
+        let outcome_of = |id: &TaskId| remembered.iter().find(|task| task.task_id == *id).map(|task| task.outcome);
         for spec in specs {
-            if known.contains(&spec.task_id) || end_of(&spec.task_id).is_some() {
+            if known.contains(&spec.task_id) || outcome_of(&spec.task_id).is_some() {
                 return Err(RejectionReason::DuplicateTask);
             }
-            if spec.prerequisites.iter().any(|id| !known.contains(id) && end_of(id).is_none()) {
+            if spec.prerequisites.iter().any(|id| !known.contains(id) && outcome_of(id).is_none()) {
                 return Err(RejectionReason::UnknownPrerequisite);
             }
-            if spec.prerequisites.iter().any(|id| end_of(id).is_some_and(|outcome| outcome != Outcome::Completed)) {
+            if spec.prerequisites.iter().any(|id| outcome_of(id).is_some_and(|outcome| outcome != Outcome::Completed)) {
                 return Err(RejectionReason::PrerequisiteFailed);
             }
             known.push(spec.task_id.clone());
@@ -262,7 +268,7 @@ impl Model {
         self.tasks.iter().position(|task| task.spec.task_id == *id).ok_or(RejectionReason::UnknownTask)
     }
 
-    /// Starts one task after the other, until no slot is free or nobody may start.
+    /// Starts one task after the other, until no slot is free or no task may start.
     fn start_tasks(&mut self) {
         while !self.paused && self.tasks.iter().filter(|task| task.started_at.is_some()).count() < self.slots {
             let may_start: Vec<usize> = (0..self.tasks.len()).filter(|at| self.may_start(&self.tasks[*at])).collect();
@@ -284,11 +290,12 @@ impl Model {
 
     fn may_start(&self, task: &ModelTask) -> bool {
         let completed =
-            |id: &TaskId| self.ended.iter().any(|end| end.task_id == *id && end.outcome == Outcome::Completed);
+            |id: &TaskId| self.finished.iter().any(|task| task.task_id == *id && task.outcome == Outcome::Completed);
         task.started_at.is_none()
             && task.wait_until <= self.now
             && task.spec.prerequisites.iter().all(completed)
-            && (task.paid || task.spec.costs.iter().all(|(name, cost)| held(&self.balances, name.as_str()) >= cost))
+            && (task.paid
+                || task.spec.costs.iter().all(|(name, cost)| amount_of(&self.balances, name.as_str()) >= cost))
     }
 
     fn complete_reported(&mut self) {
@@ -300,7 +307,7 @@ impl Model {
     /// Completes the active tasks whose work is done, in queue order.
     fn complete_all(&mut self, is_done: impl Fn(&ModelTask) -> bool) {
         while let Some(at) = self.tasks.iter().position(|task| task.started_at.is_some() && is_done(task)) {
-            self.end(at, Outcome::Completed, None);
+            self.finish(at, Outcome::Completed, None);
         }
     }
 
@@ -308,8 +315,8 @@ impl Model {
         let task = &mut self.tasks[at];
         task.attempts += 1;
         if task.attempts > task.spec.max_retries {
-            self.end(at, Outcome::Failed, Some(reason));
-            self.cancel_the_hopeless();
+            self.finish(at, Outcome::Failed, Some(reason));
+            self.cancel_dependants();
             return;
         }
         let mut delay = u64::from(task.spec.retry_delay_ms);
@@ -322,34 +329,35 @@ impl Model {
         task.worked = 0;
     }
 
-    /// Cancels whoever waits for a task that has ended without completing, until nobody does.
-    fn cancel_the_hopeless(&mut self) {
-        let lost = |ended: &[ModelEnd], id: &TaskId| {
-            ended.iter().any(|end| end.task_id == *id && end.outcome != Outcome::Completed)
+    /// Cancels the tasks that wait for a task that did not complete, until there is none.
+    fn cancel_dependants(&mut self) {
+        let did_not_complete = |finished: &[FinishedModelTask], id: &TaskId| {
+            finished.iter().any(|task| task.task_id == *id && task.outcome != Outcome::Completed)
         };
-        let hopeless = |model: &Self| {
-            model.tasks.iter().position(|task| task.spec.prerequisites.iter().any(|id| lost(&model.ended, id)))
+        let dependant = |model: &Self| {
+            let mut tasks = model.tasks.iter();
+            tasks.position(|task| task.spec.prerequisites.iter().any(|id| did_not_complete(&model.finished, id)))
         };
-        while let Some(at) = hopeless(self) {
-            self.end(at, Outcome::Cancelled, Some("prerequisite_failed"));
+        while let Some(at) = dependant(self) {
+            self.finish(at, Outcome::Cancelled, Some("prerequisite_failed"));
         }
     }
 
-    fn end(&mut self, at: usize, outcome: Outcome, reason: Option<&str>) {
+    fn finish(&mut self, at: usize, outcome: Outcome, reason: Option<&str>) {
         let task = self.tasks.remove(at);
         match outcome {
             Outcome::Completed => {
                 let before = self.balances.clone();
                 credit(&mut self.balances, &task.spec.rewards);
                 for (name, amount) in &self.balances {
-                    *self.rewards.entry(name.clone()).or_default() += amount - held(&before, name);
+                    *self.rewards.entry(name.clone()).or_default() += amount - amount_of(&before, name);
                 }
                 self.time_spent += task.worked;
             }
             Outcome::Cancelled if task.paid => credit(&mut self.balances, &task.spec.costs),
             Outcome::Cancelled | Outcome::Failed => {}
         }
-        self.ended.push(ModelEnd {
+        self.finished.push(FinishedModelTask {
             task_id: task.spec.task_id,
             outcome,
             reason: reason.map(str::to_owned),
@@ -362,11 +370,11 @@ impl Model {
     }
 
     pub fn count(&self, outcome: Outcome) -> u64 {
-        self.ended.iter().filter(|end| end.outcome == outcome).count() as u64
+        self.finished.iter().filter(|task| task.outcome == outcome).count() as u64
     }
 }
 
-pub fn held(amounts: &Amounts, name: &str) -> u64 {
+pub fn amount_of(amounts: &Amounts, name: &str) -> u64 {
     amounts.get(name).copied().unwrap_or(0)
 }
 

@@ -1,4 +1,4 @@
-//! What is held: grants, rewards, refunds and costs, to the last unit.
+//! Balances: grants, rewards, refunds and costs add up.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,19 @@ use millrace_domain::{Event, MAX_AMOUNT, Resources, task::Outcome};
 use proptest::prelude::*;
 
 use crate::{
-    any_steps,
-    support::{RESOURCES, config},
-    watch,
+    any_steps, check_events,
+    support::{config, steps::RESOURCES},
 };
 
 proptest! {
     #![proptest_config(config(250))]
 
     #[test]
-    fn rewards_credited_are_the_rewards_of_completed_tasks(steps in any_steps()) {
-        let (queue, mirror) = watch(&steps, |_, _| Ok(()))?;
+    fn credited_rewards_are_the_rewards_of_completed_tasks(steps in any_steps()) {
+        let (queue, observed) = check_events(&steps, |_, _| Ok(()))?;
         let mut credited: BTreeMap<String, u128> = BTreeMap::new();
-        for record in &mirror.ended {
-            let rewards = &mirror.specs[&record.task_id].rewards;
+        for record in &observed.finished {
+            let rewards = &observed.specs[&record.task_id].rewards;
             for name in RESOURCES {
                 let (given, lost) = (record.rewards.get(name), record.lost.get(name));
                 match record.outcome {
@@ -33,25 +32,25 @@ proptest! {
             let total = u128::from(queue.totals.rewards.get(&name));
             prop_assert_eq!(total, credited.min(u128::from(MAX_AMOUNT)));
         }
-        prop_assert_eq!(queue.totals.completed as usize, mirror.completed.len());
+        prop_assert_eq!(queue.totals.completed as usize, observed.completed.len());
     }
 
     #[test]
-    fn balances_are_grants_and_rewards_and_refunds_less_costs_and_losses(steps in any_steps()) {
-        let (queue, mirror) = watch(&steps, |_, _| Ok(()))?;
+    fn balances_are_grants_rewards_and_refunds_less_costs_and_losses(steps in any_steps()) {
+        let (queue, observed) = check_events(&steps, |_, _| Ok(()))?;
         for name in RESOURCES {
-            prop_assert_eq!(i128::from(queue.balances.get(name)), mirror.held(name), "{}", name);
+            prop_assert_eq!(i128::from(queue.balances.get(name)), observed.balance(name), "{}", name);
         }
     }
 
     #[test]
-    fn costs_are_given_back_on_cancellation_and_never_otherwise(steps in any_steps()) {
-        watch(&steps, |before, event| {
+    fn costs_are_refunded_on_cancellation_only(steps in any_steps()) {
+        check_events(&steps, |before, event| {
             if let Event::TaskFinished(record) = event {
                 let task = &before.tasks[&record.task_id];
-                let paid = if task.started_ever { task.spec.costs.clone() } else { Resources::new() };
+                let paid = if task.has_started { task.spec.costs.clone() } else { Resources::new() };
                 for name in RESOURCES {
-                    prop_assert_eq!(record.costs.get(name), paid.get(name), "what was paid");
+                    prop_assert_eq!(record.costs.get(name), paid.get(name), "costs paid");
                     match record.outcome {
                         Outcome::Cancelled => {
                             prop_assert_eq!(record.refunded.get(name) + record.lost.get(name), paid.get(name));
@@ -65,8 +64,8 @@ proptest! {
     }
 
     #[test]
-    fn what_is_lost_is_only_what_passes_the_limit(steps in any_steps()) {
-        watch(&steps, |before, event| {
+    fn only_what_exceeds_the_limit_is_lost(steps in any_steps()) {
+        check_events(&steps, |before, event| {
             let (added, lost) = match event {
                 Event::ResourcesGranted { resources, lost } => (resources.clone(), lost.clone()),
                 Event::TaskFinished(record) => {
@@ -78,7 +77,7 @@ proptest! {
                 _ => return Ok(()),
             };
             for name in RESOURCES {
-                let over = before.held(name) + i128::from(added.get(name)) - i128::from(MAX_AMOUNT);
+                let over = before.balance(name) + i128::from(added.get(name)) - i128::from(MAX_AMOUNT);
                 prop_assert_eq!(i128::from(lost.get(name)), over.max(0), "{} of {:?}", name, event);
             }
             Ok(())
@@ -86,11 +85,11 @@ proptest! {
     }
 
     #[test]
-    fn balances_are_never_negative_and_never_above_the_limit(steps in any_steps()) {
-        let (_, mirror) = watch(&steps, |before, _| {
+    fn balances_stay_between_zero_and_the_limit(steps in any_steps()) {
+        let (_, observed) = check_events(&steps, |before, _| {
             prop_assert_eq!(before.out_of_bounds(), None);
             Ok(())
         })?;
-        prop_assert_eq!(mirror.out_of_bounds(), None);
+        prop_assert_eq!(observed.out_of_bounds(), None);
     }
 }

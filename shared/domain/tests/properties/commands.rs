@@ -1,94 +1,97 @@
-//! Commands that change nothing, and progress that is not worth a write.
+//! Duplicates, refusals, and reports between milestones.
 
 use millrace_domain::{
-    Change, Command, Rules, Verdict, Work,
+    Command, RequiredWrite, Rules, Verdict, Work,
     codec::encode,
     record::{ProgressRecord, TaskProgress},
 };
 use proptest::{collection::vec, prelude::*};
 
 use crate::{
-    CENTURY, any_steps, effective,
-    support::{Step, config, new_queue, player, take, time},
+    CENTURY, any_steps, effective_time,
+    support::{
+        config,
+        steps::{Step, new_queue, player, take, time},
+    },
 };
 
 proptest! {
     #![proptest_config(config(250))]
 
     #[test]
-    fn a_repeated_command_changes_nothing(steps in any_steps()) {
+    fn a_duplicate_changes_nothing(steps in any_steps()) {
         let mut queue = new_queue();
         let mut verdicts = Vec::new();
         for step in &steps {
-            let outcome = take(&mut queue, step);
-            let (Step::Deliver { delivery, now }, Some(verdict)) = (step, outcome.verdict) else { continue };
-            let known = match verdict {
+            let result = take(&mut queue, step);
+            let (Step::Deliver { delivery, now }, Some(verdict)) = (step, result.verdict) else { continue };
+            let reason = match verdict {
                 Verdict::Applied => None,
                 Verdict::Rejected(rejection) => Some(rejection.reason),
-                Verdict::Duplicate(known) => known,
+                Verdict::Duplicate(reason) => reason,
             };
-            verdicts.push((delivery, known));
+            verdicts.push((delivery, reason));
             let before = encode(&queue);
             let repeated = Step::Deliver { delivery: delivery.clone(), now: *now + 5_000 };
-            let outcome = take(&mut queue, &repeated);
-            prop_assert_eq!(outcome.verdict, Some(Verdict::Duplicate(known)));
-            prop_assert_eq!((outcome.change, outcome.events.len()), (Change::Nothing, 0));
+            let result = take(&mut queue, &repeated);
+            prop_assert_eq!(result.verdict, Some(Verdict::Duplicate(reason)));
+            prop_assert_eq!((result.required, result.events.len()), (RequiredWrite::Nothing, 0));
             prop_assert_eq!(encode(&queue), before);
         }
         let before = encode(&queue);
-        for (delivery, known) in verdicts {
+        for (delivery, reason) in verdicts {
             let repeated = Step::Deliver { delivery: delivery.clone(), now: time(CENTURY) };
-            prop_assert_eq!(take(&mut queue, &repeated).verdict, Some(Verdict::Duplicate(known)));
+            prop_assert_eq!(take(&mut queue, &repeated).verdict, Some(Verdict::Duplicate(reason)));
         }
         prop_assert_eq!(encode(&queue), before);
     }
 
     #[test]
-    fn a_refused_command_changes_nothing_but_what_is_remembered(steps in any_steps()) {
+    fn a_refused_command_only_advances_the_queue_and_is_remembered(steps in any_steps()) {
         let mut queue = new_queue();
         for step in &steps {
             let mut expected = queue.clone();
-            let outcome = take(&mut queue, step);
-            if let Some(Verdict::Rejected(_)) = outcome.verdict {
+            let result = take(&mut queue, step);
+            if let Some(Verdict::Rejected(_)) = result.verdict {
                 let mut events = Vec::new();
-                expected.advance(effective(&expected, step), Rules::default(), &mut events);
-                prop_assert_eq!(expected.memory.len() + 1, queue.memory.len());
-                expected.memory = queue.memory.clone();
+                expected.advance(effective_time(&expected, step), Rules::default(), &mut events);
+                prop_assert_eq!(expected.command_memory.len() + 1, queue.command_memory.len());
+                expected.command_memory = queue.command_memory.clone();
                 expected.active_at = queue.active_at;
                 prop_assert_eq!(&expected, &queue);
-                prop_assert_eq!(events, outcome.events);
+                prop_assert_eq!(events, result.events);
             }
         }
     }
 
     #[test]
-    fn what_needs_no_write_has_decided_nothing(steps in any_steps()) {
+    fn without_a_commit_only_units_between_milestones_change(steps in any_steps()) {
         let mut queue = new_queue();
         for step in &steps {
             let before = queue.clone();
-            let outcome = take(&mut queue, step);
-            if outcome.change == Change::Decided {
+            let result = take(&mut queue, step);
+            if result.required == RequiredWrite::Commit {
                 continue;
             }
-            prop_assert!(outcome.events.is_empty());
+            prop_assert!(result.events.is_empty());
             let is_report =
                 matches!(step, Step::Deliver { delivery, .. } if matches!(delivery.command, Command::ReportProgress { .. }));
-            prop_assert!(is_report || outcome.verdict.is_none() || matches!(outcome.verdict, Some(Verdict::Duplicate(_))));
+            prop_assert!(is_report || result.verdict.is_none() || matches!(result.verdict, Some(Verdict::Duplicate(_))));
             for (old, new) in before.tasks.iter().zip(&queue.tasks) {
                 prop_assert_eq!(old.quarter(old.units_done), new.quarter(new.units_done));
-                prop_assert!(old.units_done == new.units_done || outcome.change == Change::Progress);
+                prop_assert!(old.units_done == new.units_done || result.required == RequiredWrite::Progress);
             }
             let mut rest = queue.clone();
             for (task, old) in rest.tasks.iter_mut().zip(&before.tasks) {
                 task.units_done = old.units_done;
             }
-            (rest.memory, rest.advanced_to, rest.active_at) = (before.memory.clone(), before.advanced_to, before.active_at);
+            (rest.command_memory, rest.advanced_to, rest.active_at) = (before.command_memory.clone(), before.advanced_to, before.active_at);
             prop_assert_eq!(rest, before);
         }
     }
 
     #[test]
-    fn merged_progress_never_lowers_units_and_never_crosses_a_milestone(
+    fn merged_progress_never_lowers_units_or_crosses_a_milestone(
         steps in any_steps(),
         rows in vec((0..12_usize, 0..130_u64, 0..3_u8, any::<bool>()), 0..6),
     ) {
@@ -115,10 +118,10 @@ proptest! {
         }
         let mut again = merged.clone();
         again.merge_progress(&row);
-        prop_assert_eq!(&again, &merged, "merging twice is merging once");
+        prop_assert_eq!(&again, &merged, "merging again changes nothing");
         for (task, before) in merged.tasks.iter_mut().zip(&queue.tasks) {
             task.units_done = before.units_done;
         }
-        prop_assert_eq!(merged, queue, "nothing but units is taken over");
+        prop_assert_eq!(merged, queue, "only units are merged");
     }
 }

@@ -1,29 +1,32 @@
-//! What holds of every queue, whatever is sent to it and whenever. One property a test.
+//! Properties that hold for every queue and every sequence of commands. Each test is one property.
 //!
-//! | module | what its properties are about |
+//! | module | its properties |
 //! |---|---|
-//! | [`balances`] | what is held, to the last unit |
-//! | [`tasks`] | who starts and who ends |
+//! | [`balances`] | grants, rewards, refunds and costs add up |
+//! | [`tasks`] | which tasks start and finish |
 //! | [`time`] | how time passes, and what that costs |
-//! | [`commands`] | repeated and refused commands, reports between milestones |
-//! | [`bytes`] | the way through bytes and back |
-//! | [`mirror`] | the queue as its events tell it, by which the properties judge |
+//! | [`commands`] | duplicates, refusals, reports between milestones |
+//! | [`encoding`] | encoding and decoding |
+//! | [`observed_queue`] | the queue as its events describe it, which the properties compare with |
 
 mod balances;
-mod bytes;
 mod commands;
-mod mirror;
+mod encoding;
+mod observed_queue;
 #[path = "../support/mod.rs"]
 mod support;
 mod tasks;
 mod time;
 
-use millrace_domain::{Command, Event, Queue, Rules, TaskSpec, Timestamp, Verdict, command_memory::Recall};
-use mirror::Mirror;
+use millrace_domain::{Command, Event, Queue, Rules, TaskSpec, Timestamp, Verdict};
+use observed_queue::ObservedQueue;
 use proptest::prelude::*;
-use support::{Outcome, Scale, Step, new_queue, steps, take};
+use support::{
+    generators::{Scale, steps},
+    steps::{Step, StepResult, new_queue, take},
+};
 
-/// A century, in milliseconds: longer than anything in a queue can take.
+/// A century in milliseconds. Nothing in a queue takes longer.
 const CENTURY: u64 = 100 * 365 * 86_400_000;
 
 /// Sequences on the scale of real queues: milliseconds to days.
@@ -31,10 +34,16 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     steps(Scale { small: false }, 40)
 }
 
-/// The tasks that a step has queued. An id may be queued again once it is forgotten, but these
-/// sequences are too short for that: the only accepted spec of an id is its task's.
-fn accepted_specs(step: &Step, outcome: &Outcome) -> Vec<TaskSpec> {
-    match (step, &outcome.verdict) {
+/// The rules of a deployment: no pause for inactivity, or after milliseconds to days.
+fn any_rules() -> impl Strategy<Value = Rules> {
+    let pause_after = prop_oneof![Just(0_u64), 1..2_000_u64, 1_000..600_000_000_u64];
+    pause_after.prop_map(|millis| Rules::default().pause_after_millis(millis))
+}
+
+/// The tasks that a step has queued. These sequences are too short for a queue to forget a task, so
+/// there is one accepted spec for each id.
+fn accepted_specs(step: &Step, result: &StepResult) -> Vec<TaskSpec> {
+    match (step, &result.verdict) {
         (Step::Deliver { delivery, .. }, Some(Verdict::Applied)) => match &delivery.command {
             Command::EnqueueTasks { tasks } => tasks.clone(),
             _ => Vec::new(),
@@ -43,50 +52,45 @@ fn accepted_specs(step: &Step, outcome: &Outcome) -> Vec<TaskSpec> {
     }
 }
 
-/// Takes all steps, and at last lets a century pass; shows each event to `check` together with what
-/// the events before it have told.
-fn watch(
+/// Takes all steps and then lets a century pass. Passes each event to `check`, together with the
+/// queue as the events before it describe it.
+fn check_events(
     steps: &[Step],
-    mut check: impl FnMut(&Mirror, &Event) -> Result<(), TestCaseError>,
-) -> Result<(Queue, Mirror), TestCaseError> {
+    mut check: impl FnMut(&ObservedQueue, &Event) -> Result<(), TestCaseError>,
+) -> Result<(Queue, ObservedQueue), TestCaseError> {
     let mut queue = new_queue();
-    let mut mirror = Mirror::new();
+    let mut observed = ObservedQueue::new();
     for step in steps {
-        let outcome = take(&mut queue, step);
-        mirror.learn(accepted_specs(step, &outcome));
-        for event in &outcome.events {
-            check(&mirror, event)?;
-            mirror.observe(event);
+        let result = take(&mut queue, step);
+        observed.add_specs(accepted_specs(step, &result));
+        for event in &result.events {
+            check(&observed, event)?;
+            observed.observe(event);
         }
     }
     let mut events = Vec::new();
     queue.advance(queue.advanced_to + CENTURY, Rules::default(), &mut events);
     for event in &events {
-        check(&mirror, event)?;
-        mirror.observe(event);
+        check(&observed, event)?;
+        observed.observe(event);
     }
-    Ok((queue, mirror))
+    Ok((queue, observed))
 }
 
-/// The effective time of a step by the contract: when it was sent, never after now, never before
-/// the time to which the queue has advanced.
-fn effective(queue: &Queue, step: &Step) -> Timestamp {
-    let wanted = match step {
+/// The effective time of a step by the contract: when it was sent, but never after now and never
+/// before the time to which the queue has advanced.
+fn effective_time(queue: &Queue, step: &Step) -> Timestamp {
+    let sent_at = match step {
         Step::Deliver { delivery, now } if delivery.sent_at < *now => delivery.sent_at,
         other => other.now(),
     };
-    if wanted < queue.advanced_to { queue.advanced_to } else { wanted }
+    if sent_at < queue.advanced_to { queue.advanced_to } else { sent_at }
 }
 
-/// Inactive players' queues are never paused, or after some milliseconds up to some days.
-fn any_rules() -> impl Strategy<Value = Rules> {
-    let pause_after = prop_oneof![Just(0_u64), 1..2_000_u64, 1_000..600_000_000_u64];
-    pause_after.prop_map(|millis| Rules::default().pause_after_millis(millis))
-}
-
+/// Whether the step is no duplicate.
 fn is_new(queue: &Queue, step: &Step) -> bool {
     match step {
-        Step::Deliver { delivery, .. } => queue.memory.recall(delivery) == Recall::New,
+        Step::Deliver { delivery, .. } => queue.command_memory.find(delivery).is_none(),
         Step::Tick { .. } => true,
     }
 }

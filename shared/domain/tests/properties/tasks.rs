@@ -1,4 +1,4 @@
-//! Who starts and who ends.
+//! Which tasks start and finish.
 
 use std::collections::BTreeSet;
 
@@ -6,35 +6,37 @@ use millrace_domain::{Event, task::Outcome};
 use proptest::prelude::*;
 
 use crate::{
-    accepted_specs, any_steps,
-    mirror::Mirror,
-    support::{config, new_queue, take},
-    watch,
+    accepted_specs, any_steps, check_events,
+    observed_queue::ObservedQueue,
+    support::{
+        config,
+        steps::{new_queue, take},
+    },
 };
 
 proptest! {
     #![proptest_config(config(250))]
 
     #[test]
-    fn nothing_ends_twice_and_no_task_vanishes(steps in any_steps()) {
-        let (queue, mirror) = watch(&steps, |_, _| Ok(()))?;
-        let mut told: Vec<_> = mirror.ended.iter().map(|record| &record.task_id).collect();
-        told.extend(queue.tasks.iter().map(|task| &task.id));
-        told.sort();
-        let mut queued: Vec<_> = mirror.queued.iter().collect();
+    fn every_queued_task_is_unfinished_or_finished_once(steps in any_steps()) {
+        let (queue, observed) = check_events(&steps, |_, _| Ok(()))?;
+        let mut known: Vec<_> = observed.finished.iter().map(|record| &record.task_id).collect();
+        known.extend(queue.tasks.iter().map(|task| &task.id));
+        known.sort();
+        let mut queued: Vec<_> = observed.queued.iter().collect();
         queued.sort();
-        prop_assert_eq!(&told, &queued);
+        prop_assert_eq!(&known, &queued);
         let different: BTreeSet<_> = queued.iter().collect();
         prop_assert_eq!(different.len(), queued.len());
         let totals = &queue.totals;
-        prop_assert_eq!((totals.completed + totals.failed + totals.cancelled) as usize, mirror.ended.len());
+        prop_assert_eq!((totals.completed + totals.failed + totals.cancelled) as usize, observed.finished.len());
     }
 
     #[test]
-    fn who_starts_is_the_best_of_those_that_may(steps in any_steps()) {
-        watch(&steps, |before, event| {
+    fn the_best_eligible_task_starts(steps in any_steps()) {
+        check_events(&steps, |before, event| {
             if let Event::TaskStarted { task_id, at } = event {
-                prop_assert_eq!(before.best(*at), Some(task_id));
+                prop_assert_eq!(before.best_eligible_task(*at), Some(task_id));
             }
             Ok(())
         })?;
@@ -42,9 +44,9 @@ proptest! {
 
     #[test]
     fn nothing_starts_without_a_free_slot_or_while_paused(steps in any_steps()) {
-        watch(&steps, |before, event| {
+        check_events(&steps, |before, event| {
             if let Event::TaskStarted { .. } = event {
-                prop_assert!(before.active() < before.slots);
+                prop_assert!(before.active_tasks() < before.slots);
                 prop_assert!(!before.paused);
             }
             Ok(())
@@ -53,7 +55,7 @@ proptest! {
 
     #[test]
     fn nothing_completes_while_paused(steps in any_steps()) {
-        watch(&steps, |before, event| {
+        check_events(&steps, |before, event| {
             if let Event::TaskFinished(record) = event {
                 prop_assert!(!(before.paused && record.outcome == Outcome::Completed));
             }
@@ -62,25 +64,25 @@ proptest! {
     }
 
     #[test]
-    fn no_slot_stays_free_while_a_task_may_start(steps in any_steps()) {
+    fn no_slot_stays_free_while_a_task_is_eligible(steps in any_steps()) {
         let mut queue = new_queue();
-        let mut mirror = Mirror::new();
+        let mut observed = ObservedQueue::new();
         for step in &steps {
-            let outcome = take(&mut queue, step);
-            mirror.learn(accepted_specs(step, &outcome));
-            outcome.events.iter().for_each(|event| mirror.observe(event));
-            if !mirror.paused && mirror.active() < mirror.slots {
-                prop_assert_eq!(mirror.best(queue.advanced_to), None);
+            let result = take(&mut queue, step);
+            observed.add_specs(accepted_specs(step, &result));
+            result.events.iter().for_each(|event| observed.observe(event));
+            if !observed.paused && observed.active_tasks() < observed.slots {
+                prop_assert_eq!(observed.best_eligible_task(queue.advanced_to), None);
             }
         }
     }
 
     #[test]
     fn no_task_starts_before_all_its_prerequisites_have_completed(steps in any_steps()) {
-        watch(&steps, |before, event| {
+        check_events(&steps, |before, event| {
             if let Event::TaskStarted { task_id, .. } = event {
-                let waits_for = &before.specs[task_id].prerequisites;
-                prop_assert!(waits_for.iter().all(|id| before.completed.contains(id)));
+                let prerequisites = &before.specs[task_id].prerequisites;
+                prop_assert!(prerequisites.iter().all(|id| before.completed.contains(id)));
             }
             Ok(())
         })?;
@@ -88,11 +90,11 @@ proptest! {
 
     #[test]
     fn no_task_outlives_a_prerequisite_that_did_not_complete(steps in any_steps()) {
-        let (_, mirror) = watch(&steps, |_, _| Ok(()))?;
-        let lost: BTreeSet<_> =
-            mirror.ended.iter().filter(|record| record.outcome != Outcome::Completed).map(|r| &r.task_id).collect();
-        for task in mirror.tasks.values() {
-            prop_assert!(!task.spec.prerequisites.iter().any(|id| lost.contains(id)));
+        let (_, observed) = check_events(&steps, |_, _| Ok(()))?;
+        let not_completed: BTreeSet<_> =
+            observed.finished.iter().filter(|record| record.outcome != Outcome::Completed).map(|r| &r.task_id).collect();
+        for task in observed.tasks.values() {
+            prop_assert!(!task.spec.prerequisites.iter().any(|id| not_completed.contains(id)));
         }
     }
 }

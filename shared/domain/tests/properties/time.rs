@@ -9,9 +9,12 @@ use millrace_domain::{
 use proptest::{collection::vec, prelude::*};
 
 use crate::{
-    CENTURY, any_rules, any_steps, effective, is_new,
-    mirror::moment,
-    support::{Step, config, new_queue, take, take_by, time},
+    CENTURY, any_rules, any_steps, effective_time, is_new,
+    observed_queue::time_of,
+    support::{
+        config,
+        steps::{Step, new_queue, take, take_under, time},
+    },
 };
 
 proptest! {
@@ -23,31 +26,31 @@ proptest! {
         rules in any_rules(),
         cuts in vec(vec(0..=1_000_u64, 0..4), 1..20),
     ) {
-        let (mut once, mut often) = (new_queue(), new_queue());
+        let (mut one_step, mut many_steps) = (new_queue(), new_queue());
         for (step, cuts) in steps.iter().zip(cuts.iter().cycle()) {
             let mut events = Vec::new();
-            if is_new(&often, step) && matches!(step, Step::Deliver { .. }) {
-                let (from, to) = (often.advanced_to, effective(&often, step));
+            if is_new(&many_steps, step) && matches!(step, Step::Deliver { .. }) {
+                let (from, to) = (many_steps.advanced_to, effective_time(&many_steps, step));
                 for cut in cuts {
-                    often.advance(from + to.millis_since(from) * cut / 1_000, rules, &mut events);
+                    many_steps.advance(from + to.millis_since(from) * cut / 1_000, rules, &mut events);
                 }
             }
-            let expected = take_by(rules, &mut once, step);
-            let outcome = take_by(rules, &mut often, step);
-            events.extend(outcome.events);
-            prop_assert_eq!(encode(&once), encode(&often));
+            let expected = take_under(rules, &mut one_step, step);
+            let result = take_under(rules, &mut many_steps, step);
+            events.extend(result.events);
+            prop_assert_eq!(encode(&one_step), encode(&many_steps));
             prop_assert_eq!(expected.events, events);
-            prop_assert_eq!(expected.verdict, outcome.verdict);
+            prop_assert_eq!(expected.verdict, result.verdict);
         }
-        let (mut one_step, mut events) = (once.clone(), Vec::new());
-        one_step.advance(once.advanced_to + CENTURY, rules, &mut events);
-        let (mut many, mut others) = (once.clone(), Vec::new());
+        let (mut at_once, mut events) = (one_step.clone(), Vec::new());
+        at_once.advance(one_step.advanced_to + CENTURY, rules, &mut events);
+        let (mut many, mut others) = (one_step.clone(), Vec::new());
         for gap in cuts.iter().flatten() {
             let next = many.advanced_to + gap * gap;
             many.advance(next, rules, &mut others);
         }
-        many.advance(once.advanced_to + CENTURY, rules, &mut others);
-        prop_assert_eq!(encode(&one_step), encode(&many));
+        many.advance(one_step.advanced_to + CENTURY, rules, &mut others);
+        prop_assert_eq!(encode(&at_once), encode(&many));
         prop_assert_eq!(events, others);
     }
 
@@ -57,15 +60,15 @@ proptest! {
         let mut last = time(0);
         for step in &steps {
             let before = queue.advanced_to;
-            let outcome = take_by(rules, &mut queue, step);
+            let result = take_under(rules, &mut queue, step);
             prop_assert!(queue.advanced_to >= before);
-            for at in outcome.events.iter().filter_map(moment) {
+            for at in result.events.iter().filter_map(time_of) {
                 prop_assert!(at >= last && at <= queue.advanced_to, "{} after {}", at, last);
                 last = at;
             }
-            let ends: Vec<_> = queue.recent.iter().map(|finished| finished.finished_at).collect();
+            let ends: Vec<_> = queue.finished_tasks.iter().map(|finished| finished.finished_at).collect();
             prop_assert!(ends.is_sorted());
-            prop_assert!(queue.due_at(rules).is_none_or(|due| due > queue.advanced_to), "what was due has happened");
+            prop_assert!(queue.due_at(rules).is_none_or(|due| due > queue.advanced_to), "everything due has happened");
         }
     }
 
@@ -74,58 +77,58 @@ proptest! {
         let mut queue = new_queue();
         for step in &steps {
             let Step::Deliver { delivery, .. } = step else { take(&mut queue, step); continue };
-            let (at, new) = (effective(&queue, step), is_new(&queue, step));
+            let (at, new) = (effective_time(&queue, step), is_new(&queue, step));
             let before = queue.clone();
-            let outcome = take(&mut queue, step);
+            let result = take(&mut queue, step);
             if !new {
                 prop_assert_eq!(&before, &queue);
                 continue;
             }
-            let milestone = outcome.events.iter().any(|event| matches!(event, Event::MilestoneReached { .. }));
-            let applied = outcome.verdict == Some(Verdict::Applied);
-            let mere_report = applied && !milestone && matches!(delivery.command, Command::ReportProgress { .. });
-            let active_at = if mere_report { before.active_at } else { at };
+            let milestone = result.events.iter().any(|event| matches!(event, Event::MilestoneReached { .. }));
+            let applied = result.verdict == Some(Verdict::Applied);
+            let progress_only = applied && !milestone && matches!(delivery.command, Command::ReportProgress { .. });
+            let active_at = if progress_only { before.active_at } else { at };
             prop_assert_eq!((queue.advanced_to, queue.active_at), (at, active_at));
-            for event in &outcome.events {
+            for event in &result.events {
                 let by_the_command = match event {
                     Event::TaskQueued { .. } | Event::QueuePaused { .. } | Event::QueueResumed { .. } => true,
                     Event::MilestoneReached { .. } => true,
                     Event::TaskFinished(record) => record.outcome != Outcome::Completed,
                     _ => false,
                 };
-                prop_assert!(!by_the_command || moment(event) == Some(at), "{:?} by {:?}", event, delivery.command);
+                prop_assert!(!by_the_command || time_of(event) == Some(at), "{:?} by {:?}", event, delivery.command);
             }
         }
     }
 
     #[test]
-    fn the_cost_of_advancing_grows_with_what_is_due_and_not_with_the_time(
+    fn the_cost_of_advancing_grows_with_due_moments_only(
         steps in any_steps(),
         rules in any_rules(),
     ) {
         let mut queue = new_queue();
         for step in &steps {
-            take_by(rules, &mut queue, step);
+            take_under(rules, &mut queue, step);
             let (mut near, mut far) = (queue.clone(), queue.clone());
             let (mut moments, mut events, mut far_events) = (0, Vec::new(), Vec::new());
             while let Some(due) = near.due_at(rules) {
                 near.advance(due, rules, &mut events);
                 moments += 1;
-                prop_assert!(moments <= events.len(), "each due moment is one at which something happens");
+                prop_assert!(moments <= events.len(), "something happens at each due moment");
             }
             far.advance(near.advanced_to + CENTURY, rules, &mut far_events);
             prop_assert_eq!(&events, &far_events);
-            prop_assert!(events.len() <= 2 * queue.tasks.len() + 1, "each task starts and ends at most once, and one pause");
+            prop_assert!(events.len() <= 2 * queue.tasks.len() + 1, "each task starts and finishes at most once, and there is one pause");
             near.advanced_to = far.advanced_to;
             prop_assert_eq!(near, far);
         }
     }
 
     #[test]
-    fn a_view_foretells_what_happens_if_no_command_comes(steps in any_steps(), rules in any_rules()) {
+    fn a_view_predicts_what_happens_without_further_commands(steps in any_steps(), rules in any_rules()) {
         let mut queue = new_queue();
         for step in &steps {
-            take_by(rules, &mut queue, step);
+            take_under(rules, &mut queue, step);
         }
         let before = encode(&queue);
         let view = QueueView::new(&queue, queue.advanced_to, rules);
@@ -138,11 +141,11 @@ proptest! {
         }).collect();
         let pending: Vec<_> = view.tasks.iter().filter(|task| task.state == StateView::Pending).collect();
         prop_assert!(view.tasks.iter().map(|task| task.state == StateView::Pending).is_sorted(), "active tasks first");
-        let foretold: Vec<_> = pending.iter().take(starts.len()).map(|task| &task.task_id).collect();
-        prop_assert_eq!(starts, foretold);
-        prop_assert!(pending.iter().all(|task| !task.blocked_by.is_empty()), "whoever waits says what for");
+        let predicted: Vec<_> = pending.iter().take(starts.len()).map(|task| &task.task_id).collect();
+        prop_assert_eq!(starts, predicted);
+        prop_assert!(pending.iter().all(|task| !task.blocked_by.is_empty()), "a pending task names what blocks it");
         for task in &view.tasks {
-            let finished = queue.recent.iter().find(|finished| finished.task_id == task.task_id);
+            let finished = queue.finished_tasks.iter().find(|finished| finished.task_id == task.task_id);
             prop_assert_eq!(task.estimated_finish_at, finished.map(|finished| finished.finished_at));
         }
     }

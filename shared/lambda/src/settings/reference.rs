@@ -127,7 +127,7 @@ table! {
         "How late the next run of `advance-queues` may be. A run also sends the ticks that are due in this \
          time. EventBridge Scheduler starts a run within its minute, so set 60 with it.");
     INACTIVE_PAUSE_DAYS = Spec::whole("MILLRACE_INACTIVE_PAUSE_DAYS", 0, 0, 3_650,
-        "A queue with something due is paused after this many days without a command. 0: never.");
+        "A queue with something due is paused after this many days without a command. 0: never. A queue in which a task waits for its `notBefore` is not paused.");
     CLOCK_FILE = Spec::text("MILLRACE_CLOCK_FILE", None,
         "the path of a file (refused where the store is DynamoDB and no endpoint override is set), or unset",
         "A file that moves the clock in tests: it holds milliseconds to add, or an RFC 3339 time. Unset or \

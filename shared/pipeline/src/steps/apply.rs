@@ -8,7 +8,7 @@ use std::{
 };
 
 use millrace_domain::{
-    Change, Delivery, Event, PlayerId, Queue, Record, Timestamp, Verdict, Work, codec::CachedQueue,
+    Delivery, Event, PlayerId, Queue, Record, RequiredWrite, Timestamp, Verdict, Work, codec::CachedQueue,
     record::RejectionRecord, task,
 };
 
@@ -89,7 +89,7 @@ pub fn apply_items(input: ApplyInput<'_>) -> Applied {
         let change = match (&item.action, queue) {
             (Action::Tick, None) => {
                 item.outcome = Outcome::Applied;
-                Change::Nothing
+                RequiredWrite::Nothing
             }
             (Action::Tick, Some(cached)) => {
                 item.outcome = Outcome::Applied;
@@ -120,7 +120,7 @@ pub fn apply_items(input: ApplyInput<'_>) -> Applied {
         }
         outbox_bytes += applied.records[first_record..].iter().map(Record::size).sum::<usize>();
         // A duplicate is confirmed by the copy itself: it was decided if it is remembered.
-        applied.is_unconfirmed |= change == Change::Nothing && item.outcome == Outcome::Applied;
+        applied.is_unconfirmed |= change == RequiredWrite::Nothing && item.outcome == Outcome::Applied;
         applied.change = applied.change.max(change);
         applied.count += 1;
     }
@@ -157,12 +157,12 @@ impl Applied {
 fn finish_queue(applied: &mut Applied, items: &[Item]) {
     let Some(cached) = &mut applied.loaded.queue else { return };
     let CachedQueue { queue, progress_known } = Arc::make_mut(cached);
-    if applied.change == Change::Decided {
+    if applied.change == RequiredWrite::Commit {
         let commands = items.iter().filter_map(|item| Some(&item.action.delivery()?.command_id));
         // A tick brings nothing to remember, and so it forgets nothing: the batch before it may
         // have failed after its commit, and is delivered again as a whole.
         if commands.clone().next().is_some() {
-            queue.memory.trim(commands);
+            queue.command_memory.trim(commands);
         }
         queue.version = applied.base_version + 1;
     }

@@ -13,7 +13,7 @@ use std::{
 
 use futures::{StreamExt, stream};
 use millrace_domain::{
-    Change,
+    RequiredWrite,
     codec::{self, Outbox},
 };
 use millrace_store::{CommitError, Grouping, QueueWrite, StoreError};
@@ -40,7 +40,7 @@ pub async fn commit(ctx: &Context<'_>, batch: &mut Batch) {
     let mut changed: Vec<&mut Player> = Vec::new();
     for player in &mut batch.players {
         match player.take_state() {
-            PlayerState::Applied(applied) if applied.change != Change::Decided => {
+            PlayerState::Applied(applied) if applied.change != RequiredWrite::Commit => {
                 player.state = PlayerState::Committed(applied);
             }
             state => {

@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt, time::Instant};
 
 use millrace_domain::{
     CommandId, Delivery, FifoPosition, PlayerId, RejectionReason, Timestamp, ids,
-    parse::{self, Malformed, Message, Request},
+    json::{self, MalformedInput, Message, Request},
     record::RejectionRecord,
 };
 use serde::{
@@ -100,7 +100,7 @@ struct Attributes<'a> {
 
 /// What a body holds. It is read out of the buffer in which the JSON reader removes the escapes: a
 /// copy of the body would be dropped at once.
-struct Body(Result<Message, Malformed>);
+struct Body(Result<Message, MalformedInput>);
 
 impl<'de> Deserialize<'de> for Body {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -111,7 +111,7 @@ impl<'de> Deserialize<'de> for Body {
                 formatter.write_str("a string")
             }
             fn visit_str<E: de::Error>(self, body: &str) -> Result<Body, E> {
-                Ok(Body(parse::message(body)))
+                Ok(Body(json::parse_message(body)))
             }
         }
         deserializer.deserialize_str(BodyVisitor)
@@ -154,7 +154,7 @@ fn add_unreadable_record(ctx: &Context<'_>, batch: &mut Batch, index: usize, rec
     };
     let names = CommandNames::Indexed(&id);
     let message = batch.add_message(id.clone(), None);
-    let malformed = Malformed {
+    let malformed = MalformedInput {
         player_id: None,
         command_id: None,
         detail: format!("Records[{index}]: not an SQS record: {error}"),
@@ -176,7 +176,7 @@ fn decode_event(ctx: &Context<'_>, event: Payload<'_>, text: &str) -> Batch {
     };
     let detail_type = event.detail_type.unwrap_or_default();
     let body = match event.detail {
-        Some(detail) if detail_type == DETAIL_TYPE => parse::message(detail.get()),
+        Some(detail) if detail_type == DETAIL_TYPE => json::parse_message(detail.get()),
         Some(_) => {
             let shown = ids::clip(&detail_type, MAX_SHOWN);
             Err(malformed(text, format!("detail-type: `{shown}` is not allowed; allowed: {DETAIL_TYPE}")))
@@ -187,8 +187,8 @@ fn decode_event(ctx: &Context<'_>, event: Payload<'_>, text: &str) -> Batch {
     batch
 }
 
-fn malformed(text: &str, detail: String) -> Malformed {
-    Malformed { player_id: None, command_id: None, detail, body: text.to_owned() }
+fn malformed(text: &str, detail: String) -> MalformedInput {
+    MalformedInput { player_id: None, command_id: None, detail, body: text.to_owned() }
 }
 
 /// Decodes the body of a direct call: commands for any players, or a tick.
@@ -196,7 +196,7 @@ fn decode_body(ctx: &Context<'_>, text: &str) -> Batch {
     let mut batch = Batch::new(Source::Direct, ctx.platform.settings.batching, 1);
     let names = CommandNames::Indexed(&ctx.invocation.request_id);
     let envelope = add_message(ctx, &mut batch, names);
-    add_body(&mut batch, envelope, parse::message(text));
+    add_body(&mut batch, envelope, json::parse_message(text));
     batch
 }
 
@@ -204,7 +204,7 @@ fn decode_body(ctx: &Context<'_>, text: &str) -> Batch {
 fn decode_body_for(ctx: &Context<'_>, player: &PlayerId, text: &str) -> Batch {
     let mut batch = Batch::new(Source::Direct, ctx.platform.settings.batching, 1);
     let request_id = &ctx.invocation.request_id;
-    match parse::message_to(player, text) {
+    match json::parse_message_for(player, text) {
         Ok(Message::Commands(commands)) => {
             for (place, command) in commands.into_iter().enumerate() {
                 let envelope = add_message(ctx, &mut batch, CommandNames::Place(request_id, place));
@@ -247,7 +247,7 @@ struct FifoPlace<'a> {
 }
 
 /// Adds what a body holds to the batch.
-fn add_body(batch: &mut Batch, envelope: Envelope<'_>, body: Result<Message, Malformed>) {
+fn add_body(batch: &mut Batch, envelope: Envelope<'_>, body: Result<Message, MalformedInput>) {
     match body {
         Ok(Message::Tick(players)) => {
             for player in players {
@@ -284,7 +284,7 @@ fn add_command(batch: &mut Batch, envelope: Envelope<'_>, request: Request, inde
 }
 
 /// Adds malformed input under `name`, unless it brings a name.
-fn add_malformed(batch: &mut Batch, envelope: Envelope<'_>, malformed: Malformed, name: CommandId) {
+fn add_malformed(batch: &mut Batch, envelope: Envelope<'_>, malformed: MalformedInput, name: CommandId) {
     let command_id = malformed.command_id.unwrap_or(name);
     let partition = match &malformed.player_id {
         Some(player) => player.as_str().to_owned(),

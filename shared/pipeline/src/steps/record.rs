@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use millrace_domain::{Change, Record};
+use millrace_domain::{Record, RequiredWrite};
 use millrace_store::{Grouping, RecordWrite};
 
 use crate::{
@@ -61,10 +61,10 @@ fn take_records(player: &mut Player) -> Vec<Record> {
     let PlayerState::Committed(applied) = &mut player.state else { return Vec::new() };
     let Some(cached) = &applied.loaded.queue else { return Vec::new() };
     match applied.change {
-        Change::Nothing => Vec::new(),
+        RequiredWrite::Nothing => Vec::new(),
         // Milestones and all other decisions are in the queue row.
-        Change::Progress => vec![Record::Progress(cached.queue.progress())],
-        Change::Decided => {
+        RequiredWrite::Progress => vec![Record::Progress(cached.queue.progress())],
+        RequiredWrite::Commit => {
             let mut records = std::mem::take(&mut applied.records);
             if applied.totals_changed {
                 records.push(Record::Stats(cached.queue.stats()));

@@ -1,0 +1,109 @@
+//! A task of `enqueueTasks`.
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::{
+    json::value::{Object, at_most, bounded},
+    model::{
+        ids::{TaskId, TaskKind},
+        resources::Resources,
+        task::{MAX_DURATION_MS, MAX_RETRIES, MAX_RETRY_DELAY_MS, MAX_TASK_LIST, MAX_UNITS, Priority, TaskSpec, Work},
+        time::Timestamp,
+    },
+};
+
+impl<'de> Deserialize<'de> for TaskSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = TaskFields::deserialize(deserializer)?;
+        Ok(Self {
+            task_id: fields.task_id,
+            kind: fields.kind,
+            priority: fields.priority,
+            work: fields.work,
+            not_before: fields.not_before,
+            prerequisites: fields.prerequisites,
+            costs: fields.costs,
+            rewards: fields.rewards,
+            max_retries: fields.max_retries,
+            retry_delay_ms: fields.retry_delay_ms,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TaskFields {
+    task_id: TaskId,
+    kind: TaskKind,
+    #[serde(default)]
+    priority: Priority,
+    #[serde(deserialize_with = "work")]
+    work: Work,
+    #[serde(default)]
+    not_before: Option<Timestamp>,
+    #[serde(default, deserialize_with = "prerequisites")]
+    prerequisites: Vec<TaskId>,
+    #[serde(default, deserialize_with = "amounts")]
+    costs: Resources,
+    #[serde(default, deserialize_with = "amounts")]
+    rewards: Resources,
+    #[serde(default = "default_max_retries", deserialize_with = "max_retries")]
+    max_retries: u8,
+    #[serde(default = "default_retry_delay_ms", deserialize_with = "retry_delay_ms")]
+    retry_delay_ms: u32,
+}
+
+fn default_max_retries() -> u8 {
+    3
+}
+
+fn default_retry_delay_ms() -> u32 {
+    1000
+}
+
+fn max_retries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    bounded(deserializer, 0, MAX_RETRIES).map(|n| n as u8)
+}
+
+fn retry_delay_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    bounded(deserializer, 0, MAX_RETRY_DELAY_MS).map(|n| n as u32)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WorkFields {
+    #[serde(default, deserialize_with = "duration_ms")]
+    duration_ms: Option<u64>,
+    #[serde(default, deserialize_with = "units")]
+    units: Option<u64>,
+}
+
+fn duration_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    bounded(deserializer, 1, MAX_DURATION_MS).map(Some)
+}
+
+fn units<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    bounded(deserializer, 1, MAX_UNITS).map(Some)
+}
+
+fn work<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Work, D::Error> {
+    let Object(fields) = Object::<WorkFields>::deserialize(deserializer)?;
+    match (fields.duration_ms, fields.units) {
+        (Some(duration_ms), None) => Ok(Work::DurationMs(duration_ms)),
+        (None, Some(units)) => Ok(Work::Units(units)),
+        (Some(_), Some(_)) => Err(de::Error::custom("both `durationMs` and `units` are given; allowed: one of them")),
+        (None, None) => Err(de::Error::custom("neither `durationMs` nor `units` is given; allowed: one of them")),
+    }
+}
+
+fn prerequisites<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<TaskId>, D::Error> {
+    let ids = Vec::<TaskId>::deserialize(deserializer)?;
+    at_most(ids.len(), MAX_TASK_LIST, "prerequisites")?;
+    Ok(ids)
+}
+
+fn amounts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Resources, D::Error> {
+    let resources = Resources::deserialize(deserializer)?;
+    at_most(resources.len(), MAX_TASK_LIST, "resources")?;
+    Ok(resources)
+}

@@ -1,0 +1,149 @@
+//! Accepted messages, and the errors of malformed ones.
+
+use super::*;
+use crate::{Command, CommandId, PlayerId, Resources, Work};
+
+fn detail(body: &str) -> String {
+    match parse_message(body) {
+        Err(malformed) => malformed.detail,
+        Ok(Message::Commands(commands)) => match commands.into_iter().find_map(Result::err) {
+            Some(malformed) => malformed.detail,
+            None => panic!("{body} was accepted"),
+        },
+        Ok(Message::Tick(_)) => panic!("{body} was accepted"),
+    }
+}
+
+fn enqueue(task: &str) -> String {
+    format!(r#"{{"type":"enqueueTasks","playerId":"p-1","tasks":[{task}]}}"#)
+}
+
+#[test]
+fn a_command_with_all_fields_is_accepted() {
+    let body = enqueue(
+        r#"{"taskId":"t-1","kind":"harvest.wood","priority":"high","work":{"durationMs":30000},
+            "notBefore":"2026-11-20T12:00:00.000Z","prerequisites":["t-0"],"costs":{"gold":5},
+            "rewards":{"wood":10},"maxRetries":0,"retryDelayMs":0}"#,
+    );
+    let Ok(Message::Commands(commands)) = parse_message(&body) else { panic!("not accepted") };
+    let request = commands[0].as_ref().unwrap();
+    assert_eq!(request.player_id.as_str(), "p-1");
+    let Command::EnqueueTasks { tasks } = &request.command else { panic!("another command") };
+    assert_eq!(tasks[0].work, Work::DurationMs(30_000));
+    assert_eq!((tasks[0].max_retries, tasks[0].retry_delay_ms), (0, 0));
+}
+
+#[test]
+fn errors_name_the_field_its_value_and_what_is_allowed() {
+    let task = |fields: &str| enqueue(&format!(r#"{{"taskId":"t","kind":"k",{fields}}}"#));
+    let timed = r#""work":{"durationMs":1}"#;
+    for (body, parts) in [
+        ("nonsense".to_owned(), vec!["not JSON", "`nonsense`", "allowed: an object"]),
+        (String::new(), vec!["not JSON", "EOF"]),
+        ("[]".to_owned(), vec!["an object"]),
+        (r#"["pauseQueue", "p"]"#.to_owned(), vec!["sequence", "an object"]),
+        (enqueue(r#"["t", "k", "normal", {"units": 1}]"#), vec!["tasks[0]", "sequence", "an object"]),
+        (task(r#""work":[5]"#), vec!["tasks[0].work", "sequence", "an object"]),
+        ("{}".to_owned(), vec!["type: missing", "enqueueTasks"]),
+        (r#"{"type":"pauseQueue"}"#.to_owned(), vec!["playerId: missing"]),
+        (r#"{"type":"pauseQueue","playerId":"p"} x"#.to_owned(), vec!["not JSON", "trailing"]),
+        (r#"{"type":"fly","playerId":"p"}"#.to_owned(), vec!["type", "`fly`", "allowed: enqueueTasks"]),
+        (r#"{"type":"pauseQueue","playerId":"p","wings":2}"#.to_owned(), vec!["wings", "expected one of"]),
+        (
+            r#"{"type":"pauseQueue","playerId":"p","slots":2}"#.to_owned(),
+            vec!["slots: unknown field of `pauseQueue`", "allowed: type, playerId, commandId"],
+        ),
+        (r#"{"type":"pauseQueue","playerId":"a b"}"#.to_owned(), vec!["playerId", "`a b`", "1 to 128"]),
+        (r#"{"type":"pauseQueue","playerId":""}"#.to_owned(), vec!["playerId", "``", "1 to 128"]),
+        (r#"{"type":"pauseQueue","playerId":7}"#.to_owned(), vec!["playerId", "7", "a player id"]),
+        (task(r#""work":{"durationMs":0}"#), vec!["tasks[0].work", "`0`", "1 to 86400000"]),
+        (task(r#""work":{"units":1000000001}"#), vec!["tasks[0].work", "`1000000001`", "1 to 1000000000"]),
+        (task(r#""work":{}"#), vec!["tasks[0].work", "neither"]),
+        (task(r#""work":{"units":1,"durationMs":1}"#), vec!["tasks[0].work", "both"]),
+        (task(&format!(r#"{timed},"costs":{{"gold":-1}}"#)), vec!["tasks[0].costs", "`-1`", "0 to 9007199254740991"]),
+        (task(&format!(r#"{timed},"costs":{{"gold":1.5}}"#)), vec!["tasks[0].costs", "`1.5`", "whole number"]),
+        (
+            task(&format!(r#"{timed},"rewards":{{"gold":9007199254740992}}"#)),
+            vec!["tasks[0].rewards", "`9007199254740992`"],
+        ),
+        (task(&format!(r#"{timed},"maxRetries":11"#)), vec!["tasks[0].maxRetries", "`11`", "0 to 10"]),
+        (task(&format!(r#"{timed},"priority":"urgent""#)), vec!["tasks[0].priority", "`urgent`", "critical"]),
+        (task(&format!(r#"{timed},"notBefore":"soon""#)), vec!["tasks[0].notBefore", "`soon`", "RFC 3339"]),
+        (enqueue(r#"{"taskId":"t","kind":"k"}"#), vec!["tasks[0]", "`work`"]),
+        (r#"{"type":"advanceQueues","playerIds":[]}"#.to_owned(), vec!["playerIds", "0 players", "1 to 100"]),
+        (r#"{"type":"advanceQueues","playerId":"p","playerIds":["p"]}"#.to_owned(), vec!["playerId", "advanceQueues"]),
+        (r#"{"commands":[]}"#.to_owned(), vec!["commands: 0", "1 to 100"]),
+        (r#"{"commands":[1],"type":"x"}"#.to_owned(), vec!["type", "beside `commands`"]),
+        (r#"{"commands":[7]}"#.to_owned(), vec!["an object"]),
+    ] {
+        let detail = detail(&body);
+        for part in parts {
+            assert!(detail.contains(part), "{body}\n gave: {detail}\n without: {part}");
+        }
+    }
+}
+
+#[test]
+fn lists_are_limited() {
+    let tasks: Vec<_> = (0..51).map(|n| format!(r#"{{"taskId":"t{n}","kind":"k","work":{{"units":1}}}}"#)).collect();
+    assert!(detail(&enqueue(&tasks.join(","))).contains("51 tasks are given; allowed: 1 to 50"));
+    assert!(parse_message(&enqueue(&tasks[..50].join(","))).is_ok());
+    let pause = r#"{"type":"pauseQueue","playerId":"p"}"#;
+    let list = |n: usize| format!(r#"{{"commands":[{}]}}"#, vec![pause; n].join(","));
+    assert!(parse_message(&list(100)).is_ok());
+    assert!(detail(&list(101)).contains("101 commands are given; allowed: 1 to 100"));
+}
+
+#[test]
+fn a_malformed_command_of_a_list_affects_no_other_and_keeps_its_ids() {
+    let body = r#"{"commands":[{"type":"pauseQueue","playerId":"p"},{"type":"nope","playerId":"q","commandId":"c"}]}"#;
+    let Ok(Message::Commands(commands)) = parse_message(body) else { panic!("not accepted") };
+    assert!(commands[0].is_ok());
+    let malformed = commands[1].as_ref().unwrap_err();
+    assert_eq!(malformed.player_id.as_ref().unwrap().as_str(), "q");
+    assert_eq!(malformed.command_id.as_ref().unwrap().as_str(), "c");
+    assert_eq!(malformed.body, r#"{"type":"nope","playerId":"q","commandId":"c"}"#);
+}
+
+#[test]
+fn commands_for_an_owner_can_name_no_other_player() {
+    let owner = PlayerId::new("p-1").unwrap();
+    let body = r#"{"commands":[{"type":"pauseQueue"},{"type":"resumeQueue","playerId":"p-1"},
+        {"type":"clearQueue","playerId":"p-2","commandId":"c"},{"type":"fly","playerId":"p-2"}]}"#;
+    let Ok(Message::Commands(commands)) = parse_message_for(&owner, body) else { panic!("not accepted") };
+    for command in &commands[..2] {
+        assert_eq!(command.as_ref().unwrap().player_id, owner);
+    }
+    let foreign = commands[2].as_ref().unwrap_err();
+    assert_eq!(foreign.detail, "playerId: `p-2` is not allowed here; allowed: `p-1`, or left out");
+    assert_eq!(foreign.command_id.as_ref().map(CommandId::as_str), Some("c"));
+    for malformed in &commands[2..] {
+        // Malformed input is attributed to the owner, whatever player it names.
+        assert_eq!(malformed.as_ref().unwrap_err().player_id.as_ref(), Some(&owner));
+    }
+    assert_eq!(parse_message_for(&owner, "nonsense").unwrap_err().player_id, Some(owner.clone()));
+    for tick in [r#"{"type":"advanceQueues","playerIds":["p-1"]}"#, r#"{"commands":[{"type":"advanceQueues"}]}"#] {
+        let detail = match parse_message_for(&owner, tick) {
+            Ok(Message::Commands(mut commands)) => commands.remove(0).unwrap_err().detail,
+            Err(malformed) => malformed.detail,
+            Ok(Message::Tick(_)) => panic!("a tick is no command"),
+        };
+        assert!(detail.starts_with("type: unknown type `advanceQueues`"), "{detail}");
+    }
+}
+
+#[test]
+fn amounts_are_whole_numbers_up_to_2_to_the_53_less_1() {
+    assert!(serde_json::from_str::<Resources>(r#"{"gold": 9007199254740991}"#).is_ok());
+    for invalid in [
+        r#"{"gold": 9007199254740992}"#,
+        r#"{"gold": -1}"#,
+        r#"{"gold": 1.5}"#,
+        r#"{"gold": "1"}"#,
+        r#"{"a b": 1}"#,
+        r#"{"a":1,"a":2}"#,
+    ] {
+        let error = serde_json::from_str::<Resources>(invalid).unwrap_err().to_string();
+        assert!(error.contains("allowed") || error.contains("expected"), "{invalid}: {error}");
+    }
+}

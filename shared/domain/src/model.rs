@@ -1,0 +1,34 @@
+//! The values of the domain. They know how to be stored, and nothing of what happens to them.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`ids`] | validated identifiers and names |
+//! | [`time`] | instants: milliseconds since the Unix epoch, RFC 3339 in JSON |
+//! | [`resources`] | amounts of resources: balances, costs, rewards |
+//! | [`task`] | tasks as they are asked for, unfinished and finished |
+//! | [`finished_tasks`] | the finished tasks that a queue remembers |
+//! | [`command`] | the requests that change a queue, and how they are delivered |
+//! | [`command_memory`] | the commands that a queue remembers |
+//! | [`queue`] | one player's queue |
+//! | [`totals`] | what became of the tasks of a queue |
+//! | [`record`] | rows that record decisions: history, stats, rejections, progress |
+//! | [`rejection`] | why a command is refused for good |
+//! | [`failure`] | why work must be delivered again |
+//! | [`event`] | what happened in a queue |
+//! | [`feature_switch`] | features that are switched on for a share of the players |
+
+pub mod command;
+pub mod command_memory;
+pub(crate) mod encoding;
+pub mod event;
+pub mod failure;
+pub mod feature_switch;
+pub mod finished_tasks;
+pub mod ids;
+pub mod queue;
+pub mod record;
+pub mod rejection;
+pub mod resources;
+pub mod task;
+pub mod time;
+pub mod totals;

@@ -1,0 +1,254 @@
+//! Identifiers and names. Each has a type that only holds valid values.
+//!
+//! Identifiers have 1 to 128 characters of `A-Z a-z 0-9 . _ : -`, kinds and resource names 1 to 64
+//! of the same. [`CompactString`] keeps up to 24 bytes in place, so most values need no allocation.
+
+use std::{
+    borrow::Borrow,
+    fmt::{self, Write},
+    str::FromStr,
+};
+
+use compact_str::CompactString;
+use minicbor::{
+    Decode, Decoder, Encode, Encoder,
+    decode::Error as DecodeError,
+    encode::{Error as EncodeError, Write as EncodeWrite},
+};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// Longest identifier of a player, task or command, in characters.
+pub const MAX_ID_LENGTH: usize = 128;
+/// Longest kind or resource name, in characters.
+pub const MAX_NAME_LENGTH: usize = 64;
+
+/// An identifier or name that is not allowed. The message names the value and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{value}` is not allowed here; allowed: 1 to {max} characters of A-Z a-z 0-9 . _ : -{length}")]
+pub struct InvalidId {
+    value: String,
+    max: usize,
+    length: String,
+}
+
+impl InvalidId {
+    fn new(value: &str, max: usize) -> Self {
+        let length = match value.chars().count() {
+            n if n > max => format!(" (it has {n})"),
+            _ => String::new(),
+        };
+        Self { value: clip(value, max), max, length }
+    }
+}
+
+/// The first `max` characters of `text`, followed by an ellipsis if there are more. Error messages
+/// quote their input, which may be a megabyte.
+pub fn clip(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The bytes that are allowed in identifiers. It is a table because every id of a row is checked.
+const ALLOWED: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let b = byte as u8;
+        allowed[byte] = b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
+        byte += 1;
+    }
+    allowed
+};
+
+fn is_valid(value: &str, max_length: usize) -> bool {
+    (1..=max_length).contains(&value.len()) && value.bytes().all(|byte| ALLOWED[usize::from(byte)])
+}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $max:expr, $description:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(CompactString);
+
+        impl $name {
+            /// Checks and keeps `value`.
+            ///
+            /// # Errors
+            /// [`InvalidId`] if `value` is empty, too long or has a character that is not allowed.
+            pub fn new(value: &str) -> Result<Self, InvalidId> {
+                if is_valid(value, $max) {
+                    Ok(Self(CompactString::from(value)))
+                } else {
+                    Err(InvalidId::new(value, $max))
+                }
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(value: &str) -> Result<Self, InvalidId> {
+                Self::new(value)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl de::Visitor<'_> for Visitor {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        write!(f, "{}: 1 to {} characters of A-Z a-z 0-9 . _ : -", $description, $max)
+                    }
+                    fn visit_str<E: de::Error>(self, value: &str) -> Result<$name, E> {
+                        $name::new(value).map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Visitor)
+            }
+        }
+
+        impl<C> Encode<C> for $name {
+            fn encode<W: EncodeWrite>(
+                &self,
+                encoder: &mut Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), EncodeError<W::Error>> {
+                encoder.str(&self.0)?.ok()
+            }
+        }
+
+        impl<'b, C> Decode<'b, C> for $name {
+            fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
+                Self::new(decoder.str()?).map_err(DecodeError::custom)
+            }
+        }
+    };
+}
+
+identifier!(
+    /// The owner of one queue: a game player, a tenant, a user.
+    PlayerId, MAX_ID_LENGTH, "a player id"
+);
+identifier!(
+    /// Names a task within its player's queue.
+    TaskId, MAX_ID_LENGTH, "a task id"
+);
+identifier!(
+    /// Names a command. A second delivery with the same id changes nothing.
+    CommandId, MAX_ID_LENGTH, "a command id"
+);
+identifier!(
+    /// What sort of work a task is, such as `harvest.wood`.
+    TaskKind, MAX_NAME_LENGTH, "a kind"
+);
+identifier!(
+    /// The name of a resource, such as `gold`.
+    ResourceName, MAX_NAME_LENGTH, "a resource name"
+);
+
+impl CommandId {
+    /// `<id>:<index>`: the id of a command without one, made from its message's id and its place
+    /// in the message.
+    ///
+    /// # Errors
+    /// [`InvalidId`] if the result is too long, or `id` has a character that is not allowed.
+    pub fn with_index(id: &str, index: usize) -> Result<Self, InvalidId> {
+        let digits = index.checked_ilog10().unwrap_or(0) as usize + 1;
+        let mut name = CompactString::with_capacity(id.len() + 1 + digits);
+        name.push_str(id);
+        // Writing to a string cannot fail.
+        let _ = write!(name, ":{index}");
+        if is_valid(&name, MAX_ID_LENGTH) { Ok(Self(name)) } else { Err(InvalidId::new(&name, MAX_ID_LENGTH)) }
+    }
+}
+
+impl PlayerId {
+    /// A hash of the player that is the same in every process and release. Different seeds give
+    /// independent values.
+    pub fn stable_hash(&self, seed: u64) -> u64 {
+        xxhash_rust::xxh3::xxh3_64_with_seed(self.0.as_bytes(), seed)
+    }
+
+    /// The player's percentile, 0 to 99, by which feature switches are rolled out.
+    pub fn percentile(&self) -> u8 {
+        (self.stable_hash(0x9d) % 100) as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn length_and_characters_are_checked() {
+        assert!(PlayerId::new("a").is_ok());
+        assert!(PlayerId::new(&"x".repeat(128)).is_ok());
+        assert!(TaskKind::new(&"x".repeat(64)).is_ok());
+        assert!(TaskId::new("A-Z.a_z:0-9").is_ok());
+        for character in (0..=255).map(char::from) {
+            let allowed = character.is_ascii_alphanumeric() || "._:-".contains(character);
+            assert_eq!(TaskId::new(&character.to_string()).is_ok(), allowed, "{character:?}");
+        }
+        for invalid in ["", " ", "a b", "ä", "a/b", "a#b", "a\n"] {
+            assert!(PlayerId::new(invalid).is_err(), "{invalid:?}");
+        }
+        assert!(TaskKind::new(&"x".repeat(65)).is_err());
+    }
+
+    #[test]
+    fn an_id_with_an_index_is_checked_too() {
+        assert_eq!(CommandId::with_index("m-1", 0).unwrap().as_str(), "m-1:0");
+        assert_eq!(CommandId::with_index("m-1", 100).unwrap().as_str(), "m-1:100");
+        assert_eq!(CommandId::with_index(&"x".repeat(125), 99).unwrap().as_str().len(), 128);
+        assert!(CommandId::with_index(&"x".repeat(125), 100).is_err());
+        assert!(CommandId::with_index("ä", 1).is_err());
+    }
+
+    #[test]
+    fn errors_name_the_value_and_what_is_allowed() {
+        let error = PlayerId::new("a b").unwrap_err().to_string();
+        assert_eq!(error, "`a b` is not allowed here; allowed: 1 to 128 characters of A-Z a-z 0-9 . _ : -");
+        let error = PlayerId::new(&"x".repeat(129)).unwrap_err().to_string();
+        assert!(error.ends_with("(it has 129)"), "{error}");
+        let error = PlayerId::new(&"x".repeat(1 << 20)).unwrap_err().to_string();
+        assert!(error.len() < 300, "a long value is clipped, {} characters", error.len());
+    }
+
+    #[test]
+    fn invalid_ids_are_not_decoded() {
+        let encoded = |text: &str| minicbor::to_vec(text).unwrap();
+        assert_eq!(minicbor::decode::<TaskId>(&encoded("t-1")).unwrap().as_str(), "t-1");
+        assert!(minicbor::decode::<TaskId>(&encoded(&"x".repeat(128))).is_ok());
+        for invalid in ["", "a b", "ä", &"x".repeat(129)] {
+            assert!(minicbor::decode::<TaskId>(&encoded(invalid)).is_err(), "{invalid:?}");
+        }
+        assert!(minicbor::decode::<TaskKind>(&encoded(&"x".repeat(65))).is_err());
+    }
+
+    #[test]
+    fn percentiles_are_stable_and_even() {
+        assert_eq!(PlayerId::new("p-1").unwrap().percentile(), PlayerId::new("p-1").unwrap().percentile());
+        let below = (0..10_000).filter(|n| PlayerId::new(&format!("p-{n}")).unwrap().percentile() < 25).count();
+        assert!((2_300..2_700).contains(&below), "{below} of 10,000 below the 25th percentile");
+    }
+}

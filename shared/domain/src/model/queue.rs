@@ -1,0 +1,173 @@
+//! One player's queue: tasks, balances, totals, and what it remembers.
+
+use minicbor::{Decode, Encode};
+
+pub use crate::model::totals::Totals;
+use crate::model::{
+    command_memory::CommandMemory,
+    finished_tasks::FinishedTasks,
+    ids::{PlayerId, TaskId},
+    record::{ProgressRecord, StatsRecord, TaskProgress},
+    resources::Resources,
+    task::{FinishedTask, Task, Work},
+    time::Timestamp,
+};
+
+/// The largest number of active tasks of a new queue.
+pub const DEFAULT_SLOTS: u8 = 1;
+/// The largest number of unfinished tasks of a new queue.
+pub const DEFAULT_MAX_TASKS: u16 = 50;
+/// The largest sum of the durations of all unfinished timed tasks, in milliseconds: seven days.
+pub const MAX_QUEUED_MS: u64 = 7 * 86_400_000;
+/// The largest estimated size of tasks and balances, in bytes. The row also holds what the queue
+/// remembers and the outbox, which may be as large again. A DynamoDB row has at most 400 KB.
+pub const MAX_QUEUE_BYTES: usize = 128 * 1024;
+/// The largest number of different resources that a queue may be granted.
+pub const MAX_BALANCES: usize = 1_000;
+
+/// One player's queue. It is stored as one row, so one conditional write decides about all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Queue {
+    /// The owner.
+    #[n(0)]
+    pub player_id: PlayerId,
+    /// The number of commits. 0 for a queue that was never committed.
+    #[n(1)]
+    pub version: u64,
+    /// The time up to which everything due has happened.
+    #[n(2)]
+    pub advanced_to: Timestamp,
+    /// The effective time of the last command. Reports between milestones move it only now and
+    /// then, because not each of them is written.
+    #[n(3)]
+    pub active_at: Timestamp,
+    /// When the pause began, if the queue is paused.
+    #[n(4)]
+    pub paused_at: Option<Timestamp>,
+    /// The largest number of active tasks.
+    #[n(5)]
+    pub slots: u8,
+    /// The largest number of unfinished tasks.
+    #[n(6)]
+    pub max_tasks: u16,
+    /// The amounts that the player holds.
+    #[cbor(n(7), skip_if = "Resources::is_empty")]
+    pub balances: Resources,
+    /// What became of all tasks.
+    #[n(8)]
+    pub totals: Totals,
+    /// The unfinished tasks in queue order.
+    #[cbor(n(9), with = "crate::model::encoding::list", skip_if = "Vec::is_empty")]
+    pub tasks: Vec<Task>,
+    /// The last finished tasks.
+    #[cbor(n(10), skip_if = "FinishedTasks::is_empty")]
+    pub finished_tasks: FinishedTasks,
+    /// The last commands.
+    #[n(11)]
+    pub command_memory: CommandMemory,
+}
+
+impl Queue {
+    /// An empty queue whose time begins at `now`.
+    pub fn new(player_id: PlayerId, now: Timestamp) -> Self {
+        Self {
+            player_id,
+            version: 0,
+            advanced_to: now,
+            active_at: now,
+            paused_at: None,
+            slots: DEFAULT_SLOTS,
+            max_tasks: DEFAULT_MAX_TASKS,
+            balances: Resources::new(),
+            totals: Totals::default(),
+            tasks: Vec::new(),
+            finished_tasks: FinishedTasks::default(),
+            command_memory: CommandMemory::default(),
+        }
+    }
+
+    /// Whether the queue is paused: timed work stands still, and nothing starts or completes.
+    pub fn is_paused(&self) -> bool {
+        self.paused_at.is_some()
+    }
+
+    /// The number of active tasks.
+    pub fn active_tasks(&self) -> usize {
+        self.tasks.iter().filter(|task| task.is_active()).count()
+    }
+
+    /// The position of an unfinished task in queue order.
+    pub fn position(&self, id: &TaskId) -> Option<usize> {
+        self.tasks.iter().position(|task| task.id == *id)
+    }
+
+    /// A remembered finished task.
+    pub fn finished_task(&self, id: &TaskId) -> Option<FinishedTask> {
+        self.finished_tasks.find(id)
+    }
+
+    /// About how many bytes the tasks and balances take in a row.
+    pub fn size_estimate(&self) -> usize {
+        self.tasks.iter().map(Task::size_estimate).sum::<usize>()
+            + self.balances.size_estimate()
+            + self.totals.rewards.size_estimate()
+    }
+
+    /// The sum of the durations of all unfinished timed tasks, in milliseconds.
+    pub fn queued_ms(&self) -> u64 {
+        self.tasks.iter().map(|task| task.work.duration_ms()).sum()
+    }
+
+    /// The totals as a record.
+    pub fn stats(&self) -> StatsRecord {
+        StatsRecord {
+            player_id: self.player_id.clone(),
+            version: self.version,
+            as_of: self.advanced_to,
+            totals: self.totals.clone(),
+        }
+    }
+
+    /// Whether an active task of reported work may have progress that only the progress row knows.
+    pub fn has_partial_progress(&self) -> bool {
+        self.tasks.iter().any(|task| task.is_active() && task.work.is_reported() && !task.is_full())
+    }
+
+    /// The units done of all active reported tasks, as a record.
+    pub fn progress(&self) -> ProgressRecord {
+        let tasks = self.tasks.iter().filter(|task| task.work.is_reported() && task.units_done > 0);
+        ProgressRecord {
+            player_id: self.player_id.clone(),
+            version: self.version,
+            tasks: tasks
+                .filter_map(|task| {
+                    Some(TaskProgress {
+                        task_id: task.id.clone(),
+                        started_at: task.started_at()?,
+                        attempts: task.attempts,
+                        units_done: task.units_done,
+                    })
+                })
+                .collect(),
+        }
+    }
+
+    /// Takes over the units of a progress row, as far as they are of the current attempts. Units
+    /// are never lowered, and a milestone is never crossed.
+    pub fn merge_progress(&mut self, progress: &ProgressRecord) {
+        for known in &progress.tasks {
+            let Some(at) = self.position(&known.task_id) else { continue };
+            let task = &mut self.tasks[at];
+            let Work::Units(units) = task.work else { continue };
+            let done = known.units_done.min(units);
+            let same_attempt = task.started_at() == Some(known.started_at) && task.attempts == known.attempts;
+            if same_attempt && task.quarter(done) == task.quarter(task.units_done) {
+                task.units_done = task.units_done.max(done);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

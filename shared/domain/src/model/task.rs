@@ -1,0 +1,310 @@
+//! Tasks: as a command asks for them ([`TaskSpec`]), unfinished ([`Task`]), finished
+//! ([`FinishedTask`]).
+
+use minicbor::{Decode, Decoder, Encode, decode::Error as DecodeError};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    encoding::{is_default, strict},
+    ids::{TaskId, TaskKind},
+    resources::Resources,
+    time::Timestamp,
+};
+
+/// Longest timed work, in milliseconds: one day.
+pub const MAX_DURATION_MS: u64 = 86_400_000;
+/// Most units of reported work.
+pub const MAX_UNITS: u64 = 1_000_000_000;
+/// Most retries of a task.
+pub const MAX_RETRIES: u64 = 10;
+/// Longest first retry delay, and longest delay after doubling, in milliseconds: one hour.
+pub const MAX_RETRY_DELAY_MS: u64 = 3_600_000;
+/// Most prerequisites, costs or rewards of a task.
+pub const MAX_TASK_LIST: usize = 20;
+
+/// The priority of a task. The order of the variants is the order of urgency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Priority {
+    /// After all others.
+    #[n(0)]
+    Low,
+    /// The priority of a task without one.
+    #[default]
+    #[n(1)]
+    Normal,
+    /// Before `normal`.
+    #[n(2)]
+    High,
+    /// Before all others.
+    #[n(3)]
+    Critical,
+}
+
+impl Priority {
+    /// The priority in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// A priority of a newer release counts as normal: the task can still be worked on.
+fn priority_or_normal<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<Priority, DecodeError> {
+    Ok(match decoder.u8()? {
+        0 => Priority::Low,
+        2 => Priority::High,
+        3 => Priority::Critical,
+        _ => Priority::Normal,
+    })
+}
+
+/// What a task needs to complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "camelCase")]
+#[cbor(flat)]
+pub enum Work {
+    /// Timed work: completes by the server's clock so many milliseconds after its start.
+    #[n(0)]
+    DurationMs(#[n(0)] u64),
+    /// Reported work: completes when so many units are reported done.
+    #[n(1)]
+    Units(#[n(0)] u64),
+}
+
+impl Work {
+    /// Whether the work is done elsewhere and reported.
+    pub fn is_reported(self) -> bool {
+        matches!(self, Self::Units(_))
+    }
+
+    /// The duration of timed work in milliseconds; 0 for reported work.
+    pub fn duration_ms(self) -> u64 {
+        match self {
+            Self::DurationMs(duration_ms) => duration_ms,
+            Self::Units(_) => 0,
+        }
+    }
+}
+
+/// A task as a command asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskSpec {
+    /// The id, which no unfinished or remembered task may have.
+    pub task_id: TaskId,
+    /// What sort of work it is.
+    pub kind: TaskKind,
+    /// The priority.
+    pub priority: Priority,
+    /// What it needs to complete: 1 to 86,400,000 milliseconds, or 1 to 1,000,000,000 units.
+    pub work: Work,
+    /// The earliest start.
+    pub not_before: Option<Timestamp>,
+    /// Tasks that must have completed before it starts; at most 20.
+    pub prerequisites: Vec<TaskId>,
+    /// Deducted at the first start, which waits until the balances cover them; at most 20.
+    pub costs: Resources,
+    /// Credited at the completion; at most 20.
+    pub rewards: Resources,
+    /// How often it becomes pending again after a failure, 0 to 10.
+    pub max_retries: u8,
+    /// The delay of the first retry in milliseconds, doubled for each further one, 0 to 3,600,000.
+    pub retry_delay_ms: u32,
+}
+
+/// The state of an unfinished task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(flat)]
+pub enum TaskState {
+    /// Waits for its start.
+    #[n(0)]
+    #[default]
+    Pending,
+    /// Occupies a slot.
+    #[n(1)]
+    Active {
+        /// When the current attempt started.
+        #[n(0)]
+        started_at: Timestamp,
+        /// The length of all pauses since then that have ended, in milliseconds.
+        #[n(1)]
+        paused_ms: u64,
+    },
+}
+
+/// An unfinished task of a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Task {
+    /// The id.
+    #[n(0)]
+    pub id: TaskId,
+    /// What sort of work it is.
+    #[n(1)]
+    pub kind: TaskKind,
+    /// The priority.
+    #[cbor(n(2), decode_with = "priority_or_normal", skip_if = "is_default")]
+    pub priority: Priority,
+    /// What it needs to complete.
+    #[n(3)]
+    pub work: Work,
+    /// Units reported done; 0 for timed work.
+    #[cbor(n(4), skip_if = "is_default")]
+    pub units_done: u64,
+    /// The earliest start: its `notBefore`, or the end of a retry delay.
+    #[n(5)]
+    pub not_before: Option<Timestamp>,
+    /// The prerequisites that have not completed. All are unfinished tasks of the same queue: a
+    /// completed one is removed at once, so the queue may forget it.
+    #[cbor(n(6), with = "crate::model::encoding::list", skip_if = "Vec::is_empty")]
+    pub open_prerequisites: Vec<TaskId>,
+    /// Deducted at the first start.
+    #[cbor(n(7), skip_if = "Resources::is_empty")]
+    pub costs: Resources,
+    /// Credited at the completion.
+    #[cbor(n(8), skip_if = "Resources::is_empty")]
+    pub rewards: Resources,
+    /// How often it may become pending again after a failure.
+    #[n(9)]
+    pub max_retries: u8,
+    /// The delay of the first retry in milliseconds.
+    #[n(10)]
+    pub retry_delay_ms: u32,
+    /// The number of failed attempts.
+    #[cbor(n(11), skip_if = "is_default")]
+    pub attempts: u8,
+    /// Whether the costs have been deducted.
+    #[cbor(n(12), skip_if = "is_default")]
+    pub paid: bool,
+    /// The effective time of the command that queued it.
+    #[n(13)]
+    pub enqueued_at: Timestamp,
+    /// The state.
+    #[cbor(n(14), decode_with = "strict", skip_if = "is_default")]
+    pub state: TaskState,
+}
+
+impl Task {
+    /// A pending task, as `spec` asks for it.
+    pub fn new(spec: &TaskSpec, open_prerequisites: Vec<TaskId>, enqueued_at: Timestamp) -> Self {
+        Self {
+            id: spec.task_id.clone(),
+            kind: spec.kind.clone(),
+            priority: spec.priority,
+            work: spec.work,
+            units_done: 0,
+            not_before: spec.not_before,
+            open_prerequisites,
+            costs: spec.costs.clone(),
+            rewards: spec.rewards.clone(),
+            max_retries: spec.max_retries,
+            retry_delay_ms: spec.retry_delay_ms,
+            attempts: 0,
+            paid: spec.costs.is_empty(),
+            enqueued_at,
+            state: TaskState::Pending,
+        }
+    }
+
+    /// Whether the task occupies a slot.
+    pub fn is_active(&self) -> bool {
+        matches!(self.state, TaskState::Active { .. })
+    }
+
+    /// When the current attempt of an active task started.
+    pub fn started_at(&self) -> Option<Timestamp> {
+        match self.state {
+            TaskState::Active { started_at, .. } => Some(started_at),
+            TaskState::Pending => None,
+        }
+    }
+
+    /// When an active timed task completes, unless the queue is paused again.
+    pub fn finish_at(&self) -> Option<Timestamp> {
+        match (self.state, self.work) {
+            (TaskState::Active { started_at, paused_ms }, Work::DurationMs(ms)) => Some(started_at + paused_ms + ms),
+            _ => None,
+        }
+    }
+
+    /// Whether all units of reported work are done.
+    pub fn is_full(&self) -> bool {
+        matches!(self.work, Work::Units(units) if self.units_done >= units)
+    }
+
+    /// Milliseconds from the current start to `now`, ended pauses excluded.
+    pub fn active_ms(&self, now: Timestamp) -> u64 {
+        match self.state {
+            TaskState::Active { started_at, paused_ms } => now.millis_since(started_at).saturating_sub(paused_ms),
+            TaskState::Pending => 0,
+        }
+    }
+
+    /// The quarter of the units that `units_done` completes, 0 to 4. A new quarter is a milestone.
+    pub fn quarter(&self, units_done: u64) -> u64 {
+        match self.work {
+            Work::Units(units) => 4 * units_done / units.max(1),
+            Work::DurationMs(_) => 0,
+        }
+    }
+
+    /// The delay after so many failed attempts, in milliseconds: the first delay, doubled for each
+    /// attempt after the first one, at most one hour.
+    pub fn retry_delay(&self, attempts: u8) -> u64 {
+        let factor = 1_u64.checked_shl(u32::from(attempts.saturating_sub(1))).unwrap_or(u64::MAX);
+        u64::from(self.retry_delay_ms).saturating_mul(factor).min(MAX_RETRY_DELAY_MS)
+    }
+
+    /// About how many bytes the task takes in a row.
+    pub fn size_estimate(&self) -> usize {
+        80 + self.id.as_str().len()
+            + self.kind.as_str().len()
+            + self.open_prerequisites.iter().map(|id| 2 + id.as_str().len()).sum::<usize>()
+            + self.costs.size_estimate()
+            + self.rewards.size_estimate()
+    }
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Outcome {
+    /// Its work was done, and the rewards were credited.
+    #[n(0)]
+    Completed,
+    /// It failed more often than it had retries.
+    #[n(1)]
+    Failed,
+    /// It was cancelled: by a command, or with a prerequisite.
+    #[n(2)]
+    Cancelled,
+}
+
+impl Outcome {
+    /// The outcome in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// A finished task as its queue remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FinishedTask {
+    /// The id.
+    pub task_id: TaskId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it ended.
+    pub finished_at: Timestamp,
+}

@@ -1,0 +1,145 @@
+//! Lets time pass: what is due completes, and free slots are filled.
+//!
+//! Advancing goes from one due moment to the next. Its cost grows with what is due, not with the
+//! time that passes. The next task starts when the one before it ended, not when the queue was
+//! looked at, as in the economies of browser games such as OGameX.
+
+use crate::{
+    model::{
+        event::Event,
+        queue::Queue,
+        task::{Priority, Task, TaskState},
+        time::Timestamp,
+    },
+    rules::deployment::Rules,
+};
+
+/// A moment at which time alone changes the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DueMoment {
+    /// Tasks complete or start.
+    Tasks(Timestamp),
+    /// The queue is paused because its player is inactive.
+    InactivityPause(Timestamp),
+}
+
+impl DueMoment {
+    fn at(self) -> Timestamp {
+        match self {
+            Self::Tasks(at) | Self::InactivityPause(at) => at,
+        }
+    }
+}
+
+impl Queue {
+    /// Advances the queue to `to`. A time at or before `advanced_to` changes nothing.
+    ///
+    /// Advancing in one step or in many gives the same queue.
+    pub fn advance(&mut self, to: Timestamp, rules: Rules, events: &mut Vec<Event>) {
+        while let Some(moment) = self.next_due_moment(rules).filter(|moment| moment.at() <= to) {
+            // Under other rules a moment may lie in the past. Time never goes back.
+            let now = moment.at().max(self.advanced_to);
+            self.advanced_to = now;
+            match moment {
+                DueMoment::Tasks(_) => {
+                    self.complete_due_tasks(now, events);
+                    self.start_eligible_tasks(now, events);
+                }
+                DueMoment::InactivityPause(_) => self.pause(now, events),
+            }
+        }
+        self.advanced_to = self.advanced_to.max(to);
+    }
+
+    /// The next due moment: an active timed task completes, a pending task that only waits for its
+    /// `notBefore` takes a free slot, or the queue is paused for inactivity. None while paused.
+    pub fn due_at(&self, rules: Rules) -> Option<Timestamp> {
+        self.next_due_moment(rules).map(DueMoment::at)
+    }
+
+    /// The next due moment. Inactivity pauses a queue only before something else is due: a queue
+    /// with nothing due needs no pause, and is not in the due index.
+    fn next_due_moment(&self, rules: Rules) -> Option<DueMoment> {
+        let tasks = self.tasks_due_at()?;
+        match rules.inactive_at(self.active_until()) {
+            Some(inactive) if inactive < tasks => Some(DueMoment::InactivityPause(inactive)),
+            _ => Some(DueMoment::Tasks(tasks)),
+        }
+    }
+
+    /// The end of the player's activity: the last command, or the latest `notBefore` of an
+    /// unfinished task if that is later. A task that is planned for a time counts as activity at
+    /// that time, so inactivity never pauses a queue while a task waits for its `notBefore`.
+    fn active_until(&self) -> Timestamp {
+        self.tasks.iter().filter_map(|task| task.not_before).fold(self.active_at, Timestamp::max)
+    }
+
+    /// The next moment at which a task completes or starts by time alone.
+    fn tasks_due_at(&self) -> Option<Timestamp> {
+        if self.is_paused() {
+            return None;
+        }
+        let finish = self.tasks.iter().filter_map(Task::finish_at).min();
+        if self.active_tasks() >= usize::from(self.slots) {
+            return finish;
+        }
+        let startable = self.tasks.iter().filter(|task| self.is_startable(task));
+        let start = startable.filter_map(|task| task.not_before).filter(|at| *at > self.advanced_to).min();
+        match (finish, start) {
+            (Some(finish), Some(start)) => Some(finish.min(start)),
+            (finish, start) => finish.or(start),
+        }
+    }
+
+    /// Whether a task can start once its `notBefore` has passed and a slot is free.
+    fn is_startable(&self, task: &Task) -> bool {
+        !task.is_active() && task.open_prerequisites.is_empty() && (task.paid || self.balances.covers(&task.costs))
+    }
+
+    /// Completes all active timed tasks that are due at `now`, in queue order.
+    fn complete_due_tasks(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        let mut at = 0;
+        while at < self.tasks.len() {
+            if self.tasks[at].finish_at().is_some_and(|finish| finish <= now) {
+                self.complete(at, now, events);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    /// Starts the best eligible pending tasks while slots are free: the highest priority first,
+    /// then queue order. A task that is not eligible does not hold up others.
+    pub(crate) fn start_eligible_tasks(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        if self.is_paused() {
+            return;
+        }
+        let mut active = self.active_tasks();
+        while active < usize::from(self.slots) {
+            let Some(best) = self.best_eligible_task(now) else { return };
+            let task = &mut self.tasks[best];
+            if !task.paid {
+                task.paid = true;
+                let covered = self.balances.take_all(&task.costs);
+                debug_assert!(covered, "only a task whose costs are covered is eligible");
+            }
+            task.state = TaskState::Active { started_at: now, paused_ms: 0 };
+            events.push(Event::TaskStarted { task_id: task.id.clone(), at: now });
+            active += 1;
+        }
+    }
+
+    fn best_eligible_task(&self, now: Timestamp) -> Option<usize> {
+        let mut best: Option<(usize, Priority)> = None;
+        for (at, task) in self.tasks.iter().enumerate() {
+            let better = best.is_none_or(|(_, priority)| task.priority > priority);
+            if better && task.not_before.is_none_or(|not_before| not_before <= now) && self.is_startable(task) {
+                best = Some((at, task.priority));
+            }
+        }
+        best.map(|(at, _)| at)
+    }
+}
+
+#[cfg(test)]
+mod tests;

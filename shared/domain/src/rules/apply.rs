@@ -1,0 +1,162 @@
+//! Delivers a command or a tick to a queue.
+//!
+//! A command that is remembered changes nothing. Any other command first advances the queue to its
+//! effective time, then takes effect, and then free slots are filled.
+
+use crate::{
+    model::{
+        command::{Command, Delivery},
+        event::Event,
+        ids::TaskId,
+        queue::{MAX_BALANCES, Queue},
+        rejection::{Rejection, RejectionReason},
+        resources::Resources,
+        time::Timestamp,
+    },
+    rules::{deployment::Rules, finish::CANCELLED},
+};
+
+/// The result of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The command took effect.
+    Applied,
+    /// The command was decided by an earlier delivery, with this reason if it was refused and the
+    /// reason is still remembered.
+    Duplicate(Option<RejectionReason>),
+    /// The command is refused for good.
+    Rejected(Rejection),
+}
+
+/// What must be written after a change of a queue. Later variants include the earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RequiredWrite {
+    /// Nothing.
+    Nothing,
+    /// The progress row and the caches: units were done between milestones.
+    Progress,
+    /// The queue row, by a conditional write: something was decided.
+    Commit,
+}
+
+impl Queue {
+    /// Delivers a command at the server's time `now`. Appends what happens to `events`.
+    pub fn deliver(
+        &mut self,
+        delivery: &Delivery,
+        now: Timestamp,
+        rules: Rules,
+        events: &mut Vec<Event>,
+    ) -> (Verdict, RequiredWrite) {
+        if let Some(decided) = self.command_memory.find(delivery) {
+            return (Verdict::Duplicate(decided.rejection), RequiredWrite::Nothing);
+        }
+        let events_before = events.len();
+        let at = delivery.sent_at.min(now).max(self.advanced_to);
+        self.advance(at, rules, events);
+        let result = self.execute(delivery, at, events);
+        self.command_memory.remember(delivery, result.as_ref().err().map(|rejection| rejection.reason));
+        match result {
+            Ok(required) => {
+                self.start_eligible_tasks(at, events);
+                // Not each report is written, and all copies of a queue must have the same
+                // `active_at`. So a report that needs no commit moves it only if that is worth a
+                // commit.
+                let renew = required == RequiredWrite::Commit || rules.renews_activity(self.active_at, at);
+                if renew {
+                    self.active_at = at;
+                }
+                let commit = renew || events.len() > events_before;
+                (Verdict::Applied, if commit { RequiredWrite::Commit } else { required })
+            }
+            Err(rejection) => {
+                self.active_at = at;
+                (Verdict::Rejected(rejection), RequiredWrite::Commit)
+            }
+        }
+    }
+
+    /// Advances the queue to `now`. If nothing is due, nothing changes.
+    pub fn tick(&mut self, now: Timestamp, rules: Rules, events: &mut Vec<Event>) -> RequiredWrite {
+        if self.due_at(rules).is_none_or(|due| due > now) {
+            return RequiredWrite::Nothing;
+        }
+        self.advance(now, rules, events);
+        RequiredWrite::Commit
+    }
+
+    fn execute(
+        &mut self,
+        delivery: &Delivery,
+        at: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<RequiredWrite, Rejection> {
+        match &delivery.command {
+            Command::EnqueueTasks { tasks } => self.enqueue(tasks, at, events)?,
+            Command::ReportProgress { task_id, units_done } => {
+                return self.report(task_id, *units_done, delivery.sent_at, at, events);
+            }
+            Command::FailTask { task_id, reason } => {
+                let position = self.require_unfinished(task_id)?;
+                self.require_active(position)?;
+                self.fail(position, reason, at, events);
+            }
+            Command::CancelTask { task_id } => {
+                let position = self.require_unfinished(task_id)?;
+                self.cancel(position, CANCELLED, at, events);
+            }
+            Command::SetPriority { task_id, priority } => {
+                let position = self.require_unfinished(task_id)?;
+                self.tasks[position].priority = *priority;
+                events.push(Event::PrioritySet { task_id: task_id.clone(), priority: *priority });
+            }
+            Command::MoveToFront { task_id } => self.move_to_front(task_id, events)?,
+            Command::PauseQueue => self.pause(at, events),
+            Command::ResumeQueue => self.resume(at, events),
+            Command::ClearQueue => self.clear(at, events),
+            Command::GrantResources { resources } => self.grant(resources, events)?,
+            Command::ConfigureQueue { slots, max_tasks } => {
+                self.slots = slots.unwrap_or(self.slots);
+                self.max_tasks = max_tasks.unwrap_or(self.max_tasks);
+                events.push(Event::QueueConfigured { slots: self.slots, max_tasks: self.max_tasks });
+            }
+        }
+        Ok(RequiredWrite::Commit)
+    }
+
+    /// Moves a pending task right before the first other one of its priority. Tasks of other
+    /// priorities keep their order, which matters if priorities change later.
+    fn move_to_front(&mut self, id: &TaskId, events: &mut Vec<Event>) -> Result<(), Rejection> {
+        let position = self.require_unfinished(id)?;
+        if self.tasks[position].is_active() {
+            return Err(Rejection::new(
+                RejectionReason::TaskNotPending,
+                format!("taskId: `{id}` is active; allowed: a pending task"),
+            ));
+        }
+        let priority = self.tasks[position].priority;
+        if let Some(first) = self.tasks[..position].iter().position(|task| task.priority == priority) {
+            self.tasks[first..=position].rotate_right(1);
+        }
+        events.push(Event::MovedToFront { task_id: id.clone() });
+        Ok(())
+    }
+
+    fn grant(&mut self, resources: &Resources, events: &mut Vec<Event>) -> Result<(), Rejection> {
+        let mut balances = self.balances.clone();
+        let lost = balances.add_all(resources);
+        // A queue may have more balances from rewards; those can still be added to.
+        if balances.len() > MAX_BALANCES.max(self.balances.len()) {
+            return Err(Rejection::new(
+                RejectionReason::TooManyResources,
+                format!("resources: balances of {} different resources; allowed: {MAX_BALANCES}", balances.len()),
+            ));
+        }
+        self.balances = balances;
+        events.push(Event::ResourcesGranted { resources: resources.clone(), lost });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

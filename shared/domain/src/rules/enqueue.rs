@@ -1,0 +1,112 @@
+//! `enqueueTasks`: all tasks or none, and the order of the refusals.
+
+use crate::model::{
+    event::Event,
+    ids::TaskId,
+    queue::{MAX_QUEUE_BYTES, MAX_QUEUED_MS, Queue},
+    rejection::{Rejection, RejectionReason},
+    task::{Outcome, Task, TaskSpec},
+    time::Timestamp,
+};
+
+impl Queue {
+    /// Queues all tasks, or none. The first reason that holds is given.
+    pub(super) fn enqueue(
+        &mut self,
+        specs: &[TaskSpec],
+        at: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Rejection> {
+        self.check_task_count(specs.len())?;
+        let mut new_tasks = Vec::with_capacity(specs.len());
+        for (index, spec) in specs.iter().enumerate() {
+            let open_prerequisites = self.check_task(spec, &specs[..index])?;
+            new_tasks.push(Task::new(spec, open_prerequisites, at));
+        }
+        self.check_duration(specs)?;
+        let tasks_before = self.tasks.len();
+        // Queues stay in memory for long: reserve what is needed instead of doubling the capacity.
+        self.tasks.reserve_exact(new_tasks.len());
+        self.tasks.append(&mut new_tasks);
+        if self.size_estimate() > MAX_QUEUE_BYTES {
+            self.tasks.truncate(tasks_before);
+            return Err(Rejection::new(
+                RejectionReason::QueueFull,
+                format!("the queue would take more bytes than it may; allowed: {MAX_QUEUE_BYTES}"),
+            ));
+        }
+        events.extend(specs.iter().map(|spec| Event::TaskQueued { task_id: spec.task_id.clone(), at }));
+        Ok(())
+    }
+
+    fn check_task_count(&self, new: usize) -> Result<(), Rejection> {
+        let unfinished = self.tasks.len();
+        let max = usize::from(self.max_tasks);
+        if unfinished + new > max {
+            return Err(Rejection::new(
+                RejectionReason::QueueFull,
+                format!("{unfinished} unfinished and {new} new tasks; allowed: {max} together"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_duration(&self, specs: &[TaskSpec]) -> Result<(), Rejection> {
+        let unfinished_ms = self.queued_ms();
+        let new_ms: u64 = specs.iter().map(|spec| spec.work.duration_ms()).sum();
+        if unfinished_ms + new_ms > MAX_QUEUED_MS {
+            return Err(Rejection::new(
+                RejectionReason::QueueTooLong,
+                format!(
+                    "{unfinished_ms} ms of timed work unfinished and {new_ms} ms new; allowed: {MAX_QUEUED_MS} ms together"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Checks one new task against the queue and the tasks before it in the command. Returns its
+    /// prerequisites that have not completed.
+    fn check_task(&self, spec: &TaskSpec, earlier: &[TaskSpec]) -> Result<Vec<TaskId>, Rejection> {
+        let id = &spec.task_id;
+        let in_command = |id: &TaskId| earlier.iter().any(|other| other.task_id == *id);
+        if self.position(id).is_some() || self.finished_task(id).is_some() || in_command(id) {
+            return Err(Rejection::new(
+                RejectionReason::DuplicateTask,
+                format!("taskId: `{id}` is taken; allowed: an id that no unfinished or remembered task has"),
+            ));
+        }
+        let mut open: Vec<TaskId> = Vec::new();
+        let mut failed = None;
+        for prerequisite in &spec.prerequisites {
+            if self.position(prerequisite).is_some() || in_command(prerequisite) {
+                if !open.contains(prerequisite) {
+                    open.push(prerequisite.clone());
+                }
+                continue;
+            }
+            match self.finished_task(prerequisite).map(|finished| finished.outcome) {
+                Some(Outcome::Completed) => {}
+                Some(Outcome::Failed | Outcome::Cancelled) => failed = failed.or(Some(prerequisite)),
+                None => {
+                    return Err(Rejection::new(
+                        RejectionReason::UnknownPrerequisite,
+                        format!(
+                            "prerequisites: `{id}` names `{prerequisite}`; allowed: a task of this queue, one earlier in the same command, or a remembered finished one"
+                        ),
+                    ));
+                }
+            }
+        }
+        match failed {
+            Some(prerequisite) => Err(Rejection::new(
+                RejectionReason::PrerequisiteFailed,
+                format!("prerequisites: `{id}` names `{prerequisite}`, which did not complete"),
+            )),
+            None => Ok(open),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! Random commands. They do not name their tasks yet: which tasks there are depends on the commands
+//! before.
+
+use millrace_domain::{MAX_AMOUNT, Priority, Work};
+use proptest::{collection::vec, option, prelude::*};
+
+use super::{
+    naming::Naming,
+    steps::{RESOURCES, Step},
+};
+
+/// The scale of a run: how long work takes, and how far apart commands come.
+#[derive(Debug, Clone, Copy)]
+pub struct Scale {
+    /// Everything happens within some hundred milliseconds, which a model can count one by one.
+    pub small: bool,
+}
+
+/// Amounts by index of [`RESOURCES`].
+pub type UnnamedAmounts = Vec<(usize, u64)>;
+
+/// A task without its names.
+#[derive(Debug, Clone)]
+pub struct UnnamedTask {
+    /// Usually a new id. Otherwise the id that was given so many tasks ago.
+    pub reused_id: Option<u32>,
+    pub priority: Priority,
+    pub work: Work,
+    /// Milliseconds from now.
+    pub not_before: Option<i64>,
+    pub prerequisites: Vec<Target>,
+    pub costs: UnnamedAmounts,
+    pub rewards: UnnamedAmounts,
+    pub max_retries: u8,
+    pub retry_delay_ms: u32,
+}
+
+/// The task that a command names.
+#[derive(Debug, Clone, Copy)]
+pub enum Target {
+    /// One of the tasks that the command can change, if there are any.
+    Fitting(prop::sample::Index),
+    /// The task whose id was given so many tasks ago. 0 is an id that is never given.
+    Ago(u32),
+}
+
+/// A command without its names.
+#[derive(Debug, Clone)]
+pub enum UnnamedCommand {
+    Enqueue(Vec<UnnamedTask>),
+    /// Reports so many thousandths of the units.
+    Report(Target, u64),
+    Fail(Target),
+    Cancel(Target),
+    SetPriority(Target, Priority),
+    MoveToFront(Target),
+    Pause,
+    Resume,
+    Clear,
+    Grant(UnnamedAmounts),
+    Configure(Option<u8>, Option<u16>),
+    Tick,
+    /// Repeats the delivery of so many commands ago.
+    Repeat(usize),
+}
+
+/// A step without its names and times.
+#[derive(Debug, Clone)]
+pub struct UnnamedStep {
+    /// Milliseconds since the step before. Negative if the clock goes back.
+    pub gap: i64,
+    /// Milliseconds from the sending to the arrival. Negative if the sender's clock is ahead.
+    pub lag: i64,
+    /// Whether the command comes through the FIFO group, and whether its position has passed.
+    pub fifo: Option<bool>,
+    pub command: UnnamedCommand,
+}
+
+/// Random sequences of up to `most` steps, after a first grant and a first configuration.
+pub fn steps(scale: Scale, most: usize) -> impl Strategy<Value = Vec<Step>> {
+    (granted(), 1..5_u8, vec(step(scale), 1..most)).prop_map(|(granted, slots, mut unnamed)| {
+        let first = |command| UnnamedStep { gap: 0, lag: 0, fifo: None, command };
+        let beginning = [first(UnnamedCommand::Grant(granted)), first(UnnamedCommand::Configure(Some(slots), None))];
+        unnamed.splice(0..0, beginning);
+        Naming::new().name(unnamed)
+    })
+}
+
+fn priority() -> impl Strategy<Value = Priority> {
+    prop_oneof![
+        1 => Just(Priority::Low),
+        3 => Just(Priority::Normal),
+        1 => Just(Priority::High),
+        1 => Just(Priority::Critical)
+    ]
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    prop_oneof![9 => any::<prop::sample::Index>().prop_map(Target::Fitting), 1 => (0..9_u32).prop_map(Target::Ago)]
+}
+
+fn amount() -> impl Strategy<Value = u64> {
+    prop_oneof![30 => 0..8_u64, 1 => (MAX_AMOUNT - 3)..=MAX_AMOUNT]
+}
+
+fn amounts() -> impl Strategy<Value = UnnamedAmounts> {
+    prop_oneof![1 => Just(Vec::new()), 1 => vec((0..RESOURCES.len(), amount()), 1..3)]
+}
+
+fn granted() -> impl Strategy<Value = UnnamedAmounts> {
+    vec((0..RESOURCES.len(), prop_oneof![3 => 0..30_u64, 1 => amount()]), 1..3)
+}
+
+fn work(scale: Scale) -> BoxedStrategy<Work> {
+    let units = prop_oneof![1 => 1..12_u64, 1 => 40..200_u64].prop_map(Work::Units);
+    let short = prop_oneof![1 => 1..20_u64, 1 => 10..60_u64].prop_map(Work::DurationMs);
+    if scale.small {
+        prop_oneof![20 => short, 10 => units].boxed()
+    } else {
+        let long = (1_000..86_400_000_u64).prop_map(Work::DurationMs);
+        prop_oneof![10 => short, 8 => units, 4 => long].boxed()
+    }
+}
+
+fn task(scale: Scale) -> impl Strategy<Value = UnnamedTask> {
+    let reused_id = option::weighted(0.03, 1..9_u32);
+    let not_before = match scale.small {
+        true => (-10..30_i64).boxed(),
+        false => prop_oneof![-50..200_i64, 1_000..200_000_000_i64].boxed(),
+    };
+    let prerequisites = prop_oneof![3 => Just(Vec::new()), 1 => vec(target(), 1..4)];
+    let retry_delay = match scale.small {
+        true => (0..15_u32).boxed(),
+        false => prop_oneof![0..50_u32, 1_000..3_600_001_u32].boxed(),
+    };
+    let when = (reused_id, priority(), work(scale), option::weighted(0.2, not_before), prerequisites);
+    (when, (amounts(), amounts(), 0..3_u8, retry_delay)).prop_map(|(when, (costs, rewards, max_retries, retry))| {
+        let (reused_id, priority, work, not_before, prerequisites) = when;
+        let retry_delay_ms = retry;
+        UnnamedTask {
+            reused_id,
+            priority,
+            work,
+            not_before,
+            prerequisites,
+            costs,
+            rewards,
+            max_retries,
+            retry_delay_ms,
+        }
+    })
+}
+
+/// A task that takes a day. Seven of them fill a queue.
+fn day(scale: Scale) -> impl Strategy<Value = UnnamedTask> {
+    task(scale).prop_map(|task| UnnamedTask { work: Work::DurationMs(86_400_000), ..task })
+}
+
+fn command(scale: Scale) -> impl Strategy<Value = UnnamedCommand> {
+    let slots = option::of(1..5_u8);
+    let max_tasks = option::weighted(0.3, prop_oneof![1 => 2..12_u16, 2 => Just(50)]);
+    prop_oneof![
+        40 => vec(task(scale), 1..4).prop_map(UnnamedCommand::Enqueue),
+        2 => vec(task(scale), 7..12).prop_map(UnnamedCommand::Enqueue),
+        1 => vec(day(scale), 3..9).prop_map(UnnamedCommand::Enqueue),
+        35 => (target(), 0..1_100_u64).prop_map(|(task, thousandths)| UnnamedCommand::Report(task, thousandths)),
+        20 => target().prop_map(UnnamedCommand::Fail),
+        7 => target().prop_map(UnnamedCommand::Cancel),
+        5 => (target(), priority()).prop_map(|(task, priority)| UnnamedCommand::SetPriority(task, priority)),
+        5 => target().prop_map(UnnamedCommand::MoveToFront),
+        9 => Just(UnnamedCommand::Pause),
+        18 => Just(UnnamedCommand::Resume),
+        1 => Just(UnnamedCommand::Clear),
+        10 => granted().prop_map(UnnamedCommand::Grant),
+        3 => (slots, max_tasks).prop_map(|(slots, max_tasks)| UnnamedCommand::Configure(slots, max_tasks)),
+        6 => Just(UnnamedCommand::Tick),
+        5 => (1..6_usize).prop_map(UnnamedCommand::Repeat),
+    ]
+}
+
+fn step(scale: Scale) -> impl Strategy<Value = UnnamedStep> {
+    let (gap, lag) = if scale.small {
+        (
+            prop_oneof![2 => Just(0_i64), 6 => 1..12_i64, 1 => -5..0_i64].boxed(),
+            prop_oneof![4 => Just(0_i64), 2 => 1..10_i64, 1 => -5..0_i64].boxed(),
+        )
+    } else {
+        (
+            prop_oneof![2 => Just(0_i64), 6 => 1..20_i64, 2 => 20..100_000_i64, 1 => 0..300_000_000_i64, 1 => -60..0_i64]
+                .boxed(),
+            prop_oneof![4 => Just(0_i64), 2 => 1..50_i64, 1 => 0..100_000_000_i64, 1 => -1_000..0_i64].boxed(),
+        )
+    };
+    let fifo = prop_oneof![6 => Just(None), 3 => Just(Some(false)), 1 => Just(Some(true))];
+    (gap, lag, fifo, command(scale)).prop_map(|(gap, lag, fifo, command)| UnnamedStep { gap, lag, fifo, command })
+}
