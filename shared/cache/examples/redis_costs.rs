@@ -1,8 +1,8 @@
 //! Measures the costs of the Redis cache. Needs `redis-server`.
 //!
-//! The tables show bytes and time of a value by the size of its queue, plain and compressed, and the
-//! time of a call by its number of players. Times are CPU time of this process unless the column says
-//! otherwise, because build machines are noisy.
+//! The tables show bytes and time of a value by the size of its queue, plain and compressed, and
+//! the time of a call by its number of players. Times are CPU time of this process unless the
+//! column says otherwise, because build machines are noisy.
 //!
 //! ```sh
 //! cargo run --release -p millrace-cache --features redis --example redis_costs

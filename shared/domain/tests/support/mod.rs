@@ -3,12 +3,14 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`steps`] | deliveries and ticks, and how a queue takes them |
+//! | [`unnamed`] | steps, commands and tasks without their names |
 //! | [`generators`] | random commands that do not name their tasks yet |
 //! | [`naming`] | gives generated commands their task ids, times and FIFO positions |
 
 pub mod generators;
 pub mod naming;
 pub mod steps;
+pub mod unnamed;
 
 use proptest::prelude::ProptestConfig;
 

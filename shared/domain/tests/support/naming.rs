@@ -12,8 +12,8 @@ use millrace_domain::{
 };
 
 use super::{
-    generators::{Target, UnnamedCommand, UnnamedStep, UnnamedTask},
     steps::{RESOURCES, Step, new_queue, player, take, time},
+    unnamed::{Target, UnnamedCommand, UnnamedStep, UnnamedTask},
 };
 
 /// Turns unnamed steps into steps.
