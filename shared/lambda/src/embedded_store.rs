@@ -6,7 +6,7 @@ use millrace_store::Store;
 #[cfg(feature = "embedded-store")]
 use millrace_store::sqlite::{SqliteSettings, SqliteStore};
 
-use crate::{compose, settings::Settings};
+use crate::settings::Settings;
 
 /// Why the embedded store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ fn sqlite_settings(settings: &Settings) -> SqliteSettings {
         max_connections: settings.database.max_connections,
         connect_timeout: settings.database.connect_timeout,
         idle_timeout: settings.database.idle_timeout,
-        retention: compose::retention(settings),
+        retention: crate::compose::retention(settings),
     }
 }
 

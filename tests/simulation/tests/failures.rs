@@ -194,7 +194,7 @@ async fn failed_eventbridge_event_fails_the_invocation_and_is_redelivered() {
     }));
     let error = process.try_invoke(&payload).await.unwrap_err();
     assert_eq!(error.error_type(), "CommandsFailed");
-    assert!(error.to_string().contains("throttling"), "{error}");
+    assert!(error.to_string().contains("throttled"), "{error}");
     process.store.clear_faults();
     let answer = process.invoke(&payload).await;
     assert_eq!((answer.results[0].command_id.as_deref(), answer.results[0].status), (Some("e-1"), "applied"));
