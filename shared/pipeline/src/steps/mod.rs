@@ -1,4 +1,4 @@
-//! The steps of the pipeline, in the order in which [`process`](crate::process) takes them.
+//! The steps of the pipeline, in the order in which [`process`](mod@crate::process) takes them.
 //!
 //! Each is a free function over the context and the batch. No step imports another one.
 
