@@ -19,6 +19,8 @@
 //!   release sets a field that its predecessor does not know.
 //! - **A new variant** of an enum also takes two releases: the first one reads it, the next one
 //!   writes it. What happens to an unknown variant depends on what could be lost (see below).
+//! - **An identifier** may have characters that this release does not allow. Only its length is
+//!   checked.
 //! - **A byte string** within a field (remembered commands, finished tasks) keeps its layout.
 //!   Another layout is another field.
 //! - **The format byte** is raised only for a change that these rules do not allow. A release

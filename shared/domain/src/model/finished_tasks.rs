@@ -52,7 +52,7 @@ impl<'a> Entry<'a> {
         let mut millis = [0; 8];
         millis[..time.len()].copy_from_slice(&time);
         Some(FinishedTask {
-            task_id: TaskId::new(std::str::from_utf8(self.id).ok()?).ok()?,
+            task_id: TaskId::from_row(std::str::from_utf8(self.id).ok()?)?,
             outcome: outcome_of(outcome),
             finished_at: Timestamp::from_millis(u64::from_le_bytes(millis)),
         })
