@@ -41,7 +41,7 @@ async fn a_rebuild_replaces_newer_older_and_damaged_copies() {
         ],
     )
     .await;
-    let damaged = format!("{:033}pnonsense", 7);
+    let damaged = format!("{:033}qpnonsense", 7);
     backends.redis.cli::<()>(&["SET", &key("damaged"), &damaged]).await;
 
     // A copy with a version that is too new does not cause a wrong commit. Each commit has a

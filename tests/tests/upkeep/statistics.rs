@@ -33,7 +33,7 @@ async fn samples_are_stored_trimmed_and_shown_by_queue_api() {
     let sample = &answer["statistics"];
     assert_eq!((&answer["redis"], &sample["sinceLast"]), (&json!("up"), &Value::Null), "{answer:#}");
     assert!(Timestamp::parse(sample["at"].as_str().expect("a time")).is_ok());
-    assert_eq!((number(sample, "/server/keys"), number(sample, "/server/sample/copies/queue")), (51, 50));
+    assert_eq!((number(sample, "/server/keys"), number(sample, "/server/sample/copies/stats")), (51, 50));
     let node = &sample["server"]["nodes"][0];
     assert_eq!(node["address"], redis.address());
     for field in ["usedBytes", "maxBytes", "keyspaceHits", "keyspaceMisses", "evictions", "expirations", "clients"] {
