@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{call::Call, packer::CallLimits};
+use super::call::Call;
 use crate::{backoff::Backoff, error::StoreError, port::RecordStore};
 
 /// The store, the limits and the backoff.
@@ -12,7 +12,8 @@ pub(super) struct WriterContext {
     pub(super) store: Arc<dyn RecordStore>,
     /// Limits the number of concurrent calls.
     pub(super) permits: Semaphore,
-    pub(super) limits: CallLimits,
+    /// The maximum number of rows in one call.
+    pub(super) max_items: usize,
     pub(super) backoff: Backoff,
 }
 
@@ -23,7 +24,7 @@ impl WriterContext {
     /// Makes one call and returns it with its answer.
     pub(super) async fn send(&self, call: Call, permit: SemaphorePermit<'_>) -> (Call, Answer) {
         call.count_attempt();
-        let answer = self.store.write(call.group.table(), &call.rows.records()).await;
+        let answer = self.store.write(call.group.table(), &call.records()).await;
         drop(permit);
         (call, answer)
     }

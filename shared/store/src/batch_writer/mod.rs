@@ -6,7 +6,8 @@
 //! | `settings` | [`BatchWriterSettings`] |
 //! | `record_write` | the records to write and the answer |
 //! | `window` | the linger window: concurrent writes that share calls |
-//! | `packer` | distributes rows to calls by number and bytes |
+//! | `packer` | distributes rows to calls |
+//! | `rows` | the rows to write, one for each key |
 //! | `group` | the rows that may share a call: those of one priority and table |
 //! | `call` | one call to the store |
 //! | `scheduler` | starts calls by priority and retries failed ones |
@@ -36,6 +37,7 @@ mod group;
 mod packer;
 mod pending_write;
 mod record_write;
+mod rows;
 mod scheduler;
 mod settings;
 mod statistics;

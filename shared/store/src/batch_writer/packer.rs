@@ -1,85 +1,66 @@
-//! Distributes rows to calls by group, number and bytes.
+//! Distributes rows to calls.
 
 use std::collections::BTreeMap;
 
 use millrace_domain::record::RecordKey;
 
 use super::{
-    call::{Call, PendingRow, PendingRows},
+    call::Call,
     group::CallGroup,
     record_write::Grouping,
+    rows::{PendingRow, PendingRows},
 };
 
-/// The maximum size of one call.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct CallLimits {
-    pub(super) items: usize,
-    pub(super) bytes: usize,
-}
-
-/// Fills calls with rows, one open call for each group.
+/// Collects rows until their calls are full.
 #[derive(Debug)]
 pub(super) struct CallPacker {
-    limits: CallLimits,
-    open: BTreeMap<CallGroup, OpenCall>,
-    full: Vec<Call>,
-}
-
-/// A call that accepts more rows.
-#[derive(Debug, Default)]
-struct OpenCall {
-    rows: PendingRows,
-    bytes: usize,
-}
-
-impl OpenCall {
-    fn into_call(self, group: CallGroup) -> Call {
-        Call::new(group, Grouping::Shared, self.rows)
-    }
+    /// The maximum number of rows in one call. The size of a call needs no limit: 25 rows of
+    /// the maximum size are smaller than the 16 MB that DynamoDB allows.
+    max_items: usize,
+    rows: BTreeMap<CallGroup, PendingRows>,
 }
 
 impl CallPacker {
-    pub(super) fn new(limits: CallLimits) -> Self {
-        Self { limits, open: BTreeMap::new(), full: Vec::new() }
+    pub(super) fn new(max_items: usize) -> Self {
+        Self { max_items, rows: BTreeMap::new() }
     }
 
-    /// Adds a row. It replaces a row of the same key in the open call of its group.
+    /// Adds a row. It replaces the record of a row of the same key that is not in a call yet.
     pub(super) fn add(&mut self, key: RecordKey, row: PendingRow) {
-        let group = CallGroup::of(&row.record);
-        if row.grouping == Grouping::Single {
-            let rows = PendingRows::from_iter([(key, row)]);
-            self.full.push(Call::new(group, Grouping::Single, rows));
-            return;
-        }
-        let open = self.open.entry(group).or_default();
-        let row = match open.rows.remove(&key) {
-            Some(mut older) => {
-                open.bytes -= older.record.size();
-                older.replace_with(row);
-                older
-            }
-            None => row,
-        };
-        let bytes = row.record.size();
-        if !open.rows.is_empty() && open.bytes + bytes > self.limits.bytes {
-            self.full.push(std::mem::take(open).into_call(group));
-        }
-        open.bytes += bytes;
-        open.rows.put(key, row);
-        if open.rows.len() >= self.limits.items || open.bytes >= self.limits.bytes {
-            self.full.push(std::mem::take(open).into_call(group));
-        }
+        self.rows.entry(CallGroup::of(&row.record)).or_default().add(key, row);
     }
 
-    /// Takes the calls that are full.
+    /// Takes the calls that cannot take more rows.
     pub(super) fn take_full(&mut self) -> Vec<Call> {
-        std::mem::take(&mut self.full)
+        let calls = self.take_all();
+        let is_full = |call: &Call| call.rows.len() >= self.max_items || call.is_single();
+        let (full, partial): (Vec<_>, Vec<_>) = calls.into_iter().partition(is_full);
+        for call in partial {
+            self.rows.entry(call.group).or_default().extend(call.rows);
+        }
+        full
     }
 
     /// Takes all calls, full or not.
     pub(super) fn take_all(&mut self) -> Vec<Call> {
-        let open = std::mem::take(&mut self.open).into_iter().filter(|(_, open)| !open.rows.is_empty());
-        self.full.extend(open.map(|(group, open)| open.into_call(group)));
-        self.take_full()
+        let mut calls = Vec::new();
+        for (group, rows) in std::mem::take(&mut self.rows) {
+            let mut shared = Vec::with_capacity(self.max_items);
+            for (key, row) in rows {
+                if row.grouping == Grouping::Single {
+                    calls.push(Call::new(group, vec![(key, row)]));
+                    continue;
+                }
+                shared.push((key, row));
+                if shared.len() == self.max_items {
+                    let full = std::mem::replace(&mut shared, Vec::with_capacity(self.max_items));
+                    calls.push(Call::new(group, full));
+                }
+            }
+            if !shared.is_empty() {
+                calls.push(Call::new(group, shared));
+            }
+        }
+        calls
     }
 }

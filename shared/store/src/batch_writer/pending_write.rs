@@ -34,6 +34,20 @@ struct State {
     statistics: WriteStatistics,
 }
 
+impl State {
+    /// Sets an outcome that is open; returns whether it was the last one.
+    fn decide(&mut self, position: usize, decided: Outcome) -> bool {
+        match self.outcomes.get_mut(position) {
+            Some(outcome @ Outcome::Open(_)) => {
+                *outcome = decided;
+                self.open -= 1;
+                self.open == 0
+            }
+            _ => false,
+        }
+    }
+}
+
 impl PendingWrite {
     pub(super) fn new(records: usize) -> Self {
         let state = State {
@@ -62,19 +76,11 @@ impl PendingWrite {
     }
 
     pub(super) fn count_call(&self, group: CallGroup) {
-        self.count(group, Count { items: 0, calls: 1 });
-    }
-
-    pub(super) fn count_item(&self, group: CallGroup) {
-        self.count(group, Count { items: 1, calls: 0 });
+        self.state().statistics.count(group.priority(), group.table(), Count { items: 0, calls: 1 });
     }
 
     pub(super) fn count_retried_item(&self) {
         self.state().statistics.retried_items += 1;
-    }
-
-    fn count(&self, group: CallGroup, count: Count) {
-        self.state().statistics.count(group.priority(), group.table(), count);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -95,6 +101,11 @@ impl Waiter {
         Self { write: Arc::downgrade(write), position }
     }
 
+    /// Whether the caller of the write still waits.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.write.strong_count() > 0
+    }
+
     /// The write, unless its caller has stopped waiting.
     pub(super) fn write(&self) -> Option<Arc<PendingWrite>> {
         self.write.upgrade()
@@ -108,23 +119,25 @@ impl Waiter {
         }
     }
 
-    pub(super) fn written(&self) {
-        self.decide(Outcome::Written);
-    }
-
-    pub(super) fn failed(&self, error: &StoreError) {
-        self.decide(Outcome::Failed(error.clone()));
-    }
-
-    fn decide(&self, decided: Outcome) {
-        let Some(write) = self.write() else { return };
+    /// Reports that the row is written. Counts it in the statistics of the write if `count_in` is
+    /// given. Returns whether the write still waits.
+    pub(super) fn written(&self, count_in: Option<CallGroup>) -> bool {
+        let Some(write) = self.write() else { return false };
         let mut state = write.state();
-        if let Some(outcome @ Outcome::Open(_)) = state.outcomes.get_mut(self.position) {
-            *outcome = decided;
-            state.open -= 1;
-            if state.open == 0 {
-                write.finished.notify_one();
-            }
+        if let Some(group) = count_in {
+            state.statistics.count(group.priority(), group.table(), Count { items: 1, calls: 0 });
+        }
+        if state.decide(self.position, Outcome::Written) {
+            write.finished.notify_one();
+        }
+        true
+    }
+
+    /// Reports that the row is given up.
+    pub(super) fn failed(&self, error: &StoreError) {
+        let Some(write) = self.write() else { return };
+        if write.state().decide(self.position, Outcome::Failed(error.clone())) {
+            write.finished.notify_one();
         }
     }
 }

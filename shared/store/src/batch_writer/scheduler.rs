@@ -14,7 +14,6 @@ use super::{
     context::{Answer, WriterContext},
     group::CallGroup,
     packer::CallPacker,
-    record_write::Grouping,
     window::LingerWindow,
 };
 use crate::error::StoreError;
@@ -71,6 +70,8 @@ struct Schedule<'a> {
     delayed: Vec<DelayedCall>,
 }
 
+/// A call that waits for its retry. Rows of several calls of one group wait together, so it may
+/// have too many rows for one call, and rows of the same key.
 struct DelayedCall {
     retry_at: Instant,
     call: Call,
@@ -94,8 +95,7 @@ impl<'a> Schedule<'a> {
     fn add_delayed(&mut self, now: Instant) {
         let due: Vec<_> = self.delayed.extract_if(.., |delayed| delayed.retry_at <= now).collect();
         for DelayedCall { call, .. } in due {
-            // The rows of several calls may have been delayed together, too many for one call.
-            let mut packer = CallPacker::new(self.context.limits);
+            let mut packer = CallPacker::new(self.context.max_items);
             call.rows.into_iter().for_each(|(key, row)| packer.add(key, row));
             let attempts = call.attempts;
             packer.take_all().into_iter().for_each(|call| self.add(Call { attempts, ..call }));
@@ -143,13 +143,12 @@ impl<'a> Schedule<'a> {
         let passing_failures = call.attempts.passing_failures + 1;
         call.attempts = Attempts { is_retry: true, passing_failures };
         call.attempt_failed(error);
-        let same_group = |delayed: &&mut DelayedCall| {
-            let [one, other] = [&delayed.call, &call].map(|call| (call.group, call.grouping));
-            one == other && call.grouping == Grouping::Shared
-        };
-        if let Some(DelayedCall { call: delayed, .. }) = self.delayed.iter_mut().find(same_group) {
+        let mut delayed = self.delayed.iter_mut().map(|delayed| &mut delayed.call);
+        if !call.is_single()
+            && let Some(delayed) = delayed.find(|delayed| delayed.group == call.group && !delayed.is_single())
+        {
             delayed.attempts.passing_failures = delayed.attempts.passing_failures.max(passing_failures);
-            call.rows.into_iter().for_each(|(key, row)| delayed.rows.put(key, row));
+            delayed.rows.extend(call.rows);
             return;
         }
         let retry_at = Instant::now() + delay;

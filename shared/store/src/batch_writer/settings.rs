@@ -9,9 +9,6 @@ use crate::port::MAX_BATCH_ITEMS;
 pub struct BatchWriterSettings {
     /// The maximum number of rows in one call, clamped to 1 to [`MAX_BATCH_ITEMS`].
     pub max_items: usize,
-    /// The maximum size of one call in bytes, by [`Record::size`](millrace_domain::Record::size).
-    /// A larger row is sent in a call without other rows.
-    pub max_bytes: usize,
     /// How long a call that is not full waits for rows of other writes; zero disables waiting.
     pub linger: Duration,
     /// The maximum number of concurrent calls over all writes, at least 1.
@@ -28,7 +25,6 @@ impl Default for BatchWriterSettings {
     fn default() -> Self {
         Self {
             max_items: MAX_BATCH_ITEMS,
-            max_bytes: 16 * 1024 * 1024,
             linger: Duration::ZERO,
             concurrency: 5,
             backoff_base: Duration::from_millis(25),

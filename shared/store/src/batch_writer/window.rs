@@ -10,15 +10,21 @@ use futures::{
     FutureExt,
     future::{BoxFuture, Shared, WeakShared},
 };
+use millrace_domain::record::RecordKey;
 use tokio::{sync::Notify, time::Instant};
 
-use super::{
-    call::{Call, PendingRows},
-    packer::{CallLimits, CallPacker},
-};
+use super::{call::Call, packer::CallPacker, rows::PendingRow};
 
 /// A future that makes the calls of a window. Each write of the window polls a clone.
 pub(super) type WindowRun = Shared<BoxFuture<'static, ()>>;
+
+/// A write that joins or opens a window.
+pub(super) struct NewWrite {
+    pub(super) rows: Vec<(RecordKey, PendingRow)>,
+    /// Until when rows that do not fill a call wait for others.
+    pub(super) closes_at: Instant,
+    pub(super) deadline: Instant,
+}
 
 /// Rows of several writes that share calls.
 pub(super) struct LingerWindow {
@@ -42,20 +48,20 @@ pub(super) struct ReadyCalls {
 }
 
 impl LingerWindow {
-    pub(super) fn new(limits: CallLimits, rows: PendingRows, closes_at: Instant, deadline: Instant) -> Self {
-        let mut packer = CallPacker::new(limits);
-        rows.into_iter().for_each(|(key, row)| packer.add(key, row));
-        let state = State { closes_at: Some(closes_at), deadline, packer };
+    pub(super) fn new(max_items: usize, write: NewWrite) -> Self {
+        let mut packer = CallPacker::new(max_items);
+        write.rows.into_iter().for_each(|(key, row)| packer.add(key, row));
+        let state = State { closes_at: Some(write.closes_at), deadline: write.deadline, packer };
         Self { state: Mutex::new(state), changed: Notify::new() }
     }
 
-    /// Adds the rows of another write. Returns the rows if the window is closed.
-    fn join(&self, rows: PendingRows, closes_at: Instant, deadline: Instant) -> Result<(), PendingRows> {
+    /// Adds the rows of another write. Returns the write if the window is closed.
+    fn join(&self, write: NewWrite) -> Result<(), NewWrite> {
         let mut state = self.state();
-        let Some(closes_before) = state.closes_at else { return Err(rows) };
-        state.closes_at = Some(closes_before.min(closes_at));
-        state.deadline = state.deadline.max(deadline);
-        rows.into_iter().for_each(|(key, row)| state.packer.add(key, row));
+        let Some(closes_at) = state.closes_at else { return Err(write) };
+        state.closes_at = Some(closes_at.min(write.closes_at));
+        state.deadline = state.deadline.max(write.deadline);
+        write.rows.into_iter().for_each(|(key, row)| state.packer.add(key, row));
         drop(state);
         self.changed.notify_one();
         Ok(())
@@ -104,21 +110,19 @@ impl CurrentWindow {
     /// Joins the current window, or starts a new one.
     pub(super) fn join_or_open(
         &self,
-        rows: PendingRows,
-        closes_at: Instant,
-        deadline: Instant,
-        open: impl FnOnce(PendingRows) -> (Arc<LingerWindow>, BoxFuture<'static, ()>),
+        write: NewWrite,
+        open: impl FnOnce(NewWrite) -> (Arc<LingerWindow>, BoxFuture<'static, ()>),
     ) -> WindowRun {
         let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let running = current.as_ref().and_then(|running| Some((running.window.upgrade()?, running.run.upgrade()?)));
-        let rows = match running {
-            Some((window, run)) => match window.join(rows, closes_at, deadline) {
+        let write = match running {
+            Some((window, run)) => match window.join(write) {
                 Ok(()) => return run,
-                Err(rows) => rows,
+                Err(write) => write,
             },
-            None => rows,
+            None => write,
         };
-        let (window, run) = open(rows);
+        let (window, run) = open(write);
         let run = run.shared();
         *current = run.downgrade().map(|run| RunningWindow { window: Arc::downgrade(&window), run });
         run

@@ -4,21 +4,21 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use fastrand::Rng;
 use futures::{FutureExt, future::BoxFuture};
+use millrace_domain::record::RecordKey;
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep_until},
 };
 
 use super::{
-    call::{PendingRow, PendingRows},
     context::WriterContext,
-    packer::CallLimits,
     pending_write::{PendingWrite, Waiter},
     record_write::{FailedWrite, RecordWrite, WriteResponse},
+    rows::PendingRow,
     scheduler,
     settings::BatchWriterSettings,
     statistics::WriteStatistics,
-    window::{CurrentWindow, LingerWindow, WindowRun},
+    window::{CurrentWindow, LingerWindow, NewWrite, WindowRun},
 };
 use crate::{
     backoff::Backoff,
@@ -43,7 +43,7 @@ impl BatchWriter {
         let context = WriterContext {
             store,
             permits: Semaphore::new(settings.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
-            limits: CallLimits { items: settings.max_items.clamp(1, MAX_BATCH_ITEMS), bytes: settings.max_bytes },
+            max_items: settings.max_items.clamp(1, MAX_BATCH_ITEMS),
             backoff: Backoff::new(base, cap, Rng::with_seed(settings.seed)),
         };
         Self { context: Arc::new(context), linger: settings.linger, current_window: CurrentWindow::default() }
@@ -60,7 +60,12 @@ impl BatchWriter {
         }
         let started = Instant::now();
         let pending = Arc::new(PendingWrite::new(records.len()));
-        let (rows, origins) = coalesce(records, &pending);
+        let mut origins = Vec::with_capacity(records.len());
+        let mut rows = Vec::with_capacity(records.len());
+        for (position, RecordWrite { record, origin, grouping }) in records.into_iter().enumerate() {
+            origins.push(origin);
+            rows.push((record.key(), PendingRow::new(record, grouping, Waiter::new(&pending, position))));
+        }
         let run = self.join_window(rows, deadline);
         tokio::select! {
             biased;
@@ -78,20 +83,20 @@ impl BatchWriter {
         WriteResponse { failed: origins.into_iter().zip(errors).filter_map(failed).collect(), statistics }
     }
 
-    fn join_window(&self, rows: PendingRows, deadline: Instant) -> WindowRun {
+    fn join_window(&self, rows: Vec<(RecordKey, PendingRow)>, deadline: Instant) -> WindowRun {
         let now = Instant::now();
         // A write with little time left spends at most half of it on lingering.
         let linger = self.linger.min(deadline.saturating_duration_since(now) / 2);
-        let closes_at = now + linger;
-        let open = |rows| {
-            let window = Arc::new(LingerWindow::new(self.context.limits, rows, closes_at, deadline));
+        let write = NewWrite { rows, closes_at: now + linger, deadline };
+        let open = |write| {
+            let window = Arc::new(LingerWindow::new(self.context.max_items, write));
             let run = run_window(Arc::clone(&self.context), Arc::clone(&window));
             (window, run)
         };
         if linger.is_zero() {
-            return open(rows).1.shared();
+            return open(write).1.shared();
         }
-        self.current_window.join_or_open(rows, closes_at, deadline, open)
+        self.current_window.join_or_open(write, open)
     }
 }
 
@@ -105,16 +110,4 @@ fn run_window(context: Arc<WriterContext>, window: Arc<LingerWindow>) -> BoxFutu
         window.close();
     };
     run.boxed()
-}
-
-/// Makes one row of the records of each key, and separates the origins from the records.
-fn coalesce<O>(records: Vec<RecordWrite<O>>, pending: &Arc<PendingWrite>) -> (PendingRows, Vec<O>) {
-    let mut rows = PendingRows::with_capacity(records.len());
-    let mut origins = Vec::with_capacity(records.len());
-    for (position, RecordWrite { record, origin, grouping }) in records.into_iter().enumerate() {
-        let waiters = vec![Waiter::new(pending, position)];
-        rows.put(record.key(), PendingRow { record, grouping, waiters });
-        origins.push(origin);
-    }
-    (rows, origins)
 }

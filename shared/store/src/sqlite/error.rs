@@ -79,7 +79,7 @@ pub(super) fn from_sqlite(error: &rusqlite::Error, table: &str) -> StoreError {
         Some(ErrorCode::CannotOpen) => unavailable("the file cannot be opened", &detail),
         Some(ErrorCode::PermissionDenied) => StoreError::AccessDenied { detail },
         Some(_) => StoreError::Unavailable { detail },
-        None if is_of_a_row(error) => StoreError::Unreadable { table, detail },
+        None if is_row_error(error) => StoreError::Unreadable { table, detail },
         None => StoreError::Unavailable { detail },
     }
 }
@@ -90,7 +90,7 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
 }
 
 /// Whether a value of a row has an unexpected type.
-pub(super) fn is_of_a_row(error: &rusqlite::Error) -> bool {
+pub(super) fn is_row_error(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
     matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..))
 }

@@ -4,7 +4,7 @@ use millrace_domain::{PlayerId, Timestamp, record::Table};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::{
-    error::{from_sqlite, is_of_a_row},
+    error::{from_sqlite, is_row_error},
     statements::Statements,
 };
 use crate::{
@@ -112,7 +112,7 @@ pub(super) fn due(
         match read_due(row) {
             Ok(Some(queue)) => due.push(queue),
             Ok(None) => tracing::warn!(shard, "a row of the due index has an invalid player id or time"),
-            Err(error) if is_of_a_row(&error) => tracing::warn!(shard, %error, "a row of the due index is unreadable"),
+            Err(error) if is_row_error(&error) => tracing::warn!(shard, %error, "a row of the due index is unreadable"),
             Err(error) => return Err(error),
         }
     }

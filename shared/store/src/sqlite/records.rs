@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    error::{from_sqlite, is_of_a_row},
+    error::{from_sqlite, is_row_error},
     statements::Statements,
 };
 use crate::{error::StoreError, port::Page, retention::Retention, rules};
@@ -153,7 +153,7 @@ pub(super) fn page<T: DeserializeOwned>(
         match row.get::<_, String>(1).map(|document| parse(&document, &name)) {
             Ok(Ok(item)) => page.items.push(item),
             Ok(Err(error)) => tracing::error!(partition, key, %error, "an unreadable row is omitted"),
-            Err(error) if is_of_a_row(&error) => {
+            Err(error) if is_row_error(&error) => {
                 tracing::error!(table = name, partition, key, %error, "an unreadable row is omitted");
             }
             Err(error) => return Err(error),

@@ -52,10 +52,12 @@ async fn records_of_one_key_from_two_writes_share_a_row() {
 #[tokio::test(start_paused = true)]
 async fn replaced_rows_do_not_fill_a_call() {
     let store = FakeStore::reliable();
-    let writer = batch_writer(&store, |settings| (settings.linger, settings.max_bytes) = (20 * MS, 4_000));
-    let write = |n| writer.write(record_writes([rejection(1, 1_900), rejection(n, 5)]), in_a_minute());
+    let writer = batch_writer(&store, |settings| (settings.linger, settings.max_items) = (20 * MS, 6));
+    let start = Instant::now();
+    let write = |n| writer.write(record_writes([rejection(1, 5), rejection(n, 5)]), in_a_minute());
     join_all((2..6).map(write)).await;
     assert_eq!(store.sizes(), [5]);
+    assert_eq!(start.elapsed(), 30 * MS);
 }
 
 /// Two full calls leave rows of the same keys unprocessed.
@@ -86,22 +88,6 @@ async fn full_calls_do_not_linger() {
     let ends = join_all([done(one.boxed()), done(two.boxed()), done(three.boxed())]).await;
     assert_eq!(ends, [10 * MS; 3]);
     assert_eq!(store.sizes(), [25, 25]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn call_without_room_for_the_next_row_does_not_linger() {
-    let store = FakeStore::reliable();
-    let writer = batch_writer(&store, |settings| (settings.linger, settings.max_bytes) = (1_000 * MS, 4_000));
-    let start = Instant::now();
-    let write = |n| {
-        let write = writer.write(record_writes([rejection(n, 1_900)]), in_a_minute());
-        async move {
-            assert_eq!(write.await.failed, []);
-            start.elapsed()
-        }
-    };
-    let ends = tokio::join!(write(1), write(2));
-    assert_eq!(ends, (10 * MS, 1_010 * MS));
 }
 
 #[tokio::test(start_paused = true)]

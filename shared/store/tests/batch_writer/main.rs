@@ -14,7 +14,7 @@ mod property;
 
 use std::{sync::Arc, time::Duration};
 
-use millrace_domain::{Priority, Record, record::Table};
+use millrace_domain::{Priority, record::Table};
 use millrace_store::{BatchWriter, BatchWriterSettings, Grouping, RecordWrite, batch_writer::Count};
 use tokio::time::Instant;
 
@@ -93,27 +93,16 @@ async fn last_record_of_a_key_is_written() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_respect_the_limits_of_rows_and_bytes() {
-    let store = FakeStore::reliable();
-    // 20 rows of 1 MiB are fewer than 25, but more than 16 MiB.
-    let written =
-        batch_writer(&store, |_| ()).write(record_writes((0..20).map(|n| rejection(n, 1 << 20))), in_a_minute()).await;
-    assert_eq!((written.failed.len(), written.statistics.calls), (0, 2));
-    assert_eq!(store.sizes(), [15, 5]);
-    for call in store.calls() {
-        assert!(call.records.iter().map(Record::size).sum::<usize>() <= 16 << 20);
+async fn calls_respect_the_limit_of_rows() {
+    for (max_items, sizes) in [(4, vec![4, 4, 2]), (0, vec![1; 10]), (1_000, vec![10])] {
+        let store = FakeStore::reliable();
+        let writer = batch_writer(&store, |settings| settings.max_items = max_items);
+        assert_eq!(writer.write(record_writes((0..10).map(|n| stats(n, 0))), in_a_minute()).await.failed, []);
+        assert_eq!(store.sizes(), sizes);
     }
-
     let store = FakeStore::reliable();
-    let small = batch_writer(&store, |settings| (settings.max_items, settings.max_bytes) = (4, 1_000));
-    // A row over the limit is sent without others; the others share calls of four.
-    let records = [rejection(0, 5_000)].into_iter().chain((1..9).map(|n| rejection(n, 1)));
-    assert_eq!(small.write(record_writes(records), in_a_minute()).await.failed, []);
-    assert_eq!(store.sizes(), [1, 4, 4]);
-
-    let store = FakeStore::reliable();
-    let unlimited = batch_writer(&store, |settings| settings.max_items = 1_000);
-    assert_eq!(unlimited.write(record_writes((0..50).map(|n| stats(n, 0))), in_a_minute()).await.failed, []);
+    let writer = batch_writer(&store, |settings| settings.max_items = 1_000);
+    assert_eq!(writer.write(record_writes((0..50).map(|n| stats(n, 0))), in_a_minute()).await.failed, []);
     assert_eq!(store.sizes(), [25, 25]);
 }
 

@@ -27,10 +27,9 @@ fn record() -> impl Strategy<Value = Record> {
 }
 
 fn settings() -> impl Strategy<Value = BatchWriterSettings> {
-    (1..30_usize, 500..20_000_usize, prop_oneof![Just(0_u64), 1..30_u64], 1..6_usize, any::<u64>()).prop_map(
-        |(max_items, max_bytes, linger, concurrency, seed)| BatchWriterSettings {
+    (1..30_usize, prop_oneof![Just(0_u64), 1..30_u64], 1..6_usize, any::<u64>()).prop_map(
+        |(max_items, linger, concurrency, seed)| BatchWriterSettings {
             max_items,
-            max_bytes,
             linger: Duration::from_millis(linger),
             concurrency,
             seed,
