@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{grant, invoke, number, players, start, tick};
 
-const HISTORY: &str = "t-{upkeep}:statistics";
+const HISTORY: &str = "t-upkeep:statistics";
 
 /// The samples and the reports of processes that `queue-api` shows, newest first.
 async fn samples_and_reports(queue_api: &Function) -> [Value; 2] {

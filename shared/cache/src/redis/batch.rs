@@ -1,13 +1,11 @@
 //! Commands that are sent at the same time.
 //!
-//! To a single server they are one pipeline. In a cluster each command of a call is sent separately
-//! on the multiplexed connection to its node: the client library refuses a pipeline over several
-//! slots. The keys of the housekeeping share a slot, so its commands are one pipeline in a
-//! cluster too.
+//! To a single server they are one pipeline. In a cluster each command is sent separately on the
+//! multiplexed connection to its node: the client library refuses a pipeline over several slots.
 
 use std::pin::pin;
 
-use futures::{StreamExt, future::join, stream::FuturesUnordered};
+use futures::{StreamExt, stream::FuturesUnordered};
 use redis::{Cmd, Pipeline, RedisError, Value, aio::ConnectionLike, cluster_async::ClusterConnection};
 use tokio::time::{Instant, error::Elapsed, sleep_until, timeout_at};
 
@@ -15,7 +13,6 @@ use super::{
     connection::{Connection, Transport},
     housekeeping::Task,
     reply::{Answer, SendError},
-    routing::to_primaries,
     scripts,
 };
 
@@ -81,50 +78,14 @@ impl Batch {
                 Answers { call: answers.by_ref().take(self.positions.len()).collect(), housekeeping: answers.collect() }
             }
             Transport::Cluster(connection) => {
-                send_each(connection, self.pipeline.cmd_iter().take(self.scripts), deadline).await;
-                let call = send_each(connection, self.call(), deadline);
-                let (call, housekeeping) = join(call, self.send_housekeeping(connection, deadline)).await;
-                Answers { call, housekeeping }
+                let mut commands = self.pipeline.cmd_iter();
+                // The scripts have to be there before the other commands.
+                send_each(connection, commands.by_ref().take(self.scripts), deadline).await;
+                let mut answers = send_each(connection, commands, deadline).await;
+                let housekeeping = answers.split_off(self.positions.len());
+                Answers { call: answers, housekeeping }
             }
         }
-    }
-
-    /// Sends the housekeeping to a cluster: what has a key in one pipeline, and the question for
-    /// server information to every primary.
-    async fn send_housekeeping(&self, connection: &ClusterConnection, deadline: Instant) -> Vec<Answer> {
-        if self.tasks.is_empty() {
-            return Vec::new();
-        }
-        let (mut keyed, mut question) = (Pipeline::new(), None);
-        for (task, command) in self.tasks.iter().zip(self.pipeline.cmd_iter().skip(self.scripts + self.positions.len()))
-        {
-            match task {
-                Task::ServerInformation => question = Some(command),
-                _ => {
-                    keyed.add_command(command.clone());
-                }
-            }
-        }
-        let (mut to_slot, mut to_nodes) = (connection.clone(), connection.clone());
-        let keyed_sent = async {
-            match keyed.is_empty() {
-                true => Vec::new(),
-                false => {
-                    each(timeout_at(deadline, to_slot.req_packed_commands(&keyed, 0, keyed.len())).await, keyed.len())
-                }
-            }
-        };
-        let information = async {
-            let command = question?.clone();
-            Some(one(timeout_at(deadline, to_nodes.route_command(command, to_primaries())).await))
-        };
-        let (keyed, mut information) = join(keyed_sent, information).await;
-        let mut keyed = keyed.into_iter();
-        let answer = |task: &Task| match task {
-            Task::ServerInformation => information.take(),
-            _ => keyed.next(),
-        };
-        self.tasks.iter().map(answer).map(|answer| answer.unwrap_or(Err(SendError::TimedOut))).collect()
     }
 }
 
@@ -157,16 +118,8 @@ async fn send_each(
     }
 }
 
-/// The answer to one command.
-pub(super) fn one(result: Result<Result<Value, RedisError>, Elapsed>) -> Answer {
-    match result {
-        Ok(answer) => answer.map_err(SendError::Redis),
-        Err(_) => Err(SendError::TimedOut),
-    }
-}
-
 /// The answers to a pipeline.
-pub(super) fn each(result: Result<Result<Vec<Value>, RedisError>, Elapsed>, commands: usize) -> Vec<Answer> {
+fn each(result: Result<Result<Vec<Value>, RedisError>, Elapsed>, commands: usize) -> Vec<Answer> {
     let error = match result {
         Ok(Ok(values)) if values.len() == commands => return values.into_iter().map(Ok).collect(),
         Ok(Ok(values)) => {

@@ -37,23 +37,12 @@ pub(super) struct Core {
     pub(super) pending: PendingInvalidations,
     jitter: Mutex<fastrand::Rng>,
     started: Instant,
-    pub(super) kinds: PerKind<KindCounters>,
+    kinds: Mutex<PerKind<SharedFigures>>,
     pub(super) get: OperationCounters,
     pub(super) put: OperationCounters,
     pub(super) forget: OperationCounters,
     pub(super) upkeep: OperationCounters,
     openings: Counter,
-}
-
-#[derive(Default)]
-pub(super) struct KindCounters {
-    pub(super) hits: Counter,
-    pub(super) misses: Counter,
-    pub(super) sets: Counter,
-    pub(super) outdated: Counter,
-    pub(super) errors: Counter,
-    pub(super) bytes_read: Counter,
-    pub(super) bytes_written: Counter,
 }
 
 #[derive(Default)]
@@ -81,7 +70,7 @@ impl RedisCache {
             pending: PendingInvalidations::default(),
             jitter: Mutex::new(fastrand::Rng::with_seed(settings.seed ^ 0x7474_6c73)),
             started: Instant::now(),
-            kinds: PerKind::default(),
+            kinds: Mutex::default(),
             get: OperationCounters::default(),
             put: OperationCounters::default(),
             forget: OperationCounters::default(),
@@ -180,10 +169,15 @@ impl Core {
         [self.settings.key_prefix.as_str(), key_space(kind)].concat()
     }
 
+    /// The counters by kind of data.
+    pub(super) fn kinds(&self) -> MutexGuard<'_, PerKind<SharedFigures>> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The value of a copy; counts its bytes.
     pub(super) fn value(&self, copy: &CachedQueue) -> Vec<u8> {
         let value = value::encode(copy);
-        self.kinds[DataKind::of(copy)].bytes_written.add(value.len() as u64);
+        self.kinds()[DataKind::of(copy)].bytes_written += value.len() as u64;
         value
     }
 
@@ -205,15 +199,7 @@ impl Core {
     pub(super) fn statistics(self: &Arc<Self>) -> SharedStatistics {
         SharedStatistics {
             state: if self.breaker().is_closed() { SharedCacheState::Up } else { SharedCacheState::Down },
-            kinds: self.kinds.map(|counters| SharedFigures {
-                hits: counters.hits.get(),
-                misses: counters.misses.get(),
-                sets: counters.sets.get(),
-                outdated: counters.outdated.get(),
-                errors: counters.errors.get(),
-                bytes_read: counters.bytes_read.get(),
-                bytes_written: counters.bytes_written.get(),
-            }),
+            kinds: *self.kinds(),
             get: self.get.operation(),
             put: self.put.operation(),
             forget: self.forget.operation(),

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use millrace_domain::PlayerId;
-use redis::Cmd;
+use redis::{Cmd, Value};
 use tokio::time::Instant;
 
 use super::{
     cache::{Core, OperationCounters},
     command::{self, Forget},
     housekeeping::Traffic,
-    reply::{Failure, Reply},
+    reply::{Failure, Reply, describe},
 };
-use crate::stamp::Stamp;
+use crate::{kind::DataKind, stamp::Stamp};
 
 /// The housekeeping and the pending invalidations of a call.
 pub(super) struct Call<'a> {
@@ -79,7 +79,62 @@ impl Core {
     fn time_of_call(&self, commands: &[Cmd], players: usize) -> Duration {
         self.settings.time_of_call(commands.len().max(players))
     }
+
+    /// Reads the value of a reply and counts it. A value that is missing counts for the kind
+    /// `missing`.
+    pub(super) fn read<T>(
+        &self,
+        player: &PlayerId,
+        missing: DataKind,
+        reply: Reply,
+        decode: impl FnOnce(&[u8]) -> Result<Option<(DataKind, T)>, String>,
+    ) -> Result<Option<T>, Unreadable> {
+        let unanswered = matches!(reply, Reply::Missing);
+        let (value, bytes) = match reply {
+            Reply::Value(Value::BulkString(bytes)) => (decode(&bytes), bytes.len()),
+            Reply::Refused(error) => (Err(describe(&error)), 0),
+            Reply::Value(_) | Reply::Missing => (Ok(None), 0),
+        };
+        let mut kinds = self.kinds();
+        match value {
+            Ok(Some((kind, value))) => {
+                kinds[kind].hits += 1;
+                kinds[kind].bytes_read += bytes as u64;
+                Ok(Some(value))
+            }
+            Ok(None) => {
+                kinds[missing].misses += 1;
+                kinds[missing].errors += u64::from(unanswered);
+                Ok(None)
+            }
+            Err(error) => {
+                kinds[missing].misses += 1;
+                kinds[missing].errors += 1;
+                tracing::debug!(player = player.as_str(), error, "a value in Redis cannot be read");
+                Err(Unreadable)
+            }
+        }
+    }
+
+    /// Counts the reply to a put. Returns whether it was not refused.
+    pub(super) fn count_put(&self, player: &PlayerId, kind: DataKind, reply: &Reply) -> bool {
+        let mut kinds = self.kinds();
+        match reply {
+            Reply::Value(Value::Int(0)) => kinds[kind].outdated += 1,
+            Reply::Value(_) => kinds[kind].sets += 1,
+            Reply::Missing => kinds[kind].errors += 1,
+            Reply::Refused(error) => {
+                kinds[kind].errors += 1;
+                tracing::debug!(player = player.as_str(), error = describe(error), "Redis refused a value");
+                return false;
+            }
+        }
+        true
+    }
 }
+
+/// A value that cannot be read. The reason was counted and logged.
+pub(super) struct Unreadable;
 
 /// A running call. One that is dropped was cancelled: it has failed, and its invalidations are
 /// pending.

@@ -6,10 +6,7 @@
 //! where it does not succeed, all of its connections are replaced.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -34,9 +31,8 @@ pub(super) struct Client {
     pub(super) connector: Connector,
     /// The connection that calls use; none: the next call opens one.
     current: Mutex<Option<Arc<Connection>>>,
-    /// Locked while a connection is opened. Holds the error of the last attempt, if it failed.
-    connecting: tokio::sync::Mutex<Option<ConnectError>>,
-    attempts: AtomicU64,
+    /// Locked while a connection is opened.
+    connecting: tokio::sync::Mutex<()>,
     pub(super) housekeeping: Housekeeping,
 }
 
@@ -56,7 +52,6 @@ impl Client {
             connector,
             current: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
-            attempts: AtomicU64::new(0),
             housekeeping: Housekeeping::new(key_prefix),
         }
     }
@@ -92,37 +87,19 @@ impl Client {
         if let Some(connection) = self.current().clone() {
             return Ok(connection);
         }
-        match timeout_at(deadline, self.connect(self.attempts.load(Ordering::Acquire))).await {
+        let open = async {
+            let _one_at_a_time = self.connecting.lock().await;
+            if let Some(connection) = self.current().clone() {
+                return Ok(connection);
+            }
+            let connection = Arc::new(self.connector.connect().await?);
+            *self.current() = Some(Arc::clone(&connection));
+            Ok::<_, ConnectError>(connection)
+        };
+        match timeout_at(deadline, open).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(Failure::new(format!("cannot connect: {error}"))),
             Err(_) => Err(Failure::new("cannot connect in the time of a call")),
-        }
-    }
-
-    /// Opens a connection, unless another caller has tried since `attempts` was read.
-    async fn connect(&self, attempts: u64) -> Result<Arc<Connection>, ConnectError> {
-        let mut last_error = self.connecting.lock().await;
-        if let Some(connection) = self.current().clone() {
-            return Ok(connection);
-        }
-        if self.attempts.load(Ordering::Acquire) != attempts
-            && let Some(error) = last_error.as_ref()
-        {
-            return Err(error.clone());
-        }
-        let result = self.connector.connect().await;
-        self.attempts.fetch_add(1, Ordering::Release);
-        match result {
-            Ok(connection) => {
-                let connection = Arc::new(connection);
-                *last_error = None;
-                *self.current() = Some(Arc::clone(&connection));
-                Ok(connection)
-            }
-            Err(error) => {
-                *last_error = Some(error.clone());
-                Err(error)
-            }
         }
     }
 

@@ -8,8 +8,7 @@
 //! | report: what the process did in the last seconds | a put | at most every ten seconds |
 //!
 //! Their failure does not matter to the call. A command that the user may not run is not sent
-//! again. All keys have the same hash tag, so that a cluster takes the commands in one pipeline.
-//! There the keys lie on one node; their size is bounded.
+//! again. In a cluster each key lies on one node; their size is bounded.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -90,7 +89,7 @@ struct State {
 
 impl Keys {
     fn new(prefix: &str) -> Self {
-        let key = |name: &str| format!("{prefix}{{upkeep}}:{name}");
+        let key = |name: &str| format!("{prefix}upkeep:{name}");
         Self { emergency: key("emergency"), active: key("active"), reports: key("reports"), samples: key("statistics") }
     }
 }
@@ -262,7 +261,7 @@ mod tests {
 
     use super::*;
 
-    const ASK: &str = "GET t-{upkeep}:emergency";
+    const ASK: &str = "GET t-upkeep:emergency";
 
     fn moment(seconds: u64) -> Moment {
         Moment { monotonic: Duration::from_secs(seconds), wall: Duration::from_secs(1_000_000 + seconds) }
@@ -308,9 +307,9 @@ mod tests {
     #[test]
     fn puts_add_active_players_and_trim_the_list_once_a_minute() {
         let housekeeping = Housekeeping::new("t-");
-        let add = |second: u64| format!("ZADD t-{{upkeep}}:active {0} a {0} b", 1_000_000_000 + 1_000 * second);
-        let trim = "ZREMRANGEBYRANK t-{upkeep}:active 0 -10001";
-        let expire = "PEXPIRE t-{upkeep}:active 3600000";
+        let add = |second: u64| format!("ZADD t-upkeep:active {0} a {0} b", 1_000_000_000 + 1_000 * second);
+        let trim = "ZREMRANGEBYRANK t-upkeep:active 0 -10001";
+        let expire = "PEXPIRE t-upkeep:active 3600000";
         let both = ["a", "b"];
         assert_eq!(put(&housekeeping, &both, moment(0)), ["INFO", ASK, &add(0), trim, expire]);
         assert_eq!(put(&housekeeping, &both, moment(1)), [add(1)]);
@@ -327,8 +326,7 @@ mod tests {
         housekeeping.offer_report("{}".to_owned());
         assert!(!housekeeping.wants_report(moment(0)), "a report waits");
         assert_eq!(due(&housekeeping, Traffic::Get, moment(1)), [ASK], "gets send no report");
-        let sent =
-            ["LPUSH t-{upkeep}:reports {}", "LTRIM t-{upkeep}:reports 0 999", "PEXPIRE t-{upkeep}:reports 3600000"];
+        let sent = ["LPUSH t-upkeep:reports {}", "LTRIM t-upkeep:reports 0 999", "PEXPIRE t-upkeep:reports 3600000"];
         let with_put = put(&housekeeping, &["a"], moment(2));
         assert_eq!(with_put[with_put.len() - 3..], sent);
         assert_eq!(put(&housekeeping, &["a"], moment(2)).len(), 1, "active players only");

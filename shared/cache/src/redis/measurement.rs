@@ -3,7 +3,7 @@
 use redis::{InfoDict, Value, cmd, from_redis_value};
 use tokio::time::Instant;
 
-use super::{cache::Core, command, nodes::Nodes, scan, value};
+use super::{cache::Core, command, scan, value};
 use crate::{
     kind::DataKind,
     statistics::LatencyRecorder,
@@ -17,47 +17,42 @@ const SAMPLE: usize = 1_000;
 
 /// Measures all nodes at the same time.
 pub(super) async fn measure(core: &Core, deadline: Instant) -> Result<ServerFigures, UpkeepError> {
-    let mut figures = ServerFigures::default();
-    let (mut keys, mut reports) = (Some(0), Vec::new());
-    for node in core.upkeep_ask(Nodes::All, &[cmd("INFO"), cmd("DBSIZE")], deadline).await? {
+    let addresses = core.upkeep_addresses(deadline).await?;
+    let mut figures = ServerFigures { keys: Some(0), ..ServerFigures::default() };
+    let mut reports = Vec::new();
+    let answers = core.upkeep_ask(&addresses, &[cmd("INFO"), cmd("DBSIZE")], deadline).await?;
+    for (address, node) in addresses.iter().zip(answers) {
         let mut values = node.values.into_iter();
         let report = values.next().unwrap_or(Value::Nil);
-        reports.push((Value::SimpleString(node.address.clone()), report.clone()));
-        figures.nodes.push(NodeFigures { address: node.address, ..read(report) });
-        keys = match (keys, values.next()) {
+        reports.push((Value::SimpleString(address.clone()), report.clone()));
+        figures.nodes.push(NodeFigures { address: address.clone(), ..read(report) });
+        figures.keys = match (figures.keys, values.next()) {
             (Some(sum), Some(Value::Int(count))) => Some(sum + u64::try_from(count).unwrap_or_default()),
             _ => None,
         };
     }
-    figures.keys = keys;
     core.client.housekeeping.take_information(Value::Map(reports));
-    ping(core, &mut figures.nodes, deadline).await?;
-    figures.sample = sample(core, figures.nodes.len(), deadline).await?;
+
+    let recorders: Vec<LatencyRecorder> = addresses.iter().map(|_| LatencyRecorder::default()).collect();
+    for _ in 0..PINGS {
+        let answers = core.upkeep_ask(&addresses, &[cmd("PING")], deadline).await?;
+        answers.iter().zip(&recorders).for_each(|(node, recorder)| recorder.record(node.took));
+    }
+    for (node, recorder) in figures.nodes.iter_mut().zip(&recorders) {
+        node.ping = recorder.latency();
+    }
+    figures.sample = sample(core, &addresses, deadline).await?;
     Ok(figures)
 }
 
-/// Measures how long each node takes to answer a `PING`.
-async fn ping(core: &Core, nodes: &mut [NodeFigures], deadline: Instant) -> Result<(), UpkeepError> {
-    let addresses: Vec<String> = nodes.iter().map(|node| node.address.clone()).collect();
-    let recorders: Vec<LatencyRecorder> = nodes.iter().map(|_| LatencyRecorder::default()).collect();
-    for _ in 0..PINGS {
-        let times = core.upkeep_ping(&addresses, deadline).await?;
-        times.iter().zip(&recorders).for_each(|(time, recorder)| recorder.record(*time));
-    }
-    for (node, recorder) in nodes.iter_mut().zip(&recorders) {
-        node.ping = recorder.latency();
-    }
-    Ok(())
-}
-
 /// Examines some keys of each node.
-async fn sample(core: &Core, nodes: usize, deadline: Instant) -> Result<KeySample, UpkeepError> {
+async fn sample(core: &Core, addresses: &[String], deadline: Instant) -> Result<KeySample, UpkeepError> {
     let mut first_keys = cmd("SCAN");
-    first_keys.arg(0).arg("COUNT").arg(SAMPLE / nodes.max(1));
+    first_keys.arg(0).arg("COUNT").arg(SAMPLE / addresses.len().max(1));
     let mut sample = KeySample { complete: true, ..KeySample::default() };
     let mut observations = Vec::new();
     let (queues, pages) = (core.key_prefix(DataKind::Queue), core.key_prefix(DataKind::Frequent));
-    for node in core.upkeep_ask(Nodes::All, &[first_keys], deadline).await? {
+    for node in core.upkeep_ask(addresses, &[first_keys], deadline).await? {
         let (position, keys) = scan::read(node.values.into_iter().next())?;
         sample.complete &= position == 0;
         sample.keys += keys.len() as u64;

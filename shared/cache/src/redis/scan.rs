@@ -3,7 +3,7 @@
 use redis::{Cmd, Value, cmd, from_redis_value};
 use tokio::time::Instant;
 
-use super::{cache::Core, nodes::Nodes, reply::describe};
+use super::{cache::Core, reply::describe};
 use crate::upkeep::{ScanCursor, UpkeepError};
 
 /// The approximate number of keys that one `SCAN` examines.
@@ -27,7 +27,7 @@ pub(super) async fn scan(
         }
     };
     let Some(address) = addresses.get(at) else { return Ok((Vec::new(), None)) };
-    let answers = core.upkeep_ask(Nodes::One(address), &[command(position, prefix)], deadline).await?;
+    let answers = core.upkeep_ask(std::slice::from_ref(address), &[command(position, prefix)], deadline).await?;
     let (position, keys) = read(answers.into_iter().flat_map(|node| node.values).next())?;
     let node = |address: &String| several.then(|| address.clone());
     let next = match position {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use redis::{InfoDict, Value, from_redis_value};
+use redis::{InfoDict, Value, from_redis_value, from_redis_value_ref};
 
 use super::{
     reply::{describe, is_forbidden},
@@ -45,7 +45,7 @@ impl ServerInformation {
     /// changes nothing.
     pub(super) fn take_answer(&mut self, answer: Value) {
         let answers: Vec<Value> = match answer {
-            Value::Map(_) => by_address(answer).into_iter().map(|(_, answer)| answer).collect(),
+            Value::Map(_) => by_address(answer).into_iter().map(|(_, answer)| answer).filter(is_primary).collect(),
             answer => vec![answer],
         };
         let statistics = answers.into_iter().filter_map(|answer| {
@@ -78,6 +78,12 @@ fn add(sum: ServerStatistics, node: ServerStatistics) -> ServerStatistics {
             (sum, node) => sum.saturating_add(node),
         },
     }
+}
+
+/// Whether a node of a cluster is a primary, or refuses to tell.
+fn is_primary(answer: &Value) -> bool {
+    let role = from_redis_value_ref::<InfoDict>(answer).ok().and_then(|fields| fields.get::<String>("role"));
+    role.is_none_or(|role| role == "master")
 }
 
 /// Reads the answer of one node; none without its evictions.
@@ -163,6 +169,9 @@ mod tests {
         information.take_answer(nodes([100, 50]));
         let sum = ServerStatistics { nodes: 2, evictions: 15, expirations: 6, used_bytes: 14, max_bytes: 150 };
         assert_eq!(information.statistics(), Some(sum));
+        let replica = bulk("role:slave\r\nexpired_keys:3\r\nevicted_keys:1\r\n");
+        information.take_answer(Value::Map(vec![(bulk("h:3"), replica)]));
+        assert_eq!(information.statistics(), Some(sum), "replicas do not count");
         information.take_answer(nodes([100, 0]));
         assert_eq!(information.statistics().unwrap().max_bytes, 0, "one node has no limit");
     }

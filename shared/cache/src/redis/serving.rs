@@ -2,23 +2,21 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
-use redis::Value;
-
 use super::{
-    cache::{Core, RedisCache},
+    cache::RedisCache,
     call::Call,
     command::{self, Forget},
     housekeeping::Traffic,
     pages,
-    reply::{Reply, describe},
+    reply::Reply,
     value,
 };
 use crate::{
     emergency::Emergency, kind::DataKind, shared_cache::SharedCache, stamp::Stamp, state::SharedCacheState,
     statistics::SharedStatistics, upkeep::Upkeep,
 };
+use async_trait::async_trait;
+use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
 
 /// The maximum number of keys that one command reads, so that other clients do not wait long for
 /// it.
@@ -43,12 +41,10 @@ impl SharedCache for RedisCache {
         let (replies, failed) = core.call(&core.get, reads.collect(), call).await;
         let mut errors = u64::from(failed);
         let replies = chunks().zip(replies).flat_map(|(chunk, reply)| reply.split(chunk.len()));
-        let found = players.iter().zip(replies).map(|(player, reply)| match core.read(player, reply) {
-            Ok(copy) => copy.map(Arc::new),
-            Err(Unreadable) => {
-                errors += 1;
-                None
-            }
+        let found = players.iter().zip(replies).map(|(player, reply)| {
+            let copy = core.read(player, DataKind::Queue, reply, |bytes| decode(bytes, player));
+            errors += u64::from(copy.is_err());
+            copy.ok().flatten().map(Arc::new)
         });
         (found.collect(), errors)
     }
@@ -71,22 +67,11 @@ impl SharedCache for RedisCache {
         core.pending.settle(&invalidations);
         let call = Call { traffic: Traffic::Put(copies), reads: &[], invalidations };
         let (replies, failed) = core.call(&core.put, puts.collect(), call).await;
-        let mut errors = u64::from(failed);
-        for (copy, reply) in copies.iter().zip(replies) {
-            let counters = &core.kinds[DataKind::of(copy)];
-            match reply {
-                Reply::Value(Value::Int(0)) => counters.outdated.add(1),
-                Reply::Value(_) => counters.sets.add(1),
-                Reply::Refused(error) => {
-                    errors += 1;
-                    counters.errors.add(1);
-                    let player = copy.queue.player_id.as_str();
-                    tracing::debug!(player, error = describe(&error), "Redis refused a copy");
-                }
-                Reply::Missing => counters.errors.add(1),
-            }
-        }
-        errors
+        let refused = copies
+            .iter()
+            .zip(&replies)
+            .map(|(copy, reply)| u64::from(!core.count_put(&copy.queue.player_id, DataKind::of(copy), reply)));
+        u64::from(failed) + refused.sum::<u64>()
     }
 
     async fn forget(&self, players: &[PlayerId]) -> u64 {
@@ -157,49 +142,11 @@ impl RedisCache {
     }
 }
 
-/// A value that cannot be read. The reason was counted and logged.
-struct Unreadable;
-
-impl Core {
-    /// The copy of a reply; counts it.
-    fn read(&self, player: &PlayerId, reply: Reply) -> Result<Option<CachedQueue>, Unreadable> {
-        let missing = &self.kinds[DataKind::Queue];
-        let bytes = match reply {
-            Reply::Value(Value::BulkString(bytes)) => bytes,
-            Reply::Value(_) => {
-                missing.misses.add(1);
-                return Ok(None);
-            }
-            Reply::Missing => {
-                missing.misses.add(1);
-                missing.errors.add(1);
-                return Ok(None);
-            }
-            Reply::Refused(error) => return Err(self.unreadable(player, &describe(&error))),
-        };
-        match value::decode(&bytes) {
-            Ok(Some(copy)) if copy.queue.player_id == *player => {
-                let counters = &self.kinds[DataKind::of(&copy)];
-                counters.hits.add(1);
-                counters.bytes_read.add(bytes.len() as u64);
-                Ok(Some(copy))
-            }
-            Ok(Some(copy)) => {
-                Err(self.unreadable(player, &format!("it belongs to the player `{}`", copy.queue.player_id)))
-            }
-            Ok(None) => {
-                missing.misses.add(1);
-                Ok(None)
-            }
-            Err(error) => Err(self.unreadable(player, &error.to_string())),
-        }
-    }
-
-    fn unreadable(&self, player: &PlayerId, error: &str) -> Unreadable {
-        let counters = &self.kinds[DataKind::Queue];
-        counters.misses.add(1);
-        counters.errors.add(1);
-        tracing::debug!(player = player.as_str(), error, "a value in Redis cannot be read");
-        Unreadable
+/// The copy of a value, with its kind.
+fn decode(bytes: &[u8], player: &PlayerId) -> Result<Option<(DataKind, CachedQueue)>, String> {
+    match value::decode(bytes).map_err(|error| error.to_string())? {
+        Some(copy) if copy.queue.player_id == *player => Ok(Some((DataKind::of(&copy), copy))),
+        Some(copy) => Err(format!("it belongs to the player `{}`", copy.queue.player_id)),
+        None => Ok(None),
     }
 }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use redis::Cmd;
 use tokio::time::Instant;
 
 use super::{
     cache::Core,
     housekeeping::Traffic,
-    nodes::{NodeAnswers, Nodes},
+    nodes::NodeAnswers,
     reply::{Failure, Reply},
 };
 use crate::upkeep::UpkeepError;
@@ -45,29 +46,19 @@ impl Core {
         }
     }
 
-    /// Sends commands to nodes, whatever keys they have.
+    /// Sends commands to nodes at the same time, whatever keys they have.
     pub(super) async fn upkeep_ask(
         &self,
-        nodes: Nodes<'_>,
+        addresses: &[String],
         commands: &[Cmd],
         deadline: Instant,
     ) -> Result<Vec<NodeAnswers>, UpkeepError> {
         let started = Instant::now();
-        let answers = self.client.ask(nodes, commands, self.upkeep_deadline(0, deadline)).await;
+        let deadline = self.upkeep_deadline(0, deadline);
+        let asked = addresses.iter().map(|address| self.client.ask(address, commands, deadline));
+        let answers = try_join_all(asked).await;
         self.count_upkeep(1, started);
         answers.map_err(|failure| self.fail_upkeep(&failure))
-    }
-
-    /// Pings these nodes at the same time. Returns how long each took.
-    pub(super) async fn upkeep_ping(
-        &self,
-        addresses: &[String],
-        deadline: Instant,
-    ) -> Result<Vec<Duration>, UpkeepError> {
-        let started = Instant::now();
-        let times = self.client.ping_each(addresses, self.upkeep_deadline(0, deadline)).await;
-        self.count_upkeep(1, started);
-        times.map_err(|failure| self.fail_upkeep(&failure))
     }
 
     /// The addresses of all primaries, sorted: one round trip in a cluster, else none.

@@ -48,7 +48,7 @@ async fn the_evictions_of_a_full_server_are_reported() {
     assert!(before > 1_000 && (before..=after).contains(&server.evictions), "{before} {server:?} {after}");
     // Less than 4 MB: output buffers count too, and the set of active players may have been
     // evicted.
-    assert!(server.used_bytes > 2 << 20, "{server:?}");
+    assert!(server.used_bytes > 1 << 20, "{server:?}");
     let statistics = cache.statistics();
     assert_eq!((statistics.put.calls, statistics.put.round_trips, statistics.put.failures), (32, 32, 0));
 }

@@ -94,10 +94,10 @@ async fn active_players_are_listed_by_their_last_change() {
     assert_eq!(ids(&active(10).await), ["a", "c", "b"], "a filled copy is no activity");
     assert_eq!(ids(&active(2).await), ["a", "c"]);
     let long_ago = (server_time().as_millis() - 3_700_000).to_string();
-    redis.cli::<i64>(&["ZADD", "millrace:{upkeep}:active", &long_ago, "old"]).await;
+    redis.cli::<i64>(&["ZADD", "millrace:upkeep:active", &long_ago, "old"]).await;
     assert_eq!(active(10).await.len(), 3, "players count as active for an hour");
     assert_eq!((cache.statistics().put.round_trips, cache.statistics().put.failures), (3, 0));
-    assert!(redis.cli::<i64>(&["PTTL", "millrace:{upkeep}:active"]).await > 3_500_000);
+    assert!(redis.cli::<i64>(&["PTTL", "millrace:upkeep:active"]).await > 3_500_000);
 }
 
 #[tokio::test]
@@ -107,10 +107,10 @@ async fn the_number_of_active_players_is_bounded() {
     for some in players(12_000).chunks(1_000) {
         put(&cache, &some.iter().map(|player| copy(player.as_str(), 1)).collect::<Vec<_>>()).await;
     }
-    assert_eq!(redis.cli::<u64>(&["ZCARD", "millrace:{upkeep}:active"]).await, 12_000);
+    assert_eq!(redis.cli::<u64>(&["ZCARD", "millrace:upkeep:active"]).await, 12_000);
     // The first put of another process trims the set.
     put(&connect(settings(redis.url())).await, &[copy("p-0", 2)]).await;
-    assert_eq!(redis.cli::<u64>(&["ZCARD", "millrace:{upkeep}:active"]).await, 10_000);
+    assert_eq!(redis.cli::<u64>(&["ZCARD", "millrace:upkeep:active"]).await, 10_000);
     assert_eq!(ids(&cache.active_players(1, later()).await.unwrap()), ["p-0"]);
 }
 
@@ -134,7 +134,7 @@ async fn a_read_learns_about_emergency_mode_and_copies_live_until_its_end() {
     assert_eq!(other.put(&[copy("a", 1)], server_time()).await, 0);
     let left = ttl(&redis, "a").await;
     assert!((600_000 + 260_000..600_000 + 300_000).contains(&left), "{left}");
-    assert!(redis.cli::<i64>(&["PTTL", "millrace:{upkeep}:emergency"]).await > 590_000);
+    assert!(redis.cli::<i64>(&["PTTL", "millrace:upkeep:emergency"]).await > 590_000);
 
     let off = Emergency { enabled: false, switched_at: switched_at + 5_000, until: switched_at + 900_000 };
     other.switch_emergency(off, later()).await.unwrap();

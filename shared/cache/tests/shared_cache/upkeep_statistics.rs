@@ -8,7 +8,7 @@ use super::support::*;
 async fn samples_are_stored_for_a_day_and_their_number_is_bounded() {
     let redis = server().start().await;
     let cache = connect(settings(redis.url())).await;
-    let key = "millrace:{upkeep}:statistics";
+    let key = "millrace:upkeep:statistics";
     const DAY: u64 = 24 * 3_600_000;
     let begin = server_time().as_millis();
     let sample = |millis: u64| StatisticsSample { at: at(millis), text: format!("{{\"n\":{millis}}}") };
