@@ -5,11 +5,10 @@
 //! |---|---|
 //! | [`apply`] | delivers a command or a tick |
 //! | `enqueue` | `enqueueTasks` and the order of its refusals |
-//! | `report` | `reportProgress` and milestones |
 //! | `pause` | `pauseQueue` and `resumeQueue` |
 //! | `checks` | checks that several commands share |
-//! | `advance` | lets time pass: completes what is due, starts eligible tasks |
-//! | `finish` | completes, fails and cancels tasks |
+//! | `lifecycle` | starts tasks, counts reported units, completes, fails and cancels tasks |
+//! | `advance` | lets time pass, from one due moment to the next |
 //! | [`deployment`] | what a deployment decides for all its queues |
 
 mod advance;
@@ -17,6 +16,5 @@ pub mod apply;
 mod checks;
 pub mod deployment;
 mod enqueue;
-mod finish;
+mod lifecycle;
 mod pause;
-mod report;

@@ -5,12 +5,7 @@
 //! looked at, as in the economies of browser games such as OGameX.
 
 use crate::{
-    model::{
-        event::Event,
-        queue::Queue,
-        task::{Priority, Task, TaskState},
-        time::Timestamp,
-    },
+    model::{event::Event, queue::Queue, task::Task, time::Timestamp},
     rules::deployment::Rules,
 };
 
@@ -92,7 +87,7 @@ impl Queue {
     }
 
     /// Whether a task can start once its `notBefore` has passed and a slot is free.
-    fn is_startable(&self, task: &Task) -> bool {
+    pub(super) fn is_startable(&self, task: &Task) -> bool {
         !task.is_active() && task.open_prerequisites.is_empty() && (task.paid || self.balances.covers(&task.costs))
     }
 
@@ -106,38 +101,6 @@ impl Queue {
                 at += 1;
             }
         }
-    }
-
-    /// Starts the best eligible pending tasks while slots are free: the highest priority first,
-    /// then queue order. A task that is not eligible does not hold up others.
-    pub(crate) fn start_eligible_tasks(&mut self, now: Timestamp, events: &mut Vec<Event>) {
-        if self.is_paused() {
-            return;
-        }
-        let mut active = self.active_tasks();
-        while active < usize::from(self.slots) {
-            let Some(best) = self.best_eligible_task(now) else { return };
-            let task = &mut self.tasks[best];
-            if !task.paid {
-                task.paid = true;
-                let covered = self.balances.take_all(&task.costs);
-                debug_assert!(covered, "only a task whose costs are covered is eligible");
-            }
-            task.state = TaskState::Active { started_at: now, paused_ms: 0 };
-            events.push(Event::TaskStarted { task_id: task.id.clone(), at: now });
-            active += 1;
-        }
-    }
-
-    fn best_eligible_task(&self, now: Timestamp) -> Option<usize> {
-        let mut best: Option<(usize, Priority)> = None;
-        for (at, task) in self.tasks.iter().enumerate() {
-            let better = best.is_none_or(|(_, priority)| task.priority > priority);
-            if better && task.not_before.is_none_or(|not_before| not_before <= now) && self.is_startable(task) {
-                best = Some((at, task.priority));
-            }
-        }
-        best.map(|(at, _)| at)
     }
 }
 

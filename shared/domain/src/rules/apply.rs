@@ -13,7 +13,7 @@ use crate::{
         resources::Resources,
         time::Timestamp,
     },
-    rules::{deployment::Rules, finish::CANCELLED},
+    rules::deployment::Rules,
 };
 
 /// The result of a delivery.
@@ -103,7 +103,7 @@ impl Queue {
             }
             Command::CancelTask { task_id } => {
                 let position = self.require_unfinished(task_id)?;
-                self.cancel(position, CANCELLED, at, events);
+                self.cancel(position, at, events);
             }
             Command::SetPriority { task_id, priority } => {
                 let position = self.require_unfinished(task_id)?;

@@ -1,34 +1,112 @@
-//! Completes, fails and cancels tasks, with all that follows.
+//! The life of a task: it starts, gets units of work done, and is completed, failed or cancelled,
+//! with all that follows.
 
-use std::borrow::Cow;
-
-use crate::model::{
-    event::Event,
-    ids::TaskId,
-    queue::Queue,
-    record::HistoryRecord,
-    resources::Resources,
-    task::{FinishedTask, Outcome, Task, TaskState},
-    time::Timestamp,
+use crate::{
+    model::{
+        event::Event,
+        ids::TaskId,
+        queue::Queue,
+        record::HistoryRecord,
+        rejection::{Rejection, RejectionReason},
+        resources::Resources,
+        task::{FinishedTask, Outcome, Priority, Task, TaskState, Work},
+        time::Timestamp,
+    },
+    rules::apply::RequiredWrite,
 };
 
-/// The reason of a task that was cancelled because a prerequisite failed or was cancelled.
-pub(super) const PREREQUISITE_FAILED: &str = "prerequisite_failed";
-/// The reason of a task that was cancelled by `clearQueue`.
-pub(super) const QUEUE_CLEARED: &str = "queue_cleared";
 /// The reason of a task that was cancelled by `cancelTask`.
-pub(super) const CANCELLED: &str = "cancelled";
+const CANCELLED: &str = "cancelled";
+/// The reason of a task that was cancelled by `clearQueue`.
+const QUEUE_CLEARED: &str = "queue_cleared";
+/// The reason of a task that was cancelled because a prerequisite failed or was cancelled.
+const PREREQUISITE_FAILED: &str = "prerequisite_failed";
 
 /// How a task ends, and what that does to the balances.
-struct TaskEnd {
+struct TaskEnd<'a> {
     outcome: Outcome,
-    reason: Option<Cow<'static, str>>,
+    reason: Option<&'a str>,
     refunded: Resources,
     rewards: Resources,
     lost: Resources,
 }
 
 impl Queue {
+    /// Starts the best eligible pending tasks while slots are free: the highest priority first,
+    /// then queue order. A task that is not eligible does not hold up others.
+    pub(crate) fn start_eligible_tasks(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        if self.is_paused() {
+            return;
+        }
+        let mut active = self.active_tasks();
+        while active < usize::from(self.slots) {
+            let Some(best) = self.best_eligible_task(now) else { return };
+            let task = &mut self.tasks[best];
+            if !task.paid {
+                task.paid = true;
+                let covered = self.balances.take_all(&task.costs);
+                debug_assert!(covered, "only a task whose costs are covered is eligible");
+            }
+            task.state = TaskState::Active { started_at: now, paused_ms: 0 };
+            events.push(Event::TaskStarted { task_id: task.id.clone(), at: now });
+            active += 1;
+        }
+    }
+
+    fn best_eligible_task(&self, now: Timestamp) -> Option<usize> {
+        let mut best: Option<(usize, Priority)> = None;
+        for (at, task) in self.tasks.iter().enumerate() {
+            let better = best.is_none_or(|(_, priority)| task.priority > priority);
+            if better && task.not_before.is_none_or(|not_before| not_before <= now) && self.is_startable(task) {
+                best = Some((at, task.priority));
+            }
+        }
+        best.map(|(at, _)| at)
+    }
+
+    /// Raises the units done of a task. Only a milestone must be committed.
+    pub(super) fn report(
+        &mut self,
+        id: &TaskId,
+        units_done: u64,
+        sent_at: Timestamp,
+        at: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<RequiredWrite, Rejection> {
+        let position = self.require_unfinished(id)?;
+        let task = &self.tasks[position];
+        let Work::Units(units) = task.work else {
+            return Err(Rejection::new(
+                RejectionReason::NotReportedWork,
+                format!("taskId: `{id}` is timed work, which ends by the server's clock"),
+            ));
+        };
+        let started_at = self.require_active(position)?;
+        if sent_at < started_at {
+            return Err(Rejection::new(
+                RejectionReason::StaleReport,
+                format!(
+                    "the report was sent at {sent_at}, before the current attempt of `{id}` started at {started_at}"
+                ),
+            ));
+        }
+        let done = units_done.min(units);
+        if done <= task.units_done {
+            return Ok(RequiredWrite::Nothing);
+        }
+        let reached = task.quarter(done);
+        let milestone = reached > task.quarter(task.units_done);
+        self.tasks[position].units_done = done;
+        if !milestone {
+            return Ok(RequiredWrite::Progress);
+        }
+        events.push(Event::MilestoneReached { task_id: id.clone(), percent: 25 * reached, at });
+        if done == units && !self.is_paused() {
+            self.complete(position, at, events);
+        }
+        Ok(RequiredWrite::Commit)
+    }
+
     /// Completes the task at `position` and credits its rewards.
     pub(super) fn complete(&mut self, position: usize, now: Timestamp, events: &mut Vec<Event>) {
         let mut task = self.tasks.remove(position);
@@ -64,7 +142,7 @@ impl Queue {
         self.totals.failed += 1;
         let end = TaskEnd {
             outcome: Outcome::Failed,
-            reason: Some(Cow::Owned(reason.to_owned())),
+            reason: Some(reason),
             refunded: Resources::new(),
             rewards: Resources::new(),
             lost: Resources::new(),
@@ -74,9 +152,9 @@ impl Queue {
     }
 
     /// Cancels the task at `position`, and all tasks that wait for it.
-    pub(super) fn cancel(&mut self, position: usize, reason: &'static str, now: Timestamp, events: &mut Vec<Event>) {
+    pub(super) fn cancel(&mut self, position: usize, now: Timestamp, events: &mut Vec<Event>) {
         let id = self.tasks[position].id.clone();
-        self.cancel_one(position, reason, now, events);
+        self.cancel_one(position, CANCELLED, now, events);
         self.cancel_dependants(id, now, events);
     }
 
@@ -98,14 +176,14 @@ impl Queue {
         }
     }
 
-    fn cancel_one(&mut self, position: usize, reason: &'static str, now: Timestamp, events: &mut Vec<Event>) {
+    fn cancel_one(&mut self, position: usize, reason: &str, now: Timestamp, events: &mut Vec<Event>) {
         let task = self.tasks.remove(position);
         let paid = if task.paid { task.costs.clone() } else { Resources::new() };
         let lost = self.balances.add_all(&paid);
         self.totals.cancelled += 1;
         let end = TaskEnd {
             outcome: Outcome::Cancelled,
-            reason: Some(Cow::Borrowed(reason)),
+            reason: Some(reason),
             refunded: if lost.is_empty() { paid } else { paid.without(&lost) },
             rewards: Resources::new(),
             lost,
@@ -114,7 +192,7 @@ impl Queue {
     }
 
     /// Remembers the end of a task that was removed, and appends its event.
-    fn record_end(&mut self, task: Task, end: TaskEnd, now: Timestamp, events: &mut Vec<Event>) {
+    fn record_end(&mut self, task: Task, end: TaskEnd<'_>, now: Timestamp, events: &mut Vec<Event>) {
         self.finished_tasks.push(&FinishedTask { task_id: task.id.clone(), outcome: end.outcome, finished_at: now });
         // While the queue is paused, work stands still.
         let time_spent_ms = task.active_ms(self.paused_at.unwrap_or(now));
@@ -125,7 +203,7 @@ impl Queue {
             kind: task.kind,
             priority: task.priority,
             outcome: end.outcome,
-            reason: end.reason.map(Cow::into_owned),
+            reason: end.reason.map(str::to_owned),
             attempts: task.attempts,
             work: task.work,
             units_done: task.units_done,
@@ -141,5 +219,7 @@ impl Queue {
     }
 }
 
+#[cfg(test)]
+mod report_tests;
 #[cfg(test)]
 mod tests;
