@@ -14,24 +14,13 @@ use crate::{
 
 impl<'de> Deserialize<'de> for TaskSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = TaskFields::deserialize(deserializer)?;
-        Ok(Self {
-            task_id: fields.task_id,
-            kind: fields.kind,
-            priority: fields.priority,
-            work: fields.work,
-            not_before: fields.not_before,
-            prerequisites: fields.prerequisites,
-            costs: fields.costs,
-            rewards: fields.rewards,
-            max_retries: fields.max_retries,
-            retry_delay_ms: fields.retry_delay_ms,
-        })
+        TaskFields::deserialize(deserializer)
     }
 }
 
+/// The fields of a [`TaskSpec`], with their checks and defaults.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "TaskSpec", rename_all = "camelCase", deny_unknown_fields)]
 struct TaskFields {
     task_id: TaskId,
     kind: TaskKind,
