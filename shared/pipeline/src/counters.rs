@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use millrace_cache::Tier;
 use millrace_store::WriteStatistics;
+use serde::{Serialize, Serializer};
 
 use crate::lateness::Lateness;
 
@@ -12,14 +13,10 @@ use crate::lateness::Lateness;
 pub struct Counters {
     /// Cache lookups.
     pub cache: CacheCounters,
-    /// Round trips to read rows.
-    pub load_calls: u64,
-    /// Queues committed.
-    pub committed: u64,
-    /// Version conflicts.
-    pub conflicts: u64,
-    /// Round trips to commit.
-    pub commit_calls: u64,
+    /// Reads of the table.
+    pub loads: Loads,
+    /// Conditional writes.
+    pub commits: Commits,
     /// Stale due entries that were corrected.
     pub due_entries_corrected: u64,
     /// Stale due entries that could not be corrected.
@@ -32,20 +29,44 @@ pub struct Counters {
     pub steps: StepTimes,
 }
 
-/// How long each step took, over all its rounds.
-#[derive(Debug, Clone, Copy, Default)]
+/// Reads of the table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Loads {
+    /// Round trips.
+    pub calls: u64,
+}
+
+/// Conditional writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Commits {
+    /// Queues committed.
+    pub committed: u64,
+    /// Version conflicts.
+    pub conflicts: u64,
+    /// Round trips.
+    pub calls: u64,
+}
+
+/// How long each step took, over all its rounds; in JSON in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct StepTimes {
     /// The payload into items by player.
+    #[serde(serialize_with = "as_millis")]
     pub decode: Duration,
     /// Queues from the caches and the table.
+    #[serde(serialize_with = "as_millis")]
     pub load: Duration,
     /// The domain.
+    #[serde(serialize_with = "as_millis")]
     pub apply: Duration,
     /// Conditional writes.
+    #[serde(serialize_with = "as_millis")]
     pub commit: Duration,
     /// Records.
+    #[serde(serialize_with = "as_millis")]
     pub record: Duration,
     /// Changed queues into the caches.
+    #[serde(serialize_with = "as_millis")]
     pub refresh: Duration,
 }
 
@@ -71,4 +92,18 @@ impl CacheCounters {
             None => self.misses += 1,
         }
     }
+}
+
+/// A duration in milliseconds, with three decimals.
+pub fn millis(duration: Duration) -> f64 {
+    thousandths(duration.as_secs_f64() * 1000.0)
+}
+
+/// Rounds to three decimals: more would be noise.
+pub fn thousandths(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(millis(*duration))
 }

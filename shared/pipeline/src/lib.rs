@@ -16,7 +16,7 @@
 //! | [`failure`] | why something has to be delivered again |
 //! | [`counters`], [`lateness`] | what the steps count |
 //! | [`answer`], [`report`], [`report_builder`] | what an invocation answers |
-//! | [`performance`], [`process_reports`] | what the invocations of a process took |
+//! | [`performance`], [`process_reports`], [`totals`] | what the invocations of a process took |
 //!
 //! # What holds after a crash
 //! A queue row carries the records of its last commit, the outbox. Records are written after the
@@ -49,6 +49,7 @@ pub mod report_builder;
 pub mod rows;
 pub mod settings;
 pub mod steps;
+pub mod totals;
 
 pub use answer::{Answer, ProcessError};
 pub use context::{Context, Invocation};

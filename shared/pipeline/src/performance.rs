@@ -1,15 +1,16 @@
 //! Performance: what the last invocations of this process took.
 
-use std::{
-    ops::AddAssign,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hdrhistogram::Histogram;
 use millrace_cache::Tier;
 use serde::Serialize;
 
-use crate::report::{CommandCounts, Report, millis, thousandths};
+use crate::{
+    counters::{millis, thousandths},
+    report::{CommandCounts, Report},
+    totals::Totals,
+};
 
 /// A window is full after so many invocations. The figures cover the window before and the present
 /// one.
@@ -50,27 +51,11 @@ impl ReadReport {
     }
 }
 
-/// Sums over invocations.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sums {
-    lookups: u64,
-    local: u64,
-    redis: u64,
-    cache_errors: u64,
-    loads: u64,
-    commands: CommandCounts,
-    commits: u64,
-    conflicts: u64,
-    writes: u64,
-    write_calls: u64,
-    round_trips_saved: u64,
-}
-
 /// Some invocations that followed each other.
 #[derive(Debug, Clone, Default)]
 struct Window {
     invocations: u64,
-    sums: Sums,
+    totals: Totals,
     /// Processing times in microseconds; made with the first invocation.
     times: Option<Histogram<u32>>,
 }
@@ -83,26 +68,10 @@ struct Recorder {
     before: Window,
 }
 
-impl AddAssign for Sums {
-    fn add_assign(&mut self, other: Self) {
-        self.lookups += other.lookups;
-        self.local += other.local;
-        self.redis += other.redis;
-        self.cache_errors += other.cache_errors;
-        self.loads += other.loads;
-        self.commands += other.commands;
-        self.commits += other.commits;
-        self.conflicts += other.conflicts;
-        self.writes += other.writes;
-        self.write_calls += other.write_calls;
-        self.round_trips_saved += other.round_trips_saved;
-    }
-}
-
 impl Window {
-    fn add(&mut self, millis: f64, sums: Sums) {
+    fn add(&mut self, millis: f64, totals: Totals) {
         self.invocations += 1;
-        self.sums += sums;
+        self.totals += totals;
         if self.times.is_none() {
             self.times = Histogram::new_with_bounds(1, HIGHEST_MICROS, SIGNIFICANT_DIGITS).ok();
         }
@@ -113,19 +82,19 @@ impl Window {
 }
 
 impl Recorder {
-    fn add(&mut self, millis: f64, sums: Sums) {
+    fn add(&mut self, millis: f64, totals: Totals) {
         if self.present.invocations == WINDOW {
             self.before = std::mem::take(&mut self.present);
         }
         self.total += 1;
-        self.present.add(millis, sums);
+        self.present.add(millis, totals);
     }
 
     /// Both windows together.
     fn recent(&self) -> Window {
         let mut recent = self.before.clone();
         recent.invocations += self.present.invocations;
-        recent.sums += self.present.sums;
+        recent.totals += self.present.totals;
         recent.times = match (recent.times, &self.present.times) {
             (Some(mut times), Some(present)) => times.add(present).is_ok().then_some(times),
             (None, present) => present.clone(),
@@ -135,21 +104,21 @@ impl Recorder {
     }
 
     fn summary(&self) -> Summary {
-        let Window { invocations, sums, times } = self.recent();
-        let hits = sums.local + sums.redis;
+        let Window { invocations, totals, times } = self.recent();
+        let hits = totals.local_hits + totals.redis_hits;
         Summary {
             ever: self.total,
             recent: invocations,
             processing_time_ms: times.as_ref().map(Times::of),
             cache: CacheSummary {
-                lookups: sums.lookups,
+                lookups: totals.lookups,
                 hits,
-                hit_rate: (sums.lookups > 0).then(|| thousandths(hits as f64 / sums.lookups as f64)),
-                local: sums.local,
-                redis: sums.redis,
-                errors: sums.cache_errors,
+                hit_rate: (totals.lookups > 0).then(|| thousandths(hits as f64 / totals.lookups as f64)),
+                local: totals.local_hits,
+                redis: totals.redis_hits,
+                errors: totals.redis_errors,
             },
-            loads: sums.loads,
+            loads: totals.load_calls,
         }
     }
 }
@@ -246,48 +215,35 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Performance {
     /// Adds an invocation with commands.
     pub fn add_commands(&self, report: &Report) {
-        let sums = Sums {
-            lookups: report.cache.lookups,
-            local: report.cache.local.hits,
-            redis: report.cache.redis.hits,
-            cache_errors: report.cache.redis.errors,
-            loads: report.loads.calls,
-            commands: report.commands,
-            commits: report.commits.committed,
-            conflicts: report.commits.conflicts,
-            writes: report.writes.items,
-            write_calls: report.writes.calls,
-            round_trips_saved: report.writes.round_trips_saved,
-        };
-        lock(&self.commands).add(report.processing_time_ms, sums);
+        lock(&self.commands).add(report.processing_time_ms, report.into());
         *lock(&self.last) = Some(report.clone());
     }
 
     /// Adds a read of a queue.
     pub fn add_read(&self, report: &ReadReport) {
-        let sums = Sums {
+        let totals = Totals {
             lookups: report.lookups,
-            local: u64::from(report.found == Some(Tier::Local)),
-            redis: u64::from(report.found == Some(Tier::Redis)),
-            cache_errors: report.cache_errors,
-            loads: report.calls,
-            ..Sums::default()
+            local_hits: u64::from(report.found == Some(Tier::Local)),
+            redis_hits: u64::from(report.found == Some(Tier::Redis)),
+            redis_errors: report.cache_errors,
+            load_calls: report.calls,
+            ..Totals::default()
         };
-        lock(&self.reads).add(millis(report.processing_time), sums);
+        lock(&self.reads).add(millis(report.processing_time), totals);
     }
 
     /// The invocations with commands.
     pub fn commands(&self) -> CommandSummary {
         let recorder = lock(&self.commands);
-        let sums = recorder.recent().sums;
+        let totals = recorder.recent().totals;
         CommandSummary {
             summary: recorder.summary(),
-            commands: sums.commands,
-            commits: sums.commits,
-            conflicts: sums.conflicts,
-            writes: sums.writes,
-            write_calls: sums.write_calls,
-            round_trips_saved: sums.round_trips_saved,
+            commands: totals.commands,
+            commits: totals.committed,
+            conflicts: totals.conflicts,
+            writes: totals.items,
+            write_calls: totals.write_calls,
+            round_trips_saved: totals.round_trips_saved,
         }
     }
 
@@ -309,8 +265,8 @@ mod tests {
     fn recorder(count: u64) -> Recorder {
         let mut recorder = Recorder::default();
         for at in 1..=count {
-            let sums = Sums { lookups: 1, local: u64::from(at % 4 == 0), ..Sums::default() };
-            recorder.add(at as f64, sums);
+            let totals = Totals { lookups: 1, local_hits: u64::from(at % 4 == 0), ..Totals::default() };
+            recorder.add(at as f64, totals);
         }
         recorder
     }

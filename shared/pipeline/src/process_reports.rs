@@ -6,10 +6,7 @@ use millrace_cache::Tiers;
 use millrace_domain::Timestamp;
 use serde::Serialize;
 
-use crate::{
-    report::{CommandCounts, Report},
-    settings::PipelineSettings,
-};
+use crate::{report::Report, settings::PipelineSettings, totals::Totals};
 
 /// What a process has done since its last report.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -31,28 +28,9 @@ pub struct ProcessReport {
     pub processing_time_ms: f64,
     /// The longest processing time, in milliseconds.
     pub max_processing_time_ms: f64,
-    /// Commands by outcome.
-    pub commands: CommandCounts,
-    /// Queues looked up.
-    pub lookups: u64,
-    /// Queues found in the local cache.
-    pub local_hits: u64,
-    /// Queues found in the shared cache.
-    pub redis_hits: u64,
-    /// Calls of the shared cache that failed.
-    pub redis_errors: u64,
-    /// Round trips to read rows.
-    pub load_calls: u64,
-    /// Queues committed.
-    pub committed: u64,
-    /// Version conflicts.
-    pub conflicts: u64,
-    /// Round trips to commit.
-    pub commit_calls: u64,
-    /// Records written.
-    pub items: u64,
-    /// Round trips to write them.
-    pub write_calls: u64,
+    /// What they did.
+    #[serde(flatten)]
+    pub totals: Totals,
     /// Resident memory after the last invocation, in bytes; null where the system does not tell.
     pub resident_bytes: Option<u64>,
 }
@@ -91,17 +69,7 @@ impl ProcessReport {
         self.cold_starts += u64::from(report.cold_start);
         self.processing_time_ms += report.processing_time_ms;
         self.max_processing_time_ms = self.max_processing_time_ms.max(report.processing_time_ms);
-        self.commands += report.commands;
-        self.lookups += report.cache.lookups;
-        self.local_hits += report.cache.local.hits;
-        self.redis_hits += report.cache.redis.hits;
-        self.redis_errors += report.cache.redis.errors;
-        self.load_calls += report.loads.calls;
-        self.committed += report.commits.committed;
-        self.conflicts += report.commits.conflicts;
-        self.commit_calls += report.commits.calls;
-        self.items += report.writes.items;
-        self.write_calls += report.writes.calls;
+        self.totals += report.into();
         self.resident_bytes = report.memory.resident_bytes;
     }
 }

@@ -1,14 +1,14 @@
 //! The report of an invocation: what it took, as the answer says it.
 
-use std::{collections::BTreeMap, ops::AddAssign, time::Duration};
+use std::{collections::BTreeMap, ops::AddAssign};
 
 use millrace_cache::{CacheStatistics, SharedCacheState};
 use millrace_domain::{Priority, record::Table};
-use millrace_store::{Connections, batch_writer::Count};
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use millrace_store::{Connections, WriteStatistics, batch_writer::Count};
+use serde::{Serialize, Serializer};
 
 use crate::{
-    counters::{CacheCounters, Counters, StepTimes},
+    counters::{CacheCounters, Commits, Loads, StepTimes, thousandths},
     lateness::LatenessReport,
 };
 
@@ -31,15 +31,15 @@ pub struct Report {
     /// Cache lookups, one a player.
     pub cache: CacheReport,
     /// Reads of the table.
-    pub loads: LoadReport,
+    pub loads: Loads,
     /// Conditional writes.
-    pub commits: CommitReport,
+    pub commits: Commits,
     /// Records written in batches.
     pub writes: WriteReport,
     /// Connections to the store; null where the store has none.
-    pub connections: Option<ConnectionReport>,
+    pub connections: Option<Connections>,
     /// Where the time went, in milliseconds.
-    pub steps_ms: StepReport,
+    pub steps_ms: StepTimes,
     /// Memory at the end.
     pub memory: MemoryReport,
     /// What the caches have done since the start of the process.
@@ -101,26 +101,8 @@ pub struct RedisReport {
     pub state: SharedCacheState,
 }
 
-/// Reads of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct LoadReport {
-    /// Round trips.
-    pub calls: u64,
-}
-
-/// Conditional writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct CommitReport {
-    /// Queues committed.
-    pub committed: u64,
-    /// Version conflicts.
-    pub conflicts: u64,
-    /// Round trips.
-    pub calls: u64,
-}
-
 /// Records written in batches.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteReport {
     /// Rows written.
@@ -132,55 +114,10 @@ pub struct WriteReport {
     /// How many more round trips one write for each row would have taken.
     pub round_trips_saved: u64,
     /// Rows and round trips by table.
-    pub by_table: BTreeMap<Table, CountReport>,
+    pub by_table: BTreeMap<Table, Count>,
     /// Rows and round trips by priority, the most urgent first.
     #[serde(serialize_with = "most_urgent_first")]
-    pub by_priority: BTreeMap<Priority, CountReport>,
-}
-
-/// Rows and round trips.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct CountReport {
-    /// Rows written.
-    pub items: u64,
-    /// Round trips.
-    pub calls: u64,
-}
-
-/// Connections to the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ConnectionReport {
-    /// Most calls at once; further calls wait.
-    pub max: u64,
-    /// Calls under way at the end of the invocation.
-    pub current: u64,
-    /// Most calls at once since the start of the process.
-    pub peak: u64,
-}
-
-impl From<Connections> for ConnectionReport {
-    fn from(Connections { max, current, peak }: Connections) -> Self {
-        Self { max: max as u64, current: current as u64, peak: peak as u64 }
-    }
-}
-
-/// How long each step took over all its rounds, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StepReport {
-    /// The payload into items by player.
-    pub decode: f64,
-    /// Queues from the caches and the table.
-    pub load: f64,
-    /// The domain.
-    pub apply: f64,
-    /// Conditional writes.
-    pub commit: f64,
-    /// Records.
-    pub record: f64,
-    /// Changed queues into the caches.
-    pub refresh: f64,
+    pub by_priority: BTreeMap<Priority, Count>,
 }
 
 /// Memory at the end of an invocation.
@@ -222,52 +159,19 @@ impl CacheReport {
     }
 }
 
-impl StepReport {
-    pub(crate) fn new(steps: &StepTimes) -> Self {
-        let StepTimes { decode, load, apply, commit, record, refresh } = *steps;
+impl From<WriteStatistics> for WriteReport {
+    fn from(written: WriteStatistics) -> Self {
         Self {
-            decode: millis(decode),
-            load: millis(load),
-            apply: millis(apply),
-            commit: millis(commit),
-            record: millis(record),
-            refresh: millis(refresh),
+            items: written.items,
+            calls: written.calls,
+            retried_items: written.retried_items,
+            round_trips_saved: written.round_trips_saved(),
+            by_table: written.by_table,
+            by_priority: written.by_priority,
         }
     }
 }
 
-impl WriteReport {
-    pub(crate) fn new(counters: &Counters) -> Self {
-        let count = |count: &Count| CountReport { items: count.items, calls: count.calls };
-        let writes = &counters.writes;
-        Self {
-            items: writes.items,
-            calls: writes.calls,
-            retried_items: writes.retried_items,
-            round_trips_saved: writes.round_trips_saved(),
-            by_table: writes.by_table.iter().map(|(table, counted)| (*table, count(counted))).collect(),
-            by_priority: writes.by_priority.iter().map(|(priority, counted)| (*priority, count(counted))).collect(),
-        }
-    }
-}
-
-/// A duration in milliseconds, with three decimals.
-pub fn millis(duration: Duration) -> f64 {
-    thousandths(duration.as_secs_f64() * 1000.0)
-}
-
-/// Rounds to three decimals: more would be noise.
-pub fn thousandths(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
-}
-
-fn most_urgent_first<S: Serializer>(
-    counts: &BTreeMap<Priority, CountReport>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let mut map = serializer.serialize_map(Some(counts.len()))?;
-    for (priority, count) in counts.iter().rev() {
-        map.serialize_entry(priority, count)?;
-    }
-    map.end()
+fn most_urgent_first<S: Serializer>(counts: &BTreeMap<Priority, Count>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(counts.iter().rev())
 }

@@ -2,10 +2,8 @@
 
 use crate::{
     context::Context,
-    counters::Counters,
-    report::{
-        CacheReport, CommandCounts, CommitReport, LoadReport, MemoryReport, Report, StepReport, WriteReport, millis,
-    },
+    counters::{Counters, millis},
+    report::{CacheReport, CommandCounts, MemoryReport, Report},
 };
 
 /// The report of an invocation that ends now. Where memory is short, the local cache is halved.
@@ -29,15 +27,11 @@ pub fn build_report(ctx: &Context<'_>, counters: &Counters, commands: CommandCou
             platform.cache.shared_state(),
             platform.cache.emergency(platform.clock.now()).is_some(),
         ),
-        loads: LoadReport { calls: counters.load_calls },
-        commits: CommitReport {
-            committed: counters.committed,
-            conflicts: counters.conflicts,
-            calls: counters.commit_calls,
-        },
-        writes: WriteReport::new(counters),
-        connections: platform.store.connections().map(Into::into),
-        steps_ms: StepReport::new(&counters.steps),
+        loads: counters.loads,
+        commits: counters.commits,
+        writes: counters.writes.clone().into(),
+        connections: platform.store.connections(),
+        steps_ms: counters.steps,
         memory: MemoryReport { resident_bytes, local_cache_entries: usage.entries, local_cache_bytes: usage.bytes },
         statistics: platform.cache.statistics(),
     }

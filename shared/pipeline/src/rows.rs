@@ -70,7 +70,7 @@ pub async fn read_rows(
     let Ok(mut response) = timeout_at(ctx.deadline, ctx.platform.store.load(&queues, &progress)).await else {
         return requests.iter().map(|_| Err(Failure::deadline())).collect();
     };
-    counters.load_calls += response.calls;
+    counters.loads.calls += response.calls;
 
     let mut outboxes: Vec<RecordWrite<usize>> = Vec::new();
     let mut results: Vec<Result<LoadedQueue, Failure>> = Vec::with_capacity(requests.len());

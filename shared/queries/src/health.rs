@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use millrace_cache::SharedCacheState;
 use millrace_domain::FailureReason;
-use millrace_pipeline::{Platform, report::millis};
+use millrace_pipeline::{Platform, counters::millis};
 use serde::Serialize;
 use tokio::time::timeout;
 

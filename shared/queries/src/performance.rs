@@ -5,8 +5,9 @@ use millrace_domain::Timestamp;
 use millrace_pipeline::{
     Platform, Report,
     performance::{CommandSummary, Summary},
-    report::{ConnectionReport, MemoryReport},
+    report::MemoryReport,
 };
+use millrace_store::Connections;
 use serde::Serialize;
 
 /// What the invocations of this process took, and what it holds now.
@@ -22,7 +23,7 @@ pub struct PerformanceReport {
     /// Memory now.
     pub memory: MemoryReport,
     /// Connections to the store; null where the store has none.
-    pub connections: Option<ConnectionReport>,
+    pub connections: Option<Connections>,
     /// Whether the shared cache takes part.
     pub redis: SharedCacheState,
     /// What the caches have done since the start of the process.
@@ -43,7 +44,7 @@ pub fn performance(platform: &Platform) -> PerformanceReport {
             local_cache_entries: usage.entries,
             local_cache_bytes: usage.bytes,
         },
-        connections: platform.store.connections().map(Into::into),
+        connections: platform.store.connections(),
         redis: platform.cache.shared_state(),
         statistics: platform.cache.statistics(),
         last: platform.performance.last(),

@@ -80,7 +80,7 @@ pub async fn read_queue(
         found,
         lookups: 1,
         cache_errors,
-        calls: counters.load_calls + counters.writes.calls,
+        calls: counters.loads.calls + counters.writes.calls,
     };
     platform.performance.add_read(&report);
     let loaded = read.map_err(ReadError::Failed)?;

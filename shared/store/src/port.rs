@@ -7,6 +7,7 @@ use millrace_domain::{
     PlayerId, Record, Timestamp,
     record::{HistoryRecord, ProgressRecord, RejectionRecord, StatsRecord, Table},
 };
+use serde::Serialize;
 
 use crate::error::{CommitError, StoreError};
 
@@ -134,7 +135,7 @@ pub struct Page<T> {
 }
 
 /// The calls of a store in progress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Connections {
     /// The maximum number of concurrent calls; further calls wait.
     pub max: usize,

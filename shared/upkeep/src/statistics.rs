@@ -5,7 +5,7 @@ use millrace_cache::{
     upkeep::{NodeFigures, ServerFigures, StatisticsSample},
 };
 use millrace_domain::Timestamp;
-use millrace_pipeline::{Context, Invocation, Platform, report::thousandths};
+use millrace_pipeline::{Context, Invocation, Platform, counters::thousandths};
 use serde::Serialize;
 use serde_json::Value;
 

@@ -83,7 +83,7 @@ async fn due_soon(progress: &mut Progress<'_>, within: Duration, max: usize) -> 
     let calls: Vec<_> =
         (0..DUE_SHARDS).map(|shard| timeout_at(deadline, platform.store.due(shard, until, None, limit))).collect();
     let answers: Vec<_> = stream::iter(calls).buffer_unordered(platform.settings.concurrency).collect().await;
-    progress.counters.load_calls += u64::from(DUE_SHARDS);
+    progress.counters.loads.calls += u64::from(DUE_SHARDS);
     let (mut due, mut failed, mut reason) = (Vec::new(), 0, None);
     for answer in answers {
         match answer {

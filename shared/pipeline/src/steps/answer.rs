@@ -33,15 +33,15 @@ pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
 /// [`ProcessError::CommandsFailed`].
 pub fn fail_if_asynchronous(source: Source, answer: Answer) -> Result<Answer, ProcessError> {
     let commands = answer.report.commands;
-    let first = answer.results.iter().find(|result| result.status == "failed");
-    match (source, first) {
-        (Source::EventBridge, Some(first)) => Err(ProcessError::CommandsFailed {
-            failed: commands.failed,
-            received: commands.received,
-            first: first.detail.clone().unwrap_or_default(),
-        }),
-        _ => Ok(answer),
+    if source != Source::EventBridge || commands.failed == 0 {
+        return Ok(answer);
     }
+    let first = answer.results.into_iter().find(|result| result.failure.is_some());
+    Err(ProcessError::CommandsFailed {
+        failed: commands.failed,
+        received: commands.received,
+        first: first.and_then(|result| result.detail).unwrap_or_default(),
+    })
 }
 
 /// Counts the commands by outcome. Ticks are not commands.

@@ -58,7 +58,7 @@ pub async fn commit(ctx: &Context<'_>, batch: &mut Batch) {
         let PlayerState::Applied(mut applied) = player.take_state() else { continue };
         match outcome {
             Ok(()) => {
-                batch.counters.committed += 1;
+                batch.counters.commits.committed += 1;
                 batch.counters.lateness.add(&applied.completed_at, committed_at);
                 player.commits += 1;
                 player.conflicts = 0;
@@ -67,7 +67,7 @@ pub async fn commit(ctx: &Context<'_>, batch: &mut Batch) {
                 player.state = PlayerState::Committed(applied);
             }
             Err(WriteError::Conflict) => {
-                batch.counters.conflicts += 1;
+                batch.counters.commits.conflicts += 1;
                 ctx.platform.cache.forget_local(&player.player_id);
                 player.conflicts += 1;
                 if player.conflicts > ctx.platform.settings.conflict_retries {
@@ -155,7 +155,7 @@ pub async fn correct_due_entries(ctx: &Context<'_>, batch: &mut Batch) {
     for (player, outcome) in write_queues(ctx, stale, correction_of, &mut batch.counters).await {
         match outcome {
             Ok(()) => {
-                batch.counters.committed += 1;
+                batch.counters.commits.committed += 1;
                 batch.counters.due_entries_corrected += 1;
                 if let Some(loaded) = known_queue(player) {
                     loaded.due_entry = DueEntry::Accurate;
@@ -163,7 +163,7 @@ pub async fn correct_due_entries(ctx: &Context<'_>, batch: &mut Batch) {
                 continue;
             }
             // Another process has changed the queue since, and has said when it is due.
-            Err(WriteError::Conflict) => batch.counters.conflicts += 1,
+            Err(WriteError::Conflict) => batch.counters.commits.conflicts += 1,
             Err(error) => {
                 batch.counters.due_entries_left += 1;
                 let player_id = player.player_id.as_str();
@@ -233,7 +233,7 @@ async fn write_queues<'p>(
     for (players, answer) in answers {
         match answer {
             Ok(response) => {
-                counters.commit_calls += response.calls;
+                counters.commits.calls += response.calls;
                 outcomes.extend(players.into_iter().zip(response.outcomes.into_iter().map(outcome_of)));
             }
             Err(_) => outcomes.extend(players.into_iter().map(|player| (player, Err(WriteError::Deadline)))),

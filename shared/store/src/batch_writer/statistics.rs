@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use millrace_domain::{Priority, record::Table};
+use serde::Serialize;
 
 /// A number of rows and calls.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Count {
     /// Distinct rows written.
     pub items: u64,
