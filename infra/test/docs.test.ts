@@ -1,14 +1,16 @@
-// Commands in the documentation that would do harm if they were incomplete.
+// The documentation: commands that would do harm if they were incomplete, and files that it names.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { stages } from '../lib/settings.ts';
 import { TABLE_NAMES } from '../lib/tables.ts';
 
+const ROOT = join(import.meta.dirname, '../..');
+
 function readPage(name: string): string {
-  return readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8');
+  return readFileSync(join(ROOT, 'docs', name), 'utf8');
 }
 
 /**
@@ -17,7 +19,7 @@ function readPage(name: string): string {
  */
 function findCommands(text: string, start: string): string[] {
   const pattern = new RegExp(`${start}[^\\n\`;&]*`, 'g');
-  return [...text.replaceAll('\\\n', '').matchAll(pattern)].map(([command]) => command);
+  return [...text.replaceAll(/\\\n */g, '').matchAll(pattern)].map(([command]) => command);
 }
 
 test('commands that deploy or destroy name the stage', () => {
@@ -67,4 +69,21 @@ test('a message to redrive by hand stays invisible for ten minutes', () => {
 test('an alias that was moved by hand is moved back before the next deployment', () => {
   const [, rollingBack] = readPage('deploying.md').match(/## Rolling back\n([^#]*)/) ?? [];
   assert.match(rollingBack ?? '', /get-alias[^]*update-alias[^]*Before the next deployment move the alias/);
+});
+
+test('files that the documentation names exist', () => {
+  const pages = ['.', 'docs', 'docs/decisions', 'events'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => join(folder, name)),
+  );
+  const named = pages.flatMap((page) => {
+    const text = readFileSync(join(ROOT, page), 'utf8');
+    const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link]) => join(dirname(page), link ?? ''));
+    const paths = [...text.matchAll(/`((?:docs|events|functions|infra|shared|tests)\/[\w./-]+\.\w+)`/g)];
+    return [...links, ...paths.map(([, path]) => path ?? '')].map((file) => ({ page, file }));
+  });
+  assert.ok(named.length > 100, `only ${named.length} were found`);
+  const missing = named.filter(({ file }) => !existsSync(join(ROOT, file)) && !file.includes('NNN'));
+  assert.deepEqual(missing, []);
 });
