@@ -49,7 +49,6 @@ pub(crate) fn dynamodb_settings(settings: &Settings) -> DynamoDbSettings {
         idle_timeout: settings.database.idle_timeout,
         call_timeout: settings.database.call_timeout,
         retention: retention(settings),
-        seed: None,
     }
 }
 
@@ -182,7 +181,6 @@ mod tests {
             idle_timeout: Duration::from_secs(9),
             call_timeout: Duration::from_millis(700),
             retention: Retention { history: day, rejections: 2 * day },
-            seed: None,
         };
         assert_eq!(dynamodb_settings(&settings), expected);
     }

@@ -61,6 +61,7 @@ impl Table {
 
 /// A row to be written.
 #[derive(Debug, Clone, PartialEq, Serialize, Encode, Decode)]
+#[serde(untagged)]
 #[cbor(flat)]
 pub enum Record {
     /// A finished task. It is boxed because it is by far the largest.
@@ -170,6 +171,7 @@ pub struct HistoryRecord {
     #[n(4)]
     pub outcome: Outcome,
     /// Why it failed or was cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[n(5)]
     pub reason: Option<String>,
     /// The number of failed attempts.
@@ -185,6 +187,7 @@ pub struct HistoryRecord {
     #[n(9)]
     pub enqueued_at: Timestamp,
     /// When its last attempt started, if it was active at its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[n(10)]
     pub started_at: Option<Timestamp>,
     /// When it ended.
@@ -249,13 +252,15 @@ pub struct RejectionRecord {
     #[n(4)]
     pub detail: String,
     /// The command's `type`, if it was understood.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     #[n(5)]
     pub command_type: Option<String>,
     /// The task that the command names, if it was understood and names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[n(6)]
     pub task_id: Option<TaskId>,
     /// Malformed input as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[n(7)]
     pub body: Option<String>,
 }

@@ -50,35 +50,23 @@ pub(super) struct CallRunner {
     pool: Arc<ConnectionPool>,
     permits: Semaphore,
     max: usize,
-    current: AtomicUsize,
     peak: AtomicUsize,
     connect_timeout: Duration,
     call_timeout: Duration,
     backoff: Backoff,
 }
 
-/// Counts a call in progress until it is dropped.
-struct InProgress<'a>(&'a AtomicUsize);
-
-impl Drop for InProgress<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl CallRunner {
     pub(super) fn new(settings: &DynamoDbSettings) -> Self {
         let max = settings.max_connections.clamp(1, MAX_CONNECTIONS);
-        let rng = settings.seed.map_or_else(Rng::new, Rng::with_seed);
         Self {
             pool: Arc::new(ConnectionPool::new(max, settings.idle_timeout)),
             permits: Semaphore::new(max),
             max,
-            current: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             connect_timeout: settings.connect_timeout,
             call_timeout: settings.call_timeout,
-            backoff: Backoff::new(BACKOFF_BASE, BACKOFF_CAP, rng),
+            backoff: Backoff::new(BACKOFF_BASE, BACKOFF_CAP, Rng::new()),
         }
     }
 
@@ -101,9 +89,7 @@ impl CallRunner {
     {
         let closed = |_| CallFailure::permanent(StoreError::unavailable("the store is closed"));
         let _permit = self.permits.acquire().await.map_err(closed)?;
-        let current = self.current.fetch_add(1, Ordering::Relaxed) + 1;
-        let _in_progress = InProgress(&self.current);
-        self.peak.fetch_max(current, Ordering::Relaxed);
+        self.peak.fetch_max(self.in_progress(), Ordering::Relaxed);
 
         let mut reconnected = false;
         loop {
@@ -153,44 +139,16 @@ impl CallRunner {
         tokio::time::sleep(self.backoff.delay(attempt.saturating_sub(1))).await;
     }
 
+    fn in_progress(&self) -> usize {
+        self.max - self.permits.available_permits()
+    }
+
     pub(super) fn connections(&self) -> Connections {
-        Connections {
-            max: self.max,
-            current: self.current.load(Ordering::Relaxed),
-            peak: self.peak.load(Ordering::Relaxed),
-        }
+        Connections { max: self.max, current: self.in_progress(), peak: self.peak.load(Ordering::Relaxed) }
     }
 
     pub(super) fn close(&self) {
         self.permits.close();
         self.pool.close();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn delays_grow_are_jittered_and_follow_from_the_seed() {
-        let calls = |seed| CallRunner::new(&DynamoDbSettings { seed: Some(seed), ..DynamoDbSettings::default() });
-        let mean_delay = async |calls: &CallRunner, attempt| {
-            let started = tokio::time::Instant::now();
-            for _ in 0..200 {
-                calls.delay_after(attempt).await;
-            }
-            started.elapsed() / 200
-        };
-        let (one, same, other) = (calls(1), calls(1), calls(2));
-        let mut last = Duration::ZERO;
-        for attempt in 1..=3 {
-            let mean = mean_delay(&one, attempt).await;
-            let half = BACKOFF_BASE * 2_u32.pow(attempt - 1) / 2;
-            assert!(mean > half * 8 / 10 && mean < half * 12 / 10 + Duration::from_millis(1), "{attempt}: {mean:?}");
-            assert!(mean > last);
-            last = mean;
-            assert_eq!(mean_delay(&same, attempt).await, mean);
-            assert_ne!(mean_delay(&other, attempt).await, mean);
-        }
     }
 }

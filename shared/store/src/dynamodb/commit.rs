@@ -17,7 +17,7 @@ use millrace_domain::record::Table;
 use super::{
     calls::MAX_ATTEMPTS,
     error::{CallFailure, CallTarget, Retry},
-    items::{QueueAttributes, attribute, number},
+    items::{self, attribute, number},
     tables::Tables,
 };
 use crate::{
@@ -37,31 +37,8 @@ struct PendingCommit<'a> {
     write: &'a QueueWrite,
 }
 
-/// The outcome of a write whose position is known.
-struct DecidedCommit {
-    position: usize,
-    outcome: Result<(), CommitError>,
-}
-
-/// The outcome of one attempt to commit a write.
-type AttemptOutcome = Result<(), CommitFailure>;
-
-struct CommitFailure {
-    error: CommitError,
-    retry: Retry,
-}
-
-impl CommitFailure {
-    fn conflict() -> Self {
-        Self { error: CommitError::Conflict, retry: Retry::No }
-    }
-}
-
-impl From<CallFailure> for CommitFailure {
-    fn from(CallFailure { error, retry }: CallFailure) -> Self {
-        Self { error: error.into(), retry }
-    }
-}
+/// The outcome of one attempt to commit a write: whether its row had the expected version.
+type AttemptOutcome = Result<bool, CallFailure>;
 
 pub(super) async fn commit(tables: &Tables, writes: &[QueueWrite]) -> CommitResponse {
     let round_trips = AtomicU64::new(0);
@@ -71,7 +48,7 @@ pub(super) async fn commit(tables: &Tables, writes: &[QueueWrite]) -> CommitResp
     let valid = writes.iter().enumerate().filter(|(position, _)| outcomes[*position].is_ok());
     let calls = split_into_calls(valid.map(|(position, write)| PendingCommit { position, write }));
     let decided = join_all(calls.into_iter().map(|call| commit_call(tables, call, &round_trips))).await;
-    for DecidedCommit { position, outcome } in decided.into_iter().flatten() {
+    for (position, outcome) in decided.into_iter().flatten() {
         outcomes[position] = outcome;
     }
     CommitResponse { outcomes, calls: round_trips.into_inner() }
@@ -94,9 +71,14 @@ fn split_into_calls<'a>(writes: impl Iterator<Item = PendingCommit<'a>>) -> Vec<
     calls
 }
 
-/// Commits the writes of one call. Writes that the server refuses temporarily are sent again. That
-/// is safe if their outcome is unknown, because they are conditional.
-async fn commit_call(tables: &Tables, mut open: Vec<PendingCommit<'_>>, round_trips: &AtomicU64) -> Vec<DecidedCommit> {
+/// Commits the writes of one call, and returns the outcomes with the positions of the writes.
+/// Writes that the server refuses temporarily are sent again. That is safe if their outcome is
+/// unknown, because they are conditional.
+async fn commit_call(
+    tables: &Tables,
+    mut open: Vec<PendingCommit<'_>>,
+    round_trips: &AtomicU64,
+) -> Vec<(usize, Result<(), CommitError>)> {
     let mut decided = Vec::with_capacity(open.len());
     let mut attempt = 1;
     loop {
@@ -107,13 +89,16 @@ async fn commit_call(tables: &Tables, mut open: Vec<PendingCommit<'_>>, round_tr
         };
         let mut refused = Vec::new();
         for (pending, outcome) in open.into_iter().zip(outcomes) {
-            match outcome {
-                Err(CommitFailure { retry: Retry::AfterDelay, .. }) if attempt < MAX_ATTEMPTS => refused.push(pending),
-                outcome => {
-                    let outcome = outcome.map_err(|failure| failure.error);
-                    decided.push(DecidedCommit { position: pending.position, outcome });
+            let outcome = match outcome {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(CommitError::Conflict),
+                Err(CallFailure { retry: Retry::AfterDelay, .. }) if attempt < MAX_ATTEMPTS => {
+                    refused.push(pending);
+                    continue;
                 }
-            }
+                Err(failure) => Err(failure.error.into()),
+            };
+            decided.push((pending.position, outcome));
         }
         open = refused;
         if !open.is_empty() {
@@ -126,8 +111,7 @@ async fn commit_call(tables: &Tables, mut open: Vec<PendingCommit<'_>>, round_tr
 /// Commits one write with `PutItem`.
 async fn put(tables: &Tables, write: &QueueWrite, round_trips: &AtomicU64) -> AttemptOutcome {
     let table = tables.name(Table::Queues);
-    let item = QueueAttributes::of(write).into_item();
-    let put = tables.client.put_item().table_name(table).set_item(Some(item));
+    let put = tables.client.put_item().table_name(table).set_item(Some(items::queue(write)));
     let put = if write.expected == 0 {
         put.condition_expression("attribute_not_exists(#key)").expression_attribute_names("#key", attribute::PLAYER_ID)
     } else {
@@ -151,16 +135,13 @@ async fn put(tables: &Tables, write: &QueueWrite, round_trips: &AtomicU64) -> At
         }
     };
     let target = CallTarget { table, largest_row: write.size() };
-    match tables.calls.send(target, round_trips, request).await? {
-        true => Ok(()),
-        false => Err(CommitFailure::conflict()),
-    }
+    tables.calls.send(target, round_trips, request).await
 }
 
 /// Commits several writes with `BatchExecuteStatement`.
 async fn execute(tables: &Tables, writes: &[PendingCommit<'_>], round_trips: &AtomicU64) -> Vec<AttemptOutcome> {
     let table = tables.name(Table::Queues);
-    let all_failed = |failure: CallFailure| writes.iter().map(|_| Err(failure.clone().into())).collect();
+    let all_failed = |failure: CallFailure| writes.iter().map(|_| Err(failure.clone())).collect();
     let statements: Result<Vec<_>, _> = writes.iter().map(|pending| statement(table, pending.write)).collect();
     let statements = match statements {
         Ok(statements) => statements,
@@ -189,47 +170,39 @@ async fn execute(tables: &Tables, writes: &[PendingCommit<'_>], round_trips: &At
 fn statement_outcome(response: Option<BatchStatementResponse>, target: CallTarget<'_>) -> AttemptOutcome {
     let Some(response) = response else {
         let error = StoreError::unavailable("the answer has fewer responses than the batch has statements");
-        return Err(CallFailure::permanent(error).into());
+        return Err(CallFailure::permanent(error));
     };
-    let Some(error) = response.error else { return Ok(()) };
+    let Some(error) = response.error else { return Ok(true) };
     match error.code() {
         Some(BatchStatementErrorCodeEnum::ConditionalCheckFailed | BatchStatementErrorCodeEnum::DuplicateItem) => {
-            Err(CommitFailure::conflict())
+            Ok(false)
         }
-        _ => Err(CallFailure::from_statement(&error, target).into()),
+        _ => Err(CallFailure::from_statement(&error, target)),
     }
 }
 
 /// The PartiQL statement of a write. An `UPDATE` keeps attributes that it does not name, so it
 /// removes those that do not apply.
 fn statement(table: &str, write: &QueueWrite) -> Result<BatchStatementRequest, BuildError> {
-    use attribute::{DUE_AT, DUE_SHARD, OUTBOX, PLAYER_ID, QUEUE, VERSION};
-    let attributes = QueueAttributes::of(write);
-    let (due_shard, due_at) = attributes.due.unzip();
-    let optional = [(OUTBOX, attributes.outbox), (DUE_SHARD, due_shard), (DUE_AT, due_at)];
+    use attribute::{PLAYER_ID, VERSION};
     let mut parameters: Vec<AttributeValue> = Vec::with_capacity(8);
     let text = if write.expected == 0 {
-        let mut names = vec![PLAYER_ID, VERSION, QUEUE];
-        parameters.extend([attributes.player_id, attributes.version, attributes.queue]);
-        for (name, value) in optional {
-            names.extend(value.is_some().then_some(name));
-            parameters.extend(value);
+        let mut fields = Vec::with_capacity(8);
+        for (name, value) in items::queue(write) {
+            fields.push(format!("'{name}': ?"));
+            parameters.push(value);
         }
-        let fields: Vec<_> = names.into_iter().map(|name| format!("'{name}': ?")).collect();
         format!(r#"INSERT INTO "{table}" VALUE {{{}}}"#, fields.join(", "))
     } else {
-        let mut text = format!(r#"UPDATE "{table}" SET "{VERSION}" = ? SET "{QUEUE}" = ?"#);
-        parameters.extend([attributes.version, attributes.queue]);
-        for (name, value) in optional {
-            match value {
-                Some(value) => {
-                    text += &format!(r#" SET "{name}" = ?"#);
-                    parameters.push(value);
-                }
-                None => text += &format!(r#" REMOVE "{name}""#),
-            }
+        let [(_, key), attributes @ ..] = items::queue_attributes(write);
+        let mut text = format!(r#"UPDATE "{table}""#);
+        for (name, value) in attributes {
+            let action = if value.is_some() { format!(r#" SET "{name}" = ?"#) } else { format!(r#" REMOVE "{name}""#) };
+            text += &action;
+            parameters.extend(value);
         }
-        parameters.extend([attributes.player_id, number(write.expected)]);
+        parameters.extend(key);
+        parameters.push(number(write.expected));
         text + &format!(r#" WHERE "{PLAYER_ID}" = ? AND "{VERSION}" = ?"#)
     };
     BatchStatementRequest::builder().statement(text).set_parameters(Some(parameters)).build()

@@ -16,7 +16,7 @@ use millrace_domain::{
     PlayerId, Record, Timestamp,
     record::{RecordKey, Table},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_dynamo::aws_sdk_dynamodb_1 as serde_item;
 
 use crate::{
@@ -45,41 +45,22 @@ pub(super) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// The attributes of a queue row.
-pub(super) struct QueueAttributes {
-    pub(super) player_id: AttributeValue,
-    pub(super) version: AttributeValue,
-    pub(super) queue: AttributeValue,
-    pub(super) outbox: Option<AttributeValue>,
-    /// `dueShard` and `dueAt`.
-    pub(super) due: Option<(AttributeValue, AttributeValue)>,
+/// The attributes of a queue row by name, the key first; `None` if one does not apply.
+pub(super) fn queue_attributes(write: &QueueWrite) -> [(&'static str, Option<AttributeValue>); 6] {
+    let binary = |bytes: &[u8]| AttributeValue::B(Blob::new(bytes));
+    [
+        (attribute::PLAYER_ID, Some(string(write.player_id.as_str()))),
+        (attribute::VERSION, Some(number(write.version))),
+        (attribute::QUEUE, Some(binary(&write.queue))),
+        (attribute::OUTBOX, write.outbox.as_deref().map(binary)),
+        (attribute::DUE_SHARD, write.due_at.map(|_| number(due_shard(&write.player_id)))),
+        (attribute::DUE_AT, write.due_at.map(|at| number(at.as_millis()))),
+    ]
 }
 
-impl QueueAttributes {
-    pub(super) fn of(write: &QueueWrite) -> Self {
-        let binary = |bytes: &[u8]| AttributeValue::B(Blob::new(bytes));
-        let due = write.due_at.map(|at| (number(due_shard(&write.player_id)), number(at.as_millis())));
-        Self {
-            player_id: string(write.player_id.as_str()),
-            version: number(write.version),
-            queue: binary(&write.queue),
-            outbox: write.outbox.as_deref().map(binary),
-            due,
-        }
-    }
-
-    pub(super) fn into_item(self) -> Item {
-        let mut item = Item::from([
-            (attribute::PLAYER_ID.to_owned(), self.player_id),
-            (attribute::VERSION.to_owned(), self.version),
-            (attribute::QUEUE.to_owned(), self.queue),
-        ]);
-        item.extend(self.outbox.map(|outbox| (attribute::OUTBOX.to_owned(), outbox)));
-        if let Some((shard, at)) = self.due {
-            item.extend([(attribute::DUE_SHARD.to_owned(), shard), (attribute::DUE_AT.to_owned(), at)]);
-        }
-        item
-    }
+/// The item of a queue row.
+pub(super) fn queue(write: &QueueWrite) -> Item {
+    queue_attributes(write).into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// Reads a queue row. `name` is the name of the table with its prefix.
@@ -117,13 +98,7 @@ pub(super) fn record(
     expires_at: Option<u64>,
     name: &str,
 ) -> Result<Item, StoreError> {
-    let fields = match record {
-        Record::History(row) => fields(row),
-        Record::Rejection(row) => fields(row),
-        Record::Stats(row) => fields(row),
-        Record::Progress(row) => fields(row),
-    };
-    let mut item = fields.map_err(|error| StoreError::InvalidBatch {
+    let mut item: Item = serde_item::to_item(record).map_err(|error| StoreError::InvalidBatch {
         table: name.to_owned(),
         detail: format!("a row cannot be written as an item: {error}"),
     })?;
@@ -131,12 +106,6 @@ pub(super) fn record(
         item.insert(attribute.to_owned(), string(sort));
     }
     item.extend(expires_at.map(|at| (attribute::EXPIRES_AT.to_owned(), number(at))));
-    Ok(item)
-}
-
-fn fields(row: &impl Serialize) -> Result<Item, serde_dynamo::Error> {
-    let mut item: Item = serde_item::to_item(row)?;
-    item.retain(|_, value| !value.is_null());
     Ok(item)
 }
 

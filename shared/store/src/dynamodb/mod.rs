@@ -46,6 +46,6 @@ mod settings;
 mod store;
 mod tables;
 
-pub use schema::{DUE_INDEX, TTL_ATTRIBUTE, create_tables};
+pub use schema::create_tables;
 pub use settings::{DynamoDbSettings, MAX_CONNECTIONS};
 pub use store::DynamoDbStore;

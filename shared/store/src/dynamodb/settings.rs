@@ -23,8 +23,6 @@ pub struct DynamoDbSettings {
     pub call_timeout: Duration,
     /// How long records are kept.
     pub retention: Retention,
-    /// The seed of the jitter; `None` for a random one. Tests use it to repeat a run.
-    pub seed: Option<u64>,
 }
 
 impl Default for DynamoDbSettings {
@@ -36,7 +34,6 @@ impl Default for DynamoDbSettings {
             idle_timeout: Duration::from_secs(60),
             call_timeout: Duration::from_secs(3),
             retention: Retention::default(),
-            seed: None,
         }
     }
 }

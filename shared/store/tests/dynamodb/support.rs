@@ -42,7 +42,6 @@ pub fn settings(prefix: &str) -> DynamoDbSettings {
         prefix: prefix.to_owned(),
         call_timeout: Duration::from_secs(30),
         connect_timeout: Duration::from_secs(10),
-        seed: Some(7),
         ..DynamoDbSettings::default()
     }
 }
