@@ -1,13 +1,6 @@
 //! The connection pool.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use deadpool_sqlite::{Config, Hook, HookError, Manager, Pool, QueueMode, Runtime};
 use millrace_domain::record::Table;
@@ -18,20 +11,17 @@ use super::{
     error::{from_interact, from_pool, from_sqlite},
     schema,
     settings::SqliteSettings,
-    statements::Statements,
+    tables::Tables,
 };
 use crate::error::StoreError;
 
-/// Connections to one file, with the statements for its tables.
+/// Connections to one file, with the names of its tables.
 #[derive(Debug)]
 pub(super) struct Connections {
     pool: Pool,
-    statements: Arc<Statements>,
+    tables: Arc<Tables>,
     timeout: Duration,
     idle_timeout: Duration,
-    created: Instant,
-    /// When idle connections are closed next, in milliseconds since `created`.
-    next_idle_check: AtomicU64,
     /// The pool closes connections on the threads of a runtime, also when it is dropped elsewhere.
     runtime: Handle,
 }
@@ -41,23 +31,15 @@ impl Connections {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub(super) fn new(path: &Path, statements: Arc<Statements>, settings: &SqliteSettings) -> Result<Self, StoreError> {
+    pub(super) fn new(path: &Path, tables: Arc<Tables>, settings: &SqliteSettings) -> Result<Self, StoreError> {
         let timeout = settings.connect_timeout;
         let pool = build_pool(path, timeout, settings.max_connections).map_err(StoreError::unavailable)?;
-        Ok(Self {
-            pool,
-            statements,
-            timeout,
-            idle_timeout: settings.idle_timeout,
-            created: Instant::now(),
-            next_idle_check: AtomicU64::new(0),
-            runtime: Handle::current(),
-        })
+        Ok(Self { pool, tables, timeout, idle_timeout: settings.idle_timeout, runtime: Handle::current() })
     }
 
     /// The name of a table with its prefix.
     pub(super) fn name(&self, table: Table) -> String {
-        self.statements.name(table)
+        self.tables.name(table)
     }
 
     pub(super) fn timeout(&self) -> Duration {
@@ -73,29 +55,19 @@ impl Connections {
     pub(super) async fn run<T: Send + 'static>(
         &self,
         table: Table,
-        work: impl FnOnce(&mut Connection, &Statements) -> Result<T, rusqlite::Error> + Send + 'static,
+        work: impl FnOnce(&mut Connection, &Tables) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.close_idle();
+        // The pool has no timer for idle connections.
+        self.pool.retain(|_, metrics| metrics.last_used() < self.idle_timeout);
         let name = self.name(table);
         let connection = self.pool.get().await.map_err(|error| from_pool(&error, &name, self.timeout))?;
-        let statements = Arc::clone(&self.statements);
-        let outcome = connection.interact(move |connection| work(connection, &statements)).await;
+        let tables = Arc::clone(&self.tables);
+        let outcome = connection.interact(move |connection| work(connection, &tables)).await;
         outcome.map_err(|error| from_interact(&error))?.map_err(|error| from_sqlite(&error, &name))
     }
 
     pub(super) fn close(&self) {
         self.pool.close();
-    }
-
-    /// Closes idle connections, at most twice in each idle time-out. The pool has no timer for it.
-    fn close_idle(&self) {
-        let now = millis(self.created.elapsed());
-        let due = self.next_idle_check.load(Ordering::Relaxed);
-        let next = now.saturating_add(millis(self.idle_timeout) / 2);
-        let is_due = now >= due;
-        if is_due && self.next_idle_check.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            self.pool.retain(|_, metrics| metrics.last_used() < self.idle_timeout);
-        }
     }
 }
 
@@ -128,8 +100,4 @@ fn build_pool(path: &Path, timeout: Duration, max_connections: usize) -> Result<
         }))
         .build()
         .map_err(|error| error.to_string())
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,7 +6,7 @@
 //! | `settings` | [`SqliteSettings`] |
 //! | `connections` | the connection pool |
 //! | `schema` | opens the file and creates the tables |
-//! | `statements` | the SQL statements |
+//! | `tables` | the names of the tables |
 //! | `queues` | reads and writes queues |
 //! | `records` | reads and writes records |
 //! | `error` | errors of SQLite and of the pool |
@@ -27,8 +27,8 @@ mod queues;
 mod records;
 mod schema;
 mod settings;
-mod statements;
 mod store;
+mod tables;
 
 pub use error::OpenError;
 pub use schema::{APPLICATION_ID, SCHEMA_VERSION};

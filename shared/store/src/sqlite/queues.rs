@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::{
     error::{from_sqlite, is_row_error},
-    statements::Statements,
+    tables::Tables,
 };
 use crate::{
     error::{CommitError, StoreError},
@@ -16,7 +16,7 @@ use crate::{
 /// Loads one queue row.
 pub(super) fn load_queue(
     connection: &Connection,
-    statements: &Statements,
+    tables: &Tables,
     player: &PlayerId,
 ) -> Result<Option<QueueRow>, StoreError> {
     let read = |row: &Row<'_>| {
@@ -27,25 +27,27 @@ pub(super) fn load_queue(
         let due_at = due_at.map(Timestamp::from_millis);
         Ok(QueueRow { version, queue: row.get(1)?, outbox: row.get(2)?, due_at })
     };
+    let name = tables.name(Table::Queues);
+    let sql = format!(r#"SELECT "version", "queue", "outbox", "dueAt" FROM "{name}" WHERE "playerId" = ?1"#);
     let row = connection
-        .prepare_cached(&statements.load_queue)
+        .prepare_cached(&sql)
         .and_then(|mut statement| statement.query_row(params![player.as_str()], read).optional());
-    row.map_err(|error| from_sqlite(&error, &statements.name(Table::Queues)))
+    row.map_err(|error| from_sqlite(&error, &name))
 }
 
 /// Commits queues in one transaction. Returns the outcome of each write, or the error of the whole
 /// transaction.
 pub(super) fn commit(
     connection: &mut Connection,
-    statements: &Statements,
+    tables: &Tables,
     writes: &[QueueWrite],
 ) -> rusqlite::Result<Vec<Result<(), CommitError>>> {
-    let name = statements.name(Table::Queues);
+    let name = tables.name(Table::Queues);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut outcomes = Vec::with_capacity(writes.len());
     for write in writes {
         outcomes.push(match rules::check_queue(&name, write) {
-            Ok(()) if commit_one(&transaction, statements, write)? => Ok(()),
+            Ok(()) if commit_one(&transaction, &name, write)? => Ok(()),
             Ok(()) => Err(CommitError::Conflict),
             Err(error) => Err(error.into()),
         });
@@ -54,20 +56,27 @@ pub(super) fn commit(
     Ok(outcomes)
 }
 
-/// Writes a queue if its row has the expected version; returns whether it had.
-fn commit_one(connection: &Connection, statements: &Statements, write: &QueueWrite) -> rusqlite::Result<bool> {
+/// Writes a queue if its row has the expected version; returns whether it had. `name` is the name
+/// of the table with its prefix.
+fn commit_one(connection: &Connection, name: &str, write: &QueueWrite) -> rusqlite::Result<bool> {
     let player = write.player_id.as_str();
     let (queue, outbox) = (write.queue.as_slice(), write.outbox.as_deref());
     let shard = write.due_at.map(|_| due_shard(&write.player_id));
     let due_at = write.due_at.map(|at| integer(at.as_millis())).transpose()?;
     let version = integer(write.version)?;
     let changed = if write.expected == 0 {
-        let mut insert = connection.prepare_cached(&statements.insert_queue)?;
-        insert.execute(params![player, version, queue, outbox, shard, due_at])?
+        let sql = format!(
+            r#"INSERT INTO "{name}" ("playerId", "version", "queue", "outbox", "dueShard", "dueAt")
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"#
+        );
+        connection.prepare_cached(&sql)?.execute(params![player, version, queue, outbox, shard, due_at])?
     } else {
+        let sql = format!(
+            r#"UPDATE "{name}" SET "version" = ?2, "queue" = ?3, "outbox" = ?4, "dueShard" = ?5, "dueAt" = ?6
+               WHERE "playerId" = ?1 AND "version" = ?7"#
+        );
         let expected = integer(write.expected)?;
-        let mut update = connection.prepare_cached(&statements.update_queue)?;
-        update.execute(params![player, version, queue, outbox, shard, due_at, expected])?
+        connection.prepare_cached(&sql)?.execute(params![player, version, queue, outbox, shard, due_at, expected])?
     };
     Ok(changed == 1)
 }
@@ -90,7 +99,7 @@ pub(super) struct DueQuery {
 /// omitted, so that it does not block the others.
 pub(super) fn due(
     connection: &Connection,
-    statements: &Statements,
+    tables: &Tables,
     query: &DueQuery,
 ) -> rusqlite::Result<(Vec<DueQueue>, bool)> {
     let DueQuery { shard, until, after, limit } = query;
@@ -98,12 +107,17 @@ pub(super) fn due(
     if *limit == 0 {
         return Ok((due, false));
     }
-    let mut statement = connection.prepare_cached(&statements.due)?;
+    // Rows are read one by one, so the statement needs no limit.
+    let mut statement = connection.prepare_cached(&format!(
+        r#"SELECT "playerId", "dueAt" FROM "{}"
+           WHERE "dueShard" = ?1 AND "dueAt" IS NOT NULL AND "dueAt" <= ?2
+           AND ("dueAt", "playerId") > (?3, ?4) ORDER BY "dueAt", "playerId""#,
+        tables.name(Table::Queues)
+    ))?;
     let (after_at, after_player) = match after {
         Some(after) => (integer(after.due_at.as_millis())?, after.player_id.as_str()),
         None => (-1, ""),
     };
-    // Rows are read one by one, so the statement needs no limit.
     let mut rows = statement.query(params![shard, integer(until.as_millis())?, after_at, after_player])?;
     while let Some(row) = rows.next()? {
         if due.len() == *limit {

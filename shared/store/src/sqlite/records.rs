@@ -2,12 +2,11 @@
 
 use millrace_domain::{PlayerId, Record, record::Table};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 use super::{
     error::{from_sqlite, is_row_error},
-    statements::Statements,
+    tables::Tables,
 };
 use crate::{error::StoreError, port::Page, retention::Retention, rules};
 
@@ -31,13 +30,7 @@ pub(super) fn encode_batch(
 ) -> Result<Vec<StoredRecord>, StoreError> {
     let keys = rules::check_batch(table, name, records)?;
     let stored = records.iter().zip(keys).map(|(record, key)| {
-        let json = match record {
-            Record::History(row) => json(row),
-            Record::Rejection(row) => json(row),
-            Record::Stats(row) => json(row),
-            Record::Progress(row) => json(row),
-        };
-        let json = json.map_err(|error| StoreError::InvalidBatch {
+        let json = serde_json::to_string(record).map_err(|error| StoreError::InvalidBatch {
             table: name.to_owned(),
             detail: format!("a row cannot be written as JSON: {error}"),
         })?;
@@ -47,26 +40,28 @@ pub(super) fn encode_batch(
     stored.collect()
 }
 
-/// The JSON of a row, without the fields that are null.
-fn json(row: &impl Serialize) -> serde_json::Result<String> {
-    let mut value = serde_json::to_value(row)?;
-    if let Value::Object(fields) = &mut value {
-        fields.retain(|_, value| !value.is_null());
-    }
-    serde_json::to_string(&value)
-}
-
 /// Writes the rows of one batch in one transaction.
 pub(super) fn put(
     connection: &mut Connection,
-    statements: &Statements,
+    tables: &Tables,
     table: Table,
     records: &[StoredRecord],
 ) -> rusqlite::Result<()> {
-    let Some(put) = statements.put(table) else { return Ok(()) };
+    let name = tables.name(table);
+    let sql = match table.sort_key() {
+        Some(sort) => format!(
+            r#"INSERT INTO "{name}" ("playerId", "{sort}", "document", "expiresAt") VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT DO UPDATE SET "document" = excluded."document", "expiresAt" = excluded."expiresAt"
+               WHERE "document" <> excluded."document""#
+        ),
+        None => format!(
+            r#"INSERT INTO "{name}" ("playerId", "document") VALUES (?1, ?2)
+               ON CONFLICT DO UPDATE SET "document" = excluded."document""#
+        ),
+    };
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
-        let mut statement = transaction.prepare_cached(put)?;
+        let mut statement = transaction.prepare_cached(&sql)?;
         for row in records {
             match &row.sort {
                 Some(sort) => statement.execute(params![row.partition, sort, row.json, row.expires_at])?,
@@ -77,35 +72,19 @@ pub(super) fn put(
     transaction.commit()
 }
 
-/// Loads the progress row of a player.
-pub(super) fn load_progress<T: DeserializeOwned>(
+/// Loads the row of a player from a table without a sort key.
+pub(super) fn load<T: DeserializeOwned>(
     connection: &Connection,
-    statements: &Statements,
+    tables: &Tables,
+    table: Table,
     player: &PlayerId,
 ) -> Result<Option<T>, StoreError> {
-    load_document(connection, &statements.load_progress, player, &statements.name(Table::Progress))
-}
-
-/// Loads the totals of a player.
-pub(super) fn load_stats<T: DeserializeOwned>(
-    connection: &Connection,
-    statements: &Statements,
-    player: &PlayerId,
-) -> Result<Option<T>, StoreError> {
-    load_document(connection, &statements.load_stats, player, &statements.name(Table::Stats))
-}
-
-fn load_document<T: DeserializeOwned>(
-    connection: &Connection,
-    sql: &str,
-    player: &PlayerId,
-    name: &str,
-) -> Result<Option<T>, StoreError> {
+    let name = tables.name(table);
     let document: Option<String> = connection
-        .prepare_cached(sql)
+        .prepare_cached(&format!(r#"SELECT "document" FROM "{name}" WHERE "playerId" = ?1"#))
         .and_then(|mut statement| statement.query_row(params![player.as_str()], |row| row.get(0)).optional())
-        .map_err(|error| from_sqlite(&error, name))?;
-    document.map(|document| parse(&document, name)).transpose()
+        .map_err(|error| from_sqlite(&error, &name))?;
+    document.map(|document| parse(&document, &name)).transpose()
 }
 
 fn parse<T: DeserializeOwned>(document: &str, name: &str) -> Result<T, StoreError> {
@@ -127,21 +106,21 @@ pub(super) struct PageQuery {
 /// hide older ones.
 pub(super) fn page<T: DeserializeOwned>(
     connection: &Connection,
-    statements: &Statements,
+    tables: &Tables,
     query: &PageQuery,
 ) -> rusqlite::Result<Page<T>> {
     let PageQuery { table, partition, limit, after, now_s } = query;
     let mut page = Page { items: Vec::new(), next: None };
-    let Some(sorted) = statements.sorted(*table) else { return Ok(page) };
-    let name = statements.name(*table);
-    let now_s = saturating_i64(*now_s);
+    let (name, sort) = (tables.name(*table), table.sort_key().unwrap_or_default());
+    let mut statement = connection.prepare_cached(&format!(
+        r#"SELECT "{sort}", "document" FROM "{name}"
+           WHERE "playerId" = ?1 AND "expiresAt" > ?2 AND "{sort}" < ?3 ORDER BY "{sort}" DESC LIMIT ?4"#
+    ))?;
+    // Every sort key starts with a time, which is less than the greatest character.
+    let after = after.as_deref().unwrap_or("\u{10ffff}");
     // One more than the limit shows whether more rows follow.
     let sql_limit = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(if after.is_some() { &sorted.after } else { &sorted.newest })?;
-    let mut rows = match after {
-        Some(after) => statement.query(params![partition, now_s, sql_limit, after])?,
-        None => statement.query(params![partition, now_s, sql_limit])?,
-    };
+    let mut rows = statement.query(params![partition, saturating_i64(*now_s), after, sql_limit])?;
     let (mut read, mut last) = (0, None);
     while let Some(row) = rows.next()? {
         if read == *limit {
@@ -167,16 +146,22 @@ pub(super) fn page<T: DeserializeOwned>(
 /// the write lock only if a row has expired.
 pub(super) fn delete_expired(
     connection: &Connection,
-    statements: &Statements,
+    tables: &Tables,
     now_s: u64,
     limit: usize,
 ) -> rusqlite::Result<bool> {
     let now_s = saturating_i64(now_s);
     let sql_limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut more = false;
-    for sorted in [Table::History, Table::Rejections].into_iter().filter_map(|table| statements.sorted(table)) {
-        if connection.prepare_cached(&sorted.find_expired)?.exists(params![now_s])? {
-            let deleted = connection.prepare_cached(&sorted.delete_expired)?.execute(params![now_s, sql_limit])?;
+    for table in [Table::History, Table::Rejections] {
+        let (name, sort) = (tables.name(table), table.sort_key().unwrap_or_default());
+        let find = format!(r#"SELECT 1 FROM "{name}" WHERE "expiresAt" <= ?1"#);
+        if connection.prepare_cached(&find)?.exists(params![now_s])? {
+            let delete = format!(
+                r#"DELETE FROM "{name}" WHERE ("playerId", "{sort}") IN
+                   (SELECT "playerId", "{sort}" FROM "{name}" WHERE "expiresAt" <= ?1 ORDER BY "expiresAt" LIMIT ?2)"#
+            );
+            let deleted = connection.prepare_cached(&delete)?.execute(params![now_s, sql_limit])?;
             more |= deleted == limit;
         }
     }

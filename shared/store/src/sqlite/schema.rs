@@ -5,11 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, TransactionBehavior};
+use millrace_domain::record::Table;
+use rusqlite::Connection;
 
 use super::{
     error::{OpenError, from_sqlite, is_busy},
-    statements::{OBJECTS, Statements},
+    tables::Tables,
 };
 use crate::error::StoreError;
 
@@ -52,14 +53,14 @@ pub(super) fn check_prefix(prefix: &str) -> Result<(), OpenError> {
 
 /// Creates the folder, the file, the write-ahead log and the tables if they are missing. Waits up
 /// to `timeout` for other processes that do the same.
-pub(super) fn prepare(path: &Path, statements: &Statements, timeout: Duration) -> Result<(), OpenError> {
+pub(super) fn prepare(path: &Path, tables: &Tables, timeout: Duration) -> Result<(), OpenError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)
             .map_err(|error| OpenError::Folder { path: folder.to_owned(), detail: error.to_string() })?;
     }
     let deadline = Instant::now() + timeout;
     loop {
-        match try_prepare(path, statements, timeout) {
+        match try_prepare(path, tables, timeout) {
             Ok(()) => return Ok(()),
             // The busy time-out does not apply to two steps: changing the journal mode, and
             // recovering the log after a crash. They fail at once if another process does the same.
@@ -74,11 +75,11 @@ pub(super) fn prepare(path: &Path, statements: &Statements, timeout: Duration) -
     }
 }
 
-fn try_prepare(path: &Path, statements: &Statements, timeout: Duration) -> Result<(), PrepareError> {
+fn try_prepare(path: &Path, tables: &Tables, timeout: Duration) -> Result<(), PrepareError> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(timeout)?;
     // In one transaction, because another process may be creating the tables.
-    let ready = check_schema(&*connection.transaction()?, path)?;
+    check_schema(&*connection.transaction()?, path)?;
     let journal: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     let journal = match journal.as_str() {
         "wal" => journal,
@@ -91,17 +92,58 @@ fn try_prepare(path: &Path, statements: &Statements, timeout: Duration) -> Resul
         let source = StoreError::Unavailable { detail };
         return Err(PrepareError::Refused(OpenError::Store { path: path.to_owned(), source }));
     }
-    if ready && connection.query_row(&statements.count_objects, [], |row| row.get::<_, i64>(0))? == OBJECTS {
-        return Ok(());
-    }
     connection.pragma_update(None, "synchronous", "FULL")?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // The transaction takes the write lock only if something is missing.
+    let transaction = connection.transaction()?;
     // Another process may have created the tables meanwhile, also with a newer schema.
-    check_schema(&transaction, path)?;
-    transaction.execute_batch(&statements.create)?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    let is_ready = check_schema(&transaction, path)?;
+    transaction.execute_batch(&create_sql(tables))?;
+    if !is_ready {
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    }
     Ok(transaction.commit()?)
+}
+
+/// The statements that create the tables.
+///
+/// Queue rows have kilobytes, so the table has a rowid and a small index of the keys. Without a
+/// rowid, rows of 1.5 KB took twice the pages and several times as long to insert and read. The
+/// other rows are small, so they are stored in the order of their keys: a lookup needs one search,
+/// and the rows of a page are adjacent.
+fn create_sql(tables: &Tables) -> String {
+    let queues = tables.name(Table::Queues);
+    let mut sql = format!(
+        r#"CREATE TABLE IF NOT EXISTS "{queues}" (
+            "playerId" TEXT NOT NULL PRIMARY KEY,
+            "version" INTEGER NOT NULL,
+            "dueShard" INTEGER,
+            "dueAt" INTEGER,
+            "queue" BLOB NOT NULL,
+            "outbox" BLOB);
+        CREATE INDEX IF NOT EXISTS "{queues}.due" ON "{queues}" ("dueShard", "dueAt", "playerId")
+            WHERE "dueAt" IS NOT NULL;"#
+    );
+    for table in [Table::Progress, Table::Stats, Table::History, Table::Rejections] {
+        let name = tables.name(table);
+        sql += &match table.sort_key() {
+            Some(sort) => format!(
+                r#"CREATE TABLE IF NOT EXISTS "{name}" (
+                    "playerId" TEXT NOT NULL,
+                    "{sort}" TEXT NOT NULL,
+                    "expiresAt" INTEGER NOT NULL,
+                    "document" TEXT NOT NULL,
+                    PRIMARY KEY ("playerId", "{sort}")) WITHOUT ROWID;
+                CREATE INDEX IF NOT EXISTS "{name}.expiry" ON "{name}" ("expiresAt");"#
+            ),
+            None => format!(
+                r#"CREATE TABLE IF NOT EXISTS "{name}" (
+                    "playerId" TEXT NOT NULL PRIMARY KEY,
+                    "document" TEXT NOT NULL) WITHOUT ROWID;"#
+            ),
+        };
+    }
+    sql
 }
 
 /// Returns whether the file has the current schema; false for an empty file.

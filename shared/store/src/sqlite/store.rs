@@ -25,7 +25,7 @@ use super::{
     records::{self, PageQuery},
     schema,
     settings::SqliteSettings,
-    statements::Statements,
+    tables::Tables,
 };
 use crate::{
     error::{CommitError, StoreError},
@@ -78,18 +78,18 @@ impl SqliteStore {
             value: path.as_ref().display().to_string(),
             allowed: "a path",
         })?;
-        let statements = Arc::new(Statements::new(&settings.prefix));
+        let tables = Arc::new(Tables::new(&settings.prefix));
         let timeout = settings.connect_timeout;
         let failed = |source| OpenError::Store { path: path.clone(), source };
 
         let prepare = {
-            let (path, statements) = (path.clone(), Arc::clone(&statements));
-            tokio::task::spawn_blocking(move || schema::prepare(&path, &statements, timeout))
+            let (path, tables) = (path.clone(), Arc::clone(&tables));
+            tokio::task::spawn_blocking(move || schema::prepare(&path, &tables, timeout))
         };
         prepare.await.map_err(|error| failed(StoreError::unavailable(error.to_string())))??;
 
         let store = Self {
-            connections: Connections::new(&path, statements, &settings).map_err(failed)?,
+            connections: Connections::new(&path, tables, &settings).map_err(failed)?,
             retention: settings.retention,
             write_lock: Mutex::new(()),
             next_deletion: AtomicU64::new(0),
@@ -123,9 +123,9 @@ impl SqliteStore {
         // The deletion can wait, so it does not compete with writers.
         let Ok(_write_lock) = self.write_lock.try_lock() else { return };
         let timeout = self.connections.timeout();
-        let work = move |connection: &mut Connection, statements: &Statements| {
+        let work = move |connection: &mut Connection, tables: &Tables| {
             connection.busy_timeout(DELETE_EXPIRED_LOCK_TIMEOUT)?;
-            let more = records::delete_expired(connection, statements, now_s, DELETE_EXPIRED_ROWS);
+            let more = records::delete_expired(connection, tables, now_s, DELETE_EXPIRED_ROWS);
             connection.busy_timeout(timeout)?;
             more
         };
@@ -146,12 +146,12 @@ impl SqliteStore {
     ) -> Result<Page<T>, StoreError> {
         let (partition, after) = (partition.to_owned(), after.map(str::to_owned));
         let query = PageQuery { table, partition, limit, after, now_s: now_s() };
-        self.connections.run(table, move |connection, statements| records::page(connection, statements, &query)).await
+        self.connections.run(table, move |connection, tables| records::page(connection, tables, &query)).await
     }
 
     async fn commit_chunk(&self, writes: Vec<QueueWrite>) -> Result<Vec<Result<(), CommitError>>, StoreError> {
         let _write_lock = self.lock_writes().await?;
-        let commit = move |connection: &mut _, statements: &_| queues::commit(connection, statements, &writes);
+        let commit = move |connection: &mut _, tables: &_| queues::commit(connection, tables, &writes);
         self.connections.run(Table::Queues, commit).await
     }
 }
@@ -161,15 +161,15 @@ impl QueueStore for SqliteStore {
     async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse {
         let calls = (queues.len() + progress.len()).div_ceil(MAX_LOAD_KEYS) as u64;
         let (queue_ids, progress_ids) = (queues.to_vec(), progress.to_vec());
-        let load = move |connection: &mut Connection, statements: &Statements| {
+        let load = move |connection: &mut Connection, tables: &Tables| {
             // One transaction, so that all rows are of one state of the file.
             let transaction = connection.transaction()?;
             let queue = |player: PlayerId| {
-                let row = queues::load_queue(&transaction, statements, &player);
+                let row = queues::load_queue(&transaction, tables, &player);
                 (player, row)
             };
             let progress = |player: PlayerId| {
-                let row = records::load_progress(&transaction, statements, &player);
+                let row = records::load(&transaction, tables, Table::Progress, &player);
                 (player, row)
             };
             Ok((queue_ids.into_iter().map(queue).collect(), progress_ids.into_iter().map(progress).collect()))
@@ -198,7 +198,7 @@ impl QueueStore for SqliteStore {
 
     async fn due(&self, shard: u8, until: Timestamp, after: Option<&DueQueue>, limit: usize) -> DuePage {
         let query = DueQuery { shard, until, after: after.cloned(), limit };
-        let read = move |connection: &mut _, statements: &_| queues::due(connection, statements, &query);
+        let read = move |connection: &mut _, tables: &_| queues::due(connection, tables, &query);
         match self.connections.run(Table::Queues, read).await {
             Ok((queues, more)) => DuePage { queues: Ok(queues), more, calls: 1 },
             Err(error) => DuePage { queues: Err(error), more: false, calls: 1 },
@@ -215,7 +215,7 @@ impl RecordStore for SqliteStore {
         }
         {
             let _write_lock = self.lock_writes().await?;
-            let put = move |connection: &mut _, statements: &_| records::put(connection, statements, table, &stored);
+            let put = move |connection: &mut _, tables: &_| records::put(connection, tables, table, &stored);
             self.connections.run(table, put).await?;
         }
         if table.sort_key().is_some() {
@@ -244,8 +244,8 @@ impl RecordStore for SqliteStore {
 
     async fn stats(&self, player: &PlayerId) -> Result<Option<StatsRecord>, StoreError> {
         let player = player.clone();
-        let load = move |connection: &mut Connection, statements: &Statements| {
-            Ok(records::load_stats(connection, statements, &player))
+        let load = move |connection: &mut Connection, tables: &Tables| {
+            Ok(records::load(connection, tables, Table::Stats, &player))
         };
         self.connections.run(Table::Stats, load).await?
     }
@@ -254,7 +254,7 @@ impl RecordStore for SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        let read = |connection: &mut Connection, _: &Statements| {
+        let read = |connection: &mut Connection, _: &Tables| {
             connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0))
         };
         self.connections.run(Table::Queues, read).await.map(drop)
@@ -262,7 +262,7 @@ impl Store for SqliteStore {
 
     /// Moves the log into the file if no other process uses it, and closes the connections.
     async fn close(&self) {
-        let checkpoint = |connection: &mut Connection, _: &Statements| {
+        let checkpoint = |connection: &mut Connection, _: &Tables| {
             connection.busy_timeout(CLOSE_LOCK_TIMEOUT)?;
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
         };
