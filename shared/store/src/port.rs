@@ -90,6 +90,11 @@ pub struct QueueWrite {
 }
 
 impl QueueWrite {
+    /// The row after the commit.
+    pub fn row(&self) -> QueueRow {
+        QueueRow { version: self.version, queue: self.queue.clone(), outbox: self.outbox.clone(), due_at: self.due_at }
+    }
+
     /// The approximate size of the row in bytes.
     pub fn size(&self) -> usize {
         100 + self.player_id.as_str().len() + self.queue.len() + self.outbox.as_ref().map_or(0, Vec::len)

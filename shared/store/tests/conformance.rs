@@ -1,42 +1,29 @@
-//! The conformance suite on the store in memory and the embedded store. Each is tested with one
-//! handle, and with two that are used alternately, like two processes.
+//! The conformance suite on the store in memory and the embedded store. The embedded store is
+//! tested with one handle, and with two that are used alternately, like two processes.
 
 mod common;
-
-use std::sync::Arc;
 
 use millrace_store::{conformance::SharedStore, memory::MemoryStore, sqlite::SqliteSettings};
 use tempfile::TempDir;
 
-use common::adapter::StoreAdapter;
-
 async fn memory() -> (SharedStore, ()) {
-    (Arc::new(MemoryStore::new()), ())
-}
-
-async fn memory_handles() -> (SharedStore, ()) {
-    let store = MemoryStore::new();
-    (Arc::new(StoreAdapter::alternating(store.handle(), store)), ())
+    (SharedStore::new(MemoryStore::new()), ())
 }
 
 async fn sqlite() -> (SharedStore, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    (Arc::new(common::open(&folder, SqliteSettings::default()).await), folder)
+    (SharedStore::new(common::open(&folder, SqliteSettings::default()).await), folder)
 }
 
 async fn sqlite_handles() -> (SharedStore, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let settings = SqliteSettings { prefix: "test.".to_owned(), ..SqliteSettings::default() };
     let (one, other) = tokio::join!(common::open(&folder, settings.clone()), common::open(&folder, settings.clone()));
-    (Arc::new(StoreAdapter::alternating(one, other)), folder)
+    (SharedStore::alternating(one, other), folder)
 }
 
 mod memory_store {
     millrace_store::conformance_tests!(super::memory);
-}
-
-mod memory_store_with_two_handles {
-    millrace_store::conformance_tests!(super::memory_handles);
 }
 
 mod sqlite_store {

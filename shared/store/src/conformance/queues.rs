@@ -28,15 +28,11 @@ async fn commit(store: &SharedStore, write: &QueueWrite) -> Result<(), CommitErr
 
 /// What a load of all committed writes returns.
 fn rows(writes: &[QueueWrite]) -> HashMap<PlayerId, Result<Option<QueueRow>, StoreError>> {
-    writes.iter().map(|write| (write.player_id.clone(), Ok(Some(row(write))))).collect()
+    writes.iter().map(|write| (write.player_id.clone(), Ok(Some(write.row())))).collect()
 }
 
 async fn put_progress(store: &SharedStore, row: &ProgressRecord) -> Result<Vec<usize>, StoreError> {
     write_records(&**store, Table::Progress, &[Record::Progress(row.clone())]).await
-}
-
-fn row(write: &QueueWrite) -> QueueRow {
-    QueueRow { version: write.version, queue: write.queue.clone(), outbox: write.outbox.clone(), due_at: write.due_at }
 }
 
 /// A row does not exist before the first commit.
@@ -63,7 +59,7 @@ pub async fn each_row_is_loaded_for_its_player(store: SharedStore) {
     let mut loaded = store.load(&players, &players[..3]).await;
     assert_eq!((loaded.queues.len(), loaded.progress.len()), (players.len(), 3));
     for (at, player) in players.iter().enumerate() {
-        let expected = (at % 2 == 0).then(|| row(&writes[at / 2]));
+        let expected = (at % 2 == 0).then(|| writes[at / 2].row());
         assert_eq!(loaded.take_queue(player), Ok(expected), "player {at}");
     }
     assert_eq!(loaded.take_progress(&players[0]), Ok(None));
@@ -94,7 +90,7 @@ pub async fn repeated_player_is_loaded_once(store: SharedStore) {
     assert_eq!(put_progress(&store, &progress).await, Ok(vec![]));
     let ids = [player.clone(), other.clone(), player.clone(), player.clone(), other.clone()];
     let loaded = store.load(&ids, &ids).await;
-    let queues = HashMap::from([(player.clone(), Ok(Some(row(&write)))), (other.clone(), Ok(None))]);
+    let queues = HashMap::from([(player.clone(), Ok(Some(write.row()))), (other.clone(), Ok(None))]);
     assert_eq!(loaded.queues, queues);
     assert_eq!(loaded.progress, HashMap::from([(player, Ok(Some(progress))), (other, Ok(None))]));
 }
@@ -109,7 +105,7 @@ pub async fn largest_allowed_row_is_committed(store: SharedStore) {
         write.queue.resize(write.queue.len() + MAX_ROW_BYTES - write.size(), 7);
         assert_eq!(write.size(), MAX_ROW_BYTES);
         assert_eq!(commit(&store, &write).await, Ok(()));
-        assert_eq!(load(&store, &player).await, Some(row(&write)));
+        assert_eq!(load(&store, &player).await, Some(write.row()));
     }
     let last = QueueWrite { outbox: None, due_at: None, ..sample::write(&player, 2) };
     assert_eq!(commit(&store, &last).await, Ok(()));
@@ -124,7 +120,7 @@ pub async fn many_large_rows_are_committed_and_loaded(store: SharedStore) {
     let mut loaded = store.load(&players, &[]).await;
     for (at, write) in writes.iter().enumerate() {
         // A message with the rows would have megabytes.
-        assert!(loaded.take_queue(&write.player_id) == Ok(Some(row(write))), "player {at}");
+        assert!(loaded.take_queue(&write.player_id) == Ok(Some(write.row())), "player {at}");
     }
 }
 
@@ -135,7 +131,7 @@ pub async fn insert_conflicts_with_an_existing_row(store: SharedStore) {
     assert_eq!(commit(&store, &first).await, Ok(()));
     let second = QueueWrite { queue: b"another".to_vec(), version: 5, ..first.clone() };
     assert_eq!(commit(&store, &second).await, Err(CommitError::Conflict));
-    assert_eq!(load(&store, &player).await, Some(row(&first)));
+    assert_eq!(load(&store, &player).await, Some(first.row()));
 }
 
 /// A commit that expects the version of the row replaces it.
@@ -144,7 +140,7 @@ pub async fn update_replaces_the_expected_version(store: SharedStore) {
     for version in 0..5 {
         let write = sample::write(&player, version);
         assert_eq!(commit(&store, &write).await, Ok(()), "version {version}");
-        assert_eq!(load(&store, &player).await, Some(row(&write)));
+        assert_eq!(load(&store, &player).await, Some(write.row()));
     }
 }
 
@@ -161,7 +157,7 @@ pub async fn unexpected_version_is_not_overwritten(store: SharedStore) {
     }
     // A repeated commit conflicts too: the store does not recognize it.
     assert_eq!(commit(&store, &writes[2]).await, Err(CommitError::Conflict));
-    assert_eq!(load(&store, &player).await, Some(row(&writes[2])));
+    assert_eq!(load(&store, &player).await, Some(writes[2].row()));
 }
 
 /// A commit that expects a version does not create a missing row.
@@ -226,7 +222,7 @@ pub async fn too_large_queue_does_not_affect_other_writes(store: SharedStore) {
         other => panic!("{other:?}"),
     }
     assert_eq!(load(&store, &players[1]).await, None);
-    assert_eq!(load(&store, &players[2]).await, Some(row(&writes[2])));
+    assert_eq!(load(&store, &players[2]).await, Some(writes[2].row()));
 }
 
 /// Of 16 tokio tasks that commit one version concurrently, exactly one succeeds.

@@ -7,12 +7,10 @@
 /// called for each test. The calling crate needs tokio with `macros` and `rt`.
 ///
 /// ```
-/// use std::sync::Arc;
-///
 /// use millrace_store::{conformance::SharedStore, memory::MemoryStore};
 ///
 /// async fn memory() -> (SharedStore, ()) {
-///     (Arc::new(MemoryStore::new()), ())
+///     (SharedStore::new(MemoryStore::new()), ())
 /// }
 ///
 /// mod memory_store {

@@ -71,13 +71,7 @@ impl Rows {
         if found != write.expected {
             return Err(CommitError::Conflict);
         }
-        let row = QueueRow {
-            version: write.version,
-            queue: write.queue.clone(),
-            outbox: write.outbox.clone(),
-            due_at: write.due_at,
-        };
-        self.put_queue(&write.player_id, row);
+        self.put_queue(&write.player_id, write.row());
         Ok(())
     }
 

@@ -5,8 +5,6 @@ use millrace_store::sqlite::{SqliteSettings, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-pub mod adapter;
-
 /// The name of the database file.
 pub const FILE: &str = "millrace.db";
 

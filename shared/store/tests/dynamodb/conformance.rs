@@ -1,7 +1,5 @@
 //! The conformance suite on each server that implements DynamoDB's protocol.
 
-use std::sync::Arc;
-
 use millrace_domain::{Record, record::Table};
 use millrace_servers::{DynamoDbLocal, MiniStack};
 use millrace_store::{
@@ -11,10 +9,7 @@ use millrace_store::{
 };
 use tokio::sync::OnceCell;
 
-use crate::{
-    common::adapter::StoreAdapter,
-    support::{client, config, prefix, settings, versions, writes},
-};
+use crate::support::{client, config, prefix, settings, versions, writes};
 
 const PREFIX: &str = "conformance.";
 
@@ -37,15 +32,15 @@ async fn dynamodb_local() -> DynamoDbStore {
 }
 
 async fn ministack_in_batches() -> (SharedStore, ()) {
-    (Arc::new(ministack().await), ())
+    (SharedStore::new(ministack().await), ())
 }
 
 async fn ministack_one_by_one() -> (SharedStore, ()) {
-    (Arc::new(StoreAdapter::one_by_one(ministack().await)), ())
+    (SharedStore::one_by_one(ministack().await), ())
 }
 
 async fn dynamodb_local_one_by_one() -> (SharedStore, ()) {
-    (Arc::new(StoreAdapter::one_by_one(dynamodb_local().await)), ())
+    (SharedStore::one_by_one(dynamodb_local().await), ())
 }
 
 mod on_ministack {

@@ -9,8 +9,6 @@
 //! | `rows` | attributes, expiry and damaged rows |
 //! | `support` | stores, tables and proxies to test with |
 
-#[path = "../common/mod.rs"]
-mod common;
 mod conformance;
 mod connections;
 mod counts;
