@@ -96,7 +96,7 @@ pub async fn advance(
 fn error_of(report: &AdvanceReport, shards: usize) -> Option<AdvanceError> {
     let due = report.due;
     if let Some(first) = report.errors.first().filter(|_| report.errors.len() == shards && due == 0) {
-        return Some(AdvanceError::IndexUnreadable { detail: first.detail.clone() });
+        return Some(AdvanceError::IndexUnreadable { detail: first.failure.detail.to_string() });
     }
     if report.ticks > 0 {
         return None;

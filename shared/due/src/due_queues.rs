@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use futures::{StreamExt, stream};
-use millrace_domain::{FailureReason, Timestamp};
+use millrace_domain::Timestamp;
+use millrace_pipeline::Failure;
 use millrace_store::{DUE_SHARDS, DuePage, DueQueue, Store, StoreError};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
@@ -11,18 +12,14 @@ use tokio::time::{Instant, timeout_at};
 /// Rows of one page. In DynamoDB that is one call, far below the size that a call may return.
 pub const PAGE: usize = 1_000;
 
-/// Why a shard was not read to its end at the deadline.
-const NO_TIME: &str = "no time was left before the deadline";
-
 /// A shard of the index that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ShardError {
     /// The shard.
     pub shard: u8,
-    /// The stable reason.
-    pub error: FailureReason,
-    /// A sentence for people.
-    pub detail: String,
+    /// Why.
+    #[serde(flatten)]
+    pub failure: Failure,
 }
 
 /// The queues that are due until a moment. It holds one page of each shard.
@@ -56,7 +53,7 @@ enum End {
     /// Unknown: the deadline cut off the read.
     Cut,
     /// Unknown: the read failed.
-    Failed(StoreError),
+    Failed(Failure),
 }
 
 impl<'a> DueQueues<'a> {
@@ -127,13 +124,13 @@ impl<'a> DueQueues<'a> {
     /// deadline cut off or kept from being asked for at all.
     pub fn errors(&self) -> Vec<ShardError> {
         let failed = self.shards.iter().filter_map(|shard| {
-            let (error, detail) = match &shard.end {
-                End::Failed(error) => (error.reason(), error.to_string()),
-                End::Cut => (FailureReason::Deadline, NO_TIME.to_owned()),
-                End::Open if shard.after.is_none() => (FailureReason::Deadline, NO_TIME.to_owned()),
+            let failure = match &shard.end {
+                End::Failed(failure) => failure.clone(),
+                End::Cut => Failure::deadline(),
+                End::Open if shard.after.is_none() => Failure::deadline(),
                 End::Open | End::Reached => return None,
             };
-            Some(ShardError { shard: shard.number, error, detail })
+            Some(ShardError { shard: shard.number, failure })
         });
         failed.collect()
     }
@@ -170,9 +167,11 @@ impl Shard {
                 self.waiting = queues.into();
             }
             Err(error) => {
-                let reason = error.reason().code();
-                tracing::warn!(shard = self.number, reason, detail = %error, "a shard of the due index cannot be read");
-                self.end = End::Failed(error);
+                let failure = Failure::from(error);
+                let reason = failure.reason.code();
+                let detail = &failure.detail;
+                tracing::warn!(shard = self.number, reason, %detail, "a shard of the due index cannot be read");
+                self.end = End::Failed(failure);
             }
         }
     }

@@ -24,4 +24,4 @@ pub mod ticks;
 
 pub use advance::{AdvanceError, TickTarget, advance};
 pub use report::{AdvanceReport, Advanced, Calls, Mode};
-pub use ticks::{MAX_TICKS, TickError, TickMessage, TicksQueue};
+pub use ticks::{MAX_TICKS, TickMessage, TicksQueue};

@@ -1,13 +1,10 @@
 //! The report of a run: how far it came.
 
-use millrace_domain::{FailureReason, Timestamp};
+use millrace_domain::Timestamp;
 use millrace_pipeline::{Failure, Report};
 use serde::Serialize;
 
-use crate::{
-    due_queues::{DueQueues, ShardError},
-    ticks::TickError,
-};
+use crate::due_queues::{DueQueues, ShardError};
 
 /// What a run answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,17 +17,18 @@ pub struct Advanced {
 }
 
 /// How queues are advanced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Mode {
     /// Ticks are sent.
+    #[default]
     Ticks,
     /// The run advances the queues itself.
     Direct,
 }
 
 /// How far a run came.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdvanceReport {
     /// How queues are advanced.
@@ -60,8 +58,8 @@ pub struct AdvanceReport {
     /// The shards of the index that could not be read to their end.
     pub errors: Vec<ShardError>,
     /// The first reason why a tick was not sent.
-    #[serde(serialize_with = "error_of_ticks", skip_serializing_if = "Option::is_none")]
-    pub send_error: Option<TickError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send_error: Option<Failure>,
     /// The first reason why a queue was not advanced.
     #[serde(skip)]
     pub(crate) failure: Option<Failure>,
@@ -79,35 +77,10 @@ pub struct Calls {
     pub ticks: u64,
 }
 
-fn error_of_ticks<S: serde::Serializer>(error: &Option<TickError>, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Shown<'a> {
-        error: FailureReason,
-        detail: &'a str,
-    }
-    error.as_ref().map(|error| Shown { error: error.reason, detail: &error.detail }).serialize(serializer)
-}
-
 impl AdvanceReport {
     /// A run that has done nothing yet.
     pub(crate) fn new(mode: Mode) -> Self {
-        Self {
-            mode,
-            due: 0,
-            ticks: 0,
-            failed: 0,
-            messages: 0,
-            retried_messages: 0,
-            settled: 0,
-            unsettled: 0,
-            calls: Calls::default(),
-            done: false,
-            up_to: None,
-            errors: Vec::new(),
-            send_error: None,
-            failure: None,
-            left: None,
-        }
+        Self { mode, ..Self::default() }
     }
 
     /// What is due at this moment was found, and the run has to end without it.

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use millrace_domain::{FailureReason, Timestamp};
-use millrace_pipeline::Context;
+use millrace_pipeline::{Context, Failure};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
     due_queues::DueQueues,
     report::{AdvanceReport, Mode},
-    ticks::{MAX_TICK_PLAYERS, MAX_TICKS, Tick, TickError, TickMessage, TicksQueue, calls, ticks},
+    ticks::{MAX_TICK_PLAYERS, MAX_TICKS, Tick, TickMessage, TicksQueue, calls, ticks, unanswered},
 };
 
 /// How often a message is sent at most, where the queue refuses it for a passing reason.
@@ -28,7 +28,7 @@ struct SendResult {
     /// Players whose ticks were not sent.
     failed: u64,
     /// The last error.
-    error: Option<TickError>,
+    error: Option<Failure>,
     /// The oldest due moment of the ticks that the deadline kept from being sent.
     left: Option<Timestamp>,
 }
@@ -79,7 +79,7 @@ async fn send_call(ctx: &Context<'_>, queue: &dyn TicksQueue, call: &[Tick]) -> 
     let mut open: Vec<&Tick> = call.iter().collect();
     for attempt in 1..=MAX_ATTEMPTS {
         if ctx.is_over() {
-            result.error = Some(TickError::deadline());
+            result.error = Some(Failure::deadline());
             break;
         }
         let is_final = !send_once(ctx, queue, &mut open, &mut result, attempt > 1).await;
@@ -119,7 +119,7 @@ async fn send_once(
         open.iter().map(|tick| TickMessage { body: &tick.body, delay_seconds: tick.delay_seconds(now) }).collect();
     result.calls += 1;
     result.retried += if is_retry { messages.len() as u64 } else { 0 };
-    let answer = timeout_at(ctx.deadline, queue.send(&messages)).await.unwrap_or(Err(TickError::deadline()));
+    let answer = timeout_at(ctx.deadline, queue.send(&messages)).await.unwrap_or(Err(Failure::deadline()));
     let results = match answer {
         Ok(results) => results,
         Err(error) => {
@@ -129,7 +129,7 @@ async fn send_once(
         }
     };
     // An answer that leaves some messages out says nothing about them: they are sent again.
-    let results = results.into_iter().chain(std::iter::repeat_with(|| Err(TickError::unanswered())));
+    let results = results.into_iter().chain(std::iter::repeat_with(|| Err(unanswered())));
     let mut retries = Vec::new();
     for (tick, sent) in open.drain(..).zip(results) {
         match sent {

@@ -1,9 +1,8 @@
 //! The port of the queue that ticks go to, and ticks as messages.
 
-use std::borrow::Cow;
-
 use async_trait::async_trait;
 use millrace_domain::{FailureReason, PlayerId, Timestamp};
+use millrace_pipeline::Failure;
 use millrace_store::DueQueue;
 use serde::Serialize;
 
@@ -23,8 +22,8 @@ pub trait TicksQueue: Send + Sync {
     /// for each, in order.
     ///
     /// # Errors
-    /// [`TickError`] where the call failed: none, some or all of them may have been sent.
-    async fn send(&self, messages: &[TickMessage<'_>]) -> Result<Vec<Result<(), TickError>>, TickError>;
+    /// [`Failure`] where the call failed: none, some or all of them may have been sent.
+    async fn send(&self, messages: &[TickMessage<'_>]) -> Result<Vec<Result<(), Failure>>, Failure>;
 }
 
 /// One message.
@@ -36,31 +35,9 @@ pub struct TickMessage<'a> {
     pub delay_seconds: u32,
 }
 
-/// A message that was not sent.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}: {detail}")]
-pub struct TickError {
-    /// The stable reason.
-    pub reason: FailureReason,
-    /// A sentence for people.
-    pub detail: Cow<'static, str>,
-}
-
-impl TickError {
-    /// An error with its reason.
-    pub fn new(reason: FailureReason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: detail.into() }
-    }
-
-    /// No time was left.
-    pub fn deadline() -> Self {
-        Self::new(FailureReason::Deadline, "no time was left before the deadline")
-    }
-
-    /// The answer to a call does not say what became of the message.
-    pub fn unanswered() -> Self {
-        Self::new(FailureReason::TicksUnanswered, "the answer does not name the message")
-    }
+/// The failure of a message that the answer to its call does not name.
+pub fn unanswered() -> Failure {
+    Failure::new(FailureReason::TicksUnanswered, "the answer does not name the message")
 }
 
 /// A tick for queues that are due within the same second.

@@ -19,7 +19,8 @@ use aws_sdk_sqs::{
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use millrace_domain::FailureReason;
-use millrace_due::{TickError, TickMessage, TicksQueue};
+use millrace_due::{TickMessage, TicksQueue, ticks::unanswered};
+use millrace_pipeline::Failure;
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -77,7 +78,7 @@ fn connect(config: &Config) -> Client {
 
 #[async_trait]
 impl TicksQueue for SqsTicks {
-    async fn send(&self, messages: &[TickMessage<'_>]) -> Result<Vec<Result<(), TickError>>, TickError> {
+    async fn send(&self, messages: &[TickMessage<'_>]) -> Result<Vec<Result<(), Failure>>, Failure> {
         let entry = |(at, message): (usize, &TickMessage<'_>)| {
             SendMessageBatchRequestEntry::builder()
                 .id(at.to_string())
@@ -86,11 +87,11 @@ impl TicksQueue for SqsTicks {
                 .build()
         };
         let entries: Result<Vec<_>, _> = messages.iter().enumerate().map(entry).collect();
-        let entries = entries.map_err(|error| tick_error(FailureReason::InvalidBatch, &error.to_string()))?;
+        let entries = entries.map_err(|error| failure(FailureReason::InvalidBatch, &error.to_string()))?;
         let call = self.client().send_message_batch().queue_url(&self.url).set_entries(Some(entries));
         // The futures of the SDK have several kilobytes.
         let answer = Box::pin(call.send()).await.map_err(|error| of_call(&error))?;
-        let mut results: Vec<Result<(), TickError>> = messages.iter().map(|_| Err(TickError::unanswered())).collect();
+        let mut results: Vec<Result<(), Failure>> = messages.iter().map(|_| Err(unanswered())).collect();
         for sent in answer.successful() {
             set(&mut results, sent.id(), Ok(()));
         }
@@ -101,30 +102,30 @@ impl TicksQueue for SqsTicks {
     }
 }
 
-fn set(results: &mut [Result<(), TickError>], id: &str, result: Result<(), TickError>) {
+fn set(results: &mut [Result<(), Failure>], id: &str, result: Result<(), Failure>) {
     if let Some(place) = id.parse::<usize>().ok().and_then(|at| results.get_mut(at)) {
         *place = result;
     }
 }
 
-fn tick_error(reason: FailureReason, detail: &str) -> TickError {
-    TickError { reason, detail: millrace_domain::ids::clip(detail, MAX_DETAIL_LENGTH).into() }
+fn failure(reason: FailureReason, detail: &str) -> Failure {
+    Failure::new(reason, millrace_domain::ids::clip(detail, MAX_DETAIL_LENGTH))
 }
 
 /// The error of one message of a call.
-fn of_entry(entry: &BatchResultErrorEntry) -> TickError {
+fn of_entry(entry: &BatchResultErrorEntry) -> Failure {
     let reason = match entry.sender_fault() {
         // SQS reports throttling as a fault of the sender too.
         true if !is_throttling(entry.code()) => FailureReason::TicksRefused,
         _ => FailureReason::TicksUnavailable,
     };
-    tick_error(reason, &format!("{}: {}", entry.code(), entry.message().unwrap_or_default()))
+    failure(reason, &format!("{}: {}", entry.code(), entry.message().unwrap_or_default()))
 }
 
 /// The error of a whole call.
-fn of_call(error: &SdkError<SendMessageBatchError>) -> TickError {
+fn of_call(error: &SdkError<SendMessageBatchError>) -> Failure {
     let SdkError::ServiceError(answer) = error else {
-        return tick_error(FailureReason::TicksUnavailable, &DisplayErrorContext(error).to_string());
+        return failure(FailureReason::TicksUnavailable, &DisplayErrorContext(error).to_string());
     };
     let code = answer.err().code().unwrap_or("an unnamed error");
     let status = answer.raw().status().as_u16();
@@ -135,7 +136,7 @@ fn of_call(error: &SdkError<SendMessageBatchError>) -> TickError {
         _ if code.starts_with("AccessDenied") || status == 403 => FailureReason::AccessDenied,
         _ => FailureReason::TicksRefused,
     };
-    tick_error(reason, &format!("{code}: {}", answer.err().message().unwrap_or_default()))
+    failure(reason, &format!("{code}: {}", answer.err().message().unwrap_or_default()))
 }
 
 fn is_throttling(code: &str) -> bool {
@@ -160,12 +161,12 @@ mod tests {
 
     #[test]
     fn an_answer_with_unknown_ids_changes_nothing() {
-        let mut results = vec![Err(TickError::unanswered()), Err(TickError::unanswered())];
+        let mut results = vec![Err(unanswered()), Err(unanswered())];
         for id in ["7", "x", ""] {
             set(&mut results, id, Ok(()));
         }
         assert!(results.iter().all(Result::is_err));
         set(&mut results, "1", Ok(()));
-        assert_eq!(results, [Err(TickError::unanswered()), Ok(())]);
+        assert_eq!(results, [Err(unanswered()), Ok(())]);
     }
 }

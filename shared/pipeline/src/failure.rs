@@ -4,19 +4,22 @@ use std::borrow::Cow;
 
 use millrace_domain::FailureReason;
 use millrace_store::{CommitError, StoreError};
+use serde::Serialize;
 
 /// Why something has to be delivered again.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{reason}: {detail}")]
 pub struct Failure {
     /// The stable reason.
+    #[serde(rename = "error")]
     pub reason: FailureReason,
     /// A sentence for people.
     pub detail: Cow<'static, str>,
 }
 
 impl Failure {
-    fn new(reason: FailureReason, detail: impl Into<Cow<'static, str>>) -> Self {
+    /// A failure with its reason.
+    pub fn new(reason: FailureReason, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { reason, detail: detail.into() }
     }
 

@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use millrace_domain::{FeatureSwitch, PlayerId, Timestamp};
-use millrace_due::{AdvanceError, TickError, TickMessage, TicksQueue};
-use millrace_pipeline::{Invocation, PipelineSettings};
+use millrace_due::{AdvanceError, TickMessage, TicksQueue};
+use millrace_pipeline::{Failure, Invocation, PipelineSettings};
 use millrace_simulation::{Options, Process, START_MS, SqsMessage, enqueue_task, sqs_payload, standard_message};
 use millrace_store::{
     DUE_SHARDS, QueueStore, QueueWrite, StoreError, due_shard,
@@ -90,7 +90,7 @@ struct SlowTicksQueue(Duration);
 
 #[async_trait]
 impl TicksQueue for SlowTicksQueue {
-    async fn send(&self, messages: &[TickMessage<'_>]) -> Result<Vec<Result<(), TickError>>, TickError> {
+    async fn send(&self, messages: &[TickMessage<'_>]) -> Result<Vec<Result<(), Failure>>, Failure> {
         tokio::time::sleep(self.0).await;
         Ok(messages.iter().map(|_| Ok(())).collect())
     }

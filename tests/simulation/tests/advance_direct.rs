@@ -114,7 +114,7 @@ async fn unreadable_shard_is_reported_and_other_shards_are_advanced() {
     let missing = (0..100).filter(|index| shard_of(*index) == 3).count() as u64;
     assert!(missing > 0);
     assert_eq!((advance.ticks, advance.failed, advance.done), (100 - missing, 0, false));
-    let reported: Vec<_> = advance.errors.iter().map(|error| (error.shard, error.error)).collect();
+    let reported: Vec<_> = advance.errors.iter().map(|error| (error.shard, error.failure.reason)).collect();
     assert_eq!(reported, [(3, FailureReason::AccessDenied)]);
     process.store.clear_faults();
     assert_eq!(run_directly(&process).await.advance.ticks, missing);

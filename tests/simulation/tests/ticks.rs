@@ -13,7 +13,8 @@ use millrace_domain::{
     FailureReason, PlayerId,
     json::{self, Message},
 };
-use millrace_due::{AdvanceError, Advanced, Mode, TickError, TickMessage, TicksQueue};
+use millrace_due::{AdvanceError, Advanced, Mode, TickMessage, TicksQueue};
+use millrace_pipeline::Failure;
 use millrace_simulation::{Process, invocation, queue_tasks};
 use millrace_store::DUE_SHARDS;
 
@@ -32,19 +33,19 @@ struct FakeTicksQueue {
 }
 
 /// Returns the error of a message, given the number of the call and the index in the call.
-type MessageFault = fn(u64, usize) -> Option<TickError>;
+type MessageFault = fn(u64, usize) -> Option<Failure>;
 
 /// Returns the error of a call, given its number.
-type CallFault = fn(u64) -> Option<TickError>;
+type CallFault = fn(u64) -> Option<Failure>;
 
-fn tick_error(is_retryable: bool) -> TickError {
+fn tick_error(is_retryable: bool) -> Failure {
     let reason = if is_retryable { FailureReason::TicksThrottled } else { FailureReason::TicksRefused };
-    TickError::new(reason, "simulated")
+    Failure::new(reason, "simulated")
 }
 
 #[async_trait]
 impl TicksQueue for FakeTicksQueue {
-    async fn send(&self, messages: &[TickMessage<'_>]) -> Result<Vec<Result<(), TickError>>, TickError> {
+    async fn send(&self, messages: &[TickMessage<'_>]) -> Result<Vec<Result<(), Failure>>, Failure> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         assert!((1..=10).contains(&messages.len()));
         if let Some(error) = self.call_fault.and_then(|fault| fault(call)) {
