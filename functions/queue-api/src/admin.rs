@@ -82,7 +82,6 @@ pub async fn cache(
         millrace_upkeep::Request::for_action(action, body).map_err(|error| Problem::malformed(&error.to_string()))?;
     let done = millrace_upkeep::run(platform, settings, upkeep_request, invocation).await;
     let done = done.map_err(|error| match error {
-        UpkeepError::BadRequest(error) => Problem::malformed(&error.to_string()),
         UpkeepError::CacheUnavailable { .. } => Problem::of_failure(FailureReason::CacheUnavailable),
         UpkeepError::StoreUnavailable { .. } => Problem::of_failure(FailureReason::StoreUnavailable),
         UpkeepError::EmergencyMode { .. } => Problem::emergency_mode(&error.to_string()),

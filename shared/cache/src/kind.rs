@@ -6,10 +6,10 @@ use std::{
 };
 
 use millrace_domain::codec::CachedQueue;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A kind of cached data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DataKind {
     /// A queue as it was committed, with unfinished tasks.
@@ -25,17 +25,6 @@ pub enum DataKind {
 impl DataKind {
     /// All kinds.
     pub const ALL: [Self; 4] = [Self::Queue, Self::Progress, Self::Stats, Self::Frequent];
-
-    /// The kind with this serialized name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "queue" => Self::Queue,
-            "progress" => Self::Progress,
-            "stats" => Self::Stats,
-            "frequent" => Self::Frequent,
-            _ => return None,
-        })
-    }
 
     /// The kind of a copy of a queue. A copy that knows the progress of an active task is of the
     /// kind progress even at 0 units, because a report may have been missed.

@@ -9,9 +9,6 @@ use millrace_domain::Timestamp;
 pub struct BadRequest(String);
 
 impl BadRequest {
-    /// The stable name of this error.
-    pub const ERROR_TYPE: &'static str = "BadRequest";
-
     /// A bad request: the field, its value and what is allowed.
     pub(crate) fn new(detail: impl Into<String>) -> Self {
         Self(detail.into())
@@ -19,7 +16,7 @@ impl BadRequest {
 
     /// The stable name of this error.
     pub fn error_type(&self) -> &'static str {
-        Self::ERROR_TYPE
+        "BadRequest"
     }
 }
 
@@ -27,9 +24,6 @@ impl BadRequest {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpkeepError {
-    /// It can never be carried out as it is.
-    #[error(transparent)]
-    BadRequest(#[from] BadRequest),
     /// The shared cache does not answer, or refuses.
     #[error("the shared cache cannot be used: {reason}")]
     CacheUnavailable {
@@ -54,7 +48,6 @@ impl UpkeepError {
     /// The stable name of this error.
     pub fn error_type(&self) -> &'static str {
         match self {
-            Self::BadRequest(error) => error.error_type(),
             Self::CacheUnavailable { .. } => "CacheUnavailable",
             Self::StoreUnavailable { .. } => "StoreUnavailable",
             Self::EmergencyMode { .. } => "EmergencyMode",

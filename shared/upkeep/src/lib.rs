@@ -33,7 +33,7 @@ mod warm;
 
 pub use error::{BadRequest, UpkeepError};
 pub use process_reports::recent_reports;
-pub use report::{ClearReport, EmergencyModeReport, RebuildReport, UpkeepReport, WarmReport};
+pub use report::{ClearReport, EmergencyModeReport, PartReports, RebuildReport, UpkeepReport, WarmReport};
 pub use request::{Clear, Rebuild, Request, SwitchEmergency, Warm};
 pub use run::run;
 pub use settings::UpkeepSettings;

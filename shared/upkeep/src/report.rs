@@ -15,6 +15,17 @@ pub struct UpkeepReport {
     pub action: &'static str,
     /// `up`, or `off` where there is no shared cache and nothing could be done.
     pub redis: SharedCacheState,
+    /// What each part of the action did.
+    #[serde(flatten)]
+    pub done: PartReports,
+    /// What it took.
+    pub report: Report,
+}
+
+/// What each part of an action did; left out where the action does not have the part.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartReports {
     /// What the warm-up did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm: Option<WarmReport>,
@@ -30,8 +41,6 @@ pub struct UpkeepReport {
     /// What was measured and kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statistics: Option<Sample>,
-    /// What it took.
-    pub report: Report,
 }
 
 /// What a warm-up did: it puts copies where there are none.

@@ -3,10 +3,11 @@
 //! The JSON is read field by field, so that the error for a misspelled or misplaced field can name
 //! the fields of the action.
 
-use std::time::Duration;
+use std::{collections::HashSet, fmt, time::Duration};
 
 use millrace_cache::{DataKind, ScanCursor};
 use millrace_domain::{PlayerId, ids::clip};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::BadRequest;
@@ -93,11 +94,8 @@ impl Request {
     /// [`BadRequest`] where it is neither.
     pub fn from_payload(payload: &[u8]) -> Result<Self, BadRequest> {
         let mut fields = Fields::read(payload)?;
-        match fields.take("action") {
-            Some(Value::String(action)) => Self::read(&action, fields),
-            Some(other) => {
-                Err(BadRequest::new(format!("action: {} is not allowed; allowed: {ACTIONS}", shown(&other))))
-            }
+        match fields.convert("action", ACTIONS, |value| value.as_str().map(str::to_owned))? {
+            Some(action) => Self::read(&action, fields),
             None if fields.is_scheduled() => Ok(Self::Upkeep),
             None => Err(BadRequest::new(format!(
                 "action: missing; allowed: {ACTIONS}, or an event of EventBridge or its Scheduler"
@@ -114,12 +112,7 @@ impl Request {
         let name = match action {
             "warm" | "clear" | "rebuild" => action,
             "emergency-mode" => "emergencyMode",
-            other => {
-                return Err(BadRequest::new(format!(
-                    "action: `{}` is not allowed; allowed: warm, clear, rebuild, emergency-mode",
-                    clip(other, SHOWN)
-                )));
-            }
+            other => return Err(unknown_action(other, "warm, clear, rebuild, emergency-mode")),
         };
         let fields = if body.trim_ascii().is_empty() { Fields(Map::new()) } else { Fields::read(body)? };
         Self::read(name, fields)
@@ -136,28 +129,17 @@ impl Request {
                 (Self::Warm(warm), "playerIds, maxPlayers, dueWithinSeconds")
             }
             "clear" => {
-                let clear = Clear { player_ids: fields.player_ids()?, kind: fields.kind()?, cursor: fields.cursor()? };
-                if clear.player_ids.is_some() && clear.cursor.is_some() {
-                    return Err(BadRequest::new("cursor: not allowed beside `playerIds`"));
-                }
-                (Self::Clear(clear), "playerIds, kind, cursor")
+                let (player_ids, cursor) = fields.players_or_cursor()?;
+                (Self::Clear(Clear { player_ids, kind: fields.kind()?, cursor }), "playerIds, kind, cursor")
             }
             "rebuild" => {
-                let rebuild = Rebuild { player_ids: fields.player_ids()?, cursor: fields.cursor()? };
-                if rebuild.player_ids.is_some() && rebuild.cursor.is_some() {
-                    return Err(BadRequest::new("cursor: not allowed beside `playerIds`"));
-                }
-                (Self::Rebuild(rebuild), "playerIds, cursor")
+                let (player_ids, cursor) = fields.players_or_cursor()?;
+                (Self::Rebuild(Rebuild { player_ids, cursor }), "playerIds, cursor")
             }
             "emergencyMode" => (Self::EmergencyMode(fields.emergency()?), "enabled, durationSeconds"),
             "statistics" => (Self::Statistics, "no others"),
             "upkeep" => (Self::Upkeep, "no others"),
-            other => {
-                return Err(BadRequest::new(format!(
-                    "action: `{}` is not allowed; allowed: {ACTIONS}",
-                    clip(other, SHOWN)
-                )));
-            }
+            other => return Err(unknown_action(other, ACTIONS)),
         };
         match fields.0.keys().next() {
             None => Ok(request),
@@ -204,24 +186,41 @@ impl Fields {
         ["detail-type", "source"].iter().all(|name| self.0.get(*name).is_some_and(Value::is_string))
     }
 
-    fn whole(&mut self, name: &str, min: u64, max: u64) -> Result<Option<u64>, BadRequest> {
+    /// Takes out a field and converts it. The error names the field, its value and `allowed`.
+    fn convert<T>(
+        &mut self,
+        name: &str,
+        allowed: impl fmt::Display,
+        convert: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<Option<T>, BadRequest> {
         let Some(value) = self.take(name) else { return Ok(None) };
-        match value.as_u64().filter(|number| (min..=max).contains(number)) {
-            Some(number) => Ok(Some(number)),
-            None => Err(BadRequest::new(format!(
-                "{name}: {} is not allowed; allowed: a whole number from {min} to {max}",
-                shown(&value)
-            ))),
+        convert(&value).map(Some).ok_or_else(|| not_allowed(name, &value, allowed))
+    }
+
+    fn whole(&mut self, name: &str, min: u64, max: u64) -> Result<Option<u64>, BadRequest> {
+        let allowed = format_args!("a whole number from {min} to {max}");
+        self.convert(name, allowed, |value| value.as_u64().filter(|number| (min..=max).contains(number)))
+    }
+
+    fn kind(&mut self) -> Result<Option<DataKind>, BadRequest> {
+        self.convert("kind", "queue, progress, stats, frequent", |value| DataKind::deserialize(value).ok())
+    }
+
+    /// The players, or where an earlier request stopped; not both.
+    fn players_or_cursor(&mut self) -> Result<(Option<Vec<PlayerId>>, Option<ScanCursor>), BadRequest> {
+        let players = self.player_ids()?;
+        let cursor =
+            self.convert("cursor", "the `cursor` of the answer before", |value| value.as_str()?.parse().ok())?;
+        if players.is_some() && cursor.is_some() {
+            return Err(BadRequest::new("cursor: not allowed beside `playerIds`"));
         }
+        Ok((players, cursor))
     }
 
     fn player_ids(&mut self) -> Result<Option<Vec<PlayerId>>, BadRequest> {
-        let Some(value) = self.take("playerIds") else { return Ok(None) };
-        let Value::Array(ids) = value else {
-            return Err(BadRequest::new(format!(
-                "playerIds: {} is not allowed; allowed: a list of 1 to {MAX_PLAYERS} player ids",
-                shown(&value)
-            )));
+        let allowed = format_args!("a list of 1 to {MAX_PLAYERS} player ids");
+        let Some(ids) = self.convert("playerIds", allowed, |value| value.as_array().cloned())? else {
+            return Ok(None);
         };
         if ids.is_empty() || ids.len() > MAX_PLAYERS {
             return Err(BadRequest::new(format!(
@@ -231,56 +230,32 @@ impl Fields {
         }
         let read = |(at, id): (usize, &Value)| match id.as_str() {
             Some(id) => PlayerId::new(id).map_err(|error| BadRequest::new(format!("playerIds[{at}]: {error}"))),
-            None => {
-                Err(BadRequest::new(format!("playerIds[{at}]: {} is not allowed; allowed: a player id", shown(id))))
-            }
+            None => Err(not_allowed(format_args!("playerIds[{at}]"), id, "a player id")),
         };
         let mut players: Vec<PlayerId> = ids.iter().enumerate().map(read).collect::<Result<_, _>>()?;
         // Each once, in the order given.
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         players.retain(|player| seen.insert(player.clone()));
         Ok(Some(players))
     }
 
-    fn kind(&mut self) -> Result<Option<DataKind>, BadRequest> {
-        let Some(value) = self.take("kind") else { return Ok(None) };
-        match value.as_str().and_then(DataKind::from_name) {
-            Some(kind) => Ok(Some(kind)),
-            None => Err(BadRequest::new(format!(
-                "kind: {} is not allowed; allowed: queue, progress, stats, frequent",
-                shown(&value)
-            ))),
-        }
-    }
-
-    fn cursor(&mut self) -> Result<Option<ScanCursor>, BadRequest> {
-        let Some(value) = self.take("cursor") else { return Ok(None) };
-        match value.as_str().and_then(|text| text.parse().ok()) {
-            Some(cursor) => Ok(Some(cursor)),
-            None => Err(BadRequest::new(format!(
-                "cursor: {} is not allowed; allowed: the `cursor` of the answer before",
-                shown(&value)
-            ))),
-        }
-    }
-
     fn emergency(&mut self) -> Result<SwitchEmergency, BadRequest> {
-        let enabled = match self.take("enabled") {
-            Some(Value::Bool(enabled)) => enabled,
-            None => return Err(BadRequest::new("enabled: missing; allowed: true, false")),
-            Some(other) => {
-                return Err(BadRequest::new(format!(
-                    "enabled: {} is not allowed; allowed: true, false",
-                    shown(&other)
-                )));
-            }
-        };
+        let enabled = self.convert("enabled", "true, false", Value::as_bool)?;
+        let enabled = enabled.ok_or_else(|| BadRequest::new("enabled: missing; allowed: true, false"))?;
         let seconds = self.whole("durationSeconds", 1, MAX_EMERGENCY_SECONDS)?;
         if !enabled && seconds.is_some() {
             return Err(BadRequest::new("durationSeconds: not allowed where `enabled` is false"));
         }
         Ok(SwitchEmergency { enabled, duration: Duration::from_secs(seconds.unwrap_or(EMERGENCY_SECONDS)) })
     }
+}
+
+fn not_allowed(name: impl fmt::Display, value: &Value, allowed: impl fmt::Display) -> BadRequest {
+    BadRequest::new(format!("{name}: {} is not allowed; allowed: {allowed}", shown(value)))
+}
+
+fn unknown_action(action: &str, allowed: &str) -> BadRequest {
+    BadRequest::new(format!("action: `{}` is not allowed; allowed: {allowed}", clip(action, SHOWN)))
 }
 
 /// A value as an error shows it.

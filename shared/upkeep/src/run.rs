@@ -11,22 +11,12 @@ use crate::{
     error::UpkeepError,
     progress::{Pace, Progress},
     rebuild::rebuild,
-    report::{ClearReport, EmergencyModeReport, RebuildReport, SkipReason, UpkeepReport, WarmReport},
+    report::{ClearReport, EmergencyModeReport, PartReports, RebuildReport, SkipReason, UpkeepReport, WarmReport},
     request::{Request, Warm},
     settings::UpkeepSettings,
-    statistics::{Sample, measure},
+    statistics::measure,
     warm::warm,
 };
-
-/// What was done so far.
-#[derive(Default)]
-struct Done {
-    warm: Option<WarmReport>,
-    clear: Option<ClearReport>,
-    rebuild: Option<RebuildReport>,
-    emergency_mode: Option<EmergencyModeReport>,
-    statistics: Option<Sample>,
-}
 
 /// Carries out a request. What the deadline cuts off is no error: the report says how to continue.
 ///
@@ -49,9 +39,10 @@ pub async fn run(
         }
         None => (Ok(without_shared_cache(platform, &request)), SharedCacheState::Off),
     };
-    let Done { warm, clear, rebuild, emergency_mode, statistics } = result.inspect_err(|error| {
+    let done = result.inspect_err(|error| {
         tracing::warn!(action, error_type = error.error_type(), %error, "the upkeep failed");
     })?;
+    let PartReports { warm, clear, rebuild, .. } = &done;
     let players = warm.map_or(0, |warm| warm.players) + rebuild.as_ref().map_or(0, |rebuild| rebuild.players);
     let report = build_report(&ctx, &counters, CommandCounts::default(), players);
     tracing::info!(
@@ -64,11 +55,11 @@ pub async fn run(
         processing_time_ms = report.processing_time_ms,
         "upkeep done"
     );
-    Ok(UpkeepReport { action, redis, warm, clear, rebuild, emergency_mode, statistics, report })
+    Ok(UpkeepReport { action, redis, done, report })
 }
 
-async fn carry_out(progress: &mut Progress<'_>, request: Request) -> Result<Done, UpkeepError> {
-    let mut done = Done::default();
+async fn carry_out(progress: &mut Progress<'_>, request: Request) -> Result<PartReports, UpkeepError> {
+    let mut done = PartReports::default();
     match request {
         Request::Warm(request) => done.warm = Some(warm(progress, request).await?),
         Request::Clear(request) => done.clear = Some(clear(progress, request).await?),
@@ -84,8 +75,8 @@ async fn carry_out(progress: &mut Progress<'_>, request: Request) -> Result<Done
 }
 
 /// Without a shared cache, only the local copies of this process can be removed.
-fn without_shared_cache(platform: &Platform, request: &Request) -> Done {
-    let mut done = Done::default();
+fn without_shared_cache(platform: &Platform, request: &Request) -> PartReports {
+    let mut done = PartReports::default();
     match request {
         Request::Warm(_) | Request::Upkeep => {
             let skipped = Some(SkipReason::RedisOff);
