@@ -85,7 +85,6 @@ fn batch_writer_settings(settings: &Settings, seed: u64) -> BatchWriterSettings 
         linger: settings.batch.linger,
         concurrency: settings.batch.concurrency,
         seed,
-        ..BatchWriterSettings::default()
     }
 }
 

@@ -4,8 +4,7 @@ use std::collections::HashSet;
 
 use millrace_domain::{Record, record::RecordKey};
 
-use super::{group::CallGroup, record_write::Grouping, rows::PendingRow};
-use crate::error::StoreError;
+use super::{group::CallGroup, pending_write::Outcome, record_write::Grouping, rows::PendingRow, statistics::Count};
 
 /// One call to the store: rows of one table and priority, without duplicate keys.
 #[derive(Debug)]
@@ -45,13 +44,13 @@ impl Call {
 
     /// Removes rows that no write waits for.
     pub(super) fn drop_abandoned_rows(&mut self) {
-        self.rows.retain(|(_, row)| row.is_awaited());
+        self.rows.retain(|(_, row)| row.first_write().is_some());
     }
 
     /// Counts an attempt: a call that writes share counts for the first of them.
     pub(super) fn count_attempt(&self) {
         if let Some(write) = self.rows().find_map(PendingRow::first_write) {
-            write.count_call(self.group);
+            write.count(self.group, Count { items: 0, calls: 1 });
         }
         if self.attempts.is_retry {
             self.rows().filter_map(PendingRow::first_write).for_each(|write| write.count_retried_item());
@@ -66,18 +65,18 @@ impl Call {
             if unprocessed.contains(&position) {
                 rest.push((key, row));
             } else {
-                row.written(self.group);
+                if let Some(write) = row.first_write() {
+                    write.count(self.group, Count { items: 1, calls: 0 });
+                }
+                row.report(&Outcome::Written);
             }
         }
         Self { rows: rest, ..self }
     }
 
-    pub(super) fn attempt_failed(&self, error: &StoreError) {
-        self.rows().for_each(|row| row.attempt_failed(error));
-    }
-
-    pub(super) fn failed(&self, error: &StoreError) {
-        self.rows().for_each(|row| row.failed(error));
+    /// Reports an outcome to the records of all rows.
+    pub(super) fn report(&self, outcome: &Outcome) {
+        self.rows().for_each(|row| row.report(outcome));
     }
 
     /// Halves the call, to find the row that the store refuses.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use indexmap::map::Entry;
 use millrace_domain::record::RecordKey;
 
 use super::{
@@ -27,7 +28,10 @@ impl CallPacker {
 
     /// Adds a row. It replaces the record of a row of the same key that is not in a call yet.
     pub(super) fn add(&mut self, key: RecordKey, row: PendingRow) {
-        self.rows.entry(CallGroup::of(&row.record)).or_default().add(key, row);
+        match self.rows.entry(CallGroup::of(&row.record)).or_default().entry(key) {
+            Entry::Vacant(entry) => drop(entry.insert(row)),
+            Entry::Occupied(mut entry) => entry.get_mut().replace_with(row),
+        }
     }
 
     /// Takes the calls that cannot take more rows.

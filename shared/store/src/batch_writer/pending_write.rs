@@ -12,7 +12,7 @@ use crate::error::StoreError;
 
 /// The outcome of a record.
 #[derive(Debug, Clone)]
-enum Outcome {
+pub(super) enum Outcome {
     /// Not decided yet, with the error of the last attempt.
     Open(Option<StoreError>),
     Written,
@@ -32,20 +32,6 @@ struct State {
     /// The number of outcomes that are open.
     open: usize,
     statistics: WriteStatistics,
-}
-
-impl State {
-    /// Sets an outcome that is open; returns whether it was the last one.
-    fn decide(&mut self, position: usize, decided: Outcome) -> bool {
-        match self.outcomes.get_mut(position) {
-            Some(outcome @ Outcome::Open(_)) => {
-                *outcome = decided;
-                self.open -= 1;
-                self.open == 0
-            }
-            _ => false,
-        }
-    }
 }
 
 impl PendingWrite {
@@ -75,8 +61,22 @@ impl PendingWrite {
         (errors.collect(), std::mem::take(&mut state.statistics))
     }
 
-    pub(super) fn count_call(&self, group: CallGroup) {
-        self.state().statistics.count(group.priority(), group.table(), Count { items: 0, calls: 1 });
+    /// Sets the outcome of a record that is not decided yet.
+    fn set(&self, position: usize, new: Outcome) {
+        let mut state = self.state();
+        let Some(outcome @ Outcome::Open(_)) = state.outcomes.get_mut(position) else { return };
+        let is_decided = !matches!(new, Outcome::Open(_));
+        *outcome = new;
+        if is_decided {
+            state.open -= 1;
+            if state.open == 0 {
+                self.finished.notify_one();
+            }
+        }
+    }
+
+    pub(super) fn count(&self, group: CallGroup, count: Count) {
+        self.state().statistics.count(group.priority(), group.table(), count);
     }
 
     pub(super) fn count_retried_item(&self) {
@@ -101,43 +101,14 @@ impl Waiter {
         Self { write: Arc::downgrade(write), position }
     }
 
-    /// Whether the caller of the write still waits.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.write.strong_count() > 0
-    }
-
     /// The write, unless its caller has stopped waiting.
     pub(super) fn write(&self) -> Option<Arc<PendingWrite>> {
         self.write.upgrade()
     }
 
-    /// Remembers the error of an attempt that will be repeated.
-    pub(super) fn attempt_failed(&self, error: &StoreError) {
-        let Some(write) = self.write() else { return };
-        if let Some(outcome @ Outcome::Open(_)) = write.state().outcomes.get_mut(self.position) {
-            *outcome = Outcome::Open(Some(error.clone()));
-        }
-    }
-
-    /// Reports that the row is written. Counts it in the statistics of the write if `count_in` is
-    /// given. Returns whether the write still waits.
-    pub(super) fn written(&self, count_in: Option<CallGroup>) -> bool {
-        let Some(write) = self.write() else { return false };
-        let mut state = write.state();
-        if let Some(group) = count_in {
-            state.statistics.count(group.priority(), group.table(), Count { items: 1, calls: 0 });
-        }
-        if state.decide(self.position, Outcome::Written) {
-            write.finished.notify_one();
-        }
-        true
-    }
-
-    /// Reports that the row is given up.
-    pub(super) fn failed(&self, error: &StoreError) {
-        let Some(write) = self.write() else { return };
-        if write.state().decide(self.position, Outcome::Failed(error.clone())) {
-            write.finished.notify_one();
+    pub(super) fn report(&self, outcome: Outcome) {
+        if let Some(write) = self.write() {
+            write.set(self.position, outcome);
         }
     }
 }

@@ -1,12 +1,8 @@
 //! Starts calls by priority, limits their number, and retries failed ones.
 
-use std::{collections::BTreeMap, pin::pin};
+use std::collections::BTreeMap;
 
-use futures::{
-    FutureExt, StreamExt,
-    future::{Fuse, FusedFuture},
-    stream::FuturesUnordered,
-};
+use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
@@ -14,6 +10,7 @@ use super::{
     context::{Answer, WriterContext},
     group::CallGroup,
     packer::CallPacker,
+    pending_write::Outcome,
     window::LingerWindow,
 };
 use crate::error::StoreError;
@@ -22,8 +19,6 @@ use crate::error::StoreError;
 pub(super) async fn run(context: &WriterContext, window: &LingerWindow) {
     let mut schedule = Schedule::new(context);
     let mut in_flight = FuturesUnordered::new();
-    // A pending request is kept between iterations: it holds the place in the semaphore's queue.
-    let mut permit = pin!(Fuse::terminated());
     loop {
         let now = Instant::now();
         let ready = window.take_ready(now);
@@ -32,24 +27,14 @@ pub(super) async fn run(context: &WriterContext, window: &LingerWindow) {
         }
         ready.calls.into_iter().for_each(|call| schedule.add(call));
         schedule.add_delayed(now);
-        while permit.is_terminated() && schedule.has_ready() {
-            match context.permits.try_acquire() {
-                Ok(granted) => in_flight.extend(schedule.next().map(|call| context.send(call, granted))),
-                Err(_) => permit.set(context.permits.acquire().fuse()),
-            }
-        }
-        if !schedule.has_ready() {
-            permit.set(Fuse::terminated());
-            if in_flight.is_empty() && schedule.delayed.is_empty() && ready.closes_at.is_none() {
-                return;
-            }
+        if schedule.is_empty() && in_flight.is_empty() && ready.closes_at.is_none() {
+            return;
         }
         let wake_at = [ready.closes_at, schedule.next_retry()].into_iter().flatten().min();
         tokio::select! {
             biased;
-            granted = permit.as_mut() => {
-                let start = |permit| schedule.next().map(|call| context.send(call, permit));
-                in_flight.extend(granted.ok().and_then(start));
+            Ok(permit) = context.permits.acquire(), if schedule.has_ready() => {
+                in_flight.extend(schedule.next().map(|call| context.send(call, permit)));
             }
             Some((call, answer)) = in_flight.next(), if !in_flight.is_empty() => {
                 schedule.settle(call, answer, ready.deadline);
@@ -84,6 +69,10 @@ impl<'a> Schedule<'a> {
 
     fn has_ready(&self) -> bool {
         !self.ready.is_empty()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.delayed.is_empty()
     }
 
     fn add(&mut self, call: Call) {
@@ -132,7 +121,7 @@ impl<'a> Schedule<'a> {
             Err(error) if call.rows.len() > 1 && may_concern_one_row(&error) => {
                 call.halves().into_iter().for_each(|half| self.add(half));
             }
-            Err(error) => call.failed(&error),
+            Err(error) => call.report(&Outcome::Failed(error)),
         }
     }
 
@@ -142,7 +131,7 @@ impl<'a> Schedule<'a> {
         let delay = self.context.backoff.delay(call.attempts.passing_failures);
         let passing_failures = call.attempts.passing_failures + 1;
         call.attempts = Attempts { is_retry: true, passing_failures };
-        call.attempt_failed(error);
+        call.report(&Outcome::Open(Some(error.clone())));
         let mut delayed = self.delayed.iter_mut().map(|delayed| &mut delayed.call);
         if !call.is_single()
             && let Some(delayed) = delayed.find(|delayed| delayed.group == call.group && !delayed.is_single())
@@ -153,7 +142,7 @@ impl<'a> Schedule<'a> {
         }
         let retry_at = Instant::now() + delay;
         if retry_at >= deadline {
-            call.failed(error);
+            call.report(&Outcome::Failed(error.clone()));
             return;
         }
         tracing::debug!(

@@ -13,23 +13,13 @@ pub struct BatchWriterSettings {
     pub linger: Duration,
     /// The maximum number of concurrent calls over all writes, at least 1.
     pub concurrency: usize,
-    /// The upper limit of the first retry delay, at least 1 ms. It doubles with each retry.
-    pub backoff_base: Duration,
-    /// The upper limit of all retry delays, at least 1 ms.
-    pub backoff_cap: Duration,
-    /// The seed of the jitter. Processes that start together should have different seeds.
+    /// The seed of the jitter of retry delays. Processes that start together should have different
+    /// seeds.
     pub seed: u64,
 }
 
 impl Default for BatchWriterSettings {
     fn default() -> Self {
-        Self {
-            max_items: MAX_BATCH_ITEMS,
-            linger: Duration::ZERO,
-            concurrency: 5,
-            backoff_base: Duration::from_millis(25),
-            backoff_cap: Duration::from_secs(1),
-            seed: 0,
-        }
+        Self { max_items: MAX_BATCH_ITEMS, linger: Duration::ZERO, concurrency: 5, seed: 0 }
     }
 }

@@ -26,8 +26,10 @@ use crate::{
     port::{MAX_BATCH_ITEMS, RecordStore},
 };
 
-/// The minimum of the backoff settings: without a delay, retries would be a busy loop.
-const MIN_BACKOFF: Duration = Duration::from_millis(1);
+/// The upper limit of the first retry delay. It doubles with each retry.
+const BACKOFF_BASE: Duration = Duration::from_millis(25);
+/// The upper limit of all retry delays.
+const BACKOFF_CAP: Duration = Duration::from_secs(1);
 
 /// Groups records into few calls. A process needs only one.
 pub struct BatchWriter {
@@ -39,12 +41,11 @@ pub struct BatchWriter {
 impl BatchWriter {
     /// Creates a batch writer over a store.
     pub fn new(store: Arc<dyn RecordStore>, settings: BatchWriterSettings) -> Self {
-        let (base, cap) = (settings.backoff_base.max(MIN_BACKOFF), settings.backoff_cap.max(MIN_BACKOFF));
         let context = WriterContext {
             store,
             permits: Semaphore::new(settings.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
             max_items: settings.max_items.clamp(1, MAX_BATCH_ITEMS),
-            backoff: Backoff::new(base, cap, Rng::with_seed(settings.seed)),
+            backoff: Backoff::new(BACKOFF_BASE, BACKOFF_CAP, Rng::with_seed(settings.seed)),
         };
         Self { context: Arc::new(context), linger: settings.linger, current_window: CurrentWindow::default() }
     }

@@ -11,12 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 use millrace_domain::{
-    CommandId, PlayerId, Priority, Record, RejectionReason, Resources, TaskId, TaskKind, Timestamp, Work,
-    queue::Totals,
+    PlayerId, Record, Timestamp,
     record::{HistoryRecord, ProgressRecord, RecordKey, RejectionRecord, StatsRecord, Table},
-    task::Outcome,
 };
-use millrace_store::{Grouping, MAX_BATCH_ITEMS, Page, RecordStore, RecordWrite, StoreError};
+use millrace_store::{Grouping, MAX_BATCH_ITEMS, Page, RecordStore, RecordWrite, StoreError, conformance::sample};
 use tokio::time::{Instant, sleep};
 
 pub type Answer = Result<Vec<usize>, StoreError>;
@@ -155,28 +153,14 @@ fn player(n: usize) -> PlayerId {
     PlayerId::new(&format!("p-{n}")).unwrap()
 }
 
+fn time(n: usize) -> Timestamp {
+    Timestamp::from_millis(n as u64)
+}
+
 /// The nth row of the history table.
 pub fn history(n: usize, value: u64) -> Record {
-    let at = Timestamp::from_millis(n as u64);
-    Record::History(Box::new(HistoryRecord {
-        player_id: player(n),
-        task_id: TaskId::new(&format!("t-{n}")).unwrap(),
-        kind: TaskKind::new("harvest.wood").unwrap(),
-        priority: Priority::Normal,
-        outcome: Outcome::Completed,
-        reason: None,
-        attempts: 0,
-        work: Work::Units(1),
-        units_done: value,
-        enqueued_at: at,
-        started_at: Some(at),
-        finished_at: at,
-        time_spent_ms: 0,
-        costs: Resources::default(),
-        refunded: Resources::default(),
-        rewards: Resources::default(),
-        lost: Resources::default(),
-    }))
+    let row = sample::history(&player(n), &format!("t-{n}"), time(n));
+    Record::History(Box::new(HistoryRecord { units_done: value, ..row }))
 }
 
 /// The nth row of the progress table.
@@ -186,22 +170,13 @@ pub fn progress(n: usize, value: u64) -> Record {
 
 /// The nth row of the rejections table, with a body of the given size in bytes.
 pub fn rejection(n: usize, bytes: usize) -> Record {
-    Record::Rejection(RejectionRecord {
-        partition: format!("unknown#{:x}", n % 16),
-        received_at: Timestamp::from_millis(n as u64),
-        command_id: CommandId::new(&format!("c-{n}")).unwrap(),
-        reason: RejectionReason::UnknownTask,
-        detail: String::new(),
-        command_type: None,
-        task_id: None,
-        body: Some("x".repeat(bytes)),
-    })
+    let row = sample::rejection(&format!("unknown#{:x}", n % 16), &format!("c-{n}"), time(n));
+    Record::Rejection(RejectionRecord { body: Some("x".repeat(bytes)), ..row })
 }
 
 /// The nth row of the stats table.
 pub fn stats(n: usize, value: u64) -> Record {
-    let as_of = Timestamp::from_millis(0);
-    Record::Stats(StatsRecord { player_id: player(n), version: value, as_of, totals: Totals::default() })
+    Record::Stats(StatsRecord { as_of: time(0), ..sample::stats(&player(n), value) })
 }
 
 /// Records whose origins are their positions.

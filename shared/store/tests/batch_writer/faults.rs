@@ -25,8 +25,8 @@ fn origins(failed: &[FailedWrite<usize>]) -> Vec<usize> {
 async fn unprocessed_rows_are_retried_until_written() {
     // Every call writes one row.
     let store = FakeStore::new(MS, |_, _, records| Ok((1..records.len()).collect()));
-    let writer = batch_writer(&store, |settings| settings.backoff_cap = 200 * MS);
-    let written = writer.write(record_writes((0..10).map(|n| history(n, 0))), in_a_minute()).await;
+    let written =
+        batch_writer(&store, |_| ()).write(record_writes((0..10).map(|n| history(n, 0))), in_a_minute()).await;
     assert_eq!(written.failed, []);
     assert_eq!(store.rows(), 10);
     assert_eq!(store.sizes(), [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
@@ -94,11 +94,10 @@ async fn origins_of_unwritten_records_are_reported_at_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn retry_delay_beyond_the_deadline_fails_at_once() {
     let store = FakeStore::new(MS, |_, table, _| Err(throttled(table)));
-    let writer = batch_writer(&store, |settings| {
-        (settings.backoff_base, settings.backoff_cap) = (3_600_000 * MS, 3_600_000 * MS);
-    });
     let start = Instant::now();
-    let written = writer.write(record_writes([history(0, 0)]), start + 1_000 * MS).await;
+    // With this seed, the first delay is longer than the 2 ms that are left after the call.
+    let writer = batch_writer(&store, |settings| settings.seed = 1);
+    let written = writer.write(record_writes([history(0, 0)]), start + 3 * MS).await;
     assert_eq!(written.failed, [FailedWrite { origin: 0, error: throttled(Table::History) }]);
     assert_eq!(start.elapsed(), MS);
 }

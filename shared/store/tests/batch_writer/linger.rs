@@ -120,9 +120,7 @@ async fn write_ends_when_its_rows_are_written() {
         Table::History if nth < 4 => Err(throttled(table)),
         _ => Ok(Vec::new()),
     });
-    let writer = batch_writer(&store, |settings| {
-        (settings.linger, settings.backoff_base, settings.seed) = (10 * MS, 400 * MS, 1);
-    });
+    let writer = batch_writer(&store, |settings| (settings.linger, settings.seed) = (10 * MS, 1));
     let start = Instant::now();
     let slow = async {
         assert_eq!(writer.write(record_writes([history(1, 0)]), in_a_minute()).await.failed, []);

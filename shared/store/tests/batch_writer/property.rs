@@ -33,7 +33,6 @@ fn settings() -> impl Strategy<Value = BatchWriterSettings> {
             linger: Duration::from_millis(linger),
             concurrency,
             seed,
-            ..BatchWriterSettings::default()
         },
     )
 }
