@@ -1,6 +1,6 @@
 //! The connection pool.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use deadpool_sqlite::{Config, Hook, HookError, Manager, Pool, QueueMode, Runtime};
 use millrace_domain::record::Table;
@@ -19,7 +19,7 @@ use crate::error::StoreError;
 #[derive(Debug)]
 pub(super) struct Connections {
     pool: Pool,
-    tables: Arc<Tables>,
+    tables: Tables,
     timeout: Duration,
     idle_timeout: Duration,
     /// The pool closes connections on the threads of a runtime, also when it is dropped elsewhere.
@@ -31,9 +31,9 @@ impl Connections {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub(super) fn new(path: &Path, tables: Arc<Tables>, settings: &SqliteSettings) -> Result<Self, StoreError> {
+    pub(super) fn new(path: &Path, tables: Tables, settings: &SqliteSettings) -> Result<Self, StoreError> {
         let timeout = settings.connect_timeout;
-        let pool = build_pool(path, timeout, settings.max_connections).map_err(StoreError::unavailable)?;
+        let pool = build_pool(path, timeout, settings.max_connections.max(1)).map_err(StoreError::unavailable)?;
         Ok(Self { pool, tables, timeout, idle_timeout: settings.idle_timeout, runtime: Handle::current() })
     }
 
@@ -61,7 +61,7 @@ impl Connections {
         self.pool.retain(|_, metrics| metrics.last_used() < self.idle_timeout);
         let name = self.name(table);
         let connection = self.pool.get().await.map_err(|error| from_pool(&error, &name, self.timeout))?;
-        let tables = Arc::clone(&self.tables);
+        let tables = self.tables.clone();
         let outcome = connection.interact(move |connection| work(connection, &tables)).await;
         outcome.map_err(|error| from_interact(&error))?.map_err(|error| from_sqlite(&error, &name))
     }

@@ -10,7 +10,7 @@ pub struct SqliteSettings {
     /// The prefix of the table names. Deployments with different prefixes can share a file. SQLite
     /// ignores the case of names.
     pub prefix: String,
-    /// The maximum number of connections, at least 1.
+    /// The maximum number of connections; 0 counts as 1.
     pub max_connections: usize,
     /// The time-out for a connection, and for the write locks of this and other processes.
     pub connect_timeout: Duration,

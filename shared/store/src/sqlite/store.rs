@@ -2,10 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -68,22 +65,18 @@ impl SqliteStore {
     /// Outside a tokio runtime.
     pub async fn open(path: impl AsRef<Path>, settings: SqliteSettings) -> Result<Self, OpenError> {
         schema::check_prefix(&settings.prefix)?;
-        if settings.max_connections == 0 {
-            let value = settings.max_connections.to_string();
-            return Err(OpenError::Setting { setting: "database connections", value, allowed: "1 or more" });
-        }
         // Some relative names, such as `:memory:`, have a special meaning for SQLite.
         let path = std::path::absolute(path.as_ref()).map_err(|_| OpenError::Setting {
             setting: "database file",
             value: path.as_ref().display().to_string(),
             allowed: "a path",
         })?;
-        let tables = Arc::new(Tables::new(&settings.prefix));
+        let tables = Tables::new(&settings.prefix);
         let timeout = settings.connect_timeout;
         let failed = |source| OpenError::Store { path: path.clone(), source };
 
         let prepare = {
-            let (path, tables) = (path.clone(), Arc::clone(&tables));
+            let (path, tables) = (path.clone(), tables.clone());
             tokio::task::spawn_blocking(move || schema::prepare(&path, &tables, timeout))
         };
         prepare.await.map_err(|error| failed(StoreError::unavailable(error.to_string())))??;
@@ -164,14 +157,9 @@ impl QueueStore for SqliteStore {
         let load = move |connection: &mut Connection, tables: &Tables| {
             // One transaction, so that all rows are of one state of the file.
             let transaction = connection.transaction()?;
-            let queue = |player: PlayerId| {
-                let row = queues::load_queue(&transaction, tables, &player);
-                (player, row)
-            };
-            let progress = |player: PlayerId| {
-                let row = records::load(&transaction, tables, Table::Progress, &player);
-                (player, row)
-            };
+            let queue = |player: PlayerId| (player.clone(), queues::load_queue(&transaction, tables, &player));
+            let progress =
+                |player: PlayerId| (player.clone(), records::load(&transaction, tables, Table::Progress, &player));
             Ok((queue_ids.into_iter().map(queue).collect(), progress_ids.into_iter().map(progress).collect()))
         };
         match self.connections.run(Table::Queues, load).await {
