@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::{
     due_queues::DueQueues,
     report::{AdvanceReport, Mode},
-    ticks::{MAX_TICK_PLAYERS, MAX_TICKS, Tick, TickMessage, TicksQueue, calls, ticks, unanswered},
+    ticks::{MAX_TICK_PLAYERS, MAX_TICKS, Tick, TickMessage, TicksQueue, ticks, unanswered},
 };
 
 /// How often a message is sent at most, where the queue refuses it for a passing reason.
@@ -44,7 +44,7 @@ pub(crate) async fn send_ticks(ctx: &Context<'_>, queue: &dyn TicksQueue, due: &
         report.due += found.len() as u64;
         let ticks = ticks(&found, ctx.platform.clock.now());
         drop(found);
-        let sends: Vec<_> = calls(&ticks).into_iter().map(|call| send_call(ctx, queue, call)).collect();
+        let sends: Vec<_> = ticks.chunks(MAX_TICKS).map(|call| send_call(ctx, queue, call)).collect();
         let results: Vec<SendResult> = stream::iter(sends).buffer_unordered(concurrency).collect().await;
         let mut sent_some = false;
         for result in results {

@@ -8,9 +8,7 @@ use serde::Serialize;
 
 /// Most messages of one call, as of SQS.
 pub const MAX_TICKS: usize = 10;
-/// Most bytes of the bodies of one call, as of SQS.
-pub const MAX_CALL_BYTES: usize = 256 * 1024;
-/// Most players of one tick.
+/// Most players of one tick. So the bodies of a call stay far below the 256 KiB that SQS takes.
 pub const MAX_TICK_PLAYERS: usize = 100;
 /// Longest delay of a message, in seconds, as of SQS.
 pub const MAX_DELAY_SECONDS: u64 = 900;
@@ -18,8 +16,7 @@ pub const MAX_DELAY_SECONDS: u64 = 900;
 /// A queue that delivers ticks to `process-tasks`, each after a delay.
 #[async_trait]
 pub trait TicksQueue: Send + Sync {
-    /// Sends at most [`MAX_TICKS`] messages, of at most [`MAX_CALL_BYTES`], in one call. One result
-    /// for each, in order.
+    /// Sends at most [`MAX_TICKS`] messages in one call. One result for each, in order.
     ///
     /// # Errors
     /// [`Failure`] where the call failed: none, some or all of them may have been sent.
@@ -93,23 +90,6 @@ pub(crate) fn ticks(due: &[DueQueue], now: Timestamp) -> Vec<Tick> {
     same_second.flat_map(|due| due.chunks(MAX_TICK_PLAYERS)).map(tick).collect()
 }
 
-/// The ticks of each call: as many as one takes, by number and by bytes.
-pub(crate) fn calls(ticks: &[Tick]) -> Vec<&[Tick]> {
-    let mut calls = Vec::with_capacity(ticks.len().div_ceil(MAX_TICKS));
-    let (mut first, mut bytes) = (0, 0);
-    for (at, tick) in ticks.iter().enumerate() {
-        if at - first == MAX_TICKS || (at > first && bytes + tick.body.len() > MAX_CALL_BYTES) {
-            calls.push(&ticks[first..at]);
-            (first, bytes) = (at, 0);
-        }
-        bytes += tick.body.len();
-    }
-    if first < ticks.len() {
-        calls.push(&ticks[first..]);
-    }
-    calls
-}
-
 #[cfg(test)]
 mod tests {
     use millrace_domain::json::{self, Message};
@@ -154,16 +134,6 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_bounded_by_number_and_by_bytes() {
-        let tick = |bytes| Tick { body: "x".repeat(bytes), players: 1, due_at: Timestamp::default(), second: 0 };
-        let sizes = |ticks: &[Tick]| calls(ticks).iter().map(|call| call.len()).collect::<Vec<_>>();
-        assert_eq!(sizes(&[]), [0; 0]);
-        assert_eq!(sizes(&vec![tick(1); 21]), [10, 10, 1]);
-        assert_eq!(sizes(&vec![tick(100 * 1024); 5]), [2, 2, 1]);
-        assert_eq!(sizes(&[tick(1), tick(MAX_CALL_BYTES), tick(1)]), [1, 1, 1], "one that is too large goes alone");
-    }
-
-    #[test]
     fn the_largest_ticks_of_a_call_stay_far_below_its_bytes() {
         let longest = |at: usize| DueQueue {
             player_id: PlayerId::new(&format!("{at:0>128}")).unwrap(),
@@ -171,7 +141,8 @@ mod tests {
         };
         let due: Vec<DueQueue> = (0..1_000).map(longest).collect();
         let ticks = ticks(&due, Timestamp::default());
-        assert_eq!((ticks.len(), calls(&ticks).len()), (10, 1));
+        assert_eq!(ticks.len(), MAX_TICKS);
+        assert!(ticks.iter().map(|tick| tick.body.len()).sum::<usize>() < 256 * 1024 * 3 / 5);
     }
 
     proptest! {
