@@ -1,6 +1,6 @@
 //! Clear: removes copies.
 
-use millrace_cache::{DataKind, Tiers};
+use millrace_cache::{DataKind, Tiers, upkeep::ClearedPage};
 
 use crate::{error::UpkeepError, progress::Progress, report::ClearReport, request::Clear};
 
@@ -24,7 +24,7 @@ async fn clear_players(progress: &mut Progress<'_>, request: &Clear) -> Result<C
         }
         let page = progress.cache.clear_players(players, request.kind, progress.ctx.deadline).await;
         let Some(page) = progress.unless_cut_off(page, report.scanned > 0)? else { return Ok(report) };
-        report.add(page.scanned, page.cleared, page.failed);
+        report.add(&page);
     }
     report.done = true;
     Ok(report)
@@ -39,7 +39,7 @@ async fn clear_all(progress: &mut Progress<'_>, request: Clear) -> Result<ClearR
         let page = progress.cache.clear(request.kind, report.cursor.as_ref(), progress.ctx.deadline).await;
         // Where it is cut off, the next run repeats the page: what is removed already stays so.
         let Some(page) = progress.unless_cut_off(page, report.scanned > 0)? else { return Ok(report) };
-        report.add(page.scanned, page.cleared, page.failed);
+        report.add(&page);
         report.cursor = page.next;
         if report.cursor.is_none() {
             report.done = true;
@@ -60,9 +60,9 @@ pub(crate) fn clear_local(cache: &Tiers, request: &Clear) {
 }
 
 impl ClearReport {
-    fn add(&mut self, scanned: u64, cleared: u64, failed: u64) {
-        self.scanned += scanned;
-        self.cleared += cleared;
-        self.failed += failed;
+    fn add(&mut self, page: &ClearedPage) {
+        self.scanned += page.scanned;
+        self.cleared += page.cleared;
+        self.failed += page.failed;
     }
 }

@@ -66,7 +66,7 @@ async fn players_to_warm(progress: &mut Progress<'_>, request: Warm) -> Result<V
             let within = request.due_within.unwrap_or(progress.settings.warm_interval);
             let due = due_soon(progress, within, max).await?;
             let active = progress.cache.active_players(max, progress.ctx.deadline).await?;
-            (interleave(due, active), max)
+            (interleave(&due, &active), max)
         }
     };
     players.retain(|player| cache.is_shared(player));
@@ -137,17 +137,10 @@ async fn fill(progress: &mut Progress<'_>, players: &[PlayerId], report: &mut Wa
 }
 
 /// The players of both lists, taken in turn, each once.
-fn interleave(due: Vec<PlayerId>, active: Vec<PlayerId>) -> Vec<PlayerId> {
+fn interleave(due: &[PlayerId], active: &[PlayerId]) -> Vec<PlayerId> {
     let mut seen = HashSet::new();
-    let (mut due, mut active) = (due.into_iter(), active.into_iter());
-    let mut players = Vec::new();
-    loop {
-        let next = [due.next(), active.next()];
-        if next.iter().all(Option::is_none) {
-            return players;
-        }
-        players.extend(next.into_iter().flatten().filter(|player| seen.insert(player.clone())));
-    }
+    let turns = (0..due.len().max(active.len())).flat_map(|turn| [due.get(turn), active.get(turn)]);
+    turns.flatten().filter(|player| seen.insert(*player)).cloned().collect()
 }
 
 #[cfg(test)]
@@ -157,9 +150,9 @@ mod tests {
     #[test]
     fn due_and_active_players_take_turns_and_come_once() {
         let players = |names: &[&str]| names.iter().map(|name| PlayerId::new(name).unwrap()).collect::<Vec<_>>();
-        let both = interleave(players(&["a", "b", "c", "d"]), players(&["x", "a", "y"]));
+        let both = interleave(&players(&["a", "b", "c", "d"]), &players(&["x", "a", "y"]));
         assert_eq!(both, players(&["a", "x", "b", "c", "y", "d"]));
-        assert_eq!(interleave(Vec::new(), players(&["x", "y"])), players(&["x", "y"]));
-        assert!(interleave(Vec::new(), Vec::new()).is_empty());
+        assert_eq!(interleave(&[], &players(&["x", "y"])), players(&["x", "y"]));
+        assert!(interleave(&[], &[]).is_empty());
     }
 }
