@@ -115,7 +115,7 @@ pub struct RebuildReport {
 }
 
 /// The state of emergency mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EmergencyModeReport {
     /// Whether it is on now.

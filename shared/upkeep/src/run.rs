@@ -91,7 +91,7 @@ fn without_shared_cache(platform: &Platform, request: &Request) -> PartReports {
             done.rebuild = Some(RebuildReport { done: true, ..RebuildReport::default() });
         }
         Request::EmergencyMode(_) => {
-            done.emergency_mode = Some(EmergencyModeReport { enabled: false, until: None, extended: 0, done: true });
+            done.emergency_mode = Some(EmergencyModeReport { done: true, ..EmergencyModeReport::default() });
         }
         Request::Statistics => {}
     }

@@ -25,17 +25,8 @@ const MAX_PREFIX_LENGTH: usize = 128;
 /// The number of statements that a connection keeps prepared; more than there are.
 const CACHED_STATEMENTS: usize = 32;
 
-/// The error of an attempt to prepare a file.
-enum PrepareError {
-    Sqlite(rusqlite::Error),
-    Refused(OpenError),
-}
-
-impl From<rusqlite::Error> for PrepareError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
-    }
-}
+/// The outcome of an attempt to prepare a file: an error of SQLite, or why the file is refused.
+type Prepared<T> = rusqlite::Result<Result<T, OpenError>>;
 
 /// Checks that table names with this prefix can be quoted and are not reserved by SQLite.
 pub(super) fn check_prefix(prefix: &str) -> Result<(), OpenError> {
@@ -61,25 +52,27 @@ pub(super) fn prepare(path: &Path, tables: &Tables, timeout: Duration) -> Result
     let deadline = Instant::now() + timeout;
     loop {
         match try_prepare(path, tables, timeout) {
-            Ok(()) => return Ok(()),
-            // The busy time-out does not apply to two steps: changing the journal mode, and
-            // recovering the log after a crash. They fail at once if another process does the same.
-            Err(PrepareError::Sqlite(error)) if is_busy(&error) && Instant::now() < deadline => {
+            Ok(outcome) => return outcome,
+            // The busy time-out does not apply to three steps: changing the journal mode,
+            // recovering the log after a crash, and writing in a transaction that has read. They
+            // fail at once if another process does the same.
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(fastrand::u64(2..20)));
             }
-            Err(PrepareError::Sqlite(error)) => {
+            Err(error) => {
                 return Err(OpenError::Store { path: path.to_owned(), source: from_sqlite(&error, "sqlite_master") });
             }
-            Err(PrepareError::Refused(error)) => return Err(error),
         }
     }
 }
 
-fn try_prepare(path: &Path, tables: &Tables, timeout: Duration) -> Result<(), PrepareError> {
+fn try_prepare(path: &Path, tables: &Tables, timeout: Duration) -> Prepared<()> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(timeout)?;
     // In one transaction, because another process may be creating the tables.
-    check_schema(&*connection.transaction()?, path)?;
+    if let Err(refused) = check_schema(&*connection.transaction()?, path)? {
+        return Ok(Err(refused));
+    }
     let journal: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     let journal = match journal.as_str() {
         "wal" => journal,
@@ -90,19 +83,22 @@ fn try_prepare(path: &Path, tables: &Tables, timeout: Duration) -> Result<(), Pr
             "the file system does not support a write-ahead log (journal mode {journal}); allowed: a local disk"
         );
         let source = StoreError::Unavailable { detail };
-        return Err(PrepareError::Refused(OpenError::Store { path: path.to_owned(), source }));
+        return Ok(Err(OpenError::Store { path: path.to_owned(), source }));
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
     // The transaction takes the write lock only if something is missing.
     let transaction = connection.transaction()?;
     // Another process may have created the tables meanwhile, also with a newer schema.
-    let is_ready = check_schema(&transaction, path)?;
+    let is_ready = match check_schema(&transaction, path)? {
+        Ok(is_ready) => is_ready,
+        Err(refused) => return Ok(Err(refused)),
+    };
     transaction.execute_batch(&create_sql(tables))?;
     if !is_ready {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
-    Ok(transaction.commit()?)
+    transaction.commit().map(Ok)
 }
 
 /// The statements that create the tables.
@@ -124,7 +120,7 @@ fn create_sql(tables: &Tables) -> String {
         CREATE INDEX IF NOT EXISTS "{queues}.due" ON "{queues}" ("dueShard", "dueAt", "playerId")
             WHERE "dueAt" IS NOT NULL;"#
     );
-    for table in [Table::Progress, Table::Stats, Table::History, Table::Rejections] {
+    for table in Table::ALL.into_iter().filter(|table| *table != Table::Queues) {
         let name = tables.name(table);
         sql += &match table.sort_key() {
             Some(sort) => format!(
@@ -147,18 +143,15 @@ fn create_sql(tables: &Tables) -> String {
 }
 
 /// Returns whether the file has the current schema; false for an empty file.
-fn check_schema(connection: &Connection, path: &Path) -> Result<bool, PrepareError> {
+fn check_schema(connection: &Connection, path: &Path) -> Prepared<bool> {
     let (application, version, objects) = read_schema(connection)?;
-    match application {
+    let path = path.to_owned();
+    Ok(match application {
         APPLICATION_ID if version <= SCHEMA_VERSION => Ok(version == SCHEMA_VERSION),
-        APPLICATION_ID => Err(PrepareError::Refused(OpenError::NewerSchema {
-            path: path.to_owned(),
-            found: version,
-            supported: SCHEMA_VERSION,
-        })),
+        APPLICATION_ID => Err(OpenError::NewerSchema { path, found: version, supported: SCHEMA_VERSION }),
         0 if version == 0 && objects == 0 => Ok(false),
-        found => Err(PrepareError::Refused(OpenError::OtherProgram { path: path.to_owned(), found })),
-    }
+        found => Err(OpenError::OtherProgram { path, found }),
+    })
 }
 
 fn read_schema(connection: &Connection) -> rusqlite::Result<(i32, i64, i64)> {
