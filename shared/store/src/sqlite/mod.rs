@@ -16,8 +16,8 @@
 //! turns in the order of their arrival; writers of several processes compete for SQLite's lock.
 //!
 //! All tables are readable with the `sqlite3` tool: records are JSON, times are in milliseconds
-//! since 1970, and `expiresAt` is in seconds. Reads omit expired rows. They are deleted in small
-//! batches when the file is opened and after writes.
+//! since 1970, and `expiresAt` is in seconds. Reads omit expired rows. Each write to
+//! their table deletes some of them.
 //!
 //! A call that is dropped before its answer may still take effect.
 

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::{error::StoreError, port::Page, retention::Retention, rules};
 
+/// The maximum number of expired rows that one write deletes.
+const DELETED_ROWS: i64 = 500;
+
 /// A record in the form in which it is stored.
 #[derive(Debug)]
 pub(super) struct StoredRecord {
@@ -40,33 +43,37 @@ pub(super) fn encode_batch(
     stored.collect()
 }
 
-/// Writes the rows of one batch in one transaction.
+/// Writes the rows of one batch in one transaction, and deletes some expired rows of the table.
 pub(super) fn put(
     connection: &mut Connection,
     tables: &Tables,
     table: Table,
     records: &[StoredRecord],
+    now_s: u64,
 ) -> rusqlite::Result<()> {
     let name = tables.name(table);
-    let sql = match table.sort_key() {
-        Some(sort) => format!(
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if let Some(sort) = table.sort_key() {
+        let mut put = transaction.prepare_cached(&format!(
             r#"INSERT INTO "{name}" ("playerId", "{sort}", "document", "expiresAt") VALUES (?1, ?2, ?3, ?4)
                ON CONFLICT DO UPDATE SET "document" = excluded."document", "expiresAt" = excluded."expiresAt"
                WHERE "document" <> excluded."document""#
-        ),
-        None => format!(
+        ))?;
+        for row in records {
+            put.execute(params![row.partition, row.sort, row.json, row.expires_at])?;
+        }
+        let mut delete = transaction.prepare_cached(&format!(
+            r#"DELETE FROM "{name}" WHERE ("playerId", "{sort}") IN
+               (SELECT "playerId", "{sort}" FROM "{name}" WHERE "expiresAt" <= ?1 ORDER BY "expiresAt" LIMIT ?2)"#
+        ))?;
+        delete.execute(params![saturating_i64(now_s), DELETED_ROWS])?;
+    } else {
+        let mut put = transaction.prepare_cached(&format!(
             r#"INSERT INTO "{name}" ("playerId", "document") VALUES (?1, ?2)
                ON CONFLICT DO UPDATE SET "document" = excluded."document""#
-        ),
-    };
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    {
-        let mut statement = transaction.prepare_cached(&sql)?;
+        ))?;
         for row in records {
-            match &row.sort {
-                Some(sort) => statement.execute(params![row.partition, sort, row.json, row.expires_at])?,
-                None => statement.execute(params![row.partition, row.json])?,
-            };
+            put.execute(params![row.partition, row.json])?;
         }
     }
     transaction.commit()
@@ -140,32 +147,6 @@ pub(super) fn page<T: DeserializeOwned>(
         last = Some(key);
     }
     Ok(page)
-}
-
-/// Deletes at most `limit` expired rows of each table; returns whether more may be left. It takes
-/// the write lock only if a row has expired.
-pub(super) fn delete_expired(
-    connection: &Connection,
-    tables: &Tables,
-    now_s: u64,
-    limit: usize,
-) -> rusqlite::Result<bool> {
-    let now_s = saturating_i64(now_s);
-    let sql_limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut more = false;
-    for table in [Table::History, Table::Rejections] {
-        let (name, sort) = (tables.name(table), table.sort_key().unwrap_or_default());
-        let find = format!(r#"SELECT 1 FROM "{name}" WHERE "expiresAt" <= ?1"#);
-        if connection.prepare_cached(&find)?.exists(params![now_s])? {
-            let delete = format!(
-                r#"DELETE FROM "{name}" WHERE ("playerId", "{sort}") IN
-                   (SELECT "playerId", "{sort}" FROM "{name}" WHERE "expiresAt" <= ?1 ORDER BY "expiresAt" LIMIT ?2)"#
-            );
-            let deleted = connection.prepare_cached(&delete)?.execute(params![now_s, sql_limit])?;
-            more |= deleted == limit;
-        }
-    }
-    Ok(more)
 }
 
 fn saturating_i64(seconds: u64) -> i64 {

@@ -1,10 +1,6 @@
 //! The store in an SQLite file.
 
-use std::{
-    path::Path,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
 use millrace_domain::{
@@ -34,12 +30,6 @@ use crate::{
     rules::MAX_LOAD_KEYS,
 };
 
-/// The interval between deletions of expired rows, in seconds.
-const DELETE_EXPIRED_EVERY_S: u64 = 60;
-/// The maximum number of expired rows of one table that are deleted at a time.
-const DELETE_EXPIRED_ROWS: usize = 500;
-/// How long a deletion of expired rows waits for the lock of another process.
-const DELETE_EXPIRED_LOCK_TIMEOUT: Duration = Duration::from_millis(20);
 /// How long closing waits for the lock of another process.
 const CLOSE_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 
@@ -50,8 +40,6 @@ pub struct SqliteStore {
     retention: Retention,
     /// Orders the writers of this process. SQLite itself waits by sleeping, which is unfair.
     write_lock: Mutex<()>,
-    /// When expired rows are deleted next, in seconds since 1970.
-    next_deletion: AtomicU64,
 }
 
 impl SqliteStore {
@@ -85,11 +73,9 @@ impl SqliteStore {
             connections: Connections::new(&path, tables, &settings).map_err(failed)?,
             retention: settings.retention,
             write_lock: Mutex::new(()),
-            next_deletion: AtomicU64::new(0),
         };
         // Opens the first connection before the first invocation needs it.
         store.ping().await.map_err(failed)?;
-        store.delete_expired().await;
         Ok(store)
     }
 
@@ -102,32 +88,6 @@ impl SqliteStore {
     async fn lock_writes(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
         let timeout = self.connections.timeout();
         tokio::time::timeout(timeout, self.write_lock.lock()).await.map_err(|_| StoreError::timed_out(timeout))
-    }
-
-    /// Deletes some expired rows if it is time to. If it fails, the next deletion makes up for it.
-    async fn delete_expired(&self) {
-        let now_s = now_s();
-        let due = self.next_deletion.load(Ordering::Relaxed);
-        let next = now_s + DELETE_EXPIRED_EVERY_S;
-        let is_due = now_s >= due;
-        if !is_due || self.next_deletion.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-            return;
-        }
-        // The deletion can wait, so it does not compete with writers.
-        let Ok(_write_lock) = self.write_lock.try_lock() else { return };
-        let timeout = self.connections.timeout();
-        let work = move |connection: &mut Connection, tables: &Tables| {
-            connection.busy_timeout(DELETE_EXPIRED_LOCK_TIMEOUT)?;
-            let more = records::delete_expired(connection, tables, now_s, DELETE_EXPIRED_ROWS);
-            connection.busy_timeout(timeout)?;
-            more
-        };
-        match self.connections.run(Table::History, work).await {
-            Ok(true) => self.next_deletion.store(now_s, Ordering::Relaxed),
-            Ok(false) => {}
-            Err(StoreError::Throttled { .. }) => tracing::debug!("expired rows are not deleted: the file is locked"),
-            Err(error) => tracing::warn!(%error, "expired rows could not be deleted"),
-        }
     }
 
     async fn page<T: DeserializeOwned + Send + 'static>(
@@ -197,18 +157,14 @@ impl QueueStore for SqliteStore {
 #[async_trait]
 impl RecordStore for SqliteStore {
     async fn write(&self, table: Table, records: &[&Record]) -> Result<Vec<usize>, StoreError> {
-        let stored = records::encode_batch(table, &self.connections.name(table), records, self.retention, now_s())?;
+        let now_s = now_s();
+        let stored = records::encode_batch(table, &self.connections.name(table), records, self.retention, now_s)?;
         if stored.is_empty() {
             return Ok(Vec::new());
         }
-        {
-            let _write_lock = self.lock_writes().await?;
-            let put = move |connection: &mut _, tables: &_| records::put(connection, tables, table, &stored);
-            self.connections.run(table, put).await?;
-        }
-        if table.sort_key().is_some() {
-            self.delete_expired().await;
-        }
+        let _write_lock = self.lock_writes().await?;
+        let put = move |connection: &mut _, tables: &_| records::put(connection, tables, table, &stored, now_s);
+        self.connections.run(table, put).await?;
         Ok(Vec::new())
     }
 
