@@ -56,15 +56,6 @@ impl Rows {
         }
     }
 
-    /// Removes a queue row; returns whether there was one.
-    pub(super) fn remove_queue(&mut self, player: &PlayerId) -> bool {
-        let Some(row) = self.queues.remove(player) else { return false };
-        if let Some(at) = row.due_at {
-            self.due[usize::from(due_shard(player))].remove(&(at, player.clone()));
-        }
-        true
-    }
-
     pub(super) fn commit(&mut self, write: &QueueWrite) -> Result<(), CommitError> {
         rules::check_queue(Table::Queues.as_str(), write)?;
         let found = self.queues.get(&write.player_id).map_or(0, |row| row.version);

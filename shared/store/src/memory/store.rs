@@ -90,11 +90,6 @@ impl MemoryStore {
         self.rows().put_queue(player, QueueRow { due_at: None, ..row });
     }
 
-    /// Removes a queue row; returns whether there was one.
-    pub fn remove_queue(&self, player: &PlayerId) -> bool {
-        self.rows().remove_queue(player)
-    }
-
     fn rows(&self) -> MutexGuard<'_, Rows> {
         // A row is put in one step, so a panic elsewhere leaves no row half written.
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
