@@ -30,7 +30,7 @@ pub struct Performance {
 }
 
 /// What one read of a queue took.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ReadReport {
     /// From its beginning to its end.
     pub processing_time: std::time::Duration,

@@ -3,19 +3,20 @@
 //! The first page of the history is kept in the shared cache under the version of the queue. It is
 //! served only where that is the version of the cached queue, so it is as fresh as the queue.
 
-use std::time::Duration;
-
 use millrace_cache::Tier;
 use millrace_domain::{
     PlayerId,
     record::{HistoryRecord, RejectionRecord},
 };
-use millrace_pipeline::{Context, Failure, Invocation, Platform, lookup::lookup_before, performance::ReadReport};
+use millrace_pipeline::{Context, Failure, Invocation, Platform, performance::ReadReport};
 use millrace_store::{Page, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout_at;
 
-use crate::{queue::read_queue, read_error::ReadError};
+use crate::{
+    queue::{look_up, read_queue},
+    read_error::ReadError,
+};
 
 /// Which page of a player's rows is read.
 #[derive(Debug, Clone, Copy)]
@@ -52,20 +53,17 @@ pub async fn read_history(
     invocation: &Invocation,
 ) -> Result<PageRead<HistoryRecord>, ReadError> {
     let ctx = Context::new(platform, invocation);
+    // A queue is cached once its records are written: its history is complete as of its version.
     let copy = match request.after {
-        None => look_up(&ctx, request).await,
+        None => look_up(&ctx, request.player_id, request.at_least).await.0,
         Some(_) => None,
     };
+    let copy = copy.map(|hit| (hit.copy.cached.queue.version, hit.tier));
     if let Some((version, tier)) = copy
         && let Some(page) = cached_page(&ctx, request, version).await
     {
-        let report = ReadReport {
-            processing_time: ctx.started.elapsed(),
-            found: Some(tier),
-            lookups: 1,
-            cache_errors: 0,
-            calls: 0,
-        };
+        let processing_time = ctx.started.elapsed();
+        let report = ReadReport { processing_time, found: Some(tier), lookups: 1, ..ReadReport::default() };
         return Ok(PageRead { page, found: Some(Tier::Redis), report });
     }
     let rows = platform.store.history(request.player_id, request.limit, request.after);
@@ -74,15 +72,6 @@ pub async fn read_history(
         cache_page(&ctx, request, version, &read.page).await;
     }
     Ok(read)
-}
-
-/// The version of the player's cached queue, and the cache that has it.
-///
-/// A queue is cached once its records are written, so the history is complete as of that version.
-async fn look_up(ctx: &Context<'_>, request: PageRequest<'_>) -> Option<(u64, Tier)> {
-    let lookup = ctx.platform.cache.get_at_least(request.player_id, request.at_least, ctx.now);
-    let hit = lookup_before(ctx.deadline, 1, lookup).await.hits.into_iter().next().flatten()?;
-    Some((hit.copy.cached.queue.version, hit.tier))
 }
 
 /// A first page of the history as the shared cache holds it.
@@ -131,19 +120,18 @@ async fn read_page<T>(
 ) -> Result<PageRead<T>, ReadError> {
     let PageRequest { player_id, after, at_least, .. } = request;
     let ctx = Context::new(platform, invocation);
-    let mut report = ReadReport { processing_time: Duration::ZERO, found: None, lookups: 0, cache_errors: 0, calls: 1 };
+    let mut report = ReadReport::default();
     // Records are written before a command is answered: a caller that knows a version finds its
     // records.
     if at_least > 0 {
-        let queue = read_queue(platform, player_id, at_least, invocation).await?;
-        report = ReadReport { calls: queue.report.calls + 1, ..queue.report };
+        report = read_queue(platform, player_id, at_least, invocation).await?.report;
     }
     let page = timeout_at(ctx.deadline, rows).await.map_err(|_| ReadError::Failed(Failure::deadline()))??;
     if page.items.is_empty() && after.is_none() && at_least == 0 {
         // An empty page is an answer where the player exists, and an error where it does not.
-        let queue = read_queue(platform, player_id, 0, invocation).await?;
-        report = ReadReport { calls: queue.report.calls + 1, ..queue.report };
+        report = read_queue(platform, player_id, 0, invocation).await?.report;
     }
+    report.calls += 1;
     report.processing_time = ctx.started.elapsed();
     Ok(PageRead { page, found: None, report })
 }

@@ -92,7 +92,9 @@ pub async fn read_queue(
     }
 }
 
-async fn look_up(ctx: &Context<'_>, player_id: &PlayerId, at_least: u64) -> (Option<Hit>, u64) {
+/// Looks for a copy of at least this version in the caches. Also returns the errors of the shared
+/// cache.
+pub(crate) async fn look_up(ctx: &Context<'_>, player_id: &PlayerId, at_least: u64) -> (Option<Hit>, u64) {
     let lookup = ctx.platform.cache.get_at_least(player_id, at_least, ctx.now);
     let lookup = lookup_before(ctx.deadline, 1, lookup).await;
     (lookup.hits.into_iter().next().flatten(), lookup.shared_errors)
