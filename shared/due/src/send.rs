@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use millrace_domain::{FailureReason, Timestamp};
+use millrace_domain::{FailureReason, Timestamp, json::MAX_TICK_PLAYERS};
 use millrace_pipeline::{Context, Failure};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
     due_queues::DueQueues,
     report::{AdvanceReport, Mode},
-    ticks::{MAX_TICK_PLAYERS, MAX_TICKS, Tick, TickMessage, TicksQueue, ticks, unanswered},
+    ticks::{MAX_TICKS, Tick, TickMessage, TicksQueue, ticks, unanswered},
 };
 
 /// How often a message is sent at most, where the queue refuses it for a passing reason.

@@ -1,15 +1,14 @@
 //! The port of the queue that ticks go to, and ticks as messages.
 
 use async_trait::async_trait;
-use millrace_domain::{FailureReason, PlayerId, Timestamp};
+use millrace_domain::{FailureReason, PlayerId, Timestamp, json::MAX_TICK_PLAYERS};
 use millrace_pipeline::Failure;
 use millrace_store::DueQueue;
 use serde::Serialize;
 
-/// Most messages of one call, as of SQS.
+/// Most messages of one call, as of SQS. The bodies of ten ticks stay far below its limit of
+/// 256 KiB for a call.
 pub const MAX_TICKS: usize = 10;
-/// Most players of one tick. So the bodies of a call stay far below the 256 KiB that SQS takes.
-pub const MAX_TICK_PLAYERS: usize = 100;
 /// Longest delay of a message, in seconds, as of SQS.
 pub const MAX_DELAY_SECONDS: u64 = 900;
 

@@ -31,10 +31,10 @@ pub mod settings;
 pub mod statistics;
 mod warm;
 
-pub use error::{BadRequest, UpkeepError};
+pub use error::UpkeepError;
 pub use process_reports::recent_reports;
-pub use report::{ClearReport, EmergencyModeReport, PartReports, RebuildReport, UpkeepReport, WarmReport};
-pub use request::{Clear, Rebuild, Request, SwitchEmergency, Warm};
+pub use report::UpkeepReport;
+pub use request::Request;
 pub use run::run;
 pub use settings::UpkeepSettings;
-pub use statistics::{Sample, statistics_history};
+pub use statistics::statistics_history;
