@@ -53,18 +53,6 @@ pub struct PerKind<T> {
     pub frequent: T,
 }
 
-impl<T> PerKind<T> {
-    /// Applies a function to each value.
-    pub fn map<U>(&self, mut change: impl FnMut(&T) -> U) -> PerKind<U> {
-        PerKind {
-            queue: change(&self.queue),
-            progress: change(&self.progress),
-            stats: change(&self.stats),
-            frequent: change(&self.frequent),
-        }
-    }
-}
-
 impl<T> Index<DataKind> for PerKind<T> {
     type Output = T;
 

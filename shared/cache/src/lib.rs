@@ -22,7 +22,7 @@
 //! - Only copies whose records are written are cached. So a command that a cached queue remembers
 //!   may be acknowledged.
 //! - The local cache is consistent within the process: a read returns what was put last. Its number
-//!   of entries and bytes is counted with a short delay ([`LocalCache::usage`] waits for it).
+//!   of entries and bytes is counted with a short delay ([`LocalCache::statistics`] waits for it).
 #![deny(missing_docs)]
 
 pub mod breaker;
@@ -41,7 +41,7 @@ pub mod upkeep;
 pub use breaker::BreakerSettings;
 pub use emergency::Emergency;
 pub use kind::{DataKind, PerKind, Ttls};
-pub use local::{CachedCopy, LocalCache, LocalSettings, Usage};
+pub use local::{CachedCopy, LocalCache, LocalSettings};
 pub use shared_cache::SharedCache;
 pub use stamp::Stamp;
 pub use state::SharedCacheState;

@@ -15,7 +15,7 @@ use moka::{notification::RemovalCause, ops::compute::Op, sync::Cache};
 use crate::{
     kind::{DataKind, PerKind},
     stamp::Stamp,
-    statistics::{Counter, LatencyRecorder, LocalFigures, LocalStatistics},
+    statistics::{LatencyRecorder, LocalFigures, LocalStatistics},
 };
 
 /// How long the last seen version of a queue is remembered, in milliseconds. Copies in the shared
@@ -40,23 +40,6 @@ impl Default for LocalSettings {
     fn default() -> Self {
         Self { max_entries: 10_000, max_bytes: 32 << 20, freshness_ms: 1_000, emergency_freshness_ms: 60_000 }
     }
-}
-
-/// The content of a local cache, and its counters since the start of the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
-    /// Number of copies.
-    pub entries: u64,
-    /// Bytes held, approximately.
-    pub bytes: u64,
-    /// Lookups that found a fresh copy.
-    pub hits: u64,
-    /// Lookups that found no copy or a stale one.
-    pub misses: u64,
-    /// Copies put.
-    pub sets: u64,
-    /// Copies dropped to stay within the bounds.
-    pub evictions: u64,
 }
 
 /// A copy of a queue.
@@ -120,17 +103,22 @@ impl Slot {
 
 #[derive(Debug, Default)]
 struct Counters {
-    kinds: PerKind<KindCounters>,
+    /// Locked after the slot of an entry where both locks are held.
+    kinds: Mutex<PerKind<LocalFigures>>,
     lookups: LatencyRecorder,
 }
 
-#[derive(Debug, Default)]
-struct KindCounters {
-    hits: Counter,
-    misses: Counter,
-    sets: Counter,
-    evictions: Counter,
-    bytes: Counter,
+impl Counters {
+    fn kinds(&self) -> MutexGuard<'_, PerKind<LocalFigures>> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LocalFigures {
+    /// Saturates: an entry may be evicted at the moment in which its copy is replaced.
+    fn remove_bytes(&mut self, bytes: u32) {
+        self.bytes = self.bytes.saturating_sub(u64::from(bytes));
+    }
 }
 
 impl LocalCache {
@@ -147,11 +135,10 @@ impl LocalCache {
                 u64::from(entry.bytes).max(share).try_into().unwrap_or(u32::MAX)
             })
             .eviction_listener(move |_, entry: Arc<Entry>, cause| {
-                let counters = &removed.kinds[entry.slot().kind];
-                counters.bytes.sub(u64::from(entry.bytes));
-                if cause == RemovalCause::Size {
-                    counters.evictions.add(1);
-                }
+                let kind = entry.slot().kind;
+                let figures = &mut removed.kinds()[kind];
+                figures.remove_bytes(entry.bytes);
+                figures.evictions += u64::from(cause == RemovalCause::Size);
             })
             .build_with_hasher(RandomState::default());
         Self { entries, settings, counters }
@@ -192,13 +179,14 @@ impl LocalCache {
             let cached = copy(&mut slot);
             cached.map(|cached| (CachedCopy { cached, since: slot.since }, slot.kind))
         });
+        let mut kinds = self.counters.kinds();
         match found {
             Some((copy, kind)) => {
-                self.counters.kinds[kind].hits.add(1);
+                kinds[kind].hits += 1;
                 Some(copy)
             }
             None => {
-                self.counters.kinds[DataKind::Queue].misses.add(1);
+                kinds[DataKind::Queue].misses += 1;
                 None
             }
         }
@@ -221,18 +209,18 @@ impl LocalCache {
         let (player, version, since) = (queue.player_id.clone(), queue.version, copy.since);
         let kind = DataKind::of(&copy.cached);
         let new = Slot { stamp: Stamp::of(&copy.cached), kind, since: copy.since, cached: Some(copy.cached) };
-        let counters = &self.counters.kinds[kind];
         // A queue that loses a task and gains one keeps its entry and its counted bytes.
         let fits = |entry: &Arc<Entry>| bytes <= entry.bytes && entry.bytes / 2 <= bytes;
         if let Some(entry) = self.entries.get(&player).filter(fits) {
             let mut slot = entry.slot();
             if !slot.is_newer(version, since) {
+                let mut kinds = self.counters.kinds();
                 if slot.kind != kind {
-                    self.counters.kinds[slot.kind].bytes.sub(u64::from(entry.bytes));
-                    counters.bytes.add(u64::from(entry.bytes));
+                    kinds[slot.kind].remove_bytes(entry.bytes);
+                    kinds[kind].bytes += u64::from(entry.bytes);
                 }
+                kinds[kind].sets += 1;
                 *slot = new;
-                counters.sets.add(1);
             }
             return;
         }
@@ -241,8 +229,9 @@ impl LocalCache {
         self.entries.entry(player).and_compute_with(|current| match current {
             Some(current) if current.value().slot().is_newer(version, since) => Op::Nop,
             _ => {
-                counters.sets.add(1);
-                counters.bytes.add(u64::from(bytes));
+                let figures = &mut self.counters.kinds()[kind];
+                figures.sets += 1;
+                figures.bytes += u64::from(bytes);
                 Op::Put(Arc::new(Entry { slot: Mutex::new(new), bytes }))
             }
         });
@@ -273,40 +262,24 @@ impl LocalCache {
             }
             self.entries.invalidate(&*player);
             excess = excess.saturating_sub(u64::from(entry.bytes));
-            self.counters.kinds[entry.slot().kind].evictions.add(1);
+            let kind = entry.slot().kind;
+            self.counters.kinds()[kind].evictions += 1;
             dropped += 1;
         }
         self.entries.run_pending_tasks();
         dropped
     }
 
-    /// The content and the counters of the cache.
-    pub fn usage(&self) -> Usage {
-        self.entries.run_pending_tasks();
-        let sum = |counter: fn(&KindCounters) -> &Counter| {
-            DataKind::ALL.iter().map(|kind| counter(&self.counters.kinds[*kind]).get()).sum()
-        };
-        Usage {
-            entries: self.entries.entry_count(),
-            bytes: sum(|counters| &counters.bytes),
-            hits: sum(|counters| &counters.hits),
-            misses: sum(|counters| &counters.misses),
-            sets: sum(|counters| &counters.sets),
-            evictions: sum(|counters| &counters.evictions),
-        }
-    }
-
-    /// The statistics by kind of data, and the latency of lookups.
+    /// The content of the cache, and its counters since the start of the process.
     pub fn statistics(&self) -> LocalStatistics {
-        let Usage { entries, bytes, .. } = self.usage();
-        let kinds = self.counters.kinds.map(|counters| LocalFigures {
-            hits: counters.hits.get(),
-            misses: counters.misses.get(),
-            sets: counters.sets.get(),
-            evictions: counters.evictions.get(),
-            bytes: counters.bytes.get(),
-        });
-        LocalStatistics { entries, bytes, kinds, lookups: self.counters.lookups.latency() }
+        self.entries.run_pending_tasks();
+        let kinds = *self.counters.kinds();
+        LocalStatistics {
+            entries: self.entries.entry_count(),
+            bytes: DataKind::ALL.iter().map(|kind| kinds[*kind].bytes).sum(),
+            kinds,
+            lookups: self.counters.lookups.latency(),
+        }
     }
 
     /// Records how long the lookups of one batch took.

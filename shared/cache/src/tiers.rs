@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     emergency::Emergency,
-    local::{CachedCopy, LocalCache, Usage},
+    local::{CachedCopy, LocalCache},
     shared_cache::SharedCache,
     state::SharedCacheState,
     statistics::{CacheStatistics, SharedStatistics},
@@ -247,11 +247,6 @@ impl Tiers {
     /// Whether the shared cache is in use.
     pub fn shared_state(&self) -> SharedCacheState {
         self.shared.as_ref().map_or(SharedCacheState::Off, |shared| shared.state())
-    }
-
-    /// The content and the counters of the local cache.
-    pub fn usage(&self) -> Usage {
-        self.local.usage()
     }
 
     /// The statistics of both caches.

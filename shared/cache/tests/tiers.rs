@@ -193,7 +193,7 @@ async fn a_cache_that_is_switched_off_is_not_used() {
     let lookup = tiers.get(&ids(&["a"]), Timestamp::from_millis(0)).await;
     assert!(lookup.hits[0].is_none());
     assert!(shared.round_trips.lock().unwrap().is_empty());
-    assert_eq!(tiers.usage().sets, 0);
+    assert_eq!(tiers.statistics().local.kinds.stats.sets, 0);
 }
 
 /// A copy of this version.

@@ -14,7 +14,7 @@ pub fn build_report(ctx: &Context<'_>, counters: &Counters, commands: CommandCou
         let dropped = platform.cache.shrink();
         tracing::warn!(resident_bytes, dropped, "memory is above its threshold; the local cache was halved");
     }
-    let usage = platform.cache.usage();
+    let statistics = platform.cache.statistics();
     Report {
         request_id: ctx.invocation.request_id.clone(),
         cold_start: ctx.invocation.cold_start,
@@ -32,7 +32,11 @@ pub fn build_report(ctx: &Context<'_>, counters: &Counters, commands: CommandCou
         writes: counters.writes.clone().into(),
         connections: platform.store.connections(),
         steps_ms: counters.steps,
-        memory: MemoryReport { resident_bytes, local_cache_entries: usage.entries, local_cache_bytes: usage.bytes },
-        statistics: platform.cache.statistics(),
+        memory: MemoryReport {
+            resident_bytes,
+            local_cache_entries: statistics.local.entries,
+            local_cache_bytes: statistics.local.bytes,
+        },
+        statistics,
     }
 }

@@ -34,19 +34,19 @@ pub struct PerformanceReport {
 
 /// The report of this process as of now.
 pub fn performance(platform: &Platform) -> PerformanceReport {
-    let usage = platform.cache.usage();
+    let statistics = platform.cache.statistics();
     PerformanceReport {
         as_of: platform.clock.now(),
         commands: platform.performance.commands(),
         reads: platform.performance.reads(),
         memory: MemoryReport {
             resident_bytes: (platform.resident_bytes)(),
-            local_cache_entries: usage.entries,
-            local_cache_bytes: usage.bytes,
+            local_cache_entries: statistics.local.entries,
+            local_cache_bytes: statistics.local.bytes,
         },
         connections: platform.store.connections(),
         redis: platform.cache.shared_state(),
-        statistics: platform.cache.statistics(),
+        statistics,
         last: platform.performance.last(),
     }
 }

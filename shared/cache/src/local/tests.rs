@@ -18,8 +18,8 @@ fn a_copy_is_fresh_for_its_time_by_the_given_clock() {
     assert!(cache.get(&player, at(6_000)).is_some());
     assert!(cache.get(&player, at(6_001)).is_none(), "stale");
     assert!(cache.get(&player, at(4_999)).is_none(), "the clock went back");
-    let usage = cache.usage();
-    assert_eq!((usage.hits, usage.misses, usage.sets), (1, 2, 1));
+    let kinds = cache.statistics().kinds;
+    assert_eq!((kinds.stats.hits, kinds.queue.misses, kinds.stats.sets), (1, 2, 1));
 }
 
 #[test]
@@ -79,16 +79,16 @@ fn entries_and_bytes_are_bounded() {
     for n in 0..100 {
         cache.put(version(&format!("p-{n}"), 1, at(n)));
     }
-    let usage = cache.usage();
-    assert!(usage.entries <= 10, "{usage:?}");
-    assert!(usage.evictions >= 90, "{usage:?}");
+    let statistics = cache.statistics();
+    assert!(statistics.entries <= 10, "{statistics:?}");
+    assert!(statistics.kinds.stats.evictions >= 90, "{statistics:?}");
 
     let cache = LocalCache::new(LocalSettings { max_entries: 1_000, max_bytes: 10_000, ..LocalSettings::default() });
     for n in 0..100 {
         cache.put(version(&format!("p-{n}"), 1, at(n)));
     }
-    let usage = cache.usage();
-    assert!(usage.bytes <= 10_000 && usage.entries > 0, "{usage:?}");
+    let statistics = cache.statistics();
+    assert!(statistics.bytes <= 10_000 && statistics.entries > 0, "{statistics:?}");
 }
 
 #[test]
@@ -97,9 +97,9 @@ fn shrinking_drops_the_older_half() {
     for n in 0..100 {
         cache.put(version(&format!("p-{n}"), 1, at(n)));
     }
-    let before = cache.usage();
+    let before = cache.statistics();
     assert_eq!(cache.shrink(), 50);
-    let after = cache.usage();
+    let after = cache.statistics();
     assert_eq!((after.entries, after.bytes), (50, before.bytes / 2));
     assert!(cache.get(&PlayerId::new("p-0").unwrap(), at(99)).is_none());
     assert!(cache.get(&PlayerId::new("p-99").unwrap(), at(99)).is_some());
@@ -109,13 +109,14 @@ fn shrinking_drops_the_older_half() {
 fn replaced_copies_release_their_bytes() {
     let cache = LocalCache::new(LocalSettings::default());
     cache.put(version("p", 1, at(0)));
-    let one = cache.usage().bytes;
+    let one = cache.statistics().bytes;
     for n in 2..50 {
         cache.put(version("p", n, at(0)));
     }
-    assert_eq!(cache.usage().bytes, one);
+    assert_eq!(cache.statistics().bytes, one);
     cache.clear();
-    assert_eq!((cache.usage().bytes, cache.usage().entries), (0, 0));
+    let empty = cache.statistics();
+    assert_eq!((empty.bytes, empty.entries), (0, 0));
 }
 
 #[test]
