@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -21,7 +24,7 @@ use crate::{
     breaker::{Breaker, Moment},
     kind::{DataKind, PerKind},
     state::SharedCacheState,
-    statistics::{Counter, LatencyRecorder, Operation, SharedFigures, SharedStatistics},
+    statistics::{LatencyRecorder, Operation, SharedFigures, SharedStatistics},
 };
 
 /// The shared cache in Redis or Valkey. Clones share its connection.
@@ -42,14 +45,12 @@ pub(super) struct Core {
     pub(super) put: OperationCounters,
     pub(super) forget: OperationCounters,
     pub(super) upkeep: OperationCounters,
-    openings: Counter,
+    openings: AtomicU64,
 }
 
 #[derive(Default)]
 pub(super) struct OperationCounters {
-    pub(super) calls: Counter,
-    pub(super) round_trips: Counter,
-    pub(super) failures: Counter,
+    counts: Mutex<Operation>,
     pub(super) latency: LatencyRecorder,
 }
 
@@ -75,7 +76,7 @@ impl RedisCache {
             put: OperationCounters::default(),
             forget: OperationCounters::default(),
             upkeep: OperationCounters::default(),
-            openings: Counter::default(),
+            openings: AtomicU64::default(),
             settings,
         });
         if let Err(failure) = core.client.connection(Instant::now() + core.settings.time_to_connect()).await {
@@ -93,13 +94,13 @@ impl fmt::Debug for RedisCache {
 }
 
 impl OperationCounters {
+    /// The counts, without the latency.
+    pub(super) fn counts(&self) -> MutexGuard<'_, Operation> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn operation(&self) -> Operation {
-        Operation {
-            calls: self.calls.get(),
-            round_trips: self.round_trips.get(),
-            failures: self.failures.get(),
-            latency: self.latency.latency(),
-        }
+        Operation { latency: self.latency.latency(), ..*self.counts() }
     }
 }
 
@@ -147,7 +148,7 @@ impl Core {
         if opened {
             // The cluster client would go on to reconnect in the background.
             self.client.disconnect();
-            self.openings.add(1);
+            self.openings.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(reason = %failure, "calls to Redis fail; continuing without it for a while");
         } else {
             tracing::debug!(reason = %failure, "a call to Redis failed");
@@ -204,8 +205,8 @@ impl Core {
             put: self.put.operation(),
             forget: self.forget.operation(),
             upkeep: self.upkeep.operation(),
-            connections: self.client.connector.attempts.get(),
-            openings: self.openings.get(),
+            connections: self.client.connector.attempts.load(Ordering::Relaxed),
+            openings: self.openings.load(Ordering::Relaxed),
             pending_invalidations: self.pending.len() as u64,
             server: self.client.housekeeping.server_statistics(),
         }

@@ -54,17 +54,17 @@ impl Core {
         pending.extend(call.invalidations);
         let time = self.time_of_call(&commands, sent_before + call.reads.len());
         let mut running = RunningCall { core: self, pending, finished: false };
-        counters.calls.add(1);
+        counters.counts().calls += 1;
 
         let exchange = self.client.exchange(commands, call.traffic, time, self.moment()).await;
 
         running.finished = true;
         let pending = std::mem::take(&mut running.pending);
-        counters.round_trips.add(exchange.round_trips);
+        counters.counts().round_trips += exchange.round_trips;
         counters.latency.record(started.elapsed());
         let mut replies = exchange.replies;
         if let Some(failure) = &exchange.failure {
-            counters.failures.add(1);
+            counters.counts().failures += 1;
             let unanswered = pending.into_iter().zip(&replies).filter(|(_, reply)| matches!(reply, Reply::Missing));
             self.pending.add(unanswered.map(|(invalidation, _)| invalidation));
             self.failed(failure);

@@ -4,7 +4,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -25,7 +25,6 @@ use super::{
     scripts,
     settings::{RedisCacheSettings, RedisCredentials, RedisMode, RedisSettingsError},
 };
-use crate::statistics::Counter;
 
 /// How often the cluster client repeats a command. After a lost connection it needs two
 /// repetitions, to be redirected to the node and to connect to it, and one more for a slot that
@@ -97,7 +96,7 @@ pub(super) struct Connector {
     connect_timeout: Duration,
     time_to_connect: Duration,
     /// The number of attempts.
-    pub(super) attempts: Counter,
+    pub(super) attempts: AtomicU64,
 }
 
 impl Connector {
@@ -125,14 +124,14 @@ impl Connector {
             credentials,
             connect_timeout: settings.connect_timeout,
             time_to_connect: settings.time_to_connect(),
-            attempts: Counter::default(),
+            attempts: AtomicU64::default(),
         };
         Ok(connector)
     }
 
     /// Opens a connection with new credentials, and loads the scripts.
     pub(super) async fn connect(&self) -> Result<Connection, ConnectError> {
-        self.attempts.add(1);
+        self.attempts.fetch_add(1, Ordering::Relaxed);
         let open = async {
             match self.mode {
                 RedisMode::Standalone => Ok(Transport::Standalone(self.connect_to_server().await?)),

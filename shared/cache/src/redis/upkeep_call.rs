@@ -72,13 +72,14 @@ impl Core {
     }
 
     fn count_upkeep(&self, round_trips: u64, started: Instant) {
-        self.upkeep.calls.add(1);
-        self.upkeep.round_trips.add(round_trips);
+        let mut counts = self.upkeep.counts();
+        counts.calls += 1;
+        counts.round_trips += round_trips;
         self.upkeep.latency.record(started.elapsed());
     }
 
     fn fail_upkeep(&self, failure: &Failure) -> UpkeepError {
-        self.upkeep.failures.add(1);
+        self.upkeep.counts().failures += 1;
         self.failed(failure);
         failure.clone().into()
     }
