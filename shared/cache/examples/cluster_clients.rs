@@ -7,7 +7,7 @@
 //! the differences are the CPU time of the clients. Needs `redis-server`.
 //!
 //! ```sh
-//! cargo run --release -p millrace-cache --features redis --example cluster_clients
+//! cargo run --release -p millrace-cache --example cluster_clients
 //! ```
 
 use std::{

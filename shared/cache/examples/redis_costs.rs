@@ -5,7 +5,7 @@
 //! column says otherwise, because build machines are noisy.
 //!
 //! ```sh
-//! cargo run --release -p millrace-cache --features redis --example redis_costs
+//! cargo run --release -p millrace-cache --example redis_costs
 //! ```
 
 use std::{

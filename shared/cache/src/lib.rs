@@ -5,7 +5,7 @@
 //! | [`tiers`] | both caches in their order: local, then shared |
 //! | [`local`] | the cache inside the process (moka): bounded, fresh for a short time |
 //! | [`shared_cache`] | the trait of a cache that all processes share |
-//! | `redis` | the shared cache in Redis or Valkey; needs the feature `redis` |
+//! | [`redis`] | the shared cache in Redis or Valkey |
 //! | [`upkeep`] | scanning, filling and clearing a shared cache |
 //! | [`emergency`] | the flag that switches emergency mode on in all processes |
 //! | [`stamp`] | decides which of two copies is newer |
@@ -29,7 +29,6 @@ pub mod breaker;
 pub mod emergency;
 pub mod kind;
 pub mod local;
-#[cfg(feature = "redis")]
 pub mod redis;
 pub mod shared_cache;
 pub mod stamp;
