@@ -6,7 +6,7 @@
 //! | [`local`] | the cache inside the process (moka): bounded, fresh for a short time |
 //! | [`shared_cache`] | the trait of a cache that all processes share |
 //! | [`redis`] | the shared cache in Redis or Valkey |
-//! | [`upkeep`] | scanning, filling and clearing a shared cache |
+//! | [`upkeep`] | what the upkeep of the shared cache takes and returns |
 //! | [`emergency`] | the flag that switches emergency mode on in all processes |
 //! | [`stamp`] | decides which of two copies is newer |
 //! | [`breaker`] | the circuit breaker in front of a shared cache |
@@ -46,4 +46,4 @@ pub use stamp::Stamp;
 pub use state::SharedCacheState;
 pub use statistics::{CacheStatistics, LocalStatistics, ServerStatistics, SharedStatistics};
 pub use tiers::{Hit, Lookup, Tier, Tiers};
-pub use upkeep::{ScanCursor, Upkeep, UpkeepError};
+pub use upkeep::{ScanCursor, UpkeepError};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
 
-use crate::{emergency::Emergency, state::SharedCacheState, statistics::SharedStatistics, upkeep::Upkeep};
+use crate::{emergency::Emergency, state::SharedCacheState, statistics::SharedStatistics};
 
 /// A cache that all processes share: one round trip for any number of players.
 ///
@@ -57,11 +57,6 @@ pub trait SharedCache: Send + Sync {
 
     /// Sends a report along with the next put. It may be lost.
     fn offer_report(&self, _report: String) {}
-
-    /// Its upkeep; none where it has no such functions.
-    fn upkeep(&self) -> Option<&dyn Upkeep> {
-        None
-    }
 
     /// The statistics of its calls by this process.
     fn statistics(&self) -> SharedStatistics {

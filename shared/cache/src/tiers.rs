@@ -8,10 +8,10 @@ use serde::Serialize;
 use crate::{
     emergency::Emergency,
     local::{CachedCopy, LocalCache},
+    redis::RedisCache,
     shared_cache::SharedCache,
     state::SharedCacheState,
     statistics::{CacheStatistics, SharedStatistics},
-    upkeep::Upkeep,
 };
 
 /// The cache that has a copy.
@@ -48,6 +48,8 @@ pub struct Tiers {
     local: LocalCache,
     local_switch: FeatureSwitch,
     shared: Option<Arc<dyn SharedCache>>,
+    /// The shared cache for its upkeep; none where it is not Redis, as in simulations.
+    redis: Option<RedisCache>,
     shared_switch: FeatureSwitch,
 }
 
@@ -57,7 +59,7 @@ type LocalLookup = fn(&LocalCache, &PlayerId, Timestamp) -> Option<CachedCopy>;
 impl Tiers {
     /// A local cache without a shared one.
     pub fn local_only(local: LocalCache, switch: FeatureSwitch) -> Self {
-        Self { local, local_switch: switch, shared: None, shared_switch: FeatureSwitch::OFF }
+        Self { local, local_switch: switch, shared: None, redis: None, shared_switch: FeatureSwitch::OFF }
     }
 
     /// Adds a shared cache behind the local one.
@@ -66,6 +68,12 @@ impl Tiers {
         self.shared = Some(shared);
         self.shared_switch = switch;
         self
+    }
+
+    /// Adds Redis as the shared cache, with its upkeep.
+    #[must_use]
+    pub fn with_redis(self, redis: RedisCache, switch: FeatureSwitch) -> Self {
+        Self { redis: Some(redis.clone()), ..self.with_shared(Arc::new(redis), switch) }
     }
 
     /// Looks up the queues of `players` to read them: first in the local cache, then all others in
@@ -207,9 +215,9 @@ impl Tiers {
         self.local.clear();
     }
 
-    /// The upkeep of the shared cache; none where there is none or it is switched off.
-    pub fn upkeep(&self) -> Option<&dyn Upkeep> {
-        self.shared.as_ref().filter(|_| self.shared_switch.enabled)?.upkeep()
+    /// The shared cache for its upkeep; none where there is none or it is switched off.
+    pub fn upkeep(&self) -> Option<&RedisCache> {
+        self.redis.as_ref().filter(|_| self.shared_switch.enabled)
     }
 
     /// Whether the shared cache is used for a player.

@@ -1,18 +1,12 @@
-//! Upkeep of a shared cache: scanning, filling, replacing and clearing copies, and server
-//! statistics.
-//!
-//! Unlike the calls of [`SharedCache`](crate::SharedCache) these are started by an operator or a
-//! schedule. They return errors, and they are made even while the circuit breaker is open.
+//! What the upkeep of the shared cache takes and returns; its functions are those of
+//! [`RedisCache`](crate::redis::RedisCache).
 
-use std::{fmt, num::ParseIntError, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, num::ParseIntError, str::FromStr, sync::Arc};
 
-use async_trait::async_trait;
 use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
 use serde::Serialize;
-use tokio::time::Instant;
 
 use crate::{
-    emergency::Emergency,
     kind::{DataKind, PerKind},
     statistics::Latency,
 };
@@ -151,96 +145,6 @@ pub struct StatisticsSample {
     pub at: Timestamp,
     /// The figures, in the format of the caller.
     pub text: String,
-}
-
-/// The upkeep of a shared cache. Each call makes a bounded number of round trips until its
-/// deadline.
-///
-/// # Errors
-/// [`UpkeepError`] with the reason, where the cache did not answer in time or refused.
-#[async_trait]
-pub trait Upkeep: Send + Sync {
-    /// Observes the copy of each player: one round trip.
-    async fn observe(&self, players: &[PlayerId], deadline: Instant) -> Result<Vec<ObservedCopy>, UpkeepError>;
-
-    /// Puts each copy unless the cache has a newer one: one round trip. Their players do not count
-    /// as active. Copies live for the time of their kind, and for at least `min_ttl` if one is
-    /// given: so that warmed copies live until the next warm-up.
-    async fn fill(
-        &self,
-        copies: &[Arc<CachedQueue>],
-        min_ttl: Option<Duration>,
-        now: Timestamp,
-        deadline: Instant,
-    ) -> Result<Vec<PutOutcome>, UpkeepError>;
-
-    /// Replaces each observed copy: one round trip. Copies live as with [`Upkeep::fill`].
-    async fn replace(
-        &self,
-        replacements: &[Replacement],
-        min_ttl: Option<Duration>,
-        now: Timestamp,
-        deadline: Instant,
-    ) -> Result<Vec<PutOutcome>, UpkeepError>;
-
-    /// Some players with copies: one round trip, in a cluster two.
-    async fn scan_players(&self, cursor: Option<&ScanCursor>, deadline: Instant) -> Result<PlayersPage, UpkeepError>;
-
-    /// Removes some copies, of all kinds or one: two round trips, in a cluster three. A removed
-    /// copy of a queue leaves a tombstone with its version, so that no older copy comes back.
-    async fn clear(
-        &self,
-        kind: Option<DataKind>,
-        cursor: Option<&ScanCursor>,
-        deadline: Instant,
-    ) -> Result<ClearedPage, UpkeepError>;
-
-    /// Removes the copies of players, of all kinds or one: one round trip.
-    async fn clear_players(
-        &self,
-        players: &[PlayerId],
-        kind: Option<DataKind>,
-        deadline: Instant,
-    ) -> Result<ClearedPage, UpkeepError>;
-
-    /// Makes the copies of players live at least until `until`: one round trip. Returns how many
-    /// live longer than before.
-    async fn extend(
-        &self,
-        players: &[PlayerId],
-        now: Timestamp,
-        until: Timestamp,
-        deadline: Instant,
-    ) -> Result<u64, UpkeepError>;
-
-    /// Players whose queues changed in the last hour, the latest first, at most `limit`: one round
-    /// trip.
-    async fn active_players(&self, limit: usize, deadline: Instant) -> Result<Vec<PlayerId>, UpkeepError>;
-
-    /// Switches emergency mode for all processes: one round trip.
-    async fn switch_emergency(&self, emergency: Emergency, deadline: Instant) -> Result<(), UpkeepError>;
-
-    /// The last switch of emergency mode, unless it has expired: one round trip.
-    async fn read_emergency(&self, deadline: Instant) -> Result<Option<Emergency>, UpkeepError>;
-
-    /// Measures the servers: 23 round trips, in a cluster 24.
-    async fn measure_servers(&self, deadline: Instant) -> Result<ServerFigures, UpkeepError>;
-
-    /// Stores a sample of statistics: one round trip. Samples older than 24 hours, and all but the
-    /// last 1,000, are dropped.
-    async fn store_sample(&self, sample: &StatisticsSample, deadline: Instant) -> Result<(), UpkeepError>;
-
-    /// The stored samples since a time, the latest first, at most `limit`: one round trip.
-    async fn read_samples(
-        &self,
-        since: Timestamp,
-        limit: usize,
-        deadline: Instant,
-    ) -> Result<Vec<StatisticsSample>, UpkeepError>;
-
-    /// Reports that processes sent in the last hour, the latest first, at most `limit`: one round
-    /// trip.
-    async fn read_reports(&self, limit: usize, deadline: Instant) -> Result<Vec<String>, UpkeepError>;
 }
 
 impl fmt::Display for ScanCursor {

@@ -103,7 +103,7 @@ async fn open_cache(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Tier
     };
     let tier = RedisCache::connect(compose::redis_settings(settings, redis, compose::random_seed()), credentials).await;
     let tier = tier.map_err(|error| StartError::Redis { url: redis.url.to_string(), error })?;
-    Ok(tiers.with_shared(Arc::new(tier), settings.features.redis_cache))
+    Ok(tiers.with_redis(tier, settings.features.redis_cache))
 }
 
 /// Makes a new IAM token for each connection to the shared cache.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millrace_cache::{Upkeep, UpkeepError as CacheError};
+use millrace_cache::{UpkeepError as CacheError, redis::RedisCache};
 use millrace_pipeline::{Context, counters::Counters};
 use tokio::time::Instant;
 
@@ -13,7 +13,7 @@ pub(crate) struct Progress<'a> {
     /// The invocation.
     pub(crate) ctx: &'a Context<'a>,
     /// The shared cache.
-    pub(crate) cache: &'a dyn Upkeep,
+    pub(crate) cache: &'a RedisCache,
     /// The settings.
     pub(crate) settings: UpkeepSettings,
     /// What the run has counted.

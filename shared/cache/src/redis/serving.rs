@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     emergency::Emergency, kind::DataKind, shared_cache::SharedCache, stamp::Stamp, state::SharedCacheState,
-    statistics::SharedStatistics, upkeep::Upkeep,
+    statistics::SharedStatistics,
 };
 use async_trait::async_trait;
 use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
@@ -112,10 +112,6 @@ impl SharedCache for RedisCache {
 
     fn offer_report(&self, report: String) {
         self.core.client.housekeeping.offer_report(report);
-    }
-
-    fn upkeep(&self) -> Option<&dyn Upkeep> {
-        Some(self)
     }
 
     fn statistics(&self) -> SharedStatistics {

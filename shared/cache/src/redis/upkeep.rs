@@ -1,8 +1,11 @@
-//! The upkeep of the Redis cache.
+//! The upkeep of the Redis cache: scanning, filling, replacing and clearing copies, and server
+//! statistics.
+//!
+//! Unlike the calls of [`SharedCache`](crate::SharedCache) these are started by an operator or a
+//! schedule. They return errors, and they are made even while the circuit breaker is open.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
 use redis::{Cmd, Value, cmd, from_redis_value};
 use tokio::time::Instant;
@@ -22,7 +25,7 @@ use crate::{
     kind::DataKind,
     upkeep::{
         ClearedPage, ObservedCopy, PlayersPage, PutOutcome, Replacement, ScanCursor, ServerFigures, StatisticsSample,
-        Upkeep, UpkeepError,
+        UpkeepError,
     },
 };
 
@@ -31,9 +34,13 @@ const SAMPLES_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// The maximum number of stored samples.
 const MAX_SAMPLES: i64 = 1_000;
 
-#[async_trait]
-impl Upkeep for RedisCache {
-    async fn observe(&self, players: &[PlayerId], deadline: Instant) -> Result<Vec<ObservedCopy>, UpkeepError> {
+/// The upkeep. Each call makes a bounded number of round trips until its deadline.
+///
+/// # Errors
+/// [`UpkeepError`] with the reason, where the cache did not answer in time or refused.
+impl RedisCache {
+    /// Observes the copy of each player: one round trip.
+    pub async fn observe(&self, players: &[PlayerId], deadline: Instant) -> Result<Vec<ObservedCopy>, UpkeepError> {
         let core = &self.core;
         let observations = players.iter().map(|player| command::observe(&core.queue_key(player)));
         let replies = core.upkeep_call(observations.collect(), deadline).await?;
@@ -45,7 +52,10 @@ impl Upkeep for RedisCache {
         Ok(replies.into_iter().map(observed).collect())
     }
 
-    async fn fill(
+    /// Puts each copy unless the cache has a newer one: one round trip. Their players do not count
+    /// as active. Copies live for the time of their kind, and for at least `min_ttl` if one is
+    /// given: so that warmed copies live until the next warm-up.
+    pub async fn fill(
         &self,
         copies: &[Arc<CachedQueue>],
         min_ttl: Option<Duration>,
@@ -64,7 +74,8 @@ impl Upkeep for RedisCache {
         Ok(replies.iter().map(outcome).collect())
     }
 
-    async fn replace(
+    /// Replaces each observed copy: one round trip. Copies live as with [`Self::fill`].
+    pub async fn replace(
         &self,
         replacements: &[Replacement],
         min_ttl: Option<Duration>,
@@ -83,7 +94,12 @@ impl Upkeep for RedisCache {
         Ok(replies.iter().map(outcome).collect())
     }
 
-    async fn scan_players(&self, cursor: Option<&ScanCursor>, deadline: Instant) -> Result<PlayersPage, UpkeepError> {
+    /// Some players with copies: one round trip, in a cluster two.
+    pub async fn scan_players(
+        &self,
+        cursor: Option<&ScanCursor>,
+        deadline: Instant,
+    ) -> Result<PlayersPage, UpkeepError> {
         let prefix = self.core.key_prefix(DataKind::Queue);
         let (keys, next) = scan(&self.core, &prefix, cursor, deadline).await?;
         let mut known = HashSet::new();
@@ -92,7 +108,9 @@ impl Upkeep for RedisCache {
         Ok(PlayersPage { players, next })
     }
 
-    async fn clear(
+    /// Removes some copies, of all kinds or one: two round trips, in a cluster three. A removed
+    /// copy of a queue leaves a tombstone with its version, so that no older copy comes back.
+    pub async fn clear(
         &self,
         kind: Option<DataKind>,
         cursor: Option<&ScanCursor>,
@@ -119,7 +137,8 @@ impl Upkeep for RedisCache {
         Ok(page)
     }
 
-    async fn clear_players(
+    /// Removes the copies of players, of all kinds or one: one round trip.
+    pub async fn clear_players(
         &self,
         players: &[PlayerId],
         kind: Option<DataKind>,
@@ -140,7 +159,9 @@ impl Upkeep for RedisCache {
         Ok(page)
     }
 
-    async fn extend(
+    /// Makes the copies of players live at least until `until`: one round trip. Returns how many
+    /// live longer than before.
+    pub async fn extend(
         &self,
         players: &[PlayerId],
         now: Timestamp,
@@ -158,7 +179,9 @@ impl Upkeep for RedisCache {
         Ok(replies.iter().filter(|reply| matches!(reply, Reply::Value(Value::Int(1)))).count() as u64)
     }
 
-    async fn active_players(&self, limit: usize, deadline: Instant) -> Result<Vec<PlayerId>, UpkeepError> {
+    /// Players whose queues changed in the last hour, the latest first, at most `limit`: one round
+    /// trip.
+    pub async fn active_players(&self, limit: usize, deadline: Instant) -> Result<Vec<PlayerId>, UpkeepError> {
         let core = &self.core;
         let oldest = core.moment().wall.saturating_sub(ACTIVE_FOR);
         let range = latest(&core.client.housekeeping.keys().active, millis(oldest), limit);
@@ -166,7 +189,8 @@ impl Upkeep for RedisCache {
         Ok(active.into_iter().filter_map(|(player, _)| PlayerId::new(&player).ok()).collect())
     }
 
-    async fn switch_emergency(&self, emergency: Emergency, deadline: Instant) -> Result<(), UpkeepError> {
+    /// Switches emergency mode for all processes: one round trip.
+    pub async fn switch_emergency(&self, emergency: Emergency, deadline: Instant) -> Result<(), UpkeepError> {
         let core = &self.core;
         let ttl = Duration::from_millis(emergency.until.millis_since(emergency.switched_at));
         let key = &core.client.housekeeping.keys().emergency;
@@ -176,7 +200,8 @@ impl Upkeep for RedisCache {
         Ok(())
     }
 
-    async fn read_emergency(&self, deadline: Instant) -> Result<Option<Emergency>, UpkeepError> {
+    /// The last switch of emergency mode, unless it has expired: one round trip.
+    pub async fn read_emergency(&self, deadline: Instant) -> Result<Option<Emergency>, UpkeepError> {
         let housekeeping = &self.core.client.housekeeping;
         for reply in self.core.upkeep_call(vec![housekeeping.read_emergency()], deadline).await? {
             if let Some(text) = reply.into_bytes() {
@@ -186,11 +211,14 @@ impl Upkeep for RedisCache {
         Ok(housekeeping.emergency())
     }
 
-    async fn measure_servers(&self, deadline: Instant) -> Result<ServerFigures, UpkeepError> {
+    /// Measures the servers: 23 round trips, in a cluster 24.
+    pub async fn measure_servers(&self, deadline: Instant) -> Result<ServerFigures, UpkeepError> {
         measurement::measure(&self.core, deadline).await
     }
 
-    async fn store_sample(&self, sample: &StatisticsSample, deadline: Instant) -> Result<(), UpkeepError> {
+    /// Stores a sample of statistics: one round trip. Samples older than 24 hours, and all but the
+    /// last 1,000, are dropped.
+    pub async fn store_sample(&self, sample: &StatisticsSample, deadline: Instant) -> Result<(), UpkeepError> {
         let key = &self.core.client.housekeeping.keys().samples;
         let at = sample.at.as_millis();
         let [mut add, mut drop_old, mut drop_excess, mut expire] =
@@ -203,7 +231,8 @@ impl Upkeep for RedisCache {
         Ok(())
     }
 
-    async fn read_samples(
+    /// The stored samples since a time, the latest first, at most `limit`: one round trip.
+    pub async fn read_samples(
         &self,
         since: Timestamp,
         limit: usize,
@@ -214,7 +243,9 @@ impl Upkeep for RedisCache {
         Ok(samples.map(|(text, at)| StatisticsSample { at: Timestamp::from_millis(at as u64), text }).collect())
     }
 
-    async fn read_reports(&self, limit: usize, deadline: Instant) -> Result<Vec<String>, UpkeepError> {
+    /// Reports that processes sent in the last hour, the latest first, at most `limit`: one round
+    /// trip.
+    pub async fn read_reports(&self, limit: usize, deadline: Instant) -> Result<Vec<String>, UpkeepError> {
         let mut range = cmd("LRANGE");
         range.arg(&self.core.client.housekeeping.keys().reports).arg(0).arg(limit.saturating_sub(1));
         let answers = values(self.core.upkeep_call(vec![range], deadline).await?)?;

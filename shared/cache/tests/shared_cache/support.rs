@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use millrace_cache::{
-    BreakerSettings, DataKind, ScanCursor, SharedCache, SharedCacheState, Upkeep,
+    BreakerSettings, DataKind, ScanCursor, SharedCache, SharedCacheState,
     redis::{RedisCache, RedisCacheSettings, RedisMode},
 };
 use millrace_domain::{PlayerId, Queue, Task, TaskSpec, Timestamp, codec::CachedQueue, task::TaskState};

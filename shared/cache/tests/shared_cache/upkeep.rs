@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use millrace_cache::{
-    Emergency, SharedCache, Upkeep,
+    Emergency, SharedCache,
     upkeep::{ObservedCopy, PutOutcome, Replacement},
 };
 use millrace_domain::PlayerId;

@@ -1,6 +1,6 @@
 //! Cleared copies: all or of one kind, of all players or some.
 
-use millrace_cache::{DataKind, Upkeep, redis::RedisCache};
+use millrace_cache::{DataKind, redis::RedisCache};
 use millrace_domain::PlayerId;
 
 use super::support::*;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millrace_cache::{Emergency, ScanCursor, SharedCache, Upkeep, upkeep::StatisticsSample};
+use millrace_cache::{Emergency, ScanCursor, SharedCache, upkeep::StatisticsSample};
 
 use super::support::*;
 

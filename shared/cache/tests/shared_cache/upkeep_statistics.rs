@@ -1,6 +1,6 @@
 //! Server statistics, stored samples, and reports of processes.
 
-use millrace_cache::{SharedCache, Upkeep, upkeep::StatisticsSample};
+use millrace_cache::{SharedCache, upkeep::StatisticsSample};
 
 use super::support::*;
 
