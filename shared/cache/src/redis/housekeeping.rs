@@ -21,13 +21,10 @@ use redis::{Cmd, ServerError, Value, cmd};
 use super::{
     reply::{Answer, SendError, describe, is_forbidden},
     scripts::millis,
-    server_information::ServerInformation,
+    server_information,
 };
-use crate::{breaker::Moment, emergency::Emergency, statistics::ServerStatistics};
+use crate::{breaker::Moment, emergency::Emergency, statistics::ServerStatistics, upkeep::NodeFigures};
 
-const EMERGENCY_INTERVAL: Duration = Duration::from_secs(2);
-const TRIM_INTERVAL: Duration = Duration::from_secs(60);
-const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// The maximum number of active players, 100 bytes each.
 const MAX_ACTIVE: i64 = 10_000;
 /// How long a player counts as active.
@@ -44,6 +41,21 @@ pub(super) enum Task {
     Emergency,
     ActivePlayers,
     Report,
+}
+
+impl Task {
+    /// How long it is not repeated.
+    fn interval(self) -> Duration {
+        Duration::from_secs(match self {
+            // An answer has 5 KB and takes the CPU time of some 15 reads; a thousand processes that
+            // ask every minute take a thousandth of a server's time.
+            Self::ServerInformation => 60,
+            Self::Emergency => 2,
+            // The set is trimmed then; each put adds its players.
+            Self::ActivePlayers => 60,
+            Self::Report => 10,
+        })
+    }
 }
 
 /// The kind of a call, which decides about its housekeeping.
@@ -77,14 +89,38 @@ pub(super) struct Keys {
 
 #[derive(Default)]
 struct State {
-    information: ServerInformation,
+    /// By [`Task`].
+    tasks: [TaskState; 4],
+    servers: Option<ServerStatistics>,
     emergency: Option<Emergency>,
-    emergency_read: Option<Moment>,
-    active_trimmed: Option<Moment>,
-    active_forbidden: bool,
     report: Option<String>,
-    report_sent: Option<Moment>,
-    report_forbidden: bool,
+}
+
+#[derive(Default)]
+struct TaskState {
+    sent: Option<Moment>,
+    /// The user may not run its commands. The server logs each refusal, so they are not sent again.
+    forbidden: bool,
+}
+
+impl State {
+    fn task(&mut self, task: Task) -> &mut TaskState {
+        &mut self.tasks[task as usize]
+    }
+
+    fn is_due(&mut self, task: Task, now: Moment) -> bool {
+        let TaskState { sent, forbidden } = self.task(task);
+        !*forbidden && sent.is_none_or(|sent| now.since(sent) >= task.interval())
+    }
+
+    /// Whether a task is due; then the caller does it.
+    fn claim(&mut self, task: Task, now: Moment) -> bool {
+        let due = self.is_due(task, now);
+        if due {
+            self.task(task).sent = Some(now);
+        }
+        due
+    }
 }
 
 impl Keys {
@@ -111,21 +147,21 @@ impl Housekeeping {
     pub(super) fn due(&self, traffic: Traffic<'_>, now: Moment) -> Vec<(Task, Cmd)> {
         let mut state = self.state();
         let mut commands = Vec::new();
-        if matches!(traffic, Traffic::Put(_)) && state.information.claim(now) {
+        if matches!(traffic, Traffic::Put(_)) && state.claim(Task::ServerInformation, now) {
             commands.push((Task::ServerInformation, cmd("INFO")));
         }
-        if !matches!(traffic, Traffic::Other) && is_due(&mut state.emergency_read, EMERGENCY_INTERVAL, now) {
+        if !matches!(traffic, Traffic::Other) && state.claim(Task::Emergency, now) {
             commands.push((Task::Emergency, self.read_emergency()));
         }
         let Traffic::Put(copies) = traffic else { return commands };
-        if !state.active_forbidden {
+        if !state.task(Task::ActivePlayers).forbidden {
             commands.push((Task::ActivePlayers, self.add_active(copies, now)));
-            if is_due(&mut state.active_trimmed, TRIM_INTERVAL, now) {
+            if state.claim(Task::ActivePlayers, now) {
                 commands.extend(self.trim_active().map(|command| (Task::ActivePlayers, command)));
             }
         }
         if let Some(report) = state.report.take() {
-            state.report_sent = Some(now);
+            state.task(Task::Report).sent = Some(now);
             commands.extend(self.add_report(&report).map(|command| (Task::Report, command)));
         }
         commands
@@ -164,9 +200,8 @@ impl Housekeeping {
 
     /// Whether the next put has room for a report.
     pub(super) fn wants_report(&self, now: Moment) -> bool {
-        let state = self.state();
-        let due = state.report_sent.is_none_or(|sent| now.since(sent) >= REPORT_INTERVAL);
-        due && state.report.is_none() && !state.report_forbidden
+        let mut state = self.state();
+        state.report.is_none() && state.is_due(Task::Report, now)
     }
 
     /// Sends a report along with the next put.
@@ -177,7 +212,10 @@ impl Housekeeping {
     /// Takes the answer to a command.
     pub(super) fn take_answer(&self, task: Task, answer: Answer) {
         match (task, answer) {
-            (task, Err(SendError::Redis(error))) if !error.is_timeout() => self.take_loss(task),
+            // The connection was lost before the answer. A thawed sandbox finds its connection
+            // closed, so the next call sends the command again. A report is lost, and the next one
+            // may be sent at once.
+            (task, Err(SendError::Redis(error))) if !error.is_timeout() => self.state().task(task).sent = None,
             (_, Err(_)) => {}
             (Task::ServerInformation, Ok(answer)) => self.take_information(answer),
             (Task::Emergency, Ok(Value::BulkString(text))) => self.take_flag(&text),
@@ -187,36 +225,33 @@ impl Housekeeping {
     }
 
     /// Takes an answer to `INFO`, of a server or of the nodes of a cluster.
-    pub(super) fn take_information(&self, answer: Value) {
-        self.state().information.take_answer(answer);
+    fn take_information(&self, answer: Value) {
+        let answers = server_information::of_primaries(answer);
+        for answer in &answers {
+            if let Value::ServerError(error) = answer {
+                self.take_refusal(Task::ServerInformation, error);
+            }
+        }
+        let nodes: Vec<NodeFigures> = answers.into_iter().map(server_information::read).collect();
+        self.take_figures(&nodes);
     }
 
-    /// The last reports of the servers.
+    /// Takes what the servers report. Reports without figures change nothing.
+    pub(super) fn take_figures(&self, nodes: &[NodeFigures]) {
+        if let Some(sum) = server_information::sum(nodes) {
+            self.state().servers = Some(sum);
+        }
+    }
+
+    /// The sum of the last reports of the servers.
     pub(super) fn server_statistics(&self) -> Option<ServerStatistics> {
-        self.state().information.statistics()
+        self.state().servers
     }
 
     fn take_refusal(&self, task: Task, error: &ServerError) {
         tracing::debug!(error = describe(error), ?task, "Redis refuses a housekeeping command");
-        let mut state = self.state();
-        match task {
-            Task::ActivePlayers => state.active_forbidden |= is_forbidden(error),
-            Task::Report => state.report_forbidden |= is_forbidden(error),
-            Task::ServerInformation | Task::Emergency => {}
-        }
-    }
-
-    /// The connection was lost before the answer. A thawed sandbox finds its connection closed, so
-    /// the next call sends the command again. A report is lost, and the next one may be sent at
-    /// once.
-    fn take_loss(&self, task: Task) {
-        let mut state = self.state();
-        match task {
-            Task::ServerInformation => state.information.ask_again(),
-            Task::Emergency => state.emergency_read = None,
-            Task::ActivePlayers => state.active_trimmed = None,
-            Task::Report => state.report_sent = None,
-        }
+        // Every process must learn of emergency mode: its flag is read again.
+        self.state().task(task).forbidden |= is_forbidden(error) && task != Task::Emergency;
     }
 
     /// The last known switch of emergency mode. A missing flag means nothing: flags may be evicted,
@@ -244,15 +279,6 @@ impl Housekeeping {
             self.take_switch(switch);
         }
     }
-}
-
-/// Whether something is due; then the caller does it.
-fn is_due(last: &mut Option<Moment>, interval: Duration, now: Moment) -> bool {
-    let due = last.is_none_or(|last| now.since(last) >= interval);
-    if due {
-        *last = Some(now);
-    }
-    due
 }
 
 #[cfg(test)]
@@ -302,6 +328,49 @@ mod tests {
         housekeeping.take_answer(Task::Emergency, lost());
         assert_eq!(due(&housekeeping, Traffic::Get, moment(2)), [ASK]);
         assert!(due(&housekeeping, Traffic::Other, moment(100)).is_empty());
+    }
+
+    #[test]
+    fn puts_ask_the_servers_once_a_minute() {
+        let housekeeping = Housekeeping::new("t-");
+        let asks = |now| put(&housekeeping, &["a"], now).first().is_some_and(|first| first == "INFO");
+        assert!(asks(moment(0)) && !asks(moment(59)));
+        assert!(asks(moment(60)) && !asks(moment(60)));
+        let thawed = Moment { wall: moment(3_600).wall, ..moment(61) };
+        assert!(asks(thawed), "although its monotonic clock stood still");
+        assert!(!asks(thawed));
+        housekeeping.take_answer(Task::ServerInformation, lost());
+        assert!(asks(thawed), "the answer was lost");
+    }
+
+    #[test]
+    fn a_user_who_may_not_ask_the_servers_does_not_ask_again() {
+        let node = |answer| Value::Map(vec![(Value::SimpleString("h:1".to_owned()), answer)]);
+        for refusal in ["-NOPERM this user has no permissions\r\n", "-ERR unknown command 'INFO'\r\n"] {
+            let refusal = redis::parse_redis_value(refusal.as_bytes()).unwrap();
+            for answer in [refusal.clone(), node(refusal)] {
+                let housekeeping = Housekeeping::new("t-");
+                housekeeping.take_answer(Task::ServerInformation, Ok(answer));
+                assert!(!put(&housekeeping, &["a"], moment(1_000)).contains(&"INFO".to_owned()));
+                assert_eq!(housekeeping.server_statistics(), None);
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_without_figures_changes_nothing() {
+        let housekeeping = Housekeeping::new("t-");
+        let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let take = |answer| {
+            housekeeping.take_answer(Task::ServerInformation, Ok(answer));
+            housekeeping.server_statistics().map(|servers| servers.evictions)
+        };
+        assert_eq!(take(bulk("evicted_keys:5\r\nexpired_keys:1\r\n")), Some(5));
+        let loading = redis::parse_redis_value(b"-LOADING Redis is loading the dataset in memory\r\n").unwrap();
+        for answer in [Value::Nil, Value::Int(1), bulk("evicted_keys:many\r\nexpired_keys:1\r\n"), bulk(""), loading] {
+            assert_eq!(take(answer), Some(5));
+        }
+        assert_eq!(put(&housekeeping, &["a"], moment(0))[0], "INFO", "none of the answers was a refusal");
     }
 
     #[test]

@@ -14,7 +14,8 @@
 //! | `reply` | classifies answers |
 //! | `probe` | the writes that show whether Redis works |
 //! | `pending_invalidations` | players whose copy in Redis may be stale |
-//! | `housekeeping`, `server_information` | commands that are sent in the same pipeline as a call |
+//! | `housekeeping` | commands that are sent in the same pipeline as a call |
+//! | `server_information` | the reports of the servers about themselves |
 //! | `upkeep`, `upkeep_call`, `scan`, `measurement`, `nodes` | the upkeep |
 //!
 //! # Guarantees

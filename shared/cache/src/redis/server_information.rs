@@ -1,69 +1,59 @@
-//! The reports of the servers about their memory: evictions, expirations and how full they are.
+//! The reports of the servers about themselves: the answers to `INFO`.
 //!
-//! The command `INFO` is sent along with a put, so it takes no round trip. It is sent without
-//! sections, because only Redis 7 and newer accepts several sections at once.
-
-use std::time::Duration;
+//! `INFO` is sent without sections, because only Redis 7 and newer accepts several sections at
+//! once.
 
 use redis::{InfoDict, Value, from_redis_value, from_redis_value_ref};
 
-use super::{
-    reply::{describe, is_forbidden},
-    routing::by_address,
-};
-use crate::{breaker::Moment, statistics::ServerStatistics};
+use super::routing::by_address;
+use crate::{statistics::ServerStatistics, upkeep::NodeFigures};
 
-/// How long the servers are not asked again. An answer has 5 KB and takes the CPU time of some 15
-/// reads; a thousand processes that ask every minute take a thousandth of a server's time.
-const INTERVAL: Duration = Duration::from_secs(60);
-
-/// The last answers of the servers, and when they were asked.
-#[derive(Default)]
-pub(super) struct ServerInformation {
-    asked: Option<Moment>,
-    answer: Option<ServerStatistics>,
-    /// The user may not ask. The server logs each refusal, so it is not asked again.
-    forbidden: bool,
+/// The answer of a server, or those of the primaries of a cluster.
+pub(super) fn of_primaries(answer: Value) -> Vec<Value> {
+    match answer {
+        Value::Map(_) => by_address(answer).into_iter().map(|(_, answer)| answer).filter(is_primary).collect(),
+        answer => vec![answer],
+    }
 }
 
-impl ServerInformation {
-    /// Whether the caller must ask the servers now.
-    pub(super) fn claim(&mut self, now: Moment) -> bool {
-        let due = !self.forbidden && self.asked.is_none_or(|asked| now.since(asked) >= INTERVAL);
-        if due {
-            self.asked = Some(now);
-        }
-        due
-    }
+/// Whether a node of a cluster is a primary, or refuses to tell.
+fn is_primary(answer: &Value) -> bool {
+    let role = from_redis_value_ref::<InfoDict>(answer).ok().and_then(|fields| fields.get::<String>("role"));
+    role.is_none_or(|role| role == "master")
+}
 
-    /// Makes the next put ask again, because the answer was lost with the connection.
-    pub(super) fn ask_again(&mut self) {
-        self.asked = None;
+/// Reads the answer of one node. A user who may not ask gets no figures.
+pub(super) fn read(answer: Value) -> NodeFigures {
+    let Ok(fields) = from_redis_value::<InfoDict>(answer) else { return NodeFigures::default() };
+    NodeFigures {
+        // Valkey reports also the version of Redis that it is compatible with.
+        version: fields.get("valkey_version").or_else(|| fields.get("redis_version")),
+        uptime_seconds: fields.get("uptime_in_seconds"),
+        used_bytes: fields.get("used_memory"),
+        max_bytes: fields.get("maxmemory"),
+        keyspace_hits: fields.get("keyspace_hits"),
+        keyspace_misses: fields.get("keyspace_misses"),
+        evictions: fields.get("evicted_keys"),
+        expirations: fields.get("expired_keys"),
+        clients: fields.get("connected_clients"),
+        operations_per_second: fields.get("instantaneous_ops_per_sec"),
+        ..NodeFigures::default()
     }
+}
 
-    /// Takes the answer of a server, or of the nodes of a cluster. An answer without figures
-    /// changes nothing.
-    pub(super) fn take_answer(&mut self, answer: Value) {
-        let answers: Vec<Value> = match answer {
-            Value::Map(_) => by_address(answer).into_iter().map(|(_, answer)| answer).filter(is_primary).collect(),
-            answer => vec![answer],
-        };
-        let statistics = answers.into_iter().filter_map(|answer| {
-            if let Value::ServerError(error) = &answer {
-                self.forbidden |= is_forbidden(error);
-                tracing::debug!(error = describe(error), "Redis does not report its evictions");
-            }
-            read(answer)
-        });
-        if let Some(sum) = statistics.reduce(add) {
-            self.answer = Some(sum);
-        }
-    }
+/// The sum over the nodes that report their evictions; none where no node does.
+pub(super) fn sum(nodes: &[NodeFigures]) -> Option<ServerStatistics> {
+    nodes.iter().filter_map(statistics).reduce(add)
+}
 
-    /// The sum over the nodes that answered.
-    pub(super) fn statistics(&self) -> Option<ServerStatistics> {
-        self.answer
-    }
+fn statistics(node: &NodeFigures) -> Option<ServerStatistics> {
+    Some(ServerStatistics {
+        nodes: 1,
+        evictions: node.evictions?,
+        expirations: node.expirations?,
+        used_bytes: node.used_bytes.unwrap_or_default(),
+        max_bytes: node.max_bytes.unwrap_or_default(),
+    })
 }
 
 fn add(sum: ServerStatistics, node: ServerStatistics) -> ServerStatistics {
@@ -80,34 +70,11 @@ fn add(sum: ServerStatistics, node: ServerStatistics) -> ServerStatistics {
     }
 }
 
-/// Whether a node of a cluster is a primary, or refuses to tell.
-fn is_primary(answer: &Value) -> bool {
-    let role = from_redis_value_ref::<InfoDict>(answer).ok().and_then(|fields| fields.get::<String>("role"));
-    role.is_none_or(|role| role == "master")
-}
-
-/// Reads the answer of one node; none without its evictions.
-fn read(answer: Value) -> Option<ServerStatistics> {
-    let fields: InfoDict = from_redis_value(answer).ok()?;
-    Some(ServerStatistics {
-        nodes: 1,
-        evictions: fields.get("evicted_keys")?,
-        expirations: fields.get("expired_keys")?,
-        used_bytes: fields.get("used_memory").unwrap_or_default(),
-        max_bytes: fields.get("maxmemory").unwrap_or_default(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use redis::{VerbatimFormat, parse_redis_value};
+    use redis::VerbatimFormat;
 
     use super::*;
-
-    fn at(seconds: u64) -> Moment {
-        let (monotonic, wall) = (Duration::from_secs(seconds), Duration::from_secs(1_000_000 + seconds));
-        Moment { monotonic, wall }
-    }
 
     fn text(evicted: u64, maxmemory: u64) -> String {
         format!(
@@ -124,80 +91,30 @@ mod tests {
         Value::VerbatimString { format: VerbatimFormat::Text, text }
     }
 
-    #[test]
-    fn the_servers_are_asked_once_a_minute() {
-        let mut information = ServerInformation::default();
-        assert!(information.claim(at(0)));
-        assert!(!information.claim(at(59)));
-        assert!(information.claim(at(60)) && !information.claim(at(60)));
-    }
-
-    #[test]
-    fn a_thawed_sandbox_asks_again() {
-        let mut information = ServerInformation::default();
-        assert!(information.claim(at(0)));
-        let thawed = Moment { wall: at(3_600).wall, ..at(1) };
-        assert!(information.claim(thawed), "although its monotonic clock stood still");
-    }
-
-    #[test]
-    fn a_lost_answer_is_asked_for_again() {
-        let mut information = ServerInformation::default();
-        assert!(information.claim(at(0)));
-        information.ask_again();
-        assert!(information.claim(at(1)));
+    fn sum_of(answer: Value) -> Option<ServerStatistics> {
+        let nodes: Vec<NodeFigures> = of_primaries(answer).into_iter().map(read).collect();
+        sum(&nodes)
     }
 
     #[test]
     fn answers_of_both_protocols_are_read() {
         let alone = ServerStatistics { nodes: 1, evictions: 5, expirations: 3, used_bytes: 7, max_bytes: 100 };
         for answer in [bulk(&text(5, 100)), verbatim(text(5, 100))] {
-            let mut information = ServerInformation::default();
-            assert_eq!(information.statistics(), None);
-            information.take_answer(answer);
-            assert_eq!(information.statistics(), Some(alone));
+            assert_eq!(sum_of(answer), Some(alone));
         }
     }
 
     #[test]
-    fn the_answers_of_the_nodes_of_a_cluster_are_added() {
-        let mut information = ServerInformation::default();
+    fn the_answers_of_the_primaries_of_a_cluster_are_added() {
         let nodes = |limits: [u64; 2]| {
             let nodes = ["h:1", "h:2"].into_iter().zip(limits);
-            Value::Map(nodes.map(|(node, limit)| (bulk(node), verbatim(text(limit / 10, limit)))).collect())
+            nodes.map(|(node, limit)| (bulk(node), verbatim(text(limit / 10, limit)))).collect::<Vec<_>>()
         };
-        information.take_answer(nodes([100, 50]));
         let sum = ServerStatistics { nodes: 2, evictions: 15, expirations: 6, used_bytes: 14, max_bytes: 150 };
-        assert_eq!(information.statistics(), Some(sum));
-        let replica = bulk("role:slave\r\nexpired_keys:3\r\nevicted_keys:1\r\n");
-        information.take_answer(Value::Map(vec![(bulk("h:3"), replica)]));
-        assert_eq!(information.statistics(), Some(sum), "replicas do not count");
-        information.take_answer(nodes([100, 0]));
-        assert_eq!(information.statistics().unwrap().max_bytes, 0, "one node has no limit");
-    }
-
-    #[test]
-    fn an_answer_without_figures_changes_nothing() {
-        let mut information = ServerInformation::default();
-        information.take_answer(bulk(&text(5, 100)));
-        let known = information.statistics();
-        assert!(known.is_some());
-        let loading = parse_redis_value(b"-LOADING Redis is loading the dataset in memory\r\n").unwrap();
-        for answer in [Value::Nil, Value::Int(1), bulk("evicted_keys:many\r\nexpired_keys:1\r\n"), bulk(""), loading] {
-            information.take_answer(answer);
-        }
-        assert_eq!(information.statistics(), known);
-        assert!(information.claim(at(0)), "none of the answers was a refusal");
-    }
-
-    #[test]
-    fn a_user_who_may_not_ask_does_not_ask_again() {
-        for refusal in ["-NOPERM this user has no permissions\r\n", "-ERR unknown command 'INFO'\r\n"] {
-            let mut information = ServerInformation::default();
-            assert!(information.claim(at(0)));
-            information.take_answer(parse_redis_value(refusal.as_bytes()).unwrap());
-            assert!(!information.claim(at(1_000)));
-            assert_eq!(information.statistics(), None);
-        }
+        let mut answers = nodes([100, 50]);
+        assert_eq!(sum_of(Value::Map(answers.clone())), Some(sum));
+        answers.push((bulk("h:3"), bulk("role:slave\r\nexpired_keys:3\r\nevicted_keys:1\r\n")));
+        assert_eq!(sum_of(Value::Map(answers)), Some(sum), "replicas do not count");
+        assert_eq!(sum_of(Value::Map(nodes([100, 0]))).unwrap().max_bytes, 0, "one node has no limit");
     }
 }

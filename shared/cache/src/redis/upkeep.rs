@@ -14,7 +14,6 @@ use super::{
     cache::{Core, RedisCache},
     command,
     housekeeping::ACTIVE_FOR,
-    measurement,
     reply::{Reply, describe},
     scan::scan,
     scripts::millis,
@@ -24,8 +23,7 @@ use crate::{
     emergency::Emergency,
     kind::DataKind,
     upkeep::{
-        ClearedPage, ObservedCopy, PlayersPage, PutOutcome, Replacement, ScanCursor, ServerFigures, StatisticsSample,
-        UpkeepError,
+        ClearedPage, ObservedCopy, PlayersPage, PutOutcome, Replacement, ScanCursor, StatisticsSample, UpkeepError,
     },
 };
 
@@ -209,11 +207,6 @@ impl RedisCache {
             }
         }
         Ok(housekeeping.emergency())
-    }
-
-    /// Measures the servers: 23 round trips, in a cluster 24.
-    pub async fn measure_servers(&self, deadline: Instant) -> Result<ServerFigures, UpkeepError> {
-        measurement::measure(&self.core, deadline).await
     }
 
     /// Stores a sample of statistics: one round trip. Samples older than 24 hours, and all but the
