@@ -74,9 +74,18 @@ impl SharedCache for RedisCache {
         u64::from(failed) + refused.sum::<u64>()
     }
 
+    /// Replaces the copies by tombstones with their versions.
     async fn forget(&self, players: &[PlayerId]) -> u64 {
-        let players: Vec<(PlayerId, u64)> = players.iter().map(|player| (player.clone(), 0)).collect();
-        self.forget_before(&players).await
+        let core = &self.core;
+        if players.is_empty() {
+            return 0;
+        }
+        if core.state_and_probe() != SharedCacheState::Up {
+            return players.len() as u64;
+        }
+        let commands = players.iter().map(|player| core.forget(player, Stamp::default(), Forget::Any));
+        let (replies, _) = core.call(&core.forget, commands.collect(), Call::default()).await;
+        replies.iter().filter(|reply| !matches!(reply, Reply::Value(_))).count() as u64
     }
 
     async fn get_page(&self, player: &PlayerId, version: u64) -> (Option<Vec<u8>>, u64) {
@@ -116,25 +125,6 @@ impl SharedCache for RedisCache {
 
     fn statistics(&self) -> SharedStatistics {
         self.core.statistics()
-    }
-}
-
-impl RedisCache {
-    /// Replaces the copies of players by tombstones: copies older than the given version, or the
-    /// current one if that is greater, do not come back for some time. Returns the number of
-    /// errors: the players whose copies may still be there.
-    pub async fn forget_before(&self, players: &[(PlayerId, u64)]) -> u64 {
-        let core = &self.core;
-        if players.is_empty() {
-            return 0;
-        }
-        if core.state_and_probe() != SharedCacheState::Up {
-            return players.len() as u64;
-        }
-        let commands =
-            players.iter().map(|(player, version)| core.forget(player, Stamp::of_version(*version), Forget::Any));
-        let (replies, _) = core.call(&core.forget, commands.collect(), Call::default()).await;
-        replies.iter().filter(|reply| !matches!(reply, Reply::Value(_))).count() as u64
     }
 }
 

@@ -134,6 +134,7 @@ async fn a_forgotten_player_is_a_miss_and_no_older_copy_comes_back() {
     let ttl = redis.cli::<i64>(&["PTTL", &key("p")]).await;
     assert!((940_000..=960_000).contains(&ttl), "longer than any fill is under way: {ttl}");
 
+    assert_eq!(cache.forget(&[player("p")]).await, 0, "a tombstone that is forgotten again keeps its version");
     put(&cache, &[copy("p", 4)]).await;
     assert_eq!(versions(&cache, &["p"]).await, [None]);
     put(&cache, &[copy("p", 5)]).await;
@@ -141,21 +142,6 @@ async fn a_forgotten_player_is_a_miss_and_no_older_copy_comes_back() {
     assert_eq!(cache.forget(&[player("p")]).await, 0);
     put(&cache, &[copy("p", 6)]).await;
     assert_eq!(versions(&cache, &["p"]).await, [Some(6)]);
-}
-
-#[tokio::test]
-async fn a_tombstone_has_the_given_or_the_current_version_whichever_is_greater() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
-    put(&cache, &[copy("current", 5)]).await;
-    let versions_given = [(player("current"), 3), (player("given"), 8), (player("unknown"), 0)];
-    assert_eq!(cache.forget_before(&versions_given).await, 0);
-    // A tombstone that is forgotten again keeps its version.
-    assert_eq!(cache.forget(&[player("given")]).await, 0);
-    put(&cache, &[copy("current", 4), copy("given", 7), copy("unknown", 1)]).await;
-    assert_eq!(versions(&cache, &["current", "given", "unknown"]).await, [None, None, Some(1)]);
-    put(&cache, &[copy("current", 5), copy("given", 8)]).await;
-    assert_eq!(versions(&cache, &["current", "given"]).await, [Some(5), Some(8)]);
 }
 
 #[tokio::test]
