@@ -9,11 +9,8 @@ use std::{backtrace::BacktraceStatus, fmt, panic::PanicHookInfo};
 use millrace_domain::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tracing::{
-    Event, Subscriber,
-    field::{Field, Visit},
-    subscriber::SetGlobalDefaultError,
-};
+use tracing::{Event, Subscriber, subscriber::SetGlobalDefaultError};
+use tracing_serde::fields::AsMap as _;
 use tracing_subscriber::{
     Layer as _,
     fmt::{
@@ -88,19 +85,22 @@ where
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut fields = Map::new();
+        let mut add = |added: Map<String, Value>| {
+            fields.extend(added.into_iter().map(|(name, value)| (free_name(&name), value)));
+        };
         for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
             let extensions = span.extensions();
             let formatted = extensions.get::<FormattedFields<N>>();
-            if let Some(Ok(of_span)) = formatted.map(|formatted| serde_json::from_str::<Map<_, _>>(&formatted.fields)) {
-                for (name, value) in of_span {
-                    fields.insert(free_name(&name), value);
-                }
+            if let Some(Ok(of_span)) = formatted.map(|formatted| serde_json::from_str(&formatted.fields)) {
+                add(of_span);
             }
         }
         let metadata = event.metadata();
         // A field without a value is null, so that a query can tell it from an unknown field.
-        fields.extend(metadata.fields().iter().map(|field| (free_name(field.name()), Value::Null)));
-        event.record(&mut Fields(&mut fields));
+        add(metadata.fields().iter().map(|field| (field.name().to_owned(), Value::Null)).collect());
+        if let Ok(Value::Object(of_event)) = serde_json::to_value(event.field_map()) {
+            add(of_event);
+        }
         let line =
             Line { timestamp: clock::now(), level: metadata.level().as_str(), target: metadata.target(), fields };
         writeln!(writer, "{}", serde_json::to_string(&line).map_err(|_| fmt::Error)?)
@@ -109,41 +109,6 @@ where
 
 fn free_name(name: &str) -> String {
     if RESERVED.contains(&name) { format!("field.{name}") } else { name.to_owned() }
-}
-
-/// Collects the fields of an event.
-struct Fields<'a>(&'a mut Map<String, Value>);
-
-impl Fields<'_> {
-    fn insert(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.insert(free_name(field.name()), value.into());
-    }
-}
-
-impl Visit for Fields<'_> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.insert(field, value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.insert(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.insert(field, value);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.insert(field, value);
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.insert(field, value);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.insert(field, format!("{value:?}"));
-    }
 }
 
 #[cfg(test)]
