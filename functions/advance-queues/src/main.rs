@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use millrace_due::{Advanced, TickTarget, advance};
-use millrace_lambda::{App, Function, FunctionError, Invocation, StartError, back_ends, compose, ticks::SqsTicks};
-use millrace_pipeline::Platform;
+use millrace_lambda::{App, Function, FunctionError, StartError, back_ends, ticks::SqsTicks};
+use millrace_pipeline::{Invocation, Platform};
 
 // As in `process-tasks`.
 #[global_allocator]
@@ -26,14 +26,14 @@ impl Function for AdvanceQueues {
     async fn open(app: App) -> Result<Self, StartError> {
         Ok(Self {
             ticks: back_ends::open_ticks(&app.settings).await?,
-            look_ahead: compose::look_ahead(&app.settings),
+            look_ahead: app.settings.advance.look_ahead(),
             platform: app.platform,
         })
     }
 
-    async fn answer(&self, invocation: Invocation) -> Result<Advanced, FunctionError> {
+    async fn answer(&self, _: &[u8], invocation: &Invocation) -> Result<Advanced, FunctionError> {
         let ticks = self.ticks.as_ref().map(|queue| TickTarget { queue, look_ahead: self.look_ahead });
-        let advanced = advance(&self.platform, ticks, &invocation.for_pipeline()).await;
+        let advanced = advance(&self.platform, ticks, invocation).await;
         advanced.map_err(|error| FunctionError::new(error.error_type(), error))
     }
 }

@@ -1,8 +1,8 @@
 //! `maintain-cache`: upkeep of the shared cache. It warms, clears and rebuilds copies, switches
 //! emergency mode, and records statistics. Schedules invoke it, or an operator.
 
-use millrace_lambda::{App, Function, FunctionError, Invocation, StartError, compose};
-use millrace_pipeline::Platform;
+use millrace_lambda::{App, Function, FunctionError, StartError};
+use millrace_pipeline::{Invocation, Platform};
 use millrace_upkeep::{Request, UpkeepReport, UpkeepSettings};
 
 // As in `process-tasks`.
@@ -19,13 +19,13 @@ impl Function for MaintainCache {
     const REDELIVERED: bool = true;
 
     async fn open(app: App) -> Result<Self, StartError> {
-        Ok(Self { settings: compose::upkeep_settings(&app.settings), platform: app.platform })
+        Ok(Self { settings: app.settings.upkeep, platform: app.platform })
     }
 
-    async fn answer(&self, invocation: Invocation) -> Result<UpkeepReport, FunctionError> {
-        let request = Request::from_payload(&invocation.payload);
+    async fn answer(&self, payload: &[u8], invocation: &Invocation) -> Result<UpkeepReport, FunctionError> {
+        let request = Request::from_payload(payload);
         let request = request.map_err(|error| FunctionError::new(error.error_type(), error))?;
-        let done = millrace_upkeep::run(&self.platform, self.settings, request, &invocation.for_pipeline()).await;
+        let done = millrace_upkeep::run(&self.platform, self.settings, request, invocation).await;
         done.map_err(|error| FunctionError::new(error.error_type(), error))
     }
 }

@@ -1,7 +1,7 @@
 //! `process-tasks`: applies commands and ticks from SQS, EventBridge, or a direct call.
 
-use millrace_lambda::{App, Function, FunctionError, Invocation, StartError};
-use millrace_pipeline::{Answer, Platform, process};
+use millrace_lambda::{App, Function, FunctionError, StartError};
+use millrace_pipeline::{Answer, Invocation, Platform, process};
 
 // A batch allocates some ten thousand small objects and a few large ones. With mimalloc a command
 // costs less than with the allocator of glibc, and its cost varies less.
@@ -20,8 +20,8 @@ impl Function for ProcessTasks {
         Ok(Self { platform: app.platform })
     }
 
-    async fn answer(&self, invocation: Invocation) -> Result<Answer, FunctionError> {
-        let answer = process(&self.platform, &invocation.payload, &invocation.for_pipeline()).await;
+    async fn answer(&self, payload: &[u8], invocation: &Invocation) -> Result<Answer, FunctionError> {
+        let answer = process(&self.platform, payload, invocation).await;
         answer.map_err(|error| FunctionError::new(error.error_type(), error))
     }
 }

@@ -7,10 +7,10 @@ use lambda_http::{
     http::{HeaderValue, StatusCode, header},
 };
 use millrace_lambda::{
-    App, Function, FunctionError, Invocation, StartError, compose,
+    App, Function, FunctionError, StartError,
     settings::{Authentication, CorsOrigins},
 };
-use millrace_pipeline::Platform;
+use millrace_pipeline::{Invocation, Platform};
 use millrace_upkeep::UpkeepSettings;
 
 use crate::{
@@ -40,20 +40,20 @@ impl Function for Api {
         let App { settings, platform } = app;
         Ok(Self {
             platform,
-            upkeep: compose::upkeep_settings(&settings),
+            upkeep: settings.upkeep,
             authentication: settings.authentication,
             origins: settings.cors_origins,
         })
     }
 
-    async fn answer(&self, invocation: Invocation) -> Result<ApiGatewayV2httpResponse, FunctionError> {
+    async fn answer(&self, payload: &[u8], invocation: &Invocation) -> Result<ApiGatewayV2httpResponse, FunctionError> {
         let started = Instant::now();
-        let request = Request::read(&invocation.payload)?;
+        let request = Request::read(payload)?;
         let route = Route::of(&request.method, &request.segments);
         let mut answer = match cors::preflight(&request, &self.origins) {
             Some(answer) => answer,
             None => {
-                let answer = self.route(&request, &route, &invocation, started).await;
+                let answer = self.route(&request, &route, invocation, started).await;
                 let mut answer = answer.unwrap_or_else(Answer::from);
                 cors::mark(&mut answer.headers, &request, &self.origins);
                 answer
@@ -109,8 +109,7 @@ impl Api {
         } else {
             caller.may_administer().map_err(|scope| Problem::forbidden(scope, "/admin"))?;
         }
-        let invocation = invocation.for_pipeline();
-        let reader = |player| Reader { platform: &self.platform, request, invocation: &invocation, player };
+        let reader = |player| Reader { platform: &self.platform, request, invocation, player };
         match route {
             Route::Health => admin::health(&self.platform, request).await,
             Route::Queue(player) => reader(player).queue().await,
@@ -118,9 +117,9 @@ impl Api {
             Route::Stats(player) => reader(player).stats().await,
             Route::History(player) => reader(player).history().await,
             Route::Rejections(player) => reader(player).rejections().await,
-            Route::Commands(player) => commands::apply(&self.platform, request, &caller, player, &invocation).await,
-            Route::Performance => admin::performance(&self.platform, request, &invocation, started).await,
-            Route::Cache(action) => admin::cache(&self.platform, self.upkeep, request, action, &invocation).await,
+            Route::Commands(player) => commands::apply(&self.platform, request, &caller, player, invocation).await,
+            Route::Performance => admin::performance(&self.platform, request, invocation, started).await,
+            Route::Cache(action) => admin::cache(&self.platform, self.upkeep, request, action, invocation).await,
         }
     }
 }

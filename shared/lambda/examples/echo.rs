@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use millrace_lambda::{App, Function, FunctionError, Invocation, StartError};
+use millrace_lambda::{App, Function, FunctionError, StartError};
+use millrace_pipeline::Invocation;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 struct Echo;
 
@@ -17,20 +19,20 @@ impl Function for Echo {
         Ok(Self)
     }
 
-    async fn answer(&self, invocation: Invocation) -> Result<Value, FunctionError> {
-        let payload = String::from_utf8_lossy(&invocation.payload);
-        match payload.as_ref() {
+    async fn answer(&self, payload: &[u8], invocation: &Invocation) -> Result<Value, FunctionError> {
+        let text = String::from_utf8_lossy(payload);
+        match text.as_ref() {
             "fail" => return Err(FunctionError::new("EchoFailed", "it was asked to fail")),
             "panic" => panic!("it was asked to panic"),
             "slow" => tokio::time::sleep(Duration::from_millis(200)).await,
             _ => {}
         }
-        tracing::info!(bytes = invocation.payload.len(), "echoed");
+        tracing::info!(bytes = payload.len(), "echoed");
         Ok(json!({
-            "payload": payload,
-            "bytes": invocation.payload.len(),
+            "payload": text,
+            "bytes": payload.len(),
             "requestId": invocation.request_id,
-            "deadline": invocation.deadline,
+            "secondsLeft": (invocation.times_out_at - Instant::now()).as_secs(),
             "coldStart": invocation.cold_start,
         }))
     }

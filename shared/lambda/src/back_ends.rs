@@ -1,20 +1,20 @@
-//! Opens what the settings name: the store, the cache tiers, the queue for ticks.
+//! Opens what the settings name: the store, the cache tiers, the clock, the queue for ticks.
 //!
 //! Everything is connected during the init phase of the function, so that the first event does not
 //! pay for it.
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig};
 use millrace_cache::{
     LocalCache, Tiers,
-    redis::{Credentials, RedisCache, RedisCredentials},
+    redis::{RedisCache, RedisCredentials},
 };
+use millrace_pipeline::Clock;
 use millrace_store::{Store, dynamodb::DynamoDbStore};
 
 use crate::{
-    clock::FileClock,
+    clock::{FileClock, SystemClock},
     compose,
     elasticache::TokenSigner,
     embedded_store,
@@ -23,12 +23,14 @@ use crate::{
     ticks::SqsTicks,
 };
 
-/// The store and the caches, open.
+/// What the pipeline works on, open.
 pub struct BackEnds {
     /// Queues and records.
     pub store: Arc<dyn Store>,
     /// The local and the shared cache.
     pub cache: Tiers,
+    /// The clock that decides what is due.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Opens the store and the cache tiers concurrently.
@@ -39,14 +41,14 @@ pub struct BackEnds {
 /// # Errors
 /// [`StartError`] if the settings can never work.
 pub async fn open(settings: &Settings) -> Result<BackEnds, StartError> {
-    check_clock(settings)?;
+    let clock = open_clock(settings)?;
     let tokens = settings.redis.as_ref().is_some_and(|redis| redis.iam_cache_name.is_some());
     let sdk = match settings.store == StoreChoice::DynamoDb || tokens {
         true => Some(aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await),
         false => None,
     };
     let (store, cache) = futures::join!(open_store(settings, sdk.as_ref()), open_cache(settings, sdk.as_ref()));
-    Ok(BackEnds { store: store?, cache: cache? })
+    Ok(BackEnds { store: store?, cache: cache?, clock })
 }
 
 /// The queue for ticks; none if the settings name none.
@@ -62,12 +64,12 @@ pub async fn open_ticks(settings: &Settings) -> Result<Option<SqsTicks>, StartEr
     Ok(Some(SqsTicks::new(&sdk, url)))
 }
 
-/// Fails if the clock file holds no time.
-fn check_clock(settings: &Settings) -> Result<(), StartError> {
-    let Some(path) = &settings.clock_file else { return Ok(()) };
-    FileClock::open(path).map_err(|error| StartError::Clock { path: path.display().to_string(), error })?;
+fn open_clock(settings: &Settings) -> Result<Arc<dyn Clock>, StartError> {
+    let Some(path) = &settings.clock_file else { return Ok(Arc::new(SystemClock)) };
+    let clock = FileClock::open(path);
+    let clock = clock.map_err(|error| StartError::Clock { path: path.display().to_string(), error })?;
     tracing::warn!(path = %path.display(), "a file moves the clock: for tests and local use only");
-    Ok(())
+    Ok(Arc::new(clock))
 }
 
 async fn open_store(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Arc<dyn Store>, StartError> {
@@ -97,24 +99,13 @@ async fn open_cache(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Tier
             let user = redis.url.token_user().unwrap_or_default();
             let signer = TokenSigner::new(sdk, name, user);
             let signer = signer.map_err(|error| StartError::Tokens { name: name.clone(), error })?;
-            Some(Arc::new(IamCredentials(signer)))
+            Some(Arc::new(signer))
         }
         _ => None,
     };
     let tier = RedisCache::connect(compose::redis_settings(settings, redis, compose::random_seed()), credentials).await;
     let tier = tier.map_err(|error| StartError::Redis { url: redis.url.to_string(), error })?;
     Ok(tiers.with_redis(tier, settings.features.redis_cache))
-}
-
-/// Makes a new IAM token for each connection to the shared cache.
-struct IamCredentials(TokenSigner);
-
-#[async_trait]
-impl RedisCredentials for IamCredentials {
-    async fn credentials(&self) -> Result<Credentials, Box<dyn std::error::Error + Send + Sync>> {
-        let password = self.0.token(SystemTime::now()).await?;
-        Ok(Credentials { user: self.0.user().to_owned(), password })
-    }
 }
 
 #[cfg(all(test, feature = "embedded-store"))]
@@ -140,7 +131,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queues.db");
         let settings = settings(&[("MILLRACE_STORE", &format!("sqlite:{}", path.display()))]);
-        let BackEnds { store, cache } = open(&settings).await.unwrap();
+        let BackEnds { store, cache, .. } = open(&settings).await.unwrap();
         assert_eq!(cache.shared_state(), SharedCacheState::Off);
         store.ping().await.unwrap();
         store.close().await;

@@ -1,16 +1,14 @@
 //! The clock: the system clock, or a clock that a file moves.
 
 use std::{
-    fmt, fs, io,
+    fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use millrace_domain::Timestamp;
+use millrace_domain::{Timestamp, ids::clip};
 use millrace_pipeline::Clock;
-
-use crate::settings::Settings;
 
 /// The clock of this machine, in UTC.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,19 +24,6 @@ impl Clock for SystemClock {
 pub fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// The clock that the settings name. If the clock file holds no time, the error is logged and the
-/// system clock used; the start has already refused such a file.
-pub fn of(settings: &Settings) -> Arc<dyn Clock> {
-    match settings.clock_file.as_deref().map(FileClock::open) {
-        None => Arc::new(SystemClock),
-        Some(Ok(clock)) => Arc::new(clock),
-        Some(Err(error)) => {
-            tracing::error!(%error, "cannot read the clock file; using the system clock");
-            Arc::new(SystemClock)
-        }
-    }
 }
 
 /// A clock that a file moves, for tests and local use.
@@ -63,22 +48,17 @@ enum Setting {
 }
 
 /// A clock file without a valid time.
-#[derive(Debug)]
-pub struct ClockFileError {
-    found: Result<String, io::Error>,
+#[derive(Debug, thiserror::Error)]
+pub enum ClockFileError {
+    /// The file cannot be read.
+    #[error("the file cannot be read: {0}; allowed: {allowed}", allowed = ALLOWED)]
+    Unreadable(#[from] io::Error),
+    /// The file holds something else.
+    #[error("the file holds `{text}`; allowed: {allowed}", text = clip(.0, 60), allowed = ALLOWED)]
+    NoTime(String),
 }
 
-impl fmt::Display for ClockFileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.found {
-            Err(error) => write!(f, "the file cannot be read: {error}"),
-            Ok(text) => write!(f, "the file holds `{}`", millrace_domain::ids::clip(text, 60)),
-        }?;
-        f.write_str("; allowed: a number of milliseconds, or a time such as 2026-11-20T12:00:00.000Z")
-    }
-}
-
-impl std::error::Error for ClockFileError {}
+const ALLOWED: &str = "a number of milliseconds, or a time such as 2026-11-20T12:00:00.000Z";
 
 impl FileClock {
     /// The clock that the file at `path` moves.
@@ -105,12 +85,12 @@ impl Clock for FileClock {
 }
 
 fn read(path: &Path) -> Result<Setting, ClockFileError> {
-    let text = fs::read_to_string(path).map_err(|error| ClockFileError { found: Err(error) })?;
-    let setting = match text.trim().parse::<i64>() {
-        Ok(millis) => Some(Setting::Offset(millis)),
-        Err(_) => Timestamp::parse(text.trim()).ok().map(Setting::Time),
-    };
-    setting.ok_or(ClockFileError { found: Ok(text) })
+    let text = fs::read_to_string(path)?;
+    match (text.trim().parse(), Timestamp::parse(text.trim())) {
+        (Ok(millis), _) => Ok(Setting::Offset(millis)),
+        (_, Ok(time)) => Ok(Setting::Time(time)),
+        _ => Err(ClockFileError::NoTime(text)),
+    }
 }
 
 #[cfg(test)]

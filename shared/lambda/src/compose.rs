@@ -3,31 +3,35 @@
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
     sync::Arc,
-    time::Duration,
 };
 
-use millrace_cache::{BreakerSettings, Tiers, Ttls, redis::RedisCacheSettings};
-use millrace_pipeline::{PipelineSettings, Platform, PlatformParts, steps::apply::apply_items};
-use millrace_store::{BatchWriter, BatchWriterSettings, RecordStore, Retention, Store, dynamodb::DynamoDbSettings};
-use millrace_upkeep::UpkeepSettings;
+use millrace_cache::{Tiers, redis::RedisCacheSettings};
+use millrace_pipeline::{Clock, PipelineSettings, Platform, PlatformParts, steps::apply::apply_items};
+use millrace_store::{BatchWriter, BatchWriterSettings, RecordStore, Store, dynamodb::DynamoDbSettings};
 
 use crate::{
-    clock, resident_memory,
-    settings::{CacheTtl, RedisSettings, Settings},
+    resident_memory,
+    settings::{RedisSettings, Settings},
 };
 
-/// The platform of the pipeline on `store` and `cache`, with a random seed for the jitter of waits:
+/// The platform of the pipeline on open back ends, with a random seed for the jitter of waits:
 /// processes that start together must not retry together.
 ///
 /// `redelivered` says whether the source of the invocations delivers unfinished work again.
-pub fn platform(settings: &Settings, store: Arc<dyn Store>, cache: Tiers, redelivered: bool) -> Platform {
+pub fn platform(
+    settings: &Settings,
+    store: Arc<dyn Store>,
+    cache: Tiers,
+    clock: Arc<dyn Clock>,
+    redelivered: bool,
+) -> Platform {
     let seed = random_seed();
     let records = Arc::clone(&store) as Arc<dyn RecordStore>;
     Platform::new(PlatformParts {
-        batch_writer: BatchWriter::new(records, batch_writer_settings(settings, seed)),
+        batch_writer: BatchWriter::new(records, BatchWriterSettings { seed, ..settings.batch_writer.clone() }),
         store,
         cache,
-        clock: clock::of(settings),
+        clock,
         resident_bytes: resident_memory::resident_bytes,
         apply: apply_items,
         settings: PipelineSettings { is_redelivered: redelivered, ..pipeline_settings(settings, seed) },
@@ -48,62 +52,33 @@ pub(crate) fn dynamodb_settings(settings: &Settings) -> DynamoDbSettings {
         connect_timeout: settings.database.connect_timeout,
         idle_timeout: settings.database.idle_timeout,
         call_timeout: settings.database.call_timeout,
-        retention: retention(settings),
+        retention: settings.retention,
     }
-}
-
-/// How long records are kept.
-pub(crate) fn retention(settings: &Settings) -> Retention {
-    Retention { history: settings.retention.history, rejections: settings.retention.rejections }
 }
 
 /// The settings of the shared cache. Its keys have the prefix of the tables, so that deployments on
 /// one server do not share queues.
 pub(crate) fn redis_settings(settings: &Settings, redis: &RedisSettings, seed: u64) -> RedisCacheSettings {
-    let CacheTtl { active_queue, task_progress, player_stats, frequent_data } = settings.cache_ttl;
     let limits = &settings.redis_limits;
     RedisCacheSettings {
         mode: redis.mode,
         key_prefix: settings.table_prefix.clone(),
-        ttls: Ttls { queue: active_queue, progress: task_progress, stats: player_stats, frequent: frequent_data },
+        ttls: settings.cache_ttl,
         connect_timeout: limits.connect_timeout,
         response_timeout: limits.response_timeout,
-        breaker: BreakerSettings {
-            failures: limits.breaker_failures,
-            cool_down: limits.breaker_cool_down,
-            ..BreakerSettings::default()
-        },
+        breaker: limits.breaker,
         ca_file: redis.ca_file.clone(),
         seed,
         ..RedisCacheSettings::new(redis.url.expose())
     }
 }
 
-fn batch_writer_settings(settings: &Settings, seed: u64) -> BatchWriterSettings {
-    BatchWriterSettings {
-        max_items: settings.batch.max_items,
-        linger: settings.batch.linger,
-        concurrency: settings.batch.concurrency,
-        seed,
-    }
-}
-
-/// The settings of the upkeep.
-pub fn upkeep_settings(settings: &Settings) -> UpkeepSettings {
-    UpkeepSettings { warm_max_players: settings.warming.max_players, warm_interval: settings.warming.interval }
-}
-
-/// How far ahead ticks are sent: beyond the next run.
-pub fn look_ahead(settings: &Settings) -> Duration {
-    settings.advance.period + settings.advance.slack
-}
-
 fn pipeline_settings(settings: &Settings, seed: u64) -> PipelineSettings {
     PipelineSettings {
         conflict_retries: settings.conflict_retries,
         deadline_margin: settings.deadline_margin,
-        commit_batch: settings.batch.max_items,
-        concurrency: settings.batch.concurrency,
+        commit_batch: settings.batch_writer.max_items,
+        concurrency: settings.batch_writer.concurrency,
         batching: settings.features.batching,
         memory_threshold: settings.memory_threshold_bytes,
         function: settings.function_name.clone(),
@@ -115,10 +90,18 @@ fn pipeline_settings(settings: &Settings, seed: u64) -> PipelineSettings {
 
 #[cfg(test)]
 mod tests {
-    use millrace_cache::redis::RedisMode;
+    use std::time::Duration;
+
+    use millrace_cache::{Ttls, redis::RedisMode};
     use millrace_domain::Rules;
+    use millrace_store::Retention;
 
     use super::*;
+
+    fn settings(vars: &[(&str, &str)]) -> Settings {
+        let vars = vars.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Settings::from_vars(vars).unwrap()
+    }
 
     #[test]
     fn the_pipeline_gets_its_settings() {
@@ -127,35 +110,23 @@ mod tests {
             ("MILLRACE_CONFLICT_RETRIES", "7"),
             ("MILLRACE_DEADLINE_MARGIN_MS", "900"),
             ("MILLRACE_BATCH_MAX_ITEMS", "12"),
-            ("MILLRACE_BATCH_LINGER_MS", "3"),
             ("MILLRACE_BATCH_CONCURRENCY", "4"),
             ("MILLRACE_BATCHING_ROLLOUT_PERCENT", "30"),
             ("MILLRACE_MEMORY_THRESHOLD_BYTES", "99999999"),
             ("AWS_LAMBDA_FUNCTION_NAME", "f-1"),
-            ("MILLRACE_WARM_MAX_PLAYERS", "77"),
-            ("MILLRACE_WARM_INTERVAL_SECONDS", "80"),
             ("MILLRACE_ADVANCE_PERIOD_SECONDS", "30"),
             ("MILLRACE_ADVANCE_SLACK_SECONDS", "7"),
             ("MILLRACE_INACTIVE_PAUSE_DAYS", "4"),
         ];
-        let settings = Settings::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap();
+        let settings = settings(&vars);
         let pipeline = pipeline_settings(&settings, 1);
         assert_eq!((pipeline.conflict_retries, pipeline.deadline_margin.as_millis()), (7, 900));
         assert_eq!((pipeline.commit_batch, pipeline.concurrency, pipeline.memory_threshold), (12, 4, 99_999_999));
         assert_eq!(pipeline.function, "f-1");
-        assert_eq!(
-            {
-                let upkeep = upkeep_settings(&settings);
-                (upkeep.warm_max_players, upkeep.warm_interval.as_secs())
-            },
-            (77, 80)
-        );
         assert_eq!((pipeline.batching.enabled, pipeline.batching.rollout_percent), (true, 30));
-        assert_eq!((look_ahead(&settings).as_secs(), pipeline.is_redelivered), (37, true));
+        assert_eq!((settings.advance.look_ahead().as_secs(), pipeline.is_redelivered), (37, true));
         assert_eq!(pipeline.rules, Rules::default().pause_after_days(4));
-        let writer = batch_writer_settings(&settings, 2);
-        assert_eq!((writer.max_items, writer.linger.as_millis(), writer.concurrency), (12, 3, 4));
-        assert_eq!((pipeline.seed, writer.seed), (1, 2));
+        assert_eq!(pipeline.seed, 1);
         assert_ne!(random_seed(), random_seed());
     }
 
@@ -171,7 +142,7 @@ mod tests {
             ("MILLRACE_HISTORY_RETENTION_DAYS", "1"),
             ("MILLRACE_REJECTIONS_RETENTION_DAYS", "2"),
         ];
-        let settings = Settings::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap();
+        let settings = settings(&vars);
         let day = Duration::from_secs(86_400);
         let expected = DynamoDbSettings {
             prefix: "t-".to_owned(),
@@ -201,7 +172,7 @@ mod tests {
             ("MILLRACE_CACHE_TTL_PLAYER_STATS_SECONDS", "3"),
             ("MILLRACE_CACHE_TTL_FREQUENT_DATA_SECONDS", "4"),
         ];
-        let settings = Settings::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap();
+        let settings = settings(&vars);
         let tier = redis_settings(&settings, settings.redis.as_ref().unwrap(), 5);
         assert_eq!((tier.url.as_str(), tier.mode), ("rediss://app:secret@cache", RedisMode::Cluster));
         assert_eq!((tier.key_prefix.as_str(), tier.seed), ("t-", 5));

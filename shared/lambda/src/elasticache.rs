@@ -6,12 +6,17 @@
 
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use aws_config::Region;
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials as _, SharedCredentialsProvider, error::CredentialsError},
+};
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign},
     sign::v4,
 };
+use millrace_cache::redis::{self, RedisCredentials};
 
 /// How long a token can be used to log in. ElastiCache allows no more.
 const VALIDITY: Duration = Duration::from_secs(900);
@@ -25,7 +30,7 @@ pub enum TokenError {
     NoRegion,
     /// There are no credentials.
     #[error("no AWS credentials: {0}")]
-    Credentials(#[from] aws_credential_types::provider::error::CredentialsError),
+    Credentials(#[from] CredentialsError),
     /// The request cannot be signed.
     #[error("cannot sign the token: {0}")]
     Signing(String),
@@ -46,7 +51,6 @@ impl TokenSigner {
     /// # Errors
     /// [`TokenError`] if the configuration has no region or no source of credentials.
     pub fn new(config: &aws_config::SdkConfig, cache_name: &str, user: &str) -> Result<Self, TokenError> {
-        use aws_credential_types::provider::error::CredentialsError;
         Ok(Self {
             cache_name: cache_name.to_owned(),
             user: user.to_owned(),
@@ -56,20 +60,15 @@ impl TokenSigner {
                 .ok_or_else(|| CredentialsError::not_loaded("no source of credentials is configured"))?,
         })
     }
+}
 
-    /// The user of the tokens.
-    pub fn user(&self) -> &str {
-        &self.user
-    }
-
-    /// A token that is valid from `now` on.
-    ///
-    /// # Errors
-    /// [`TokenError`] if there are no credentials.
-    pub async fn token(&self, now: SystemTime) -> Result<String, TokenError> {
-        use aws_credential_types::provider::ProvideCredentials as _;
-        let credentials = self.credentials.provide_credentials().await?;
-        token(credentials, &self.region, &self.cache_name, &self.user, now)
+#[async_trait]
+impl RedisCredentials for TokenSigner {
+    /// A new token for each connection to the shared cache.
+    async fn credentials(&self) -> Result<redis::Credentials, Box<dyn std::error::Error + Send + Sync>> {
+        let credentials = self.credentials.provide_credentials().await.map_err(TokenError::Credentials)?;
+        let password = token(credentials, &self.region, &self.cache_name, &self.user, SystemTime::now())?;
+        Ok(redis::Credentials { user: self.user.clone(), password })
     }
 }
 

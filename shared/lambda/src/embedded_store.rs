@@ -42,7 +42,7 @@ fn sqlite_settings(settings: &Settings) -> SqliteSettings {
         max_connections: settings.database.max_connections,
         connect_timeout: settings.database.connect_timeout,
         idle_timeout: settings.database.idle_timeout,
-        retention: crate::compose::retention(settings),
+        retention: settings.retention,
     }
 }
 

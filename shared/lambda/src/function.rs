@@ -2,13 +2,13 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
-use millrace_pipeline::Platform;
+use millrace_pipeline::{Invocation, Platform};
 use serde::Serialize;
 
 use crate::{
     back_ends::{self, BackEnds},
     compose, logs,
-    runtime::{self, FunctionError, Invocation},
+    runtime::{self, FunctionError},
     settings::Settings,
     start_error::StartError,
 };
@@ -30,11 +30,15 @@ pub trait Function: Send + Sync + Sized + 'static {
     /// [`StartError`] if the function cannot work with these settings.
     fn open(app: App) -> impl Future<Output = Result<Self, StartError>>;
 
-    /// Answers one invocation.
+    /// Answers one invocation with this payload, as received.
     ///
     /// # Errors
     /// [`FunctionError`] if the invocation fails as a whole.
-    fn answer(&self, invocation: Invocation) -> impl Future<Output = Result<Self::Answer, FunctionError>> + Send;
+    fn answer(
+        &self,
+        payload: &[u8],
+        invocation: &Invocation,
+    ) -> impl Future<Output = Result<Self::Answer, FunctionError>> + Send;
 }
 
 /// What a function is made from.
@@ -63,13 +67,13 @@ async fn start<F: Function>() -> Result<(), StartError> {
     let settings = Settings::from_env()?;
     logs::init(&settings.log)?;
     settings.warn_of_unknown();
-    let BackEnds { store, cache } = back_ends::open(&settings).await?;
-    let platform = compose::platform(&settings, Arc::clone(&store), cache, F::REDELIVERED);
+    let BackEnds { store, cache, clock } = back_ends::open(&settings).await?;
+    let platform = compose::platform(&settings, Arc::clone(&store), cache, clock, F::REDELIVERED);
     let function = Arc::new(F::open(App { settings, platform }).await?);
     runtime::close_on_signal(async move || store.close().await).await.map_err(StartError::Signals)?;
-    runtime::run(move |invocation| {
+    runtime::run(move |payload, invocation| {
         let function = Arc::clone(&function);
-        async move { function.answer(invocation).await }
+        async move { function.answer(&payload, &invocation).await }
     })
     .await?;
     Ok(())

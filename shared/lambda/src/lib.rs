@@ -37,6 +37,6 @@ pub mod ticks;
 
 pub use clock::SystemClock;
 pub use function::{App, Function, run};
-pub use runtime::{FunctionError, Invocation};
+pub use runtime::FunctionError;
 pub use settings::{Settings, SettingsError};
 pub use start_error::StartError;

@@ -202,7 +202,7 @@ mod tests {
     fn every_level_includes_the_request_id() {
         for level in ["error", "millrace_lambda=error", "off,millrace_lambda=error"] {
             let lines = logged(level, || {
-                let span = crate::runtime::span::invocation_span("r-2", None);
+                let span = crate::runtime::layer::invocation_span("r-2", None);
                 span.in_scope(|| tracing::error!("bad"));
             });
             assert_eq!(lines.len(), 1, "{level}");

@@ -8,16 +8,21 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
+use bytes::Bytes;
 use futures::FutureExt as _;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use millrace_domain::Timestamp;
+use millrace_pipeline::Invocation;
 use serde::Serialize;
+use tokio::time::Instant;
+use tower::layer::layer_fn;
 
 use super::{
-    invocation::{FunctionError, Invocation, deadline},
-    payload::{self, RawPayload},
-    span::InvocationSpan,
+    function_error::FunctionError,
+    layer::{WithPayload, take_payload},
 };
 use crate::clock;
 
@@ -41,7 +46,7 @@ pub enum RunError {
     RuntimeApi(lambda_runtime::Error),
 }
 
-/// Answers invocations with `handler`, one at a time, or as many concurrently as Lambda asks for in
+/// Answers invocations with `handler`, which gets each payload as received: one at a time, or as many concurrently as Lambda asks for in
 /// `AWS_LAMBDA_MAX_CONCURRENCY`.
 ///
 /// A handler that panics fails only its invocation. The call returns only with an error.
@@ -50,7 +55,7 @@ pub enum RunError {
 /// [`RunError`] if Lambda did not start the process, or the Lambda Runtime API failed.
 pub async fn run<H, F, A>(handler: H) -> Result<(), RunError>
 where
-    H: Fn(Invocation) -> F + Clone + Send + Sync + 'static,
+    H: Fn(Bytes, Invocation) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<A, FunctionError>> + Send + 'static,
     A: Serialize + Send + 'static,
 {
@@ -60,17 +65,24 @@ where
         let (handler, cold) = (handler.clone(), Arc::clone(&cold));
         async move {
             let invocation = Invocation {
-                payload: payload::take(),
                 request_id: event.context.request_id,
-                deadline: deadline(event.context.deadline, clock::now()),
+                times_out_at: Instant::now() + time_left(event.context.deadline, clock::now()),
                 cold_start: cold.swap(false, Ordering::Relaxed),
             };
             // `lambda_runtime` catches panics too, but reports the name of a Rust type.
-            let answer = AssertUnwindSafe(async move { handler(invocation).await }).catch_unwind().await;
+            let answer =
+                AssertUnwindSafe(async move { handler(take_payload(), invocation).await }).catch_unwind().await;
             answer.unwrap_or_else(|panic| Err(FunctionError::new(HANDLER_PANICKED, panic_message(panic.as_ref()))))
         }
     });
-    Runtime::new(service).layer(RawPayload).layer(InvocationSpan).run_concurrent().await.map_err(RunError::RuntimeApi)
+    Runtime::new(service).layer(layer_fn(WithPayload)).run_concurrent().await.map_err(RunError::RuntimeApi)
+}
+
+/// The time until the function times out. Lambda sends a moment. `cargo lambda watch` sends the
+/// time until it, which as a moment would lie in 1970.
+fn time_left(millis: u64, now: Timestamp) -> Duration {
+    const DAY_MS: u64 = 24 * 3_600_000;
+    Duration::from_millis(if millis < DAY_MS { millis } else { Timestamp::from_millis(millis).millis_since(now) })
 }
 
 /// `lambda_runtime` panics if one of these variables is missing. An error says more.
@@ -101,4 +113,17 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("the handler panicked: {}", text.unwrap_or("without a message"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_a_moment_or_the_time_until_it() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        assert_eq!(time_left(1_800_000_003_000, now), Duration::from_secs(3), "as Lambda sends it");
+        assert_eq!(time_left(600_000, now), Duration::from_secs(600), "as `cargo lambda watch` sends it");
+        assert_eq!(time_left(1_799_999_999_000, now), Duration::ZERO, "it has passed");
+    }
 }

@@ -1,11 +1,24 @@
-//! Settings that belong together.
+//! Settings that belong together, each read from its rows of the table.
 
 use std::time::Duration;
 
-use millrace_cache::LocalSettings;
+use millrace_cache::{BreakerSettings, LocalSettings, Ttls};
 use millrace_domain::FeatureSwitch;
+use millrace_store::{BatchWriterSettings, Retention};
+use millrace_upkeep::UpkeepSettings;
 
 use super::{error::SettingsError, reader::Reader, reference::table};
+
+/// Time-outs and circuit breaker of the shared cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RedisLimits {
+    /// How long a connection may take to open.
+    pub connect_timeout: Duration,
+    /// How long a call waits for an answer.
+    pub response_timeout: Duration,
+    /// When the circuit breaker opens, and how long it stays open.
+    pub breaker: BreakerSettings,
+}
 
 /// The schedule of `advance-queues`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,45 +30,10 @@ pub struct AdvanceSettings {
 }
 
 impl AdvanceSettings {
-    pub(super) fn read(read: &Reader<'_>) -> Result<Self, SettingsError> {
-        Ok(Self {
-            period: read.seconds(&table::ADVANCE_PERIOD_SECONDS)?,
-            slack: read.seconds(&table::ADVANCE_SLACK_SECONDS)?,
-        })
+    /// How far ahead ticks are sent: beyond the next run.
+    pub fn look_ahead(&self) -> Duration {
+        self.period + self.slack
     }
-}
-
-/// How long the shared cache keeps data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CacheTtl {
-    /// Copies of queues with unfinished tasks.
-    pub active_queue: Duration,
-    /// Progress between milestones.
-    pub task_progress: Duration,
-    /// Copies of queues without unfinished tasks.
-    pub player_stats: Duration,
-    /// First pages of the history, and other data that is read often.
-    pub frequent_data: Duration,
-}
-
-impl CacheTtl {
-    pub(super) fn read(read: &Reader<'_>) -> Result<Self, SettingsError> {
-        Ok(Self {
-            active_queue: read.seconds(&table::CACHE_TTL_ACTIVE_QUEUE_SECONDS)?,
-            task_progress: read.seconds(&table::CACHE_TTL_TASK_PROGRESS_SECONDS)?,
-            player_stats: read.seconds(&table::CACHE_TTL_PLAYER_STATS_SECONDS)?,
-            frequent_data: read.seconds(&table::CACHE_TTL_FREQUENT_DATA_SECONDS)?,
-        })
-    }
-}
-
-pub(super) fn local_cache(read: &Reader<'_>) -> Result<LocalSettings, SettingsError> {
-    Ok(LocalSettings {
-        max_entries: read.whole(&table::LOCAL_CACHE_MAX_ENTRIES)?,
-        max_bytes: read.whole(&table::LOCAL_CACHE_MAX_BYTES)?,
-        freshness_ms: read.whole(&table::LOCAL_CACHE_FRESHNESS_MS)?,
-        emergency_freshness_ms: read.whole(&table::EMERGENCY_FRESHNESS_MS)?,
-    })
 }
 
 /// Connections to the store.
@@ -71,56 +49,6 @@ pub struct DatabaseSettings {
     pub call_timeout: Duration,
 }
 
-impl DatabaseSettings {
-    pub(super) fn read(read: &Reader<'_>) -> Result<Self, SettingsError> {
-        Ok(Self {
-            max_connections: read.narrow(&table::DB_MAX_CONNECTIONS)?,
-            connect_timeout: read.millis(&table::DB_CONNECT_TIMEOUT_MS)?,
-            idle_timeout: read.seconds(&table::DB_IDLE_TIMEOUT_SECONDS)?,
-            call_timeout: read.millis(&table::DB_CALL_TIMEOUT_MS)?,
-        })
-    }
-}
-
-/// How records are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatchSettings {
-    /// The most records in one call.
-    pub max_items: usize,
-    /// How long a call that is not full waits for more records.
-    pub linger: Duration,
-    /// The most calls at the same time.
-    pub concurrency: usize,
-}
-
-impl BatchSettings {
-    pub(super) fn read(read: &Reader<'_>) -> Result<Self, SettingsError> {
-        Ok(Self {
-            max_items: read.narrow(&table::BATCH_MAX_ITEMS)?,
-            linger: read.millis(&table::BATCH_LINGER_MS)?,
-            concurrency: read.narrow(&table::BATCH_CONCURRENCY)?,
-        })
-    }
-}
-
-/// How the shared cache is warmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WarmingSettings {
-    /// The most players of one warm-up.
-    pub max_players: usize,
-    /// The time until the next warm-up.
-    pub interval: Duration,
-}
-
-impl WarmingSettings {
-    pub(super) fn read(read: &Reader<'_>) -> Result<Self, SettingsError> {
-        Ok(Self {
-            max_players: read.narrow(&table::WARM_MAX_PLAYERS)?,
-            interval: read.seconds(&table::WARM_INTERVAL_SECONDS)?,
-        })
-    }
-}
-
 /// Feature switches, each with the share of players for whom it is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Features {
@@ -132,30 +60,81 @@ pub struct Features {
     pub batching: FeatureSwitch,
 }
 
-impl Features {
-    pub(super) fn read(read: &Reader<'_>) -> Result<Self, SettingsError> {
-        Ok(Self {
-            local_cache: read.feature(&table::LOCAL_CACHE, &table::LOCAL_CACHE_ROLLOUT_PERCENT)?,
-            redis_cache: read.feature(&table::REDIS_CACHE, &table::REDIS_CACHE_ROLLOUT_PERCENT)?,
-            batching: read.feature(&table::BATCHING, &table::BATCHING_ROLLOUT_PERCENT)?,
+impl Reader<'_> {
+    pub(super) fn redis_limits(&self) -> Result<RedisLimits, SettingsError> {
+        Ok(RedisLimits {
+            connect_timeout: self.millis(&table::REDIS_CONNECT_TIMEOUT_MS)?,
+            response_timeout: self.millis(&table::REDIS_RESPONSE_TIMEOUT_MS)?,
+            breaker: BreakerSettings {
+                failures: self.narrow(&table::REDIS_BREAKER_FAILURES)?,
+                cool_down: self.millis(&table::REDIS_BREAKER_COOL_DOWN_MS)?,
+                ..BreakerSettings::default()
+            },
         })
     }
-}
 
-/// How long records are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
-    /// Finished tasks.
-    pub history: Duration,
-    /// Refused commands and malformed input.
-    pub rejections: Duration,
-}
+    pub(super) fn advance(&self) -> Result<AdvanceSettings, SettingsError> {
+        Ok(AdvanceSettings {
+            period: self.seconds(&table::ADVANCE_PERIOD_SECONDS)?,
+            slack: self.seconds(&table::ADVANCE_SLACK_SECONDS)?,
+        })
+    }
 
-impl Retention {
-    pub(super) fn read(read: &Reader<'_>) -> Result<Self, SettingsError> {
-        Ok(Self {
-            history: read.days(&table::HISTORY_RETENTION_DAYS)?,
-            rejections: read.days(&table::REJECTIONS_RETENTION_DAYS)?,
+    pub(super) fn cache_ttl(&self) -> Result<Ttls, SettingsError> {
+        Ok(Ttls {
+            queue: self.seconds(&table::CACHE_TTL_ACTIVE_QUEUE_SECONDS)?,
+            progress: self.seconds(&table::CACHE_TTL_TASK_PROGRESS_SECONDS)?,
+            stats: self.seconds(&table::CACHE_TTL_PLAYER_STATS_SECONDS)?,
+            frequent: self.seconds(&table::CACHE_TTL_FREQUENT_DATA_SECONDS)?,
+        })
+    }
+
+    pub(super) fn local_cache(&self) -> Result<LocalSettings, SettingsError> {
+        Ok(LocalSettings {
+            max_entries: self.whole(&table::LOCAL_CACHE_MAX_ENTRIES)?,
+            max_bytes: self.whole(&table::LOCAL_CACHE_MAX_BYTES)?,
+            freshness_ms: self.whole(&table::LOCAL_CACHE_FRESHNESS_MS)?,
+            emergency_freshness_ms: self.whole(&table::EMERGENCY_FRESHNESS_MS)?,
+        })
+    }
+
+    pub(super) fn database(&self) -> Result<DatabaseSettings, SettingsError> {
+        Ok(DatabaseSettings {
+            max_connections: self.narrow(&table::DB_MAX_CONNECTIONS)?,
+            connect_timeout: self.millis(&table::DB_CONNECT_TIMEOUT_MS)?,
+            idle_timeout: self.seconds(&table::DB_IDLE_TIMEOUT_SECONDS)?,
+            call_timeout: self.millis(&table::DB_CALL_TIMEOUT_MS)?,
+        })
+    }
+
+    pub(super) fn batch_writer(&self) -> Result<BatchWriterSettings, SettingsError> {
+        Ok(BatchWriterSettings {
+            max_items: self.narrow(&table::BATCH_MAX_ITEMS)?,
+            linger: self.millis(&table::BATCH_LINGER_MS)?,
+            concurrency: self.narrow(&table::BATCH_CONCURRENCY)?,
+            ..BatchWriterSettings::default()
+        })
+    }
+
+    pub(super) fn upkeep(&self) -> Result<UpkeepSettings, SettingsError> {
+        Ok(UpkeepSettings {
+            warm_max_players: self.narrow(&table::WARM_MAX_PLAYERS)?,
+            warm_interval: self.seconds(&table::WARM_INTERVAL_SECONDS)?,
+        })
+    }
+
+    pub(super) fn features(&self) -> Result<Features, SettingsError> {
+        Ok(Features {
+            local_cache: self.feature(&table::LOCAL_CACHE, &table::LOCAL_CACHE_ROLLOUT_PERCENT)?,
+            redis_cache: self.feature(&table::REDIS_CACHE, &table::REDIS_CACHE_ROLLOUT_PERCENT)?,
+            batching: self.feature(&table::BATCHING, &table::BATCHING_ROLLOUT_PERCENT)?,
+        })
+    }
+
+    pub(super) fn retention(&self) -> Result<Retention, SettingsError> {
+        Ok(Retention {
+            history: self.days(&table::HISTORY_RETENTION_DAYS)?,
+            rejections: self.days(&table::REJECTIONS_RETENTION_DAYS)?,
         })
     }
 }

@@ -20,16 +20,18 @@ pub mod values;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use millrace_cache::LocalSettings;
+use millrace_cache::{LocalSettings, Ttls};
 use millrace_domain::Rules;
+use millrace_store::{BatchWriterSettings, Retention};
+use millrace_upkeep::UpkeepSettings;
 
 pub use error::{SettingsError, UnknownSetting};
-pub use groups::{AdvanceSettings, BatchSettings, CacheTtl, DatabaseSettings, Features, Retention, WarmingSettings};
+pub use groups::{AdvanceSettings, DatabaseSettings, Features, RedisLimits};
 use reader::Reader;
+pub use reference::markdown;
 use reference::table;
-pub use reference::{Setting, markdown};
 pub(crate) use values::SPAN_TARGET;
-pub use values::{Authentication, CorsOrigins, LogSettings, RedisLimits, RedisSettings, RedisUrl, StoreChoice};
+pub use values::{Authentication, CorsOrigins, LogSettings, RedisSettings, RedisUrl, StoreChoice};
 
 /// All settings.
 #[derive(Debug, Clone)]
@@ -55,7 +57,7 @@ pub struct Settings {
     /// The origins whose pages may use the HTTP API.
     pub cors_origins: CorsOrigins,
     /// How long the shared cache keeps data.
-    pub cache_ttl: CacheTtl,
+    pub cache_ttl: Ttls,
     /// The limits of the local cache.
     pub local_cache: LocalSettings,
     /// The resident memory in bytes above which the local cache shrinks.
@@ -63,13 +65,13 @@ pub struct Settings {
     /// Connections to the store.
     pub database: DatabaseSettings,
     /// How records are written.
-    pub batch: BatchSettings,
+    pub batch_writer: BatchWriterSettings,
     /// How often a commit is retried after a version conflict.
     pub conflict_retries: u32,
     /// How long before its time-out an invocation takes up no more work.
     pub deadline_margin: Duration,
     /// How the shared cache is warmed.
-    pub warming: WarmingSettings,
+    pub upkeep: UpkeepSettings,
     /// Feature switches.
     pub features: Features,
     /// How long records are kept.
@@ -122,8 +124,8 @@ impl Settings {
     /// Reads the settings by name. Unknown variables cannot be found this way.
     ///
     /// # Errors
-    /// [`SettingsError`] for the first setting that is missing or not allowed, in the order of
-    /// [`Settings::reference`].
+    /// [`SettingsError`] for the first setting that is missing or not allowed, in the order of the
+    /// table ([`markdown`]).
     pub fn from_lookup(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let read = Reader::new(lookup);
         let store = read.required(&table::STORE, StoreChoice::parse)?;
@@ -132,22 +134,22 @@ impl Settings {
             redis: read.redis()?,
             redis_limits: read.redis_limits()?,
             ticks_queue_url: read.optional(&table::TICKS_QUEUE_URL, values::queue_url)?,
-            advance: AdvanceSettings::read(&read)?,
+            advance: read.advance()?,
             rules: Rules::default().pause_after_days(read.whole(&table::INACTIVE_PAUSE_DAYS)?),
             clock_file: read.clock_file(&store)?,
             authentication: read.authentication(&store)?,
             store,
             cors_origins: read.optional(&table::CORS_ORIGINS, CorsOrigins::parse)?.unwrap_or_default(),
-            cache_ttl: CacheTtl::read(&read)?,
-            local_cache: groups::local_cache(&read)?,
+            cache_ttl: read.cache_ttl()?,
+            local_cache: read.local_cache()?,
             memory_threshold_bytes: read.memory_threshold()?,
-            database: DatabaseSettings::read(&read)?,
-            batch: BatchSettings::read(&read)?,
+            database: read.database()?,
+            batch_writer: read.batch_writer()?,
             conflict_retries: read.narrow(&table::CONFLICT_RETRIES)?,
             deadline_margin: read.millis(&table::DEADLINE_MARGIN_MS)?,
-            warming: WarmingSettings::read(&read)?,
-            features: Features::read(&read)?,
-            retention: Retention::read(&read)?,
+            upkeep: read.upkeep()?,
+            features: read.features()?,
+            retention: read.retention()?,
             log: read.text(&table::LOG, LogSettings::parse)?,
             function_name: lookup("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
             unknown: Vec::new(),
@@ -159,11 +161,6 @@ impl Settings {
         for unknown in &self.unknown {
             tracing::warn!("{unknown}");
         }
-    }
-
-    /// Every setting, in the order in which they are read.
-    pub fn reference() -> Vec<Setting> {
-        reference::all()
     }
 }
 

@@ -7,7 +7,7 @@ use millrace_domain::FeatureSwitch;
 use super::{
     error::SettingsError,
     reference::{Spec, Values, table},
-    values::{self, Authentication, RedisLimits, RedisSettings, RedisUrl, StoreChoice},
+    values::{self, Authentication, RedisSettings, RedisUrl, StoreChoice},
 };
 
 /// The memory of the function in MiB, as Lambda sets it.
@@ -112,16 +112,6 @@ impl<'a> Reader<'a> {
             return Err(SettingsError::not_allowed(spec, name, allowed));
         }
         Ok(Some(RedisSettings { url, mode, ca_file, iam_cache_name }))
-    }
-
-    /// Time-outs and circuit breaker of the shared cache.
-    pub(super) fn redis_limits(&self) -> Result<RedisLimits, SettingsError> {
-        Ok(RedisLimits {
-            connect_timeout: self.millis(&table::REDIS_CONNECT_TIMEOUT_MS)?,
-            response_timeout: self.millis(&table::REDIS_RESPONSE_TIMEOUT_MS)?,
-            breaker_failures: self.narrow(&table::REDIS_BREAKER_FAILURES)?,
-            breaker_cool_down: self.millis(&table::REDIS_BREAKER_COOL_DOWN_MS)?,
-        })
     }
 
     /// `none` would open a production API to every caller. Therefore the store must be outside AWS.

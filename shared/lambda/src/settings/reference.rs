@@ -6,20 +6,7 @@ use std::fmt::Write as _;
 /// The prefix of the names of settings.
 pub const PREFIX: &str = "MILLRACE_";
 
-/// One setting, as the documentation shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
-    /// The environment variable.
-    pub name: &'static str,
-    /// The value if the variable is unset; none: the meaning says what unset means.
-    pub default: Option<String>,
-    /// The allowed values, in words.
-    pub allowed: String,
-    /// What the setting does.
-    pub meaning: &'static str,
-}
-
-/// A row of the table.
+/// A setting: a row of the table.
 #[derive(Debug)]
 pub(super) struct Spec {
     pub(super) name: &'static str,
@@ -70,7 +57,7 @@ impl Spec {
         }
     }
 
-    /// The default, in words.
+    /// The default, in words; none: the meaning says what unset means.
     pub(super) fn default(&self) -> Option<String> {
         match self.values {
             Values::Whole { shown: Some(shown), .. } => Some(shown.to_owned()),
@@ -213,24 +200,14 @@ pub(super) fn find(name: &str) -> Option<&'static Spec> {
     table::ALL.iter().find(|spec| spec.name == name).copied()
 }
 
-/// Every setting.
-pub(super) fn all() -> Vec<Setting> {
-    let setting = |spec: &&'static Spec| Setting {
-        name: spec.name,
-        default: spec.default(),
-        allowed: spec.allowed(),
-        meaning: spec.meaning,
-    };
-    table::ALL.iter().map(setting).collect()
-}
-
 /// Every setting as a Markdown table, for the documentation.
 pub fn markdown() -> String {
     let mut text = String::from("| setting | default | allowed | meaning |\n|---|---|---|---|\n");
-    for Setting { name, default, allowed, meaning } in all() {
-        let default = default.map_or_else(|| "unset".to_owned(), |default| format!("`{default}`"));
+    for spec in table::ALL {
+        let Spec { name, meaning, .. } = spec;
+        let default = spec.default().map_or_else(|| "unset".to_owned(), |default| format!("`{default}`"));
         // Markdown would read angle brackets as HTML.
-        let allowed = allowed.replace('<', "\\<");
+        let allowed = spec.allowed().replace('<', "\\<");
         // Writing to a String cannot fail.
         let _ = writeln!(text, "| `{name}` | {default} | {allowed} | {meaning} |");
     }

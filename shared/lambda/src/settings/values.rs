@@ -1,10 +1,10 @@
 //! The types of settings that are more than a number.
 
-use std::{fmt, path::PathBuf, str::FromStr as _, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr as _};
 
-use http::Uri;
 use millrace_cache::redis::RedisMode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use url::Url;
 
 /// The longest table prefix. A DynamoDB table name has at most 255 characters.
 const MAX_PREFIX_LENGTH: usize = 200;
@@ -47,19 +47,6 @@ pub struct RedisSettings {
     pub iam_cache_name: Option<String>,
 }
 
-/// Time-outs and circuit breaker of the shared cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RedisLimits {
-    /// How long a connection may take to open.
-    pub connect_timeout: Duration,
-    /// How long a call waits for an answer.
-    pub response_timeout: Duration,
-    /// The failures in a row after which the circuit breaker opens.
-    pub breaker_failures: u32,
-    /// How long the circuit breaker stays open before the next attempt.
-    pub breaker_cool_down: Duration,
-}
-
 /// A `redis://` or `rediss://` URL. It may contain a password, which `Debug` and `Display` leave
 /// out.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,12 +54,9 @@ pub struct RedisUrl(String);
 
 impl RedisUrl {
     pub(super) fn parse(value: &str) -> Option<Self> {
-        let uri = Uri::from_str(value).ok()?;
-        let database = uri.path().trim_start_matches('/');
-        let well_formed = matches!(uri.scheme_str(), Some("redis" | "rediss"))
-            && has_host(&uri)
-            && (database.is_empty() || database.parse::<u32>().is_ok());
-        well_formed.then(|| Self(value.to_owned()))
+        let url = url(value, ["redis", "rediss"])?;
+        let database = url.path().trim_start_matches('/');
+        (database.is_empty() || database.parse::<u32>().is_ok()).then(|| Self(value.to_owned()))
     }
 
     /// The user for whom IAM tokens can be made. Needs TLS, and no password in the URL.
@@ -143,22 +127,8 @@ impl CorsOrigins {
 /// Reads an origin: scheme, host, and a port unless it is the default of the scheme. In lower case,
 /// without a path.
 fn origin_of(value: &str) -> Option<String> {
-    let uri = Uri::from_str(value).ok()?;
-    let rest = value.split_once("://")?.1;
-    let well_formed = matches!(uri.scheme_str(), Some("http" | "https"))
-        && has_host(&uri)
-        && uri.authority().is_some_and(|authority| {
-            let port = authority.port();
-            authority.as_str() == rest && !rest.contains('@') && port.is_none_or(|port| is_sent(port.as_str(), &uri))
-        })
-        && !value.bytes().any(|byte| byte.is_ascii_uppercase());
-    well_formed.then(|| value.to_owned())
-}
-
-/// Whether a browser sends the port: not the default of the scheme, and without leading zeros.
-fn is_sent(port: &str, uri: &Uri) -> bool {
-    let default = if uri.scheme_str() == Some("https") { "443" } else { "80" };
-    port != default && !port.starts_with('0')
+    let url = url(value, ["http", "https"])?;
+    (url.origin().ascii_serialization() == value).then(|| value.to_owned())
 }
 
 /// What is logged.
@@ -218,19 +188,16 @@ pub(super) fn table_prefix(value: &str) -> Option<String> {
 
 /// The URL of an SQS queue.
 pub(super) fn queue_url(value: &str) -> Option<String> {
-    let uri = Uri::from_str(value).ok()?;
-    let well_formed = matches!(uri.scheme_str(), Some("http" | "https"))
-        && has_host(&uri)
-        && uri.path().len() > 1
-        && uri.query().is_none()
-        && !value.contains(['@', '#']);
+    let url = url(value, ["http", "https"])?;
+    let well_formed = url.path().len() > 1 && url.query().is_none() && !value.contains(['@', '#']);
     well_formed.then(|| value.to_owned())
 }
 
-/// Whether a URL has a host, and a valid port or none.
-fn has_host(uri: &Uri) -> bool {
-    let Some(authority) = uri.authority() else { return false };
-    let host_and_port = authority.as_str().rsplit('@').next().unwrap_or_default();
-    let port = host_and_port.strip_prefix(authority.host()).unwrap_or_default();
-    !authority.host().is_empty() && (port.is_empty() || authority.port_u16().is_some_and(|port| port > 0))
+/// Reads a URL of one of these schemes, with a host, and a valid port or none.
+fn url(value: &str, schemes: [&str; 2]) -> Option<Url> {
+    // The library repairs what is almost a URL: it encodes spaces, and adds missing slashes.
+    let needs_repair = !value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') || !value.contains("://");
+    let url = Url::parse(value).ok().filter(|_| !needs_repair)?;
+    let has_host = url.host_str().is_some_and(|host| !host.is_empty());
+    (schemes.contains(&url.scheme()) && has_host && url.port() != Some(0)).then_some(url)
 }

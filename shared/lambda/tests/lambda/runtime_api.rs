@@ -22,9 +22,8 @@ use tokio::{
     time::timeout,
 };
 
-/// The deadline of every invocation.
-pub const DEADLINE: &str = "2030-01-01T00:00:00.042Z";
-const DEADLINE_MS: &str = "1893456000042";
+/// The deadline of every invocation: 2030-01-01T00:00:00.042Z.
+pub const DEADLINE_MS: u64 = 1_893_456_000_042;
 
 /// The answer to the registration of an extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,7 +26,7 @@ fn unknown_settings_are_listed_and_do_not_stop_the_start() {
     let expected =
         "MILLRACE_BATCH_MAX_ITEM is not a setting and has no effect; the nearest ones: MILLRACE_BATCH_MAX_ITEMS, ";
     assert!(unknown[0].starts_with(expected), "{unknown:?}");
-    assert_eq!(settings.batch.max_items, 25);
+    assert_eq!(settings.batch_writer.max_items, 25);
 }
 
 #[test]

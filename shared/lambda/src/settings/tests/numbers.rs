@@ -19,15 +19,15 @@ fn numbers(settings: &Settings) -> Vec<(&'static str, u64)> {
     vec![
         ("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", millis(settings.redis_limits.connect_timeout)),
         ("MILLRACE_REDIS_RESPONSE_TIMEOUT_MS", millis(settings.redis_limits.response_timeout)),
-        ("MILLRACE_REDIS_BREAKER_FAILURES", u64::from(settings.redis_limits.breaker_failures)),
-        ("MILLRACE_REDIS_BREAKER_COOL_DOWN_MS", millis(settings.redis_limits.breaker_cool_down)),
+        ("MILLRACE_REDIS_BREAKER_FAILURES", u64::from(settings.redis_limits.breaker.failures)),
+        ("MILLRACE_REDIS_BREAKER_COOL_DOWN_MS", millis(settings.redis_limits.breaker.cool_down)),
         ("MILLRACE_ADVANCE_PERIOD_SECONDS", seconds(settings.advance.period)),
         ("MILLRACE_ADVANCE_SLACK_SECONDS", seconds(settings.advance.slack)),
         ("MILLRACE_INACTIVE_PAUSE_DAYS", pause_days(settings)),
-        ("MILLRACE_CACHE_TTL_ACTIVE_QUEUE_SECONDS", seconds(settings.cache_ttl.active_queue)),
-        ("MILLRACE_CACHE_TTL_TASK_PROGRESS_SECONDS", seconds(settings.cache_ttl.task_progress)),
-        ("MILLRACE_CACHE_TTL_PLAYER_STATS_SECONDS", seconds(settings.cache_ttl.player_stats)),
-        ("MILLRACE_CACHE_TTL_FREQUENT_DATA_SECONDS", seconds(settings.cache_ttl.frequent_data)),
+        ("MILLRACE_CACHE_TTL_ACTIVE_QUEUE_SECONDS", seconds(settings.cache_ttl.queue)),
+        ("MILLRACE_CACHE_TTL_TASK_PROGRESS_SECONDS", seconds(settings.cache_ttl.progress)),
+        ("MILLRACE_CACHE_TTL_PLAYER_STATS_SECONDS", seconds(settings.cache_ttl.stats)),
+        ("MILLRACE_CACHE_TTL_FREQUENT_DATA_SECONDS", seconds(settings.cache_ttl.frequent)),
         ("MILLRACE_LOCAL_CACHE_MAX_ENTRIES", settings.local_cache.max_entries),
         ("MILLRACE_LOCAL_CACHE_MAX_BYTES", settings.local_cache.max_bytes),
         ("MILLRACE_LOCAL_CACHE_FRESHNESS_MS", settings.local_cache.freshness_ms),
@@ -37,13 +37,13 @@ fn numbers(settings: &Settings) -> Vec<(&'static str, u64)> {
         ("MILLRACE_DB_CONNECT_TIMEOUT_MS", millis(settings.database.connect_timeout)),
         ("MILLRACE_DB_IDLE_TIMEOUT_SECONDS", seconds(settings.database.idle_timeout)),
         ("MILLRACE_DB_CALL_TIMEOUT_MS", millis(settings.database.call_timeout)),
-        ("MILLRACE_BATCH_MAX_ITEMS", settings.batch.max_items as u64),
-        ("MILLRACE_BATCH_LINGER_MS", millis(settings.batch.linger)),
-        ("MILLRACE_BATCH_CONCURRENCY", settings.batch.concurrency as u64),
+        ("MILLRACE_BATCH_MAX_ITEMS", settings.batch_writer.max_items as u64),
+        ("MILLRACE_BATCH_LINGER_MS", millis(settings.batch_writer.linger)),
+        ("MILLRACE_BATCH_CONCURRENCY", settings.batch_writer.concurrency as u64),
         ("MILLRACE_CONFLICT_RETRIES", u64::from(settings.conflict_retries)),
         ("MILLRACE_DEADLINE_MARGIN_MS", millis(settings.deadline_margin)),
-        ("MILLRACE_WARM_MAX_PLAYERS", settings.warming.max_players as u64),
-        ("MILLRACE_WARM_INTERVAL_SECONDS", seconds(settings.warming.interval)),
+        ("MILLRACE_WARM_MAX_PLAYERS", settings.upkeep.warm_max_players as u64),
+        ("MILLRACE_WARM_INTERVAL_SECONDS", seconds(settings.upkeep.warm_interval)),
         ("MILLRACE_LOCAL_CACHE_ROLLOUT_PERCENT", percent(settings.features.local_cache)),
         ("MILLRACE_REDIS_CACHE_ROLLOUT_PERCENT", percent(settings.features.redis_cache)),
         ("MILLRACE_BATCHING_ROLLOUT_PERCENT", percent(settings.features.batching)),
@@ -71,7 +71,7 @@ fn every_row_of_the_table_is_read() {
     })
     .unwrap();
     let asked = asked.into_inner();
-    let names: BTreeSet<_> = Settings::reference().into_iter().map(|setting| setting.name.to_owned()).collect();
+    let names: BTreeSet<_> = table::ALL.iter().map(|spec| spec.name.to_owned()).collect();
     assert_eq!(names.len(), table::ALL.len(), "two rows have one name");
     assert_eq!(asked.into_iter().filter(|name| name.starts_with("MILLRACE_")).collect::<BTreeSet<_>>(), names);
 }

@@ -1,0 +1,55 @@
+//! The layer around the handler: hands it the payload as received, inside a log span.
+//!
+//! `lambda_runtime` parses the body as JSON before it calls the handler. The layer replaces the
+//! body with `null` and keeps the bytes in a task-local value for the time of the call. Nothing is
+//! copied.
+
+use std::{
+    cell::Cell,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use lambda_runtime::LambdaInvocation;
+use tokio::task::futures::TaskLocalFuture;
+use tower::Service;
+use tracing::{Instrument as _, Span, instrument::Instrumented};
+
+use crate::settings::SPAN_TARGET;
+
+tokio::task_local! {
+    static PAYLOAD: Cell<Bytes>;
+}
+
+/// The span of one invocation, from its arrival until its answer is sent. It has the highest level,
+/// so that every level of logs includes it.
+pub(crate) fn invocation_span(request_id: &str, trace_id: Option<&str>) -> Span {
+    tracing::error_span!(target: SPAN_TARGET, "invocation", request_id, trace_id)
+}
+
+/// Takes the payload of the invocation that the current task handles. Empty outside a handler, and
+/// after the first call.
+pub(super) fn take_payload() -> Bytes {
+    PAYLOAD.try_with(Cell::take).unwrap_or_default()
+}
+
+/// The service of the layer.
+#[derive(Debug, Clone)]
+pub(super) struct WithPayload<S>(pub(super) S);
+
+impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for WithPayload<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Instrumented<TaskLocalFuture<Cell<Bytes>, S::Future>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, mut invocation: LambdaInvocation) -> Self::Future {
+        let span = invocation_span(&invocation.context.request_id, invocation.context.xray_trace_id.as_deref());
+        let payload = std::mem::replace(&mut invocation.body, Bytes::from_static(b"null"));
+        let answer = span.in_scope(|| self.0.call(invocation));
+        PAYLOAD.scope(Cell::new(payload), answer).instrument(span)
+    }
+}
