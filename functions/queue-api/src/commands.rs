@@ -13,6 +13,9 @@ use crate::{
     request::Request,
 };
 
+/// The most bytes of a body with commands; the former limit of an SQS message.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+
 /// Applies the commands of a request.
 ///
 /// # Errors
@@ -26,7 +29,7 @@ pub async fn apply(
     invocation: &Invocation,
 ) -> Result<Answer, Problem> {
     parameters::none(request)?;
-    let commands = PlayerCommands::decode(platform, player, parameters::body(request)?, invocation);
+    let commands = PlayerCommands::decode(platform, player, parameters::body(request, MAX_BODY_BYTES)?, invocation);
     for (index, command) in commands.well_formed() {
         let what = command.type_name();
         caller.may_send(command).map_err(|scope| Problem::forbidden(scope, what).at(index))?;

@@ -8,13 +8,12 @@ use crate::{cursor, problem::Problem, request::Request};
 
 /// The header with the oldest version of a queue that a read may answer.
 pub const X_MIN_QUEUE_VERSION: HeaderName = HeaderName::from_static("x-min-queue-version");
-const MIN_VERSION: &str = "X-Min-Queue-Version";
+/// Its name in problems.
+pub const MIN_VERSION: &str = "X-Min-Queue-Version";
 
 /// The most rows of a page.
 pub const MAX_LIMIT: usize = 100;
 const DEFAULT_LIMIT: usize = 20;
-/// The most bytes of a body with commands; the former limit of an SQS message.
-pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// The page of a list that is requested.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,19 +81,6 @@ pub fn min_version(request: &Request) -> Result<u64, Problem> {
     version.ok_or_else(|| Problem::invalid(MIN_VERSION, text, format!("one whole number from 0 to {MAX_AMOUNT}")))
 }
 
-/// The problem of a read whose version the table has not reached.
-pub fn not_reached(requested: u64, newest: u64) -> Problem {
-    Problem::version_not_reached(MIN_VERSION, requested, newest)
-}
-
-/// The body with commands.
-///
-/// # Errors
-/// [`Problem`] if it is too large or has another type.
-pub fn body(request: &Request) -> Result<&[u8], Problem> {
-    typed_body(request, MAX_BODY_BYTES)
-}
-
 /// An optional body. An empty one needs no type.
 ///
 /// # Errors
@@ -102,11 +88,15 @@ pub fn body(request: &Request) -> Result<&[u8], Problem> {
 pub fn body_or_none(request: &Request, max: usize) -> Result<&[u8], Problem> {
     match &request.body {
         Some(body) if body.is_empty() => Ok(body),
-        _ => typed_body(request, max),
+        _ => body(request, max),
     }
 }
 
-fn typed_body(request: &Request, max: usize) -> Result<&[u8], Problem> {
+/// The body, in JSON.
+///
+/// # Errors
+/// [`Problem`] if it is too large or has another type.
+pub fn body(request: &Request, max: usize) -> Result<&[u8], Problem> {
     const JSON: &str = "application/json";
     let Some(body) = &request.body else {
         return Err(Problem::malformed("the event says that the body is base64, and it is not"));

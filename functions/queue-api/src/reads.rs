@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     answer::{Answer, X_QUEUE_VERSION, cache_name},
     cursor, etag,
-    parameters::{self, Page},
+    parameters::{self, MIN_VERSION, Page},
     problem::Problem,
     request::Request,
     views::{HistoryItem, List, OneTask, RejectionItem, Stats, TaskState},
@@ -72,7 +72,7 @@ impl Reader<'_> {
     /// Finished tasks, newest first.
     pub async fn history(&self) -> Result<Answer, Problem> {
         const ROUTE: &str = "history";
-        let page = self.page(ROUTE)?;
+        let page = Page::of(self.request, ROUTE, self.player)?;
         let read = read_history(self.platform, self.page_request(&page)?, self.invocation).await;
         self.list::<_, HistoryItem>(ROUTE, read)
     }
@@ -80,7 +80,7 @@ impl Reader<'_> {
     /// Refused commands, newest first.
     pub async fn rejections(&self) -> Result<Answer, Problem> {
         const ROUTE: &str = "rejections";
-        let page = self.page(ROUTE)?;
+        let page = Page::of(self.request, ROUTE, self.player)?;
         let read = read_rejections(self.platform, self.page_request(&page)?, self.invocation).await;
         self.list::<_, RejectionItem>(ROUTE, read)
     }
@@ -90,10 +90,6 @@ impl Reader<'_> {
         let at_least = parameters::min_version(self.request)?;
         let read = read_queue(self.platform, self.player, at_least, self.invocation).await;
         read.map_err(|error| self.problem(error))
-    }
-
-    fn page(&self, route: &str) -> Result<Page, Problem> {
-        Page::of(self.request, route, self.player)
     }
 
     fn page_request<'p>(&self, page: &'p Page) -> Result<PageRequest<'p>, Problem>
@@ -136,7 +132,9 @@ impl Reader<'_> {
     fn problem(&self, error: ReadError) -> Problem {
         match error {
             ReadError::UnknownPlayer => Problem::unknown_player(self.player.as_str()),
-            ReadError::VersionNotReached { requested, newest } => parameters::not_reached(requested, newest),
+            ReadError::VersionNotReached { requested, newest } => {
+                Problem::version_not_reached(MIN_VERSION, requested, newest)
+            }
             ReadError::Failed(failure) => {
                 tracing::warn!(player_id = %self.player, reason = failure.reason.code(), detail = %failure.detail, "a read failed");
                 Problem::of_failure(failure.reason)

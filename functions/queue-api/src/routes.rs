@@ -57,33 +57,28 @@ impl Route {
     /// [`NoRoute`] if there is none.
     pub fn of(method: &Method, segments: &[String]) -> Result<Self, NoRoute> {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let methods = match segments.as_slice() {
-            ["health"] | ["players", _, "queue" | "stats" | "history" | "rejections"] => READ,
-            ["players", _, "tasks", _] | ["admin", "performance"] => READ,
-            ["players", _, "commands"] => WRITE,
-            ["admin", "cache", action] if CACHE_ACTIONS.contains(action) => WRITE,
+        let (methods, route) = match segments.as_slice() {
+            ["health"] => (READ, Ok(Self::Health)),
+            ["players", id, "queue"] => (READ, player(id).map(Self::Queue)),
+            ["players", id, "tasks", task_id] => {
+                (READ, player(id).and_then(|player| Ok(Self::Task(player, task(task_id)?))))
+            }
+            ["players", id, "stats"] => (READ, player(id).map(Self::Stats)),
+            ["players", id, "history"] => (READ, player(id).map(Self::History)),
+            ["players", id, "rejections"] => (READ, player(id).map(Self::Rejections)),
+            ["players", id, "commands"] => (WRITE, player(id).map(Self::Commands)),
+            ["admin", "performance"] => (READ, Ok(Self::Performance)),
+            ["admin", "cache", name] => {
+                let action = CACHE_ACTIONS.into_iter().find(|action| action == name);
+                (WRITE, Ok(Self::Cache(action.ok_or(NoRoute::Unknown)?)))
+            }
             _ => return Err(NoRoute::Unknown),
         };
         match *method {
-            Method::OPTIONS => return Err(NoRoute::Options(methods)),
-            Method::GET | Method::HEAD if methods == READ => {}
-            Method::POST if methods == WRITE => {}
-            _ => return Err(NoRoute::Method(methods)),
-        }
-        match segments.as_slice() {
-            ["health"] => Ok(Self::Health),
-            ["players", id, "queue"] => Ok(Self::Queue(player(id)?)),
-            ["players", id, "tasks", task_id] => Ok(Self::Task(player(id)?, task(task_id)?)),
-            ["players", id, "stats"] => Ok(Self::Stats(player(id)?)),
-            ["players", id, "history"] => Ok(Self::History(player(id)?)),
-            ["players", id, "rejections"] => Ok(Self::Rejections(player(id)?)),
-            ["players", id, "commands"] => Ok(Self::Commands(player(id)?)),
-            ["admin", "performance"] => Ok(Self::Performance),
-            ["admin", "cache", name] => {
-                let action = CACHE_ACTIONS.into_iter().find(|action| action == name);
-                action.map(Self::Cache).ok_or(NoRoute::Unknown)
-            }
-            _ => Err(NoRoute::Unknown),
+            Method::OPTIONS => Err(NoRoute::Options(methods)),
+            Method::GET | Method::HEAD if methods == READ => route,
+            Method::POST if methods == WRITE => route,
+            _ => Err(NoRoute::Method(methods)),
         }
     }
 
