@@ -82,10 +82,16 @@ fn local() -> LocalCache {
     LocalCache::new(LocalSettings { freshness_ms: 1_000, ..LocalSettings::default() })
 }
 
+/// Both caches, where the shared one has this state.
+fn both(state: SharedCacheState) -> (Arc<Memory>, Tiers) {
+    let shared = Memory::new(state);
+    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), FeatureSwitch::ON);
+    (shared, tiers)
+}
+
 #[tokio::test]
 async fn copies_of_the_shared_cache_are_read_in_one_round_trip_and_kept_locally() {
-    let shared = Memory::new(SharedCacheState::Up);
-    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), FeatureSwitch::ON);
+    let (shared, tiers) = both(SharedCacheState::Up);
     let now = Timestamp::from_millis(10);
     tiers.put(&[copy("a"), copy("b"), copy("c")], now).await;
     tiers.forget_local(&ids(&["b"])[0]);
@@ -104,8 +110,7 @@ async fn copies_of_the_shared_cache_are_read_in_one_round_trip_and_kept_locally(
 
 #[tokio::test]
 async fn a_shared_cache_that_is_down_gets_puts_but_no_gets() {
-    let shared = Memory::new(SharedCacheState::Down);
-    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), FeatureSwitch::ON);
+    let (shared, tiers) = both(SharedCacheState::Down);
     tiers.get(&ids(&["a", "b"]), Timestamp::from_millis(0)).await;
     tiers.take(&ids(&["a", "b"]), Timestamp::from_millis(0)).await;
     assert!(shared.round_trips.lock().unwrap().is_empty());
@@ -116,8 +121,7 @@ async fn a_shared_cache_that_is_down_gets_puts_but_no_gets() {
 
 #[tokio::test]
 async fn a_shared_copy_does_not_replace_a_newer_local_one() {
-    let shared = Memory::new(SharedCacheState::Up);
-    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), FeatureSwitch::ON);
+    let (shared, tiers) = both(SharedCacheState::Up);
     let (player, later) = (&ids(&["a"])[..], Timestamp::from_millis(5_000));
     let older = copy("a");
     shared.put(&[older.cached], later).await;
@@ -136,8 +140,7 @@ async fn a_shared_copy_does_not_replace_a_newer_local_one() {
 
 #[tokio::test]
 async fn in_emergency_mode_only_reads_accept_older_copies() {
-    let shared = Memory::new(SharedCacheState::Up);
-    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), FeatureSwitch::ON);
+    let (shared, tiers) = both(SharedCacheState::Up);
     let (player, at) = (&ids(&["a"])[..], Timestamp::from_millis);
     tiers.put_local(copy("a"));
     let found = async |millis| tiers.get(player, at(millis)).await.hits[0].is_some();
@@ -159,9 +162,8 @@ async fn in_emergency_mode_only_reads_accept_older_copies() {
 
 #[tokio::test]
 async fn forgetting_removes_copies_from_both_caches() {
-    let shared = Memory::new(SharedCacheState::Up);
+    let (_, tiers) = both(SharedCacheState::Up);
     let now = Timestamp::from_millis(10);
-    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), FeatureSwitch::ON);
     tiers.put(&[copy("a"), copy("b")], now).await;
     assert_eq!(tiers.forget(&ids(&["a"])).await, 0);
     let lookup = tiers.get(&ids(&["a", "b"]), now).await;
@@ -205,8 +207,7 @@ fn version(player: &str, version: u64) -> CachedCopy {
 
 #[tokio::test]
 async fn copies_older_than_the_required_version_are_misses() {
-    let shared = Memory::new(SharedCacheState::Up);
-    let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), FeatureSwitch::ON);
+    let (_, tiers) = both(SharedCacheState::Up);
     let now = Timestamp::from_millis(10);
     let player = &ids(&["a"])[0];
     tiers.put(&[version("a", 2)], now).await;
@@ -227,8 +228,7 @@ async fn copies_older_than_the_required_version_are_misses() {
 #[tokio::test]
 async fn a_ping_is_sent_unless_the_shared_cache_is_down() {
     for (state, round_trips) in [(SharedCacheState::Up, 1), (SharedCacheState::Down, 0)] {
-        let shared = Memory::new(state);
-        let tiers = Tiers::local_only(local(), FeatureSwitch::ON).with_shared(shared.clone(), FeatureSwitch::ON);
+        let (shared, tiers) = both(state);
         assert_eq!(tiers.ping_shared().await, state);
         assert_eq!(shared.round_trips.lock().unwrap().len(), round_trips);
     }

@@ -14,8 +14,7 @@ async fn id_of(node: &Redis) -> String {
 
 #[tokio::test]
 async fn the_commands_of_players_in_all_slots_are_sent_at_the_same_time() {
-    let cluster = cluster().await;
-    let cache = connect(in_cluster(cluster.url())).await;
+    let (cluster, cache) = start_cluster().await;
     let players = players(1_000);
     let copies: Vec<_> = players.iter().map(|player| copy(player.as_str(), 1)).collect();
     put(&cache, &copies).await;
@@ -40,8 +39,7 @@ async fn the_commands_of_players_in_all_slots_are_sent_at_the_same_time() {
 
 #[tokio::test]
 async fn the_client_follows_a_moved_slot_within_the_call() {
-    let cluster = cluster().await;
-    let cache = connect(in_cluster(cluster.url())).await;
+    let (cluster, cache) = start_cluster().await;
     let (name, slot) = player_of(&cluster, 1).await;
     let target = id_of(&cluster.nodes()[2]).await;
     for node in [2, 1, 0] {
@@ -82,8 +80,7 @@ async fn large_calls_succeed_again_after_slots_have_moved() {
 
 #[tokio::test]
 async fn a_key_that_is_migrating_is_found_on_the_other_node() {
-    let cluster = cluster().await;
-    let cache = connect(in_cluster(cluster.url())).await;
+    let (cluster, cache) = start_cluster().await;
     let (name, slot) = player_of(&cluster, 0).await;
     let (source, target) = (id_of(&cluster.nodes()[0]).await, id_of(&cluster.nodes()[1]).await);
     cluster.nodes()[1].cli::<()>(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source]).await;
@@ -96,8 +93,7 @@ async fn a_key_that_is_migrating_is_found_on_the_other_node() {
 
 #[tokio::test]
 async fn scripts_that_one_node_lost_are_loaded_again() {
-    let cluster = cluster().await;
-    let cache = connect(in_cluster(cluster.url())).await;
+    let (cluster, cache) = start_cluster().await;
     cluster.nodes()[1].cli::<()>(&["SCRIPT", "FLUSH"]).await;
     let players = players(100);
     let copies: Vec<_> = players.iter().map(|player| copy(player.as_str(), 1)).collect();
@@ -108,8 +104,7 @@ async fn scripts_that_one_node_lost_are_loaded_again() {
 
 #[tokio::test]
 async fn a_lost_node_opens_the_circuit_breaker_until_it_returns() {
-    let cluster = cluster().await;
-    let cache = connect(in_cluster(cluster.url())).await;
+    let (cluster, cache) = start_cluster().await;
     let players = players(100);
     let copies: Vec<_> = players.iter().map(|player| copy(player.as_str(), 1)).collect();
     put(&cache, &copies).await;

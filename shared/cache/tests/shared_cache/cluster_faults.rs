@@ -32,8 +32,7 @@ async fn close_connections(cluster: &RedisCluster) {
 
 #[tokio::test]
 async fn connections_that_were_lost_while_idle_fail_no_call() {
-    let cluster = cluster().await;
-    let cache = connect(in_cluster(cluster.url())).await;
+    let (cluster, cache) = start_cluster().await;
     let names = one_of_each(&cluster).await;
     let [a, b, c] = [&*names[0], &*names[1], &*names[2]];
     for version in 1..4 {
@@ -78,8 +77,7 @@ async fn a_silent_node_delays_calls_no_longer_than_their_time_out() {
 
 #[tokio::test]
 async fn a_node_that_refuses_writes_opens_the_circuit_breaker_until_it_accepts_them() {
-    let cluster = cluster().await;
-    let cache = connect(in_cluster(cluster.url())).await;
+    let (cluster, cache) = start_cluster().await;
     let names = one_of_each(&cluster).await;
     put(&cache, &[copy(&names[0], 1), copy(&names[1], 1)]).await;
     cluster.nodes()[1].cli::<()>(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
@@ -99,8 +97,7 @@ async fn a_node_that_refuses_writes_opens_the_circuit_breaker_until_it_accepts_t
 
 #[tokio::test]
 async fn a_full_node_drops_the_older_copy_and_stays_in_use() {
-    let cluster = cluster().await;
-    let cache = connect(in_cluster(cluster.url())).await;
+    let (cluster, cache) = start_cluster().await;
     let (full, _) = player_of(&cluster, 0).await;
     let (other, _) = player_of(&cluster, 1).await;
     put(&cache, &[copy(&full, 1), copy(&other, 1)]).await;

@@ -52,8 +52,7 @@ async fn an_absent_redis_does_not_fail_the_start_and_is_used_once_it_runs() {
 
 #[tokio::test]
 async fn a_killed_redis_opens_the_circuit_breaker_until_it_is_restarted() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     put(&cache, &[copy("a", 1)]).await;
     redis.kill();
     fail_until_down(&cache).await;
@@ -66,9 +65,7 @@ async fn a_killed_redis_opens_the_circuit_breaker_until_it_is_restarted() {
 
 #[tokio::test]
 async fn while_the_circuit_breaker_is_open_nothing_is_sent_and_no_call_waits() {
-    let redis = server().start().await;
-    let (proxy, url) = behind_proxy(&redis).await;
-    let cache = connect(patient(url)).await;
+    let (redis, proxy, cache) = start_behind_proxy(patient).await;
     redis.pause();
     fail_until_down(&cache).await;
     assert_not_used(&cache, &proxy).await;
@@ -77,9 +74,7 @@ async fn while_the_circuit_breaker_is_open_nothing_is_sent_and_no_call_waits() {
 
 #[tokio::test]
 async fn an_outage_leaves_no_stale_copy() {
-    let redis = server().start().await;
-    let (proxy, url) = behind_proxy(&redis).await;
-    let cache = connect(hasty(url)).await;
+    let (_redis, proxy, cache) = start_behind_proxy(hasty).await;
     put(&cache, &[copy("a", 1), copy("b", 1), copy("c", 1), copy("d", 1)]).await;
     proxy.swallow();
     assert_eq!(cache.put(&[copy("a", 2), copy("b", 2)], now()).await, 1);
@@ -125,9 +120,7 @@ async fn a_resumed_redis_returns_no_stale_copy() {
 
 #[tokio::test]
 async fn a_pending_invalidation_removes_no_newer_copy_of_another_process() {
-    let redis = server().start().await;
-    let (proxy, url) = behind_proxy(&redis).await;
-    let cache = connect(settings(url)).await;
+    let (redis, proxy, cache) = start_behind_proxy(settings).await;
     put(&cache, &[copy("a", 1), copy("b", 1)]).await;
     proxy.cut(Cut::Reset);
     proxy.refuse();
@@ -140,9 +133,7 @@ async fn a_pending_invalidation_removes_no_newer_copy_of_another_process() {
 
 #[tokio::test]
 async fn a_later_put_settles_the_pending_invalidation() {
-    let redis = server().start().await;
-    let (proxy, url) = behind_proxy(&redis).await;
-    let cache = connect(settings(url)).await;
+    let (_redis, proxy, cache) = start_behind_proxy(settings).await;
     proxy.cut(Cut::Reset);
     proxy.refuse();
     assert_eq!(cache.put(&[copy("a", 2)], now()).await, 1);
@@ -154,9 +145,7 @@ async fn a_later_put_settles_the_pending_invalidation() {
 
 #[tokio::test]
 async fn a_connection_that_was_lost_while_idle_fails_no_call() {
-    let redis = server().start().await;
-    let (proxy, url) = behind_proxy(&redis).await;
-    let cache = connect(settings(url)).await;
+    let (_redis, proxy, cache) = start_behind_proxy(settings).await;
     put(&cache, &[copy("a", 1)]).await;
     for (how, times) in [(Cut::Reset, 1), (Cut::Fin, 2), (Cut::Reset, 3)] {
         proxy.cut(how);
@@ -169,9 +158,7 @@ async fn a_connection_that_was_lost_while_idle_fails_no_call() {
 
 #[tokio::test]
 async fn concurrent_calls_share_one_new_connection() {
-    let redis = server().start().await;
-    let (proxy, url) = behind_proxy(&redis).await;
-    let cache = connect(settings(url)).await;
+    let (_redis, proxy, cache) = start_behind_proxy(settings).await;
     put(&cache, &[copy("a", 1)]).await;
     proxy.cut(Cut::Reset);
     let all = futures::future::join_all((0..20).map(|_| versions(&cache, &["a"]))).await;
@@ -181,9 +168,7 @@ async fn concurrent_calls_share_one_new_connection() {
 
 #[tokio::test]
 async fn a_half_open_connection_is_replaced_after_two_time_outs() {
-    let redis = server().start().await;
-    let (proxy, url) = behind_proxy(&redis).await;
-    let cache = connect(hasty(url)).await;
+    let (_redis, proxy, cache) = start_behind_proxy(hasty).await;
     put(&cache, &[copy("a", 1)]).await;
     proxy.swallow();
     assert_eq!(cache.get(&players(1)).await.1, 1);
@@ -196,9 +181,7 @@ async fn a_half_open_connection_is_replaced_after_two_time_outs() {
 
 #[tokio::test]
 async fn a_slow_redis_delays_a_call_no_longer_than_its_time_out() {
-    let redis = server().start().await;
-    let (proxy, url) = behind_proxy(&redis).await;
-    let cache = connect(patient(url)).await;
+    let (_redis, proxy, cache) = start_behind_proxy(patient).await;
     proxy.delay(Duration::from_secs(20));
     let started = Instant::now();
     fail_until_down(&cache).await;
@@ -207,9 +190,7 @@ async fn a_slow_redis_delays_a_call_no_longer_than_its_time_out() {
 
 #[tokio::test]
 async fn a_cancelled_call_counts_as_a_failure_and_its_put_becomes_pending() {
-    let redis = server().start().await;
-    let (proxy, url) = behind_proxy(&redis).await;
-    let cache = connect(settings(url)).await;
+    let (_redis, proxy, cache) = start_behind_proxy(settings).await;
     put(&cache, &[copy("a", 1)]).await;
     proxy.swallow();
     let asked = [player("a")];
@@ -233,8 +214,7 @@ async fn a_cancelled_call_counts_as_a_failure_and_its_put_becomes_pending() {
 #[tokio::test]
 async fn a_demoted_primary_is_not_used_until_it_accepts_writes() {
     let primary = server().start().await;
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     put(&cache, &[copy("a", 1)]).await;
     redis.demote_to_replica_of(&primary).await;
     let began = Instant::now();
@@ -270,8 +250,7 @@ async fn a_replica_is_detected_by_the_first_write() {
 
 #[tokio::test]
 async fn a_redis_that_refuses_writes_is_not_used() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     put(&cache, &[copy("a", 1)]).await;
     redis.cli::<()>(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
     assert_eq!(cache.put(&[copy("a", 2)], now()).await, 1);

@@ -6,8 +6,7 @@ use super::support::*;
 
 #[tokio::test]
 async fn a_page_is_returned_for_its_version_only() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (_redis, cache) = start().await;
     let page = async |version| cache.get_page(&player("a"), version).await;
     assert_eq!(page(7).await, (None, 0));
     assert_eq!(cache.put_page(&player("a"), 7, b"[1]").await, 0);
@@ -25,8 +24,7 @@ async fn a_page_is_returned_for_its_version_only() {
 
 #[tokio::test]
 async fn a_page_lives_for_the_time_of_frequent_data() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     assert_eq!(cache.put_page(&player("a"), 1, b"[]").await, 0);
     let ttl: i64 = redis.cli(&["PTTL", "millrace:frequent:a"]).await;
     assert!((1_600_000..=1_800_000).contains(&ttl), "{ttl}");

@@ -9,8 +9,7 @@ use super::support::*;
 
 #[tokio::test]
 async fn a_get_or_put_of_any_number_of_players_takes_one_round_trip() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     for (count, times) in [(1, 1), (10, 2), (1_000, 3)] {
         let players = players(count);
         let copies: Vec<_> = players.iter().map(|player| copy(player.as_str(), 1)).collect();
@@ -52,8 +51,7 @@ async fn on_a_slow_network_a_thousand_players_take_about_as_long_as_one() {
 
 #[tokio::test]
 async fn a_missing_script_is_loaded_within_the_call() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     redis.cli::<()>(&["SCRIPT", "FLUSH"]).await;
     put(&cache, &[copy("a", 1), copy("b", 1)]).await;
     assert_eq!(versions(&cache, &["a", "b"]).await, [Some(1), Some(1)]);
@@ -67,8 +65,7 @@ async fn a_missing_script_is_loaded_within_the_call() {
 
 #[tokio::test]
 async fn the_first_put_after_a_restart_succeeds() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     put(&cache, &[copy("a", 1)]).await;
     redis.restart().await;
     put(&cache, &[copy("a", 2)]).await;

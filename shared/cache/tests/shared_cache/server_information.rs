@@ -55,8 +55,7 @@ async fn the_evictions_of_a_full_server_are_reported() {
 
 #[tokio::test]
 async fn a_server_is_asked_with_a_put_once_a_minute() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     assert_eq!(versions(&cache, &["a"]).await, [None]);
     assert_eq!(cache.forget(&[player("a")]).await, 0);
     assert_eq!((cache.statistics().server, calls(&redis, "info").await), (None, 0));
@@ -91,9 +90,7 @@ async fn a_server_is_asked_with_a_put_once_a_minute() {
 
 #[tokio::test]
 async fn a_put_that_asks_takes_the_time_of_one_round_trip() {
-    let redis = server().start().await;
-    let (proxy, url) = behind_proxy(&redis).await;
-    let cache = connect(settings(url)).await;
+    let (_redis, proxy, cache) = start_behind_proxy(settings).await;
     // A round trip takes a second.
     proxy.delay(Duration::from_millis(500));
     let started = Instant::now();
@@ -105,9 +102,7 @@ async fn a_put_that_asks_takes_the_time_of_one_round_trip() {
 
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_within_the_same_put() {
-    let redis = server().start().await;
-    let (proxy, url) = behind_proxy(&redis).await;
-    let cache = connect(settings(url)).await;
+    let (_redis, proxy, cache) = start_behind_proxy(settings).await;
     proxy.cut(Cut::Reset);
     put(&cache, &[copy("a", 1)]).await;
     assert!(cache.statistics().server.is_some());

@@ -113,6 +113,28 @@ pub async fn connect(settings: RedisCacheSettings) -> RedisCache {
     RedisCache::connect(settings, None).await.unwrap()
 }
 
+/// A server, and a cache on it.
+pub async fn start() -> (Redis, RedisCache) {
+    let redis = server().start().await;
+    let cache = connect(settings(redis.url())).await;
+    (redis, cache)
+}
+
+/// A cluster, and a cache on it.
+pub async fn start_cluster() -> (RedisCluster, RedisCache) {
+    let cluster = cluster().await;
+    let cache = connect(in_cluster(cluster.url())).await;
+    (cluster, cache)
+}
+
+/// A server, a proxy in front of it, and a cache behind the proxy.
+pub async fn start_behind_proxy(settings: impl Fn(String) -> RedisCacheSettings) -> (Redis, TcpProxy, RedisCache) {
+    let redis = server().start().await;
+    let (proxy, url) = behind_proxy(&redis).await;
+    let cache = connect(settings(url)).await;
+    (redis, proxy, cache)
+}
+
 /// The version of each player's copy, as a get without errors returns it.
 pub async fn versions(cache: &RedisCache, names: &[&str]) -> Vec<Option<u64>> {
     let players: Vec<PlayerId> = names.iter().map(|name| player(name)).collect();

@@ -17,8 +17,7 @@ async fn ttl(redis: &Redis, name: &str) -> i64 {
 
 #[tokio::test]
 async fn a_replacement_replaces_the_observed_copy_but_not_a_later_commit() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     put(&cache, &[copy("future", 99), copy("past", 1), copy("overtaken", 5), copy("rowless", 4)]).await;
     put(&cache, &[copy("tombstone", 99)]).await;
     assert_eq!(cache.forget(&[player("tombstone")]).await, 0);
@@ -52,8 +51,7 @@ async fn a_replacement_replaces_the_observed_copy_but_not_a_later_commit() {
 
 #[tokio::test]
 async fn a_fill_does_not_replace_a_newer_copy() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (_redis, cache) = start().await;
     put(&cache, &[copy("a", 2)]).await;
     let outcomes = cache.fill(&[copy("a", 1), copy("b", 1)], None, at(2_000), later()).await.unwrap();
     assert_eq!(outcomes, [PutOutcome::Outdated, PutOutcome::Put]);
@@ -62,8 +60,7 @@ async fn a_fill_does_not_replace_a_newer_copy() {
 
 #[tokio::test]
 async fn filled_and_replaced_copies_live_at_least_for_the_given_time() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     let quarter = Some(Duration::from_secs(900));
     cache.fill(&[copy("warmed", 1), progress("progress", 1, 5, true)], quarter, at(0), later()).await.unwrap();
     cache.fill(&[copy("default", 1)], None, at(0), later()).await.unwrap();
@@ -81,8 +78,7 @@ async fn filled_and_replaced_copies_live_at_least_for_the_given_time() {
 
 #[tokio::test]
 async fn active_players_are_listed_by_their_last_change() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     assert!(cache.active_players(10, later()).await.unwrap().is_empty());
     put(&cache, &[copy("a", 1), copy("b", 1)]).await;
     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -102,8 +98,7 @@ async fn active_players_are_listed_by_their_last_change() {
 
 #[tokio::test]
 async fn the_number_of_active_players_is_bounded() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     for some in players(12_000).chunks(1_000) {
         put(&cache, &some.iter().map(|player| copy(player.as_str(), 1)).collect::<Vec<_>>()).await;
     }
@@ -146,8 +141,7 @@ async fn a_read_learns_about_emergency_mode_and_copies_live_until_its_end() {
 
 #[tokio::test]
 async fn copies_are_extended_and_tombstones_are_not() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     put(&cache, &[copy("a", 1), copy("gone", 1), progress("p", 1, 5, true)]).await;
     assert_eq!(cache.forget(&[player("gone")]).await, 0);
     let page = cache.scan_players(None, later()).await.unwrap();

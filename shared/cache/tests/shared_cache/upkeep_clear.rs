@@ -12,8 +12,7 @@ async fn kinds(cache: &RedisCache, names: &[&str]) -> Vec<Option<DataKind>> {
 
 #[tokio::test]
 async fn a_cleared_copy_does_not_come_back_in_an_older_version() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     put(&cache, &[copy("a", 3), copy("b", 1)]).await;
     redis.cli::<()>(&["SET", &key("damaged"), "x"]).await;
     redis.cli::<i64>(&["RPUSH", &key("list"), "x"]).await;
@@ -30,8 +29,7 @@ async fn a_cleared_copy_does_not_come_back_in_an_older_version() {
 
 #[tokio::test]
 async fn each_kind_is_cleared_separately() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     let fill = async || {
         // Each time newer than the tombstones.
         let version = u64::try_from(redis.cli::<i64>(&["INCR", "version"]).await).unwrap();
@@ -62,8 +60,7 @@ async fn each_kind_is_cleared_separately() {
 
 #[tokio::test]
 async fn the_copies_and_pages_of_some_players_are_cleared() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     put(&cache, &[copy("q", 1), progress("p", 1, 10, true), copy("other", 1)]).await;
     redis.cli::<()>(&["SET", "millrace:frequent:q", "x"]).await;
     let [q, p] = ["q", "p"].map(player);

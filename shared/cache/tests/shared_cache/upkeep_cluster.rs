@@ -8,8 +8,7 @@ use super::support::*;
 
 #[tokio::test]
 async fn every_node_is_scanned_measured_and_cleared() {
-    let cluster = cluster().await;
-    let cache = connect(in_cluster(cluster.url())).await;
+    let (cluster, cache) = start_cluster().await;
     let players = players(6_000);
     for some in players.chunks(1_000) {
         put(&cache, &some.iter().map(|player| copy(player.as_str(), 1)).collect::<Vec<_>>()).await;
@@ -48,8 +47,7 @@ async fn every_node_is_scanned_measured_and_cleared() {
 
 #[tokio::test]
 async fn processes_learn_about_emergency_mode_whatever_node_they_use() {
-    let cluster = cluster().await;
-    let cache = connect(in_cluster(cluster.url())).await;
+    let (cluster, cache) = start_cluster().await;
     let switched_at = server_time();
     let on = Emergency { enabled: true, switched_at, until: switched_at + 600_000 };
     cache.switch_emergency(on, later()).await.unwrap();
@@ -65,8 +63,7 @@ async fn processes_learn_about_emergency_mode_whatever_node_they_use() {
 
 #[tokio::test]
 async fn reports_samples_and_ttls_work_in_a_cluster() {
-    let cluster = cluster().await;
-    let cache = connect(in_cluster(cluster.url())).await;
+    let (cluster, cache) = start_cluster().await;
     cache.offer_report("{\"n\":1}".to_owned());
     put(&cache, &[copy("a", 1), copy("b", 1), copy("c", 1)]).await;
     assert_eq!(cache.read_reports(10, later()).await.unwrap(), ["{\"n\":1}"]);

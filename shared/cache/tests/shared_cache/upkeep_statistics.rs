@@ -6,8 +6,7 @@ use super::support::*;
 
 #[tokio::test]
 async fn samples_are_stored_for_a_day_and_their_number_is_bounded() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     let key = "millrace:upkeep:statistics";
     const DAY: u64 = 24 * 3_600_000;
     let begin = server_time().as_millis();
@@ -30,8 +29,7 @@ async fn samples_are_stored_for_a_day_and_their_number_is_bounded() {
 
 #[tokio::test]
 async fn reports_are_sent_with_puts_and_read_by_other_processes() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     assert!(cache.wants_report());
     cache.offer_report("{\"n\":1}".to_owned());
     for version in 1..4 {

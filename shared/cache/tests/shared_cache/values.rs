@@ -7,8 +7,7 @@ use super::support::*;
 
 #[tokio::test]
 async fn an_unreadable_value_is_a_miss_for_its_player_only() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     put(&cache, &[copy("a", 1), copy("z", 1)]).await;
     let mut damaged = value::encode(&copy("damaged", 1));
     *damaged.last_mut().unwrap() ^= 1;
@@ -47,8 +46,7 @@ async fn an_unreadable_value_is_a_miss_for_its_player_only() {
 
 #[tokio::test]
 async fn bytes_read_and_written_are_counted_by_kind() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (_redis, cache) = start().await;
     let (queue, active) = (copy("a", 1), progress("b", 1, 5, true));
     put(&cache, &[queue.clone(), active.clone()]).await;
     assert_eq!(versions(&cache, &["a", "b"]).await, [Some(1), Some(1)]);

@@ -56,8 +56,7 @@ async fn of_concurrent_puts_the_highest_version_wins() {
 
 #[tokio::test]
 async fn within_a_version_units_done_only_grow() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (_redis, cache) = start().await;
     let current = async || {
         let (found, _) = cache.get(&[player("p")]).await;
         let copy = found[0].clone().unwrap();
@@ -80,8 +79,7 @@ async fn within_a_version_units_done_only_grow() {
 
 #[tokio::test]
 async fn an_equal_copy_renews_the_time_to_live() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     put(&cache, &[copy("p", 3)]).await;
     redis.cli::<()>(&["PEXPIRE", &key("p"), "1000"]).await;
     put(&cache, &[copy("p", 3)]).await;
@@ -93,8 +91,7 @@ async fn an_equal_copy_renews_the_time_to_live() {
 
 #[tokio::test]
 async fn copies_live_for_the_time_of_their_kind_minus_jitter() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     let names: Vec<String> = (0..200).map(|n| format!("p-{n}")).collect();
     for (seconds, version) in [(300_i64, 1), (60, 2), (600, 3)] {
         let copy = |name: &String| match seconds {
@@ -118,16 +115,14 @@ async fn copies_live_for_the_time_of_their_kind_minus_jitter() {
 
 #[tokio::test]
 async fn a_copy_without_known_progress_lives_as_a_queue() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     put(&cache, &[progress("p", 1, 5, false)]).await;
     assert!(redis.cli::<i64>(&["PTTL", &key("p")]).await > 200_000);
 }
 
 #[tokio::test]
 async fn a_forgotten_player_is_a_miss_and_no_older_copy_comes_back() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     put(&cache, &[progress("p", 5, 7, true), copy("q", 5)]).await;
     assert_eq!(cache.forget(&[player("p")]).await, 0);
     assert_eq!(versions(&cache, &["p", "q"]).await, [None, Some(5)]);
@@ -146,8 +141,7 @@ async fn a_forgotten_player_is_a_miss_and_no_older_copy_comes_back() {
 
 #[tokio::test]
 async fn a_full_redis_drops_the_older_copy_and_stays_in_use() {
-    let redis = server().start().await;
-    let cache = connect(settings(redis.url())).await;
+    let (redis, cache) = start().await;
     put(&cache, &[copy("p", 1), copy("q", 1)]).await;
     redis.cli::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
     for version in 2..8 {
