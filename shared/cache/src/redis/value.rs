@@ -18,7 +18,7 @@ use crate::{kind::DataKind, stamp::Stamp};
 /// The size in bytes from which a copy is compressed. A queue of ten tasks has 3.3 KB and would
 /// keep four fifths of them, because its remembered commands are almost random. Writing it would
 /// cost twice the CPU time. From 25 tasks on compression saves a quarter, with 200 tasks two fifths
-/// (`examples/redis_costs.rs`).
+/// (`examples/value_costs.rs`).
 pub const COMPRESS_FROM: usize = 4_096;
 /// The maximum size of a body in bytes: a row of the table ends at 400 KB. A damaged length cannot
 /// allocate more memory than this.
