@@ -90,6 +90,10 @@ impl Entry {
 }
 
 impl Slot {
+    fn new(cached: Arc<CachedQueue>, since: Timestamp) -> Self {
+        Self { stamp: Stamp::of(&cached), kind: DataKind::of(&cached), since, cached: Some(cached) }
+    }
+
     /// Whether the stamp is still remembered. A clock that went back counts like one that went on.
     fn stamp_is_valid(&self, now: Timestamp) -> bool {
         now.as_millis().abs_diff(self.since.as_millis()) <= STAMP_MS
@@ -203,33 +207,33 @@ impl LocalCache {
 
     /// Puts a copy unless a newer version was seen in the hour before. A copy of the same version
     /// replaces the old one: between milestones progress changes without a new version.
-    pub fn put(&self, copy: CachedCopy) {
-        let bytes = u32::try_from(footprint(&copy.cached)).unwrap_or(u32::MAX);
-        let queue = &copy.cached.queue;
-        let (player, version, since) = (queue.player_id.clone(), queue.version, copy.since);
-        let kind = DataKind::of(&copy.cached);
-        let new = Slot { stamp: Stamp::of(&copy.cached), kind, since: copy.since, cached: Some(copy.cached) };
+    pub fn put(&self, CachedCopy { cached, since }: CachedCopy) {
+        let bytes = u32::try_from(footprint(&cached)).unwrap_or(u32::MAX);
+        let version = cached.queue.version;
         // A queue that loses a task and gains one keeps its entry and its counted bytes.
         let fits = |entry: &Arc<Entry>| bytes <= entry.bytes && entry.bytes / 2 <= bytes;
-        if let Some(entry) = self.entries.get(&player).filter(fits) {
+        if let Some(entry) = self.entries.get(&cached.queue.player_id).filter(fits) {
             let mut slot = entry.slot();
             if !slot.is_newer(version, since) {
+                let new = Slot::new(cached, since);
                 let mut kinds = self.counters.kinds();
-                if slot.kind != kind {
+                if slot.kind != new.kind {
                     kinds[slot.kind].remove_bytes(entry.bytes);
-                    kinds[kind].bytes += u64::from(entry.bytes);
+                    kinds[new.kind].bytes += u64::from(entry.bytes);
                 }
-                kinds[kind].sets += 1;
+                kinds[new.kind].sets += 1;
                 *slot = new;
             }
             return;
         }
+        let player = cached.queue.player_id.clone();
+        let new = Slot::new(cached, since);
         // The comparison and the put hold the lock of the key: of two that race, the newer one
         // stays.
         self.entries.entry(player).and_compute_with(|current| match current {
             Some(current) if current.value().slot().is_newer(version, since) => Op::Nop,
             _ => {
-                let figures = &mut self.counters.kinds()[kind];
+                let figures = &mut self.counters.kinds()[new.kind];
                 figures.sets += 1;
                 figures.bytes += u64::from(bytes);
                 Op::Put(Arc::new(Entry { slot: Mutex::new(new), bytes }))

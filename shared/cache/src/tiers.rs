@@ -147,11 +147,6 @@ impl Tiers {
         self.shared.as_ref().filter(|shared| shared.state() != SharedCacheState::Off)
     }
 
-    /// The local copy of one player's queue.
-    pub fn get_local(&self, player: &PlayerId, now: Timestamp) -> Option<CachedCopy> {
-        self.local_switch.is_on_for(player).then(|| self.local.get(player, now))?
-    }
-
     /// Puts a copy into the local cache only, when other processes know it already.
     pub fn put_local(&self, copy: CachedCopy) {
         if self.local_switch.is_on_for(&copy.cached.queue.player_id) {

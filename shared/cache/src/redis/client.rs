@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     batch::{Answers, Batch},
-    connection::{ConnectError, Connection, Connector},
+    connection::{Connection, Connector},
     housekeeping::{Housekeeping, Traffic},
     probe,
     reply::{Class, Failure, Reply, classify},
@@ -94,13 +94,10 @@ impl Client {
             }
             let connection = Arc::new(self.connector.connect().await?);
             *self.current() = Some(Arc::clone(&connection));
-            Ok::<_, ConnectError>(connection)
+            Ok(connection)
         };
-        match timeout_at(deadline, open).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(Failure::new(format!("cannot connect: {error}"))),
-            Err(_) => Err(Failure::new("cannot connect in the time of a call")),
-        }
+        let in_time = timeout_at(deadline, open).await;
+        in_time.unwrap_or_else(|_| Err(Failure::new("cannot connect in the time of a call")))
     }
 
     /// Sends the commands of a call, with housekeeping for its traffic, and waits for the replies.

@@ -1,6 +1,7 @@
 //! Connections to a server or a cluster, and how they are opened.
 
 use std::{
+    fmt,
     pin::Pin,
     sync::{
         Arc,
@@ -22,6 +23,7 @@ use redis::{
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{
+    reply::Failure,
     scripts,
     settings::{RedisCacheSettings, RedisCredentials, RedisMode, RedisSettingsError},
 };
@@ -43,17 +45,6 @@ const MAX_TIME_OUTS: u32 = 2;
 /// The same for a cluster. The client library can block forever when it reads the slots again while
 /// many commands are under way, and only a new connection helps.
 const MAX_CLUSTER_TIME_OUTS: u32 = 1;
-
-/// Why there is no connection.
-#[derive(Debug, Clone, thiserror::Error)]
-pub(super) enum ConnectError {
-    #[error("{address}: {error}")]
-    Redis { address: String, error: RedisError },
-    #[error("{address}: no connection within {} ms", .after.as_millis())]
-    TimedOut { address: String, after: Duration },
-    #[error("no credentials: {0}")]
-    Credentials(String),
-}
 
 /// A connection that many calls share.
 pub(super) struct Connection {
@@ -130,7 +121,7 @@ impl Connector {
     }
 
     /// Opens a connection with new credentials, and loads the scripts.
-    pub(super) async fn connect(&self) -> Result<Connection, ConnectError> {
+    pub(super) async fn connect(&self) -> Result<Connection, Failure> {
         self.attempts.fetch_add(1, Ordering::Relaxed);
         let open = async {
             match self.mode {
@@ -138,23 +129,26 @@ impl Connector {
                 RedisMode::Cluster => Ok(Transport::Cluster(self.connect_to_cluster().await?)),
             }
         };
-        let transport = tokio::time::timeout(self.time_to_connect, open)
-            .await
-            .map_err(|_| ConnectError::TimedOut { address: self.address.clone(), after: self.time_to_connect })??;
+        let time_out = |_| self.failure(format!("no connection within {} ms", self.time_to_connect.as_millis()));
+        let transport = tokio::time::timeout(self.time_to_connect, open).await.map_err(time_out)??;
         Ok(Connection { transport, time_outs: AtomicU32::new(0) })
     }
 
-    async fn connect_to_server(&self) -> Result<MultiplexedConnection, ConnectError> {
+    fn failure(&self, reason: impl fmt::Display) -> Failure {
+        Failure::new(format!("cannot connect: {}: {reason}", self.address))
+    }
+
+    async fn connect_to_server(&self) -> Result<MultiplexedConnection, Failure> {
         let mut settings = self.info.redis_settings().clone();
         if let Some(credentials) = &self.credentials {
-            let credentials =
-                credentials.credentials().await.map_err(|error| ConnectError::Credentials(error.to_string()))?;
+            let none = |error| Failure::new(format!("cannot connect: no credentials: {error}"));
+            let credentials = credentials.credentials().await.map_err(none)?;
             settings = settings.set_username(credentials.user).set_password(credentials.password);
         }
         // Every call has a deadline, which depends on its size.
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(self.connect_timeout)).set_response_timeout(None);
-        let failed = |error| ConnectError::Redis { address: self.address.clone(), error };
+        let failed = |error: RedisError| self.failure(error);
         let client = Client::open(self.info.clone().set_redis_settings(settings)).map_err(failed)?;
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.map_err(failed)?;
         let mut pipeline = Pipeline::new();
@@ -168,8 +162,8 @@ impl Connector {
         Ok(connection)
     }
 
-    async fn connect_to_cluster(&self) -> Result<ClusterConnection, ConnectError> {
-        let failed = |error| ConnectError::Redis { address: self.address.clone(), error };
+    async fn connect_to_cluster(&self) -> Result<ClusterConnection, Failure> {
+        let failed = |error: RedisError| self.failure(error);
         let mut builder = ClusterClient::builder([self.info.clone()])
             .tcp_settings(tcp_settings())
             .connection_timeout(self.connect_timeout)

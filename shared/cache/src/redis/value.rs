@@ -11,6 +11,8 @@
 //!        'z':        their number as four bytes, little-endian, then the bytes as an LZ4 block
 //! ```
 
+use std::borrow::Cow;
+
 use millrace_domain::codec::{self, CachedQueue, CodecError};
 
 use crate::{kind::DataKind, stamp::Stamp};
@@ -77,20 +79,16 @@ pub fn encode_from(cached: &CachedQueue, compress_from: usize) -> Vec<u8> {
 /// # Errors
 /// [`ValueError`] where the value is damaged or of a newer version.
 pub fn decode(value: &[u8]) -> Result<Option<CachedQueue>, ValueError> {
-    let (Some(kind), Some(body)) = (value.get(Stamp::LENGTH), value.get(HEAD - 1..)) else {
-        return Err(ValueError::TooShort(value.len()));
-    };
-    let cached: Option<CachedQueue> = match body {
-        [TOMBSTONE, ..] if *kind == TOMBSTONE_KIND => None,
-        [PLAIN, bytes @ ..] => Some(codec::decode(bytes)?),
-        [COMPRESSED, block @ ..] => Some(codec::decode(&decompressed(block)?)?),
-        [layout, ..] => return Err(ValueError::Layout(*layout)),
-        [] => return Err(ValueError::TooShort(value.len())),
-    };
-    match cached {
-        Some(cached) if letter(DataKind::of(&cached)) != *kind => Err(ValueError::Layout(*kind)),
-        cached => Ok(cached),
+    let (head, body) = split(value, HEAD - 1)?;
+    let kind = head[Stamp::LENGTH];
+    if kind == TOMBSTONE_KIND && body[0] == TOMBSTONE {
+        return Ok(None);
     }
+    let cached: CachedQueue = codec::decode(&plain(body)?)?;
+    if letter(DataKind::of(&cached)) != kind {
+        return Err(ValueError::Layout(kind));
+    }
+    Ok(Some(cached))
 }
 
 /// The value of a page that belongs to a version of a queue.
@@ -110,17 +108,25 @@ pub(super) fn encode_page(version: u64, page: &[u8]) -> Vec<u8> {
 /// # Errors
 /// [`ValueError`] where the value is damaged or of a newer version.
 pub(super) fn decode_page(value: &[u8], version: u64) -> Result<Option<Vec<u8>>, ValueError> {
-    let Some((head, body)) = value.split_at_checked(Stamp::VERSION) else {
-        return Err(ValueError::TooShort(value.len()));
-    };
+    let (head, body) = split(value, Stamp::VERSION)?;
     if *head != Stamp::of_version(version).digits()[..Stamp::VERSION] {
         return Ok(None);
     }
+    Ok(Some(plain(body)?.into_owned()))
+}
+
+/// Splits a value into its head and its body, which has at least one byte.
+fn split(value: &[u8], head: usize) -> Result<(&[u8], &[u8]), ValueError> {
+    value.split_at_checked(head).filter(|(_, body)| !body.is_empty()).ok_or(ValueError::TooShort(value.len()))
+}
+
+/// The bytes of a body.
+fn plain(body: &[u8]) -> Result<Cow<'_, [u8]>, ValueError> {
     match body {
-        [PLAIN, bytes @ ..] => Ok(Some(bytes.to_vec())),
-        [COMPRESSED, block @ ..] => Ok(Some(decompressed(block)?)),
+        [PLAIN, bytes @ ..] => Ok(Cow::Borrowed(bytes)),
+        [COMPRESSED, block @ ..] => decompressed(block).map(Cow::Owned),
         [layout, ..] => Err(ValueError::Layout(*layout)),
-        [] => Err(ValueError::TooShort(value.len())),
+        [] => Err(ValueError::TooShort(0)),
     }
 }
 
