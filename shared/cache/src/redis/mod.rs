@@ -5,7 +5,6 @@
 //! | [`settings`] | the settings, and the source of credentials |
 //! | [`cache`] | the cache: client, circuit breaker, counters |
 //! | `serving`, `call` | get, put and forget; one call with its pending invalidations |
-//! | `pages` | pages of rows, such as the first page of a history |
 //! | [`value`] | the layout of values |
 //! | `command`, `scripts` | the commands, and the scripts that compare and set |
 //! | `connection` | opens connections |
@@ -52,7 +51,6 @@ mod connection;
 mod housekeeping;
 mod measurement;
 mod nodes;
-mod pages;
 mod pending_invalidations;
 mod probe;
 mod reply;

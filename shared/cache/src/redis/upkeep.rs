@@ -7,7 +7,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
-use redis::{Cmd, Value, cmd, from_redis_value};
+use redis::{Cmd, FromRedisValue, Value, cmd, from_redis_value};
 use tokio::time::Instant;
 
 use super::{
@@ -183,7 +183,7 @@ impl RedisCache {
         let core = &self.core;
         let oldest = core.moment().wall.saturating_sub(ACTIVE_FOR);
         let range = latest(&core.client.housekeeping.keys().active, millis(oldest), limit);
-        let active = scored(core.upkeep_call(vec![range], deadline).await?)?;
+        let active: Vec<(String, f64)> = core.upkeep_read(range, deadline).await?;
         Ok(active.into_iter().filter_map(|(player, _)| PlayerId::new(&player).ok()).collect())
     }
 
@@ -193,7 +193,7 @@ impl RedisCache {
         let ttl = Duration::from_millis(emergency.until.millis_since(emergency.switched_at));
         let key = &core.client.housekeeping.keys().emergency;
         let set = command::set(key, emergency.to_string().as_bytes(), ttl);
-        values(core.upkeep_call(vec![set], deadline).await?)?;
+        let () = core.upkeep_read(set, deadline).await?;
         core.client.housekeeping.take_switch(emergency);
         Ok(())
     }
@@ -232,8 +232,9 @@ impl RedisCache {
         deadline: Instant,
     ) -> Result<Vec<StatisticsSample>, UpkeepError> {
         let range = latest(&self.core.client.housekeeping.keys().samples, since.as_millis(), limit);
-        let samples = scored(self.core.upkeep_call(vec![range], deadline).await?)?.into_iter();
-        Ok(samples.map(|(text, at)| StatisticsSample { at: Timestamp::from_millis(at as u64), text }).collect())
+        let samples: Vec<(String, f64)> = self.core.upkeep_read(range, deadline).await?;
+        let sample = |(text, at)| StatisticsSample { at: Timestamp::from_millis(at as u64), text };
+        Ok(samples.into_iter().map(sample).collect())
     }
 
     /// Reports that processes sent in the last hour, the latest first, at most `limit`: one round
@@ -241,12 +242,17 @@ impl RedisCache {
     pub async fn read_reports(&self, limit: usize, deadline: Instant) -> Result<Vec<String>, UpkeepError> {
         let mut range = cmd("LRANGE");
         range.arg(&self.core.client.housekeeping.keys().reports).arg(0).arg(limit.saturating_sub(1));
-        let answers = values(self.core.upkeep_call(vec![range], deadline).await?)?;
-        read(answers)
+        self.core.upkeep_read(range, deadline).await
     }
 }
 
 impl Core {
+    /// Sends one command and reads its answer.
+    async fn upkeep_read<T: FromRedisValue>(&self, command: Cmd, deadline: Instant) -> Result<T, UpkeepError> {
+        let value = values(self.upkeep_call(vec![command], deadline).await?)?.pop().unwrap_or(Value::Nil);
+        from_redis_value(value).map_err(|error| UpkeepError(error.to_string()))
+    }
+
     /// How long a copy lives that the upkeep puts.
     fn ttl_of_upkeep(&self, copy: &CachedQueue, min_ttl: Option<Duration>, now: Timestamp) -> Duration {
         self.ttl(DataKind::of(copy), now).max(min_ttl.unwrap_or_default())
@@ -289,23 +295,6 @@ fn latest(key: &str, min: u64, limit: usize) -> Cmd {
     let mut range = cmd("ZREVRANGEBYSCORE");
     range.arg(key).arg("+inf").arg(min).arg("WITHSCORES").arg("LIMIT").arg(0).arg(limit);
     range
-}
-
-/// Members of a sorted set with their scores.
-fn scored(replies: Vec<Reply>) -> Result<Vec<(String, f64)>, UpkeepError> {
-    read(values(replies)?)
-}
-
-/// The items of all answers.
-fn read<T: redis::FromRedisValue>(answers: Vec<Value>) -> Result<Vec<T>, UpkeepError>
-where
-    Vec<T>: redis::FromRedisValue,
-{
-    let mut items = Vec::new();
-    for answer in answers {
-        items.extend(from_redis_value::<Vec<T>>(answer).map_err(|error| UpkeepError(error.to_string()))?);
-    }
-    Ok(items)
 }
 
 /// The values of replies, if all have one.
