@@ -1,5 +1,5 @@
-//! Measures a value in Redis, plain and compressed, by the size of its queue: its bytes, and the CPU
-//! time to write and read it.
+//! Measures a value in Redis by the size of its queue, plain and compressed: its bytes, and the CPU
+//! time to write and to read it.
 //!
 //! ```sh
 //! cargo run --release -p millrace-cache --example value_costs

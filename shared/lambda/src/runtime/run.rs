@@ -46,8 +46,8 @@ pub enum RunError {
     RuntimeApi(lambda_runtime::Error),
 }
 
-/// Answers invocations with `handler`, which gets each payload as received: one at a time, or as many concurrently as Lambda asks for in
-/// `AWS_LAMBDA_MAX_CONCURRENCY`.
+/// Answers invocations with `handler`, one at a time, or as many concurrently as Lambda asks for in
+/// `AWS_LAMBDA_MAX_CONCURRENCY`. The handler gets each payload as received.
 ///
 /// A handler that panics fails only its invocation. The call returns only with an error.
 ///
