@@ -113,14 +113,10 @@ mod tests {
     use millrace_cache::SharedCacheState;
 
     use super::*;
-
-    fn settings(vars: &[(&str, &str)]) -> Settings {
-        let vars = vars.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        Settings::from_vars(vars).unwrap()
-    }
+    use crate::settings::tests::read;
 
     async fn error(vars: &[(&str, &str)]) -> String {
-        match open(&settings(vars)).await {
+        match open(&read(vars).unwrap()).await {
             Ok(_) => panic!("{vars:?} should be refused"),
             Err(error) => error.to_string(),
         }
@@ -130,7 +126,7 @@ mod tests {
     async fn the_embedded_store_is_opened() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queues.db");
-        let settings = settings(&[("MILLRACE_STORE", &format!("sqlite:{}", path.display()))]);
+        let settings = read(&[("MILLRACE_STORE", &format!("sqlite:{}", path.display()))]).unwrap();
         let BackEnds { store, cache, .. } = open(&settings).await.unwrap();
         assert_eq!(cache.shared_state(), SharedCacheState::Off);
         store.ping().await.unwrap();
@@ -145,7 +141,7 @@ mod tests {
         // Nothing listens there.
         let unreachable =
             [("MILLRACE_STORE", store.as_str()), ("MILLRACE_REDIS_URL", "redis://app:hunter2@127.0.0.1:1")];
-        assert!(open(&settings(&unreachable)).await.is_ok());
+        assert!(open(&read(&unreachable).unwrap()).await.is_ok());
         let no_file = [
             ("MILLRACE_STORE", store.as_str()),
             ("MILLRACE_REDIS_URL", "rediss://app:hunter2@127.0.0.1:1"),
@@ -168,7 +164,7 @@ mod tests {
             ("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "100"),
             ("MILLRACE_REDIS_CACHE", "off"),
         ];
-        let BackEnds { cache, .. } = open(&settings(&vars)).await.unwrap();
+        let BackEnds { cache, .. } = open(&read(&vars).unwrap()).await.unwrap();
         assert_eq!((cache.shared_state(), cache.ping_shared().await), (SharedCacheState::Off, SharedCacheState::Off));
         let connection = redis.accept().map(|(_, peer)| peer);
         assert!(connection.is_err(), "it was connected: {connection:?}");

@@ -97,16 +97,11 @@ mod tests {
     use millrace_store::Retention;
 
     use super::*;
-
-    fn settings(vars: &[(&str, &str)]) -> Settings {
-        let vars = vars.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        Settings::from_vars(vars).unwrap()
-    }
+    use crate::settings::tests::read;
 
     #[test]
     fn the_pipeline_gets_its_settings() {
         let vars = [
-            ("MILLRACE_STORE", "dynamodb"),
             ("MILLRACE_CONFLICT_RETRIES", "7"),
             ("MILLRACE_DEADLINE_MARGIN_MS", "900"),
             ("MILLRACE_BATCH_MAX_ITEMS", "12"),
@@ -118,7 +113,7 @@ mod tests {
             ("MILLRACE_ADVANCE_SLACK_SECONDS", "7"),
             ("MILLRACE_INACTIVE_PAUSE_DAYS", "4"),
         ];
-        let settings = settings(&vars);
+        let settings = read(&vars).unwrap();
         let pipeline = pipeline_settings(&settings, 1);
         assert_eq!((pipeline.conflict_retries, pipeline.deadline_margin.as_millis()), (7, 900));
         assert_eq!((pipeline.commit_batch, pipeline.concurrency, pipeline.memory_threshold), (12, 4, 99_999_999));
@@ -133,7 +128,6 @@ mod tests {
     #[test]
     fn the_dynamodb_store_gets_its_settings() {
         let vars = [
-            ("MILLRACE_STORE", "dynamodb"),
             ("MILLRACE_TABLE_PREFIX", "t-"),
             ("MILLRACE_DB_MAX_CONNECTIONS", "6"),
             ("MILLRACE_DB_CONNECT_TIMEOUT_MS", "80"),
@@ -142,7 +136,7 @@ mod tests {
             ("MILLRACE_HISTORY_RETENTION_DAYS", "1"),
             ("MILLRACE_REJECTIONS_RETENTION_DAYS", "2"),
         ];
-        let settings = settings(&vars);
+        let settings = read(&vars).unwrap();
         let day = Duration::from_secs(86_400);
         let expected = DynamoDbSettings {
             prefix: "t-".to_owned(),
@@ -158,7 +152,6 @@ mod tests {
     #[test]
     fn the_shared_cache_gets_its_settings() {
         let vars = [
-            ("MILLRACE_STORE", "dynamodb"),
             ("MILLRACE_TABLE_PREFIX", "t-"),
             ("MILLRACE_REDIS_URL", "rediss://app:secret@cache"),
             ("MILLRACE_REDIS_MODE", "cluster"),
@@ -172,7 +165,7 @@ mod tests {
             ("MILLRACE_CACHE_TTL_PLAYER_STATS_SECONDS", "3"),
             ("MILLRACE_CACHE_TTL_FREQUENT_DATA_SECONDS", "4"),
         ];
-        let settings = settings(&vars);
+        let settings = read(&vars).unwrap();
         let tier = redis_settings(&settings, settings.redis.as_ref().unwrap(), 5);
         assert_eq!((tier.url.as_str(), tier.mode), ("rediss://app:secret@cache", RedisMode::Cluster));
         assert_eq!((tier.key_prefix.as_str(), tier.seed), ("t-", 5));

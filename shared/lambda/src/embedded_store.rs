@@ -53,11 +53,11 @@ mod tests {
     use millrace_store::Retention;
 
     use super::*;
+    use crate::settings::tests::read;
 
     #[test]
     fn the_embedded_store_gets_its_settings() {
         let vars = [
-            ("MILLRACE_STORE", "sqlite:x.db"),
             ("MILLRACE_TABLE_PREFIX", "t-"),
             ("MILLRACE_DB_MAX_CONNECTIONS", "6"),
             ("MILLRACE_DB_CONNECT_TIMEOUT_MS", "80"),
@@ -65,7 +65,7 @@ mod tests {
             ("MILLRACE_HISTORY_RETENTION_DAYS", "1"),
             ("MILLRACE_REJECTIONS_RETENTION_DAYS", "2"),
         ];
-        let settings = Settings::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap();
+        let settings = read(&vars).unwrap();
         let day = Duration::from_secs(86_400);
         let expected = SqliteSettings {
             prefix: "t-".to_owned(),

@@ -110,15 +110,6 @@ async fn a_lost_answer_is_asked_for_within_the_same_put() {
 }
 
 #[tokio::test]
-async fn a_server_is_asked_with_both_protocols() {
-    let redis = server().start().await;
-    let cache = connect(settings(format!("{}/?protocol=resp3", redis.url()))).await;
-    put(&cache, &[copy("a", 1)]).await;
-    assert_eq!(versions(&cache, &["a"]).await, [Some(1)]);
-    assert_eq!(cache.statistics().server.unwrap().nodes, 1);
-}
-
-#[tokio::test]
 async fn a_user_without_the_right_asks_once_and_without_errors() {
     let rules = "on >secret ~millrace:* -@all +get +mget +set +getrange +del +evalsha +script|load";
     let redis = server().user("app", rules).start().await;

@@ -50,6 +50,8 @@ async fn servers_are_measured_and_their_keys_sampled() {
         let redis = server().maxmemory("64mb", "allkeys-lru").start().await;
         let cache = connect(settings(format!("{}{protocol}", redis.url()))).await;
         put(&cache, &[copy("a", 1), copy("b", 1), progress("p", 1, 5, true), idle("i", 1)]).await;
+        assert_eq!(versions(&cache, &["a"]).await, [Some(1)]);
+        assert_eq!(cache.statistics().server.unwrap().nodes, 1, "asked with the put");
         assert_eq!(cache.forget(&[player("b")]).await, 0);
         for key in ["millrace:frequent:a", "foreign-1", "foreign-2"] {
             redis.cli::<()>(&["SET", key, "x"]).await;

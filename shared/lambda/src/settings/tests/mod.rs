@@ -8,7 +8,7 @@ mod numbers;
 use super::{Settings, SettingsError};
 
 /// Reads the settings from these variables. The store is set unless they set it.
-fn read(vars: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+pub(crate) fn read(vars: &[(&str, &str)]) -> Result<Settings, SettingsError> {
     let mut all = vec![("MILLRACE_STORE", "sqlite:x.db")];
     all.retain(|(name, _)| !vars.iter().any(|(other, _)| other == name));
     all.extend(vars);
