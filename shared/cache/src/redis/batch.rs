@@ -12,7 +12,7 @@ use tokio::time::{Instant, error::Elapsed, sleep_until, timeout_at};
 use super::{
     connection::{Connection, Transport},
     housekeeping::Task,
-    reply::{Answer, SendError},
+    reply::{Answer, time_out},
     scripts,
 };
 
@@ -103,14 +103,14 @@ async fn send_each(
             async move { (place, connection.req_packed_command(command).await) }
         })
         .collect();
-    let mut answers: Vec<Answer> = (0..sent.len()).map(|_| Err(SendError::TimedOut)).collect();
+    let mut answers: Vec<Answer> = vec![Err(time_out()); sent.len()];
     // One timer for all commands.
     let mut timer = pin!(sleep_until(deadline));
     loop {
         tokio::select! {
             biased;
             answer = sent.next() => match answer {
-                Some((place, answer)) => answers[place] = answer.map_err(SendError::Redis),
+                Some((place, answer)) => answers[place] = answer,
                 None => return answers,
             },
             () = &mut timer => return answers,
@@ -124,10 +124,10 @@ fn each(result: Result<Result<Vec<Value>, RedisError>, Elapsed>, commands: usize
         Ok(Ok(values)) if values.len() == commands => return values.into_iter().map(Ok).collect(),
         Ok(Ok(values)) => {
             let detail = format!("{} of {commands}", values.len());
-            SendError::Redis((redis::ErrorKind::UnexpectedReturnType, "answers are missing", detail).into())
+            (redis::ErrorKind::UnexpectedReturnType, "answers are missing", detail).into()
         }
-        Ok(Err(error)) => SendError::Redis(error),
-        Err(_) => SendError::TimedOut,
+        Ok(Err(error)) => error,
+        Err(_) => time_out(),
     };
-    (0..commands).map(|_| Err(error.clone())).collect()
+    vec![Err(error); commands]
 }

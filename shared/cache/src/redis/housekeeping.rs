@@ -19,7 +19,7 @@ use millrace_domain::{Timestamp, codec::CachedQueue};
 use redis::{Cmd, ServerError, Value, cmd};
 
 use super::{
-    reply::{Answer, SendError, describe, is_forbidden},
+    reply::{Answer, describe, is_forbidden},
     scripts::millis,
     server_information,
 };
@@ -215,7 +215,7 @@ impl Housekeeping {
             // The connection was lost before the answer. A thawed sandbox finds its connection
             // closed, so the next call sends the command again. A report is lost, and the next one
             // may be sent at once.
-            (task, Err(SendError::Redis(error))) if !error.is_timeout() => self.state().task(task).sent = None,
+            (task, Err(error)) if !error.is_timeout() => self.state().task(task).sent = None,
             (_, Err(_)) => {}
             (Task::ServerInformation, Ok(answer)) => self.take_information(answer),
             (Task::Emergency, Ok(Value::BulkString(text))) => self.take_flag(&text),

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     client::Client,
     connection::{Connection, Transport},
-    reply::Failure,
+    reply::{Failure, time_out},
     routing::{by_address, to_node, to_primaries},
 };
 
@@ -86,8 +86,4 @@ async fn ask(connection: &Connection, address: &str, commands: &[Cmd]) -> Result
             .await
         }
     }
-}
-
-fn time_out() -> RedisError {
-    std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time").into()
 }

@@ -54,17 +54,13 @@ impl Failure {
     }
 }
 
-/// Why a command has no answer.
-#[derive(Debug, Clone)]
-pub(super) enum SendError {
-    /// The time of the call is over.
-    TimedOut,
-    /// The client library reports an error.
-    Redis(RedisError),
-}
-
 /// The answer to a command.
-pub(super) type Answer = Result<Value, SendError>;
+pub(super) type Answer = Result<Value, RedisError>;
+
+/// The error of a command that was not answered before the deadline.
+pub(super) fn time_out() -> RedisError {
+    std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time").into()
+}
 
 /// The class of an answer.
 pub(super) enum Class {
@@ -89,9 +85,8 @@ pub(super) fn classify(answer: Answer, address: &str, cluster: bool) -> Class {
     let error = match answer {
         Ok(Value::ServerError(error)) => error,
         Ok(value) => return Class::Reply(Reply::Value(value)),
-        Err(SendError::TimedOut) => return Class::TimedOut,
-        Err(SendError::Redis(error)) if error.kind() == ErrorKind::Io && error.is_timeout() => return Class::TimedOut,
-        Err(SendError::Redis(error)) => match ServerError::try_from(error) {
+        Err(error) if error.kind() == ErrorKind::Io && error.is_timeout() => return Class::TimedOut,
+        Err(error) => match ServerError::try_from(error) {
             Ok(error) => error,
             Err(error) => return classify_client_error(&error, address),
         },

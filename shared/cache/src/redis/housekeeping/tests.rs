@@ -31,7 +31,7 @@ fn words(command: &Cmd) -> String {
 
 fn lost() -> Answer {
     let error = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-    Err(SendError::Redis(error.into()))
+    Err(error.into())
 }
 
 #[test]
