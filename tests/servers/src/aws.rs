@@ -7,11 +7,8 @@ pub const ACCESS_KEY_ID: &str = "test";
 /// The secret that belongs to [`ACCESS_KEY_ID`].
 pub const SECRET_ACCESS_KEY: &str = "test";
 
-/// Environment variables of a function, for `Command::envs`.
-pub type Environment = Vec<(&'static str, String)>;
-
 /// The variables that direct the AWS SDK to an endpoint and to no other.
-pub(crate) fn environment(endpoint: &str) -> Environment {
+pub(crate) fn environment(endpoint: &str) -> Vec<(&'static str, String)> {
     vec![
         ("AWS_ENDPOINT_URL", endpoint.to_owned()),
         ("AWS_REGION", REGION.to_owned()),

@@ -17,19 +17,17 @@
 
 mod aws;
 mod dynamo_proxy;
-mod dynamodb_local;
+mod emulators;
 mod gate;
-mod ministack;
 mod ports;
 mod process;
 mod redis;
 mod tcp_proxy;
 mod tools;
 
-pub use self::aws::{ACCESS_KEY_ID, Environment, REGION, SECRET_ACCESS_KEY};
+pub use self::aws::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
 pub use self::dynamo_proxy::{Call, DynamoProxy, Entry, Fault, rules};
-pub use self::dynamodb_local::DynamoDbLocal;
-pub use self::ministack::MiniStack;
+pub use self::emulators::{DynamoDbLocal, Emulator, MiniStack};
 pub use self::redis::{Redis, RedisBuilder, RedisCluster, RedisProgram};
 pub use self::tcp_proxy::{Cut, TcpProxy};
 pub use self::tools::schemathesis_python;

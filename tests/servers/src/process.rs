@@ -1,8 +1,7 @@
 //! A server process that ends with the test.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -42,7 +41,7 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a server that writes to a log in `dir`, which is removed with it. `configure` sets
     /// the arguments and the environment.
-    pub(crate) fn spawn(name: &'static str, program: &OsStr, dir: &Path, configure: impl FnOnce(&mut Command)) -> Self {
+    pub(crate) fn spawn(name: &'static str, program: &Path, dir: &Path, configure: impl FnOnce(&mut Command)) -> Self {
         let log = dir.join("server.log");
         let output = || {
             let file = File::options().create(true).append(true).open(&log);
@@ -163,17 +162,16 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
-/// Sends a request of HTTP 1.0 to a local port and reads the whole answer; `None` when there is
-/// none.
-pub(crate) fn ask(port: u16, request: &str) -> Option<String> {
+/// The status code that a server on a local port answers to a `GET` request; `None` when there is
+/// no answer.
+pub(crate) fn http_status(port: u16, path: &str) -> Option<u16> {
     let limit = Some(Duration::from_secs(5));
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.set_read_timeout(limit).ok()?;
-    stream.set_write_timeout(limit).ok()?;
-    stream.write_all(request.as_bytes()).ok()?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).ok()?;
-    Some(String::from_utf8_lossy(&answer).into_owned())
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").ok()?;
+    let mut status_line = String::new();
+    BufReader::new(stream).read_line(&mut status_line).ok()?;
+    status_line.split(' ').nth(1)?.parse().ok()
 }
 
 /// A directory for one server.

@@ -1,5 +1,7 @@
 //! A request to DynamoDB, as a rule sees it.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 /// One request to DynamoDB.
@@ -8,89 +10,89 @@ use serde_json::Value;
 pub struct Call {
     /// The operation, such as `PutItem`. Empty when the request has no `X-Amz-Target`.
     pub operation: String,
-    /// The tables that it names, each once, in the order of the request; those of a batch by name.
-    pub tables: Vec<String>,
+    /// The tables that it names.
+    pub tables: BTreeSet<String>,
     /// The whole request.
     pub body: Value,
 }
 
+/// One part of a batch.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Entry<'a> {
+    /// Its position in the request, from 0. The tables of a `BatchWriteItem` or `BatchGetItem` are
+    /// sorted by name.
+    pub index: usize,
+    /// Its table; empty when it names none.
+    pub table: &'a str,
+    /// The `PutRequest` or `DeleteRequest`, the key, the statement with its parameters, or the
+    /// message.
+    pub value: &'a Value,
+}
+
 impl Call {
     pub(super) fn new(target: Option<&str>, body: &[u8]) -> Self {
-        let operation = target.and_then(|target| target.rsplit('.').next());
-        let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
-        Self { operation: operation.unwrap_or_default().to_owned(), tables: tables(&body), body }
+        let operation = target.and_then(|target| target.rsplit('.').next()).unwrap_or_default().to_owned();
+        let body = serde_json::from_slice(body).unwrap_or(Value::Null);
+        let mut call = Self { operation, tables: BTreeSet::new(), body };
+        let tables = call.entries().into_iter().map(|entry| entry.table).chain(call.body["TableName"].as_str());
+        call.tables = tables.filter(|table| !table.is_empty()).map(str::to_owned).collect();
+        call
     }
 
     /// Whether it names a table.
     pub fn names(&self, table: &str) -> bool {
-        self.tables.iter().any(|name| name == table)
+        self.tables.contains(table)
     }
 
-    /// The number of items, keys, statements or transaction parts; one if it is no batch.
-    pub fn entries(&self) -> usize {
-        if let Some(requests) = self.body["RequestItems"].as_object() {
-            return requests.values().map(|of_table| list(of_table).len()).sum();
-        }
-        ["TransactItems", "Statements", "TransactStatements"]
-            .iter()
-            .find_map(|name| self.body[name].as_array())
-            .map_or(1, Vec::len)
+    /// The parts of a batch: items, keys, statements or messages. Empty if it is no batch.
+    pub(super) fn entries(&self) -> Vec<Entry<'_>> {
+        let items = self.body["RequestItems"].as_object().into_iter().flatten().flat_map(|(table, of_table)| {
+            let list = of_table.as_array().or_else(|| of_table["Keys"].as_array());
+            list.into_iter().flatten().map(move |value| (table.as_str(), value))
+        });
+        let statements = self.body["Statements"].as_array().into_iter().flatten();
+        let statements = statements.map(|value| (value["Statement"].as_str().map_or("", table_of_statement), value));
+        let messages = self.body["Entries"].as_array().into_iter().flatten().map(|value| ("", value));
+        let entries = items.chain(statements).chain(messages).enumerate();
+        entries.map(|(index, (table, value))| Entry { index, table, value }).collect()
     }
-}
 
-/// The parts of a batch for one table: requests in a `BatchWriteItem`, keys in a `BatchGetItem`.
-fn list(of_table: &Value) -> &[Value] {
-    let list = of_table.as_array().or_else(|| of_table["Keys"].as_array());
-    list.map_or(&[], Vec::as_slice)
-}
-
-fn tables(body: &Value) -> Vec<String> {
-    let mut tables: Vec<String> = Vec::new();
-    let mut add = |name: &str| {
-        // A table may be named by its ARN: arn:aws:dynamodb:REGION:ACCOUNT:table/NAME
-        let name = match name.strip_prefix("arn:") {
-            Some(arn) => arn.split('/').nth(1).unwrap_or(arn),
-            None => name,
+    /// The request without the entries at the positions that `is_kept` refuses.
+    pub(super) fn retain(&self, is_kept: impl Fn(usize) -> bool) -> Value {
+        let mut body = self.body.clone();
+        let mut index = 0;
+        let mut retain = |list: &mut Vec<Value>| {
+            list.retain(|_| {
+                index += 1;
+                is_kept(index - 1)
+            });
+            !list.is_empty()
         };
-        if !tables.iter().any(|known| known == name) {
-            tables.push(name.to_owned());
+        if let Some(tables) = body["RequestItems"].as_object_mut() {
+            tables.retain(|_, of_table| match of_table {
+                Value::Array(requests) => retain(requests),
+                keys => keys["Keys"].as_array_mut().is_some_and(&mut retain),
+            });
         }
-    };
-    if let Some(name) = body["TableName"].as_str() {
-        add(name);
-    }
-    if let Some(requests) = body["RequestItems"].as_object() {
-        requests.keys().for_each(|name| add(name));
-    }
-    for part in body["TransactItems"].as_array().into_iter().flatten() {
-        for action in part.as_object().into_iter().flat_map(|part| part.values()) {
-            if let Some(name) = action["TableName"].as_str() {
-                add(name);
+        for name in ["Statements", "Entries"] {
+            if let Some(list) = body.get_mut(name).and_then(Value::as_array_mut) {
+                retain(list);
             }
         }
+        body
     }
-    for list in ["Statements", "TransactStatements"] {
-        for entry in body[list].as_array().into_iter().flatten() {
-            if let Some(name) = entry["Statement"].as_str().and_then(table_of_statement) {
-                add(name);
-            }
-        }
-    }
-    if let Some(name) = body["Statement"].as_str().and_then(table_of_statement) {
-        add(name);
-    }
-    tables
 }
 
 /// The table of a PartiQL statement: the name after `UPDATE`, `INTO` or `FROM`, without quotes and
 /// without an index.
-pub(super) fn table_of_statement(statement: &str) -> Option<&str> {
+fn table_of_statement(statement: &str) -> &str {
     let mut words = statement.split_whitespace();
-    words.find(|word| ["UPDATE", "INTO", "FROM"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword)))?;
-    let name = words.next()?;
+    let is_keyword = |word: &str| ["UPDATE", "INTO", "FROM"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword));
+    let name = words.find(|word| is_keyword(word)).and_then(|_| words.next()).unwrap_or_default();
     match name.strip_prefix('"') {
-        Some(quoted) => quoted.split('"').next(),
-        None => name.split(['.', '{', '(']).next(),
+        Some(quoted) => quoted.split('"').next().unwrap_or_default(),
+        None => name.split(['.', '{', '(']).next().unwrap_or_default(),
     }
 }
 
@@ -99,41 +101,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_a_statement() {
-        for (statement, table) in [
-            (r#"UPDATE "a-b" SET x = ? WHERE pk = ?"#, "a-b"),
-            (r#"update queues set x = ? where pk = ?"#, "queues"),
-            (r#"INSERT INTO "t" VALUE {'pk': ?}"#, "t"),
-            (r#"SELECT * FROM "t"."index" WHERE pk = ?"#, "t"),
-            (r#"DELETE FROM t.index WHERE pk = ?"#, "t"),
-        ] {
-            assert_eq!(table_of_statement(statement), Some(table), "{statement}");
-        }
-        assert_eq!(table_of_statement("nonsense"), None);
-    }
-
-    #[test]
     fn the_tables_and_entries_of_each_kind_of_request() {
         for (body, tables, entries) in [
-            (r#"{"TableName":"a"}"#, vec!["a"], 1),
-            (r#"{"TableName":"arn:aws:dynamodb:us-east-1:000000000000:table/a"}"#, vec!["a"], 1),
+            (r#"{"TableName":"a"}"#, vec!["a"], 0),
             (r#"{"RequestItems":{"a":[{},{}],"b":[{}]}}"#, vec!["a", "b"], 3),
             (r#"{"RequestItems":{"a":{"Keys":[{},{}]}}}"#, vec!["a"], 2),
             (
-                r#"{"TransactItems":[{"Put":{"TableName":"b"}},{"Update":{"TableName":"a"}},{"Delete":{"TableName":"b"}}]}"#,
-                vec!["b", "a"],
+                r#"{"Statements":[{"Statement":"UPDATE \"a-b\" SET x=1"},{"Statement":"DELETE FROM b.index"},
+                    {"Statement":"insert into \"c\" VALUE {'pk': ?}"}]}"#,
+                vec!["a-b", "b", "c"],
                 3,
             ),
-            (
-                r#"{"Statements":[{"Statement":"UPDATE \"a\" SET x=1"},{"Statement":"DELETE FROM b"}]}"#,
-                vec!["a", "b"],
-                2,
-            ),
-            ("not json", vec![], 1),
+            (r#"{"Entries":[{},{}]}"#, vec![], 2),
+            ("not json", vec![], 0),
         ] {
             let call = Call::new(Some("DynamoDB_20120810.X"), body.as_bytes());
-            assert_eq!(call.tables, tables, "{body}");
-            assert_eq!(call.entries(), entries, "{body}");
+            assert_eq!(Vec::from_iter(&call.tables), tables, "{body}");
+            assert_eq!(call.entries().len(), entries, "{body}");
             assert_eq!(call.operation, "X");
         }
     }

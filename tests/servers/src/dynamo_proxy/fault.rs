@@ -9,28 +9,21 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-/// The fate of a call: it is forwarded, or one fault happens. Both may happen after a delay.
-#[derive(Clone)]
-pub struct Fault {
-    pub(super) delay: Duration,
-    pub(super) effect: Effect,
-}
+use super::call::Entry;
 
-#[derive(Clone)]
+/// The fate of a call: it is forwarded, or one fault happens.
+#[derive(Clone, Debug)]
+pub struct Fault(pub(super) Effect);
+
+#[derive(Clone, Debug)]
 pub(super) enum Effect {
     None,
-    Error(ServiceError),
+    Delay(Duration),
+    /// The status and the body of an answer of DynamoDB.
+    Error(StatusCode, Value),
     Disconnect,
     LoseAnswer,
     Withhold(Withhold),
-}
-
-/// An answer of DynamoDB that is an error.
-#[derive(Clone)]
-pub(super) struct ServiceError {
-    status: StatusCode,
-    kind: String,
-    message: String,
 }
 
 /// The parts of a batch that are not forwarded, and the code that answers a statement.
@@ -40,19 +33,6 @@ pub(super) struct Withhold {
     pub(super) code: String,
 }
 
-/// One part of a batch.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Entry<'a> {
-    /// Its position in the request, from 0. The tables of a `BatchWriteItem` or `BatchGetItem` are
-    /// sorted by name.
-    pub index: usize,
-    /// Its table; empty when a statement names none.
-    pub table: &'a str,
-    /// The `PutRequest` or `DeleteRequest`, the key, or the statement with its parameters.
-    pub value: &'a Value,
-}
-
 const SERVICE: &str = "com.amazonaws.dynamodb.v20120810#";
 const CORAL: &str = "com.amazon.coral.service#";
 const COMMON: &str = "com.amazon.coral.availability#";
@@ -60,7 +40,7 @@ const COMMON: &str = "com.amazon.coral.availability#";
 impl Fault {
     /// The call is forwarded.
     pub fn none() -> Self {
-        Effect::None.into()
+        Self(Effect::None)
     }
 
     /// `ProvisionedThroughputExceededException`, of a table or partition at its limit.
@@ -103,22 +83,20 @@ impl Fault {
     }
 
     fn error_of(namespace: &str, status: u16, name: &str, message: &str) -> Self {
-        let error = ServiceError {
-            status: StatusCode::from_u16(status).expect("an HTTP status"),
-            kind: format!("{namespace}{name}"),
-            message: message.to_owned(),
-        };
-        Effect::Error(error).into()
+        let status = StatusCode::from_u16(status).expect("an HTTP status");
+        // AccessDeniedException alone has a capital M; clients read both.
+        let body = json!({ "__type": format!("{namespace}{name}"), "message": message });
+        Self(Effect::Error(status, body))
     }
 
     /// The connection is closed; the call is not forwarded.
     pub fn disconnect() -> Self {
-        Effect::Disconnect.into()
+        Self(Effect::Disconnect)
     }
 
     /// The call is forwarded and takes effect, but the connection is closed instead of an answer.
     pub fn lose_answer() -> Self {
-        Effect::LoseAnswer.into()
+        Self(Effect::LoseAnswer)
     }
 
     /// Of a `BatchWriteItem` or `BatchGetItem`, every `n`th item or key is not forwarded and comes
@@ -148,46 +126,18 @@ impl Fault {
     /// `ProvisionedThroughputExceeded`, `InternalServerError` or `ConditionalCheckFailed`. Chosen
     /// items and keys come back unprocessed.
     pub fn statement_errors(code: &str, chosen: impl Fn(&Entry<'_>) -> bool + Send + Sync + 'static) -> Self {
-        let withhold = Withhold { chosen: Arc::new(chosen), code: code.to_owned() };
-        Effect::Withhold(withhold).into()
+        Self(Effect::Withhold(Withhold { chosen: Arc::new(chosen), code: code.to_owned() }))
     }
 
     /// The call is forwarded after a delay.
     pub fn delay(delay: Duration) -> Self {
-        Self::none().after(delay)
-    }
-
-    /// The same after a delay.
-    pub fn after(mut self, delay: Duration) -> Self {
-        self.delay = delay;
-        self
+        Self(Effect::Delay(delay))
     }
 }
 
-impl From<Effect> for Fault {
-    fn from(effect: Effect) -> Self {
-        Self { delay: Duration::ZERO, effect }
-    }
-}
-
-impl fmt::Debug for Fault {
+impl fmt::Debug for Withhold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let effect = match &self.effect {
-            Effect::None => "none",
-            Effect::Error(error) => &error.kind,
-            Effect::Disconnect => "disconnect",
-            Effect::LoseAnswer => "lose the answer",
-            Effect::Withhold(_) => "withhold parts",
-        };
-        write!(f, "Fault({effect} after {:?})", self.delay)
-    }
-}
-
-impl ServiceError {
-    pub(super) fn answer(&self) -> Response<Bytes> {
-        // AccessDeniedException alone has a capital M; clients read both.
-        let body = json!({ "__type": self.kind, "message": self.message });
-        answer(self.status, &body)
+        f.write_str(&self.code)
     }
 }
 

@@ -10,7 +10,7 @@ mod fault;
 mod partial;
 pub mod rules;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,13 +23,14 @@ use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use serde_json::Value;
+use serde_json::json;
 use tokio::net::TcpStream;
 
-pub use self::call::Call;
+pub use self::call::{Call, Entry};
 use self::fault::Effect;
-pub use self::fault::{Entry, Fault};
-use crate::aws::{self, Environment};
+pub use self::fault::Fault;
+use self::partial::Withheld;
+use crate::aws;
 use crate::gate::{Cut, CutSignal, Gate};
 
 type Rule = Arc<dyn Fn(&Call) -> Fault + Send + Sync>;
@@ -47,15 +48,13 @@ struct Shared {
     endpoint: String,
     client: Client<HttpConnector, Full<Bytes>>,
     rule: Mutex<Option<Rule>>,
-    counts: Mutex<Counts>,
+    counted: Mutex<Vec<CountedCall>>,
 }
 
-#[derive(Default)]
-struct Counts {
-    /// By operation, and by operation and table.
-    requests: BTreeMap<String, u64>,
-    tables: BTreeMap<(String, String), u64>,
-    entries: BTreeMap<String, u64>,
+struct CountedCall {
+    operation: String,
+    tables: BTreeSet<String>,
+    entries: usize,
 }
 
 impl DynamoProxy {
@@ -70,7 +69,7 @@ impl DynamoProxy {
             endpoint: endpoint.into().trim_end_matches('/').to_owned(),
             client: Client::builder(TokioExecutor::new()).build(connector),
             rule: Mutex::default(),
-            counts: Mutex::default(),
+            counted: Mutex::default(),
         });
         let theirs = Arc::clone(&shared);
         let gate = Gate::open(move |stream, cut| serve(stream, cut, Arc::clone(&theirs))).await;
@@ -88,7 +87,7 @@ impl DynamoProxy {
     }
 
     /// The environment variables with which a function uses it.
-    pub fn env(&self) -> Environment {
+    pub fn env(&self) -> Vec<(&'static str, String)> {
         aws::environment(&self.endpoint())
     }
 
@@ -122,44 +121,31 @@ impl DynamoProxy {
     /// The number of requests of an operation, such as `BatchWriteItem`. Each attempt of a client
     /// counts, also if the rule answered it.
     pub fn count(&self, operation: &str) -> u64 {
-        let counts = lock(&self.shared.counts);
-        counts.requests.get(operation).copied().unwrap_or(0)
+        self.sum(|call| u64::from(call.operation == operation))
     }
 
     /// The number of requests of an operation that named this table.
     pub fn count_on(&self, operation: &str, table: &str) -> u64 {
-        let key = (operation.to_owned(), table.to_owned());
-        let counts = lock(&self.shared.counts);
-        counts.tables.get(&key).copied().unwrap_or(0)
+        self.sum(|call| u64::from(call.operation == operation && call.tables.contains(table)))
     }
 
-    /// The number of requests that named this table. A request with several tables counts for each.
-    pub fn count_table(&self, table: &str) -> u64 {
-        let counts = lock(&self.shared.counts);
-        let of_table = counts.tables.iter().filter(|((_, name), _)| name == table);
-        of_table.map(|(_, count)| count).sum()
-    }
-
-    /// The number of items, keys, statements or transaction parts in all requests of an operation.
-    /// A request of one item has one.
+    /// The number of items, keys, statements or messages in all batches of an operation.
     pub fn entries(&self, operation: &str) -> u64 {
-        let counts = lock(&self.shared.counts);
-        counts.entries.get(operation).copied().unwrap_or(0)
-    }
-
-    /// The number of requests by operation.
-    pub fn counts(&self) -> BTreeMap<String, u64> {
-        lock(&self.shared.counts).requests.clone()
+        self.sum(|call| if call.operation == operation { call.entries as u64 } else { 0 })
     }
 
     /// The number of requests.
     pub fn total(&self) -> u64 {
-        lock(&self.shared.counts).requests.values().sum()
+        self.sum(|_| 1)
     }
 
     /// Resets all counts except the number of connections.
     pub fn reset_counts(&self) {
-        *lock(&self.shared.counts) = Counts::default();
+        lock(&self.shared.counted).clear();
+    }
+
+    fn sum(&self, count: impl Fn(&CountedCall) -> u64) -> u64 {
+        lock(&self.shared.counted).iter().map(count).sum()
     }
 }
 
@@ -191,57 +177,48 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Answe
     let body = body.collect().await?.to_bytes();
     let target = parts.headers.get("x-amz-target");
     let call = Call::new(target.and_then(|target| target.to_str().ok()), &body);
-    shared.note(&call);
+    lock(&shared.counted).push(CountedCall {
+        operation: call.operation.clone(),
+        tables: call.tables.clone(),
+        entries: call.entries().len(),
+    });
     let rule = lock(&shared.rule).clone();
-    let fault = rule.map_or_else(Fault::none, |rule| rule(&call));
-    if !fault.delay.is_zero() {
-        tokio::time::sleep(fault.delay).await;
-    }
     let request = Request::from_parts(parts, body);
-    match fault.effect {
+    match rule.map_or(Effect::None, |rule| rule(&call).0) {
         Effect::None => shared.forward(request).await,
-        Effect::Error(error) => Ok(error.answer()),
+        Effect::Delay(delay) => {
+            tokio::time::sleep(delay).await;
+            shared.forward(request).await
+        }
+        Effect::Error(status, body) => Ok(fault::answer(status, &body)),
         Effect::Disconnect => Err("told to disconnect".into()),
         Effect::LoseAnswer => {
             shared.forward(request).await?;
             Err("told to lose the answer".into())
         }
-        Effect::Withhold(withhold) => {
-            let (forwarded, withheld) = partial::split(&call, &withhold);
-            let Some(withheld) = withheld else {
-                return shared.forward(request).await;
-            };
-            let answer = match forwarded {
-                Some(body) => {
-                    let (parts, _) = request.into_parts();
-                    let body = Bytes::from(body.to_string());
-                    shared.forward(Request::from_parts(parts, body)).await?
-                }
-                None => fault::answer(StatusCode::OK, &Value::Object(serde_json::Map::new())),
-            };
-            merge(answer, &call, withheld)
-        }
+        Effect::Withhold(withhold) => match Withheld::choose(&call, &withhold) {
+            Some(withheld) => shared.forward_rest(request, &withheld).await,
+            None => shared.forward(request).await,
+        },
     }
-}
-
-/// Adds the parts that were not forwarded to a successful answer.
-fn merge(answer: Answer, call: &Call, withheld: partial::Withheld) -> Result<Answer, Closed> {
-    if answer.status() != StatusCode::OK {
-        return Ok(answer);
-    }
-    let answer = partial::merge(serde_json::from_slice(answer.body())?, call, withheld);
-    Ok(fault::answer(StatusCode::OK, &answer))
 }
 
 impl Shared {
-    fn note(&self, call: &Call) {
-        let mut counts = lock(&self.counts);
-        *counts.requests.entry(call.operation.clone()).or_default() += 1;
-        *counts.entries.entry(call.operation.clone()).or_default() += call.entries() as u64;
-        for table in &call.tables {
-            let key = (call.operation.clone(), table.clone());
-            *counts.tables.entry(key).or_default() += 1;
-        }
+    /// Forwards a batch without the withheld entries, and adds them to a successful answer.
+    async fn forward_rest(&self, request: Request<Bytes>, withheld: &Withheld<'_>) -> Result<Answer, Closed> {
+        let mut answer = match withheld.rest() {
+            Some(body) => {
+                let answer = self.forward(request.map(|_| Bytes::from(body.to_string()))).await?;
+                if answer.status() != StatusCode::OK {
+                    return Ok(answer);
+                }
+                serde_json::from_slice(answer.body())?
+            }
+            // The answers of BatchGetItem and of SendMessageBatch need these members.
+            None => json!({"Responses": {}, "Successful": []}),
+        };
+        withheld.add_to(&mut answer);
+        Ok(fault::answer(StatusCode::OK, &answer))
     }
 
     /// Forwards a request and returns the answer, both unchanged.

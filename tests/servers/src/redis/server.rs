@@ -163,7 +163,7 @@ pub(super) fn configuration(dir: &Path) -> PathBuf {
 pub(super) fn spawn(program: RedisProgram, dir: &Path) -> Process {
     // A killed server leaves its socket behind, which would be taken for the new one's.
     let _ = fs::remove_file(socket(dir));
-    Process::spawn(program.name(), program.path().as_os_str(), dir, |command| {
+    Process::spawn(program.name(), &program.path(), dir, |command| {
         command.arg(configuration(dir));
     })
 }
