@@ -25,7 +25,10 @@ use millrace_pipeline::{
 use millrace_queries::{
     PageRead, PageRequest, QueueRead, ReadError, performance::PerformanceReport, read_history, read_queue,
 };
-use millrace_store::{BatchWriter, BatchWriterSettings, QueueWrite, Store, due_shard, memory::MemoryStore};
+use millrace_store::{
+    BatchWriter, BatchWriterSettings, QueueWrite, Store, StoreError, due_shard,
+    memory::{Fault, MemoryStore, Operation},
+};
 use serde_json::{Value, json};
 use shared_cache::FakeSharedCache;
 use tokio::time::Instant;
@@ -85,6 +88,12 @@ impl Process {
         Self::default()
     }
 
+    /// Starts a process with a shared cache on an empty store.
+    pub fn with_shared_cache() -> (Self, Arc<FakeSharedCache>) {
+        let shared_cache = Arc::new(FakeSharedCache::default());
+        (Self::new().start_with_connection(Arc::clone(&shared_cache)), shared_cache)
+    }
+
     /// Starts a process on the given store.
     pub fn on_store(store: MemoryStore, clock: Arc<AtomicU64>, options: Options) -> Self {
         let store = Arc::new(store);
@@ -112,6 +121,42 @@ impl Process {
     /// Starts another process on the same rows and the same clock.
     pub fn start_another(&self, options: Options) -> Self {
         Self::on_store(self.store.handle(), Arc::clone(&self.clock), options)
+    }
+
+    /// Starts another process whose invocations are not redelivered, such as one that serves HTTP
+    /// callers or advances due queues.
+    pub fn start_without_redelivery(&self, settings: PipelineSettings) -> Self {
+        let settings = PipelineSettings { is_redelivered: false, ..settings };
+        self.start_another(Options { settings, ..Options::default() })
+    }
+
+    /// Starts another process with the given connection to the shared cache.
+    pub fn start_with_connection(&self, shared_cache: Arc<FakeSharedCache>) -> Self {
+        self.start_another(Options { shared_cache: Some(shared_cache), ..Options::default() })
+    }
+
+    /// Injects a fault into the operations of this process that `applies` chooses, instead of
+    /// earlier faults.
+    pub fn inject(&self, fault: Fault, applies: impl Fn(&Operation<'_>) -> bool + Send + Sync + 'static) {
+        self.store.set_faults(Arc::new(move |operation| if applies(operation) { fault.clone() } else { Fault::None }));
+    }
+
+    /// Lets another process handle a command right before this process commits. `skip` commits are
+    /// skipped first.
+    pub fn interleave(&self, skip: u64, other: Self, command: Value) {
+        let commits = AtomicU64::new(0);
+        self.store.set_faults(Arc::new(move |operation| {
+            if matches!(operation, Operation::Commit { .. }) && commits.fetch_add(1, Ordering::Relaxed) == skip {
+                std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                        let answer = runtime.block_on(other.send("interleaved", &command));
+                        assert_eq!(answer.report.commands.applied, 1);
+                    });
+                });
+            }
+            Fault::None
+        }));
     }
 
     /// Moves the clock forward by `millis` milliseconds.
@@ -190,6 +235,12 @@ impl Process {
         self.try_invoke(payload).await.unwrap()
     }
 
+    /// Processes one command in a message of a standard queue, sent at the current time.
+    pub async fn send(&self, message_id: &str, command: &Value) -> Answer {
+        let sent_at = self.clock.load(Ordering::Relaxed);
+        self.invoke(&sqs_payload(&[SqsMessage { sent_at, ..standard_message(message_id, command) }])).await
+    }
+
     /// The stored queue of a player. Panics if the player has no queue row.
     pub fn queue(&self, player: &str) -> Queue {
         let player = PlayerId::new(player).unwrap();
@@ -255,6 +306,29 @@ pub fn sqs_payload(messages: &[SqsMessage]) -> Value {
         })
     };
     json!({ "Records": messages.iter().map(record).collect::<Vec<_>>() })
+}
+
+/// The invocation payload of a command from EventBridge, sent at [`START_MS`].
+pub fn eventbridge_payload(command: &Value) -> Value {
+    json!({
+        "version": "0", "id": "e-1", "detail-type": "TaskQueueCommand", "source": "game", "account": "1",
+        "time": "2026-01-15T10:00:00Z", "region": "us-east-1", "resources": [], "detail": command,
+    })
+}
+
+/// A fault of an operation that the store refuses for good.
+pub fn access_denied() -> Fault {
+    Fault::Error(StoreError::AccessDenied { detail: "simulated".to_owned() })
+}
+
+/// A fault of an operation that the store refuses for now.
+pub fn throttled() -> Fault {
+    Fault::Error(StoreError::Throttled { table: "queues".to_owned() })
+}
+
+/// A fault of an operation that succeeds, but whose answer is lost.
+pub fn answer_lost() -> Fault {
+    Fault::FailAfterEffect(StoreError::Unavailable { detail: "simulated".to_owned() })
 }
 
 /// A `grantResources` command that grants gold.

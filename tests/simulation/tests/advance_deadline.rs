@@ -1,10 +1,7 @@
 //! Reports of runs that end early or advance nothing, on an in-memory store.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -12,9 +9,9 @@ use async_trait::async_trait;
 use millrace_domain::{FeatureSwitch, PlayerId, Timestamp};
 use millrace_due::{AdvanceError, TickMessage, TicksQueue};
 use millrace_pipeline::{Failure, Invocation, PipelineSettings};
-use millrace_simulation::{Options, Process, START_MS, SqsMessage, enqueue_task, sqs_payload, standard_message};
+use millrace_simulation::{Options, Process, START_MS, access_denied, queue_tasks, throttled};
 use millrace_store::{
-    DUE_SHARDS, QueueStore, QueueWrite, StoreError, due_shard,
+    DUE_SHARDS, QueueStore, QueueWrite, due_shard,
     memory::{Fault, Operation},
 };
 use serde_json::{Value, json};
@@ -28,14 +25,6 @@ fn invocation(millis: u64) -> Invocation {
     Invocation { request_id: "r-1".to_owned(), times_out_at, cold_start: false }
 }
 
-/// A process whose runs are not redelivered.
-fn advance_process(rows: &Process, settings: PipelineSettings) -> Process {
-    rows.start_another(Options {
-        settings: PipelineSettings { is_redelivered: false, ..settings },
-        ..Options::default()
-    })
-}
-
 /// The answer of a run, as JSON.
 async fn run(process: &Process, ticks: Option<&dyn TicksQueue>, millis: u64) -> Result<Value, AdvanceError> {
     let advanced = process.advance(ticks, &invocation(millis)).await?;
@@ -45,19 +34,6 @@ async fn run(process: &Process, ticks: Option<&dyn TicksQueue>, millis: u64) -> 
 /// The named numbers of the answer of a run.
 fn figures<const N: usize>(answer: &Value, names: [&str; N]) -> [u64; N] {
     names.map(|name| answer["advance"][name].as_u64().unwrap_or_else(|| panic!("{name} is missing in {answer:#}")))
-}
-
-/// Enqueues a task for each of `count` players. They are due one millisecond after the other.
-async fn queue_tasks(process: &Process, count: usize) {
-    let messages: Vec<SqsMessage> = (0..count)
-        .map(|index| {
-            standard_message(
-                &format!("m{index}"),
-                &enqueue_task(&format!("p{index}"), "t", json!({"durationMs": 1 + index})),
-            )
-        })
-        .collect();
-    assert_eq!(process.invoke(&sqs_payload(&messages)).await.report.commands.applied, count as u64);
 }
 
 /// Commits rows to the due index. Their bytes do not decode to a queue.
@@ -99,16 +75,13 @@ impl TicksQueue for SlowTicksQueue {
 #[tokio::test(start_paused = true)]
 async fn run_fails_if_no_due_queue_can_be_advanced() {
     let rows = Process::new();
-    queue_tasks(&rows, 10).await;
+    queue_tasks(&rows, 10, |index| 1 + index as u64).await;
     rows.advance_clock(100);
-    let process = advance_process(&rows, PipelineSettings::default());
+    let process = rows.start_without_redelivery(PipelineSettings::default());
     let set_commit_fault = |fault: Fault| {
-        process.store.set_faults(Arc::new(move |operation| match operation {
-            Operation::Commit { .. } => fault.clone(),
-            _ => Fault::None,
-        }));
+        process.inject(fault.clone(), |operation| matches!(operation, Operation::Commit { .. }));
     };
-    set_commit_fault(Fault::Error(StoreError::AccessDenied { detail: "simulated".to_owned() }));
+    set_commit_fault(access_denied());
     let failed = run(&process, None, 10_000).await.unwrap_err();
     assert_eq!(failed.error_type(), "NothingAdvanced");
     let message = failed.to_string();
@@ -119,12 +92,10 @@ async fn run_fails_if_no_due_queue_can_be_advanced() {
     assert_eq!(failed.error_type(), "NothingAdvanced");
     assert!(failed.to_string().contains("before the deadline"), "{failed}");
 
-    process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Commit { write } if write.player_id.as_str() != "p7" => {
-            Fault::Error(StoreError::AccessDenied { detail: "simulated".to_owned() })
-        }
-        _ => Fault::None,
-    }));
+    process.inject(
+        access_denied(),
+        |operation| matches!(operation, Operation::Commit { write } if write.player_id.as_str() != "p7"),
+    );
     let answer = run(&process, None, 10_000).await.unwrap();
     assert_eq!(figures(&answer, ["due", "ticks", "failed"]), [10, 1, 9], "the run succeeds if one queue is advanced");
 }
@@ -132,18 +103,15 @@ async fn run_fails_if_no_due_queue_can_be_advanced() {
 #[tokio::test(start_paused = true)]
 async fn run_without_time_to_read_the_due_index_fails() {
     let rows = Process::new();
-    queue_tasks(&rows, 10).await;
+    queue_tasks(&rows, 10, |index| 1 + index as u64).await;
     rows.advance_clock(100);
-    let process = advance_process(&rows, PipelineSettings::default());
-    let (ticks, slow_index) = (SlowTicksQueue(Duration::ZERO), |operation: &Operation<'_>| match operation {
-        Operation::Due { .. } => Fault::Delay(HOUR),
-        _ => Fault::None,
-    });
+    let process = rows.start_without_redelivery(PipelineSettings::default());
+    let ticks = SlowTicksQueue(Duration::ZERO);
     // The deadline margin of 500 ms exceeds the 100 ms of this invocation.
     let failed = run(&process, None, 100).await.unwrap_err();
     assert_eq!(failed.error_type(), "IndexUnreadable");
     assert!(failed.to_string().contains("before the deadline"), "{failed}");
-    process.store.set_faults(Arc::new(slow_index));
+    process.inject(Fault::Delay(HOUR), |operation| matches!(operation, Operation::Due { .. }));
     for ticks in [None, Some(&ticks as &dyn TicksQueue)] {
         let failed = run(&process, ticks, 10_000).await.unwrap_err();
         assert_eq!(failed.error_type(), "IndexUnreadable");
@@ -156,12 +124,9 @@ async fn up_to_is_null_if_a_shard_was_not_read() {
     // 50 rows are in shard 3. One row is in shard 5, and it is due last.
     commit_due_rows(&rows, players_of(Some(3)).zip(1..).take(50).chain(players_of(Some(5)).zip(90..).take(1))).await;
     rows.advance_clock(100);
-    for fault in [Fault::Delay(HOUR), Fault::Error(StoreError::Throttled { table: "queues".to_owned() })] {
+    for fault in [Fault::Delay(HOUR), throttled()] {
         let error_code = if matches!(fault, Fault::Delay(_)) { "deadline" } else { "store_throttled" };
-        rows.store.set_faults(Arc::new(move |operation| match operation {
-            Operation::Due { shard: 7 } => fault.clone(),
-            _ => Fault::None,
-        }));
+        rows.inject(fault.clone(), |operation| matches!(operation, Operation::Due { shard: 7 }));
         let answer = run(&rows, Some(&SlowTicksQueue(Duration::ZERO)), 10_000).await;
         // The read of the slow shard takes all the time, so no tick is sent.
         let Ok(answer) = answer else {
@@ -195,10 +160,10 @@ async fn up_to_is_bounded_by_the_last_row_read_of_each_shard() {
         ..Options::default()
     });
     let pages = AtomicU64::new(0);
-    process.store.set_faults(Arc::new(move |operation| match operation {
-        Operation::Due { shard: 3 } if pages.fetch_add(1, Ordering::Relaxed) == 1 => Fault::Delay(HOUR),
-        _ => Fault::None,
-    }));
+    process.inject(
+        Fault::Delay(HOUR),
+        move |operation| matches!(operation, Operation::Due { shard: 3 } if pages.fetch_add(1, Ordering::Relaxed) == 1),
+    );
     let answer = run(&process, Some(&SlowTicksQueue(Duration::ZERO)), 10_000).await.unwrap();
     assert_eq!(figures(&answer, ["due", "ticks", "failed"]), [1_150, 1_000, 150]);
     let advance = &answer["advance"];
@@ -227,14 +192,14 @@ async fn up_to_is_bounded_by_the_ticks_sent_before_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn queues_not_advanced_before_the_deadline_count_as_failed() {
     let rows = Process::new();
-    queue_tasks(&rows, 500).await;
-    let process = advance_process(&rows, PipelineSettings::default());
+    queue_tasks(&rows, 500, |index| 1 + index as u64).await;
+    let process = rows.start_without_redelivery(PipelineSettings::default());
     process.advance_clock(5_000);
     // A call with 25 commits takes one second.
-    process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Commit { write } if write.version == 2 => Fault::Delay(Duration::from_millis(40)),
-        _ => Fault::None,
-    }));
+    process.inject(
+        Fault::Delay(Duration::from_millis(40)),
+        |operation| matches!(operation, Operation::Commit { write } if write.version == 2),
+    );
     let answer = run(&process, None, 3_000).await.unwrap();
     let [due, ticks, failed] = figures(&answer, ["due", "ticks", "failed"]);
     // Groups of 50 and 100 queues take one second each. The next group has half a second left.
@@ -245,16 +210,11 @@ async fn queues_not_advanced_before_the_deadline_count_as_failed() {
 #[tokio::test]
 async fn run_is_not_done_while_advanced_rows_stay_in_the_index() {
     let rows = Process::new();
-    queue_tasks(&rows, 10).await;
+    queue_tasks(&rows, 10, |index| 1 + index as u64).await;
     rows.advance_clock(100);
-    let process = advance_process(&rows, PipelineSettings::default());
+    let process = rows.start_without_redelivery(PipelineSettings::default());
     // The second commit of a run removes the row from the index.
-    process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Commit { write } if write.version == 3 && write.player_id.as_str() < "p3" => {
-            Fault::Error(StoreError::Throttled { table: "queues".to_owned() })
-        }
-        _ => Fault::None,
-    }));
+    process.inject(throttled(), |operation| matches!(operation, Operation::Commit { write } if write.version == 3 && write.player_id.as_str() < "p3"));
     let answer = run(&process, None, 10_000).await.unwrap();
     assert_eq!(figures(&answer, ["ticks", "failed", "settled"]), [10, 0, 7]);
     assert_eq!(answer["advance"]["done"], false, "{answer:#}");
@@ -269,9 +229,9 @@ async fn run_is_not_done_while_advanced_rows_stay_in_the_index() {
 async fn without_batching_each_commit_takes_a_separate_call() {
     for (batching, calls) in [(FeatureSwitch::ON, 2), (FeatureSwitch::OFF, 20)] {
         let rows = Process::new();
-        queue_tasks(&rows, 10).await;
+        queue_tasks(&rows, 10, |index| 1 + index as u64).await;
         rows.advance_clock(100);
-        let process = advance_process(&rows, PipelineSettings { batching, ..PipelineSettings::default() });
+        let process = rows.start_without_redelivery(PipelineSettings { batching, ..PipelineSettings::default() });
         let answer = run(&process, None, 10_000).await.unwrap();
         assert_eq!(figures(&answer, ["ticks", "settled"]), [10, 10]);
         assert_eq!(

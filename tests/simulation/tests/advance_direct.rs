@@ -3,10 +3,7 @@
 //! Covers runs with faults of shards and queues, concurrent changes, crashes and deadlines.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -14,8 +11,8 @@ use millrace_domain::{FailureReason, Record, Rules, Timestamp, record::Table};
 use millrace_due::{Advanced, Mode};
 use millrace_pipeline::PipelineSettings;
 use millrace_simulation::{
-    Options, Process, START_MS, enqueue_task, grant_gold, idle_row, invocation, queue_tasks, shard_of, sqs_payload,
-    standard_message,
+    Options, Process, START_MS, access_denied, enqueue_task, grant_gold, idle_row, invocation, queue_tasks, shard_of,
+    throttled,
 };
 use millrace_store::{
     DUE_SHARDS, QueueStore, QueueWrite, StoreError,
@@ -27,14 +24,7 @@ const SHARDS: u64 = DUE_SHARDS as u64;
 
 /// A process whose runs are not redelivered.
 fn advance_process(rows: &Process) -> Process {
-    advance_process_with(rows, PipelineSettings::default())
-}
-
-fn advance_process_with(rows: &Process, settings: PipelineSettings) -> Process {
-    rows.start_another(Options {
-        settings: PipelineSettings { is_redelivered: false, ..settings },
-        ..Options::default()
-    })
+    rows.start_without_redelivery(PipelineSettings::default())
 }
 
 /// Runs once with ten seconds until the time-out.
@@ -105,11 +95,7 @@ async fn unreadable_shard_is_reported_and_other_shards_are_advanced() {
     queue_tasks(&rows, 100, |_| 1).await;
     let process = advance_process(&rows);
     process.advance_clock(10);
-    let fault = Fault::Error(StoreError::AccessDenied { detail: "simulated".to_owned() });
-    process.store.set_faults(Arc::new(move |operation| match operation {
-        Operation::Due { shard: 3 } => fault.clone(),
-        _ => Fault::None,
-    }));
+    process.inject(access_denied(), |operation| matches!(operation, Operation::Due { shard: 3 }));
     let advance = run_directly(&process).await.advance;
     let missing = (0..100).filter(|index| shard_of(*index) == 3).count() as u64;
     assert!(missing > 0);
@@ -120,7 +106,7 @@ async fn unreadable_shard_is_reported_and_other_shards_are_advanced() {
     assert_eq!(run_directly(&process).await.advance.ticks, missing);
     assert_completed_once(&process, 100);
 
-    process.store.set_faults(Arc::new(|_| Fault::Error(StoreError::Throttled { table: "queues".to_owned() })));
+    process.inject(throttled(), |_| true);
     let failed = process.advance(None, &invocation(10)).await.unwrap_err();
     assert_eq!(failed.error_type(), "IndexUnreadable");
 }
@@ -131,12 +117,10 @@ async fn unreadable_queue_does_not_stop_other_queues() {
     queue_tasks(&rows, 50, |_| 1).await;
     let process = advance_process(&rows);
     process.advance_clock(10);
-    process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Load { table: Table::Queues, player } if player.as_str() == "p7" => {
-            Fault::Error(StoreError::unreadable(Table::Queues, "damaged"))
-        }
-        _ => Fault::None,
-    }));
+    process.inject(
+        Fault::Error(StoreError::unreadable(Table::Queues, "damaged")),
+        |operation| matches!(operation, Operation::Load { table: Table::Queues, player } if player.as_str() == "p7"),
+    );
     let advance = run_directly(&process).await.advance;
     assert_eq!((advance.due, advance.ticks, advance.failed, advance.done), (50, 49, 1, false));
 }
@@ -149,10 +133,7 @@ async fn next_run_writes_the_records_left_by_a_crash() {
     rows.advance_clock(10);
     let crashing = advance_process(&rows);
     // A crash between the commit and the record writes leaves the queues in the index.
-    crashing.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Write { .. } => Fault::Error(StoreError::AccessDenied { detail: "simulated crash".to_owned() }),
-        _ => Fault::None,
-    }));
+    crashing.inject(access_denied(), |operation| matches!(operation, Operation::Write { .. }));
     let crashed = crashing.advance(None, &invocation(10)).await.unwrap_err();
     assert_eq!(crashed.error_type(), "NothingAdvanced");
     assert_eq!((rows.queue("p3").totals.completed, rows.store.records(Table::History).len()), (1, 0));
@@ -173,22 +154,8 @@ async fn concurrent_change_before_settling_is_not_overwritten() {
     queue_tasks(&rows, 1, |_| 1).await;
     rows.advance_clock(10);
     let process = advance_process(&rows);
-    let (other, commits) = (rows.start_another(Options::default()), AtomicU64::new(0));
-    let other = Arc::new(other);
-    process.store.set_faults(Arc::new(move |operation| {
-        if matches!(operation, Operation::Commit { .. }) && commits.fetch_add(1, Ordering::Relaxed) == 1 {
-            let other = Arc::clone(&other);
-            // Another process grants gold after the commit and before the queue leaves the index.
-            std::thread::scope(|scope| {
-                let other_process = scope.spawn(move || {
-                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                    runtime.block_on(other.invoke(&sqs_payload(&[standard_message("g", &grant_gold("p0", 5))])))
-                });
-                assert_eq!(other_process.join().unwrap().report.commands.applied, 1);
-            });
-        }
-        Fault::None
-    }));
+    // Another process grants gold after the commit and before the queue leaves the index.
+    process.interleave(1, rows.start_another(Options::default()), grant_gold("p0", 5));
     let Advanced { advance, report } = run_directly(&process).await;
     assert_eq!((advance.ticks, advance.settled, advance.failed), (1, 0, 0));
     assert_eq!(report.commits.conflicts, 1);
@@ -204,10 +171,7 @@ async fn two_concurrent_runs_complete_each_task_once() {
     let (one, other) = (advance_process(&rows), advance_process(&rows));
     for process in [&one, &other] {
         // The delay lets the other run continue in the middle of each call.
-        process.store.set_faults(Arc::new(|operation| match operation {
-            Operation::Ping => Fault::None,
-            _ => Fault::Delay(Duration::from_millis(1)),
-        }));
+        process.inject(Fault::Delay(Duration::from_millis(1)), |operation| !matches!(operation, Operation::Ping));
     }
     let (first, second) = tokio::join!(run_directly(&one), run_directly(&other));
     assert!(first.advance.due > 0 && second.advance.due > 0, "{:?} {:?}", first.advance, second.advance);
@@ -229,8 +193,8 @@ async fn inactive_queue_is_paused_and_leaves_the_index() {
     );
     let day = 86_400_000;
     let tasks: Vec<_> = (0..7).map(|n| enqueue_task("p0", &format!("t-{n}"), json!({"durationMs": day}))).collect();
-    rows.invoke(&sqs_payload(&[standard_message("m", &json!({ "commands": tasks }))])).await;
-    let process = advance_process_with(&rows, settings);
+    rows.send("m", &json!({ "commands": tasks })).await;
+    let process = rows.start_without_redelivery(settings);
     process.advance_clock(3 * day - 1);
     assert_eq!(run_directly(&process).await.advance.due, 1);
     let queue = process.queue("p0");
@@ -256,10 +220,10 @@ async fn run_cut_off_by_the_deadline_is_continued_by_the_next_run() {
     let process = advance_process(&rows);
     process.advance_clock(5_000);
     // A call with 25 commits takes one second.
-    process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Commit { write } if write.version == 2 => Fault::Delay(Duration::from_millis(40)),
-        _ => Fault::None,
-    }));
+    process.inject(
+        Fault::Delay(Duration::from_millis(40)),
+        |operation| matches!(operation, Operation::Commit { write } if write.version == 2),
+    );
     let cut_off = process.advance(None, &invocation(6)).await.unwrap().advance;
     assert!(!cut_off.done && cut_off.ticks > 0 && cut_off.due < 2_000, "{cut_off:?}");
     let completed = |index: usize| process.queue(&format!("p{index}")).totals.completed;

@@ -1,24 +1,19 @@
 //! Commands of HTTP callers. They are not redelivered, so a commit keeps the queue in the due index
 //! until its records are written.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use millrace_domain::{PlayerId, record::Table};
 use millrace_pipeline::{CommandsAnswer, Invocation, PipelineSettings};
-use millrace_simulation::{Options, Process, enqueue_task, invocation, sqs_payload, standard_message};
-use millrace_store::{
-    StoreError,
-    memory::{Fault, Operation},
+use millrace_simulation::{
+    Options, Process, access_denied, enqueue_task, grant_gold, invocation, sqs_payload, standard_message,
 };
+use millrace_store::memory::Operation;
 use serde_json::{Value, json};
 
 /// A process that serves HTTP callers, on the store of another process.
 fn http_process(rows: &Process) -> Process {
-    let settings = PipelineSettings { is_redelivered: false, ..PipelineSettings::default() };
-    rows.start_another(Options { settings, ..Options::default() })
+    rows.start_without_redelivery(PipelineSettings::default())
 }
 
 fn player() -> PlayerId {
@@ -50,10 +45,7 @@ async fn process_with_two_tasks() -> Process {
 
 /// Makes every record write fail, as if the process crashed right after the commit.
 fn crash_after_commit(process: &Process) {
-    process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Write { .. } => Fault::Error(StoreError::AccessDenied { detail: "simulated crash".to_owned() }),
-        _ => Fault::None,
-    }));
+    process.inject(access_denied(), |operation| matches!(operation, Operation::Write { .. }));
 }
 
 #[tokio::test]
@@ -130,21 +122,7 @@ async fn run_or_retry_writes_the_records_of_a_crashed_call() {
 async fn concurrent_commit_before_settling_does_not_change_the_answer() {
     let rows = process_with_two_tasks().await;
     let api = http_process(&rows);
-    let (other, commits) = (Arc::new(rows.start_another(Options::default())), AtomicU64::new(0));
-    api.store.set_faults(Arc::new(move |operation| {
-        if matches!(operation, Operation::Commit { .. }) && commits.fetch_add(1, Ordering::Relaxed) == 1 {
-            let other = Arc::clone(&other);
-            std::thread::scope(|scope| {
-                scope.spawn(move || {
-                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                    runtime.block_on(
-                        other.invoke(&sqs_payload(&[standard_message("g", &millrace_simulation::grant_gold("p", 5))])),
-                    );
-                });
-            });
-        }
-        Fault::None
-    }));
+    api.interleave(1, rows.start_another(Options::default()), grant_gold("p", 5));
     let answer = post(&api, json!({"type": "clearQueue"})).await;
     assert_eq!((answer.report.commands.applied, answer.report.commits.conflicts), (1, 1));
     let queue = answer.queue.expect("the answer contains the queue of the first commit");

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use millrace_domain::Timestamp;
 use millrace_due::due_queues::{DueQueues, PAGE};
-use millrace_simulation::{idle_row, shard_of};
+use millrace_simulation::{idle_row, shard_of, throttled};
 use millrace_store::{
-    DUE_SHARDS, QueueStore, QueueWrite, StoreError,
+    DUE_SHARDS, QueueStore, QueueWrite,
     memory::{Fault, MemoryStore, Operation},
 };
 use proptest::prelude::*;
@@ -62,7 +62,7 @@ proptest! {
             let store = store_with_due_rows(&moments).await;
             store.set_faults(Arc::new(move |operation| match operation {
                 Operation::Due { shard } if Some(*shard) == failing_shard => {
-                    Fault::Error(StoreError::Throttled { table: "queues".to_owned() })
+                    throttled()
                 }
                 _ => Fault::None,
             }));

@@ -12,21 +12,15 @@ use millrace_cache::{Emergency, Tier};
 use millrace_domain::{PlayerId, Timestamp, record::Table};
 use millrace_queries::ReadError;
 use millrace_simulation::{
-    Options, Process, START_MS, enqueue_task, failed_message_ids, grant_gold, invocation, report_progress,
+    Process, START_MS, enqueue_task, failed_message_ids, grant_gold, invocation, report_progress,
     shared_cache::FakeSharedCache, sqs_payload, standard_message,
 };
 use millrace_store::{
     StoreError,
-    memory::{Fault, MemoryStore, Operation},
+    memory::{Fault, Operation},
 };
 use serde_json::json;
 use tokio::time::Instant;
-
-/// A process with this connection to the shared cache.
-fn process_with_shared_cache(shared_cache: &Arc<FakeSharedCache>) -> Process {
-    let options = Options { shared_cache: Some(Arc::clone(shared_cache)), ..Options::default() };
-    Process::on_store(MemoryStore::new(), Arc::new(AtomicU64::new(START_MS)), options)
-}
 
 fn player() -> PlayerId {
     PlayerId::new("p").unwrap()
@@ -34,18 +28,17 @@ fn player() -> PlayerId {
 
 #[tokio::test]
 async fn emergency_mode_serves_a_copy_without_progress_and_without_a_table_read() {
-    let shared_cache = Arc::new(FakeSharedCache::default());
-    let process = process_with_shared_cache(&shared_cache);
-    process.invoke(&sqs_payload(&[standard_message("m0", &enqueue_task("p", "t", json!({"units": 100})))])).await;
-    process.invoke(&sqs_payload(&[standard_message("m1", &report_progress("p", "t", 30))])).await;
-    process.invoke(&sqs_payload(&[standard_message("m2", &report_progress("p", "t", 40))])).await;
+    let (process, _) = Process::with_shared_cache();
+    process.send("m0", &enqueue_task("p", "t", json!({"units": 100}))).await;
+    process.send("m1", &report_progress("p", "t", 30)).await;
+    process.send("m2", &report_progress("p", "t", 40)).await;
     // A command that needs no progress loads the queue without its progress row.
     let other_cache = Arc::new(FakeSharedCache::default());
-    let other = process.start_another(Options { shared_cache: Some(Arc::clone(&other_cache)), ..Options::default() });
-    other.invoke(&sqs_payload(&[standard_message("m3", &grant_gold("p", 1))])).await;
+    let other = process.start_with_connection(Arc::clone(&other_cache));
+    other.send("m3", &grant_gold("p", 1)).await;
     let table_reads = Arc::new(AtomicU64::new(0));
     let reader_cache = other_cache.connect();
-    let reader = process.start_another(Options { shared_cache: Some(Arc::clone(&reader_cache)), ..Options::default() });
+    let reader = process.start_with_connection(Arc::clone(&reader_cache));
     let counted_reads = Arc::clone(&table_reads);
     reader.store.set_faults(Arc::new(move |operation| match operation {
         Operation::Load { .. } => {
@@ -75,16 +68,12 @@ async fn emergency_mode_serves_a_copy_without_progress_and_without_a_table_read(
 
 #[tokio::test(start_paused = true)]
 async fn hanging_shared_cache_does_not_delay_answers_beyond_the_deadline() {
-    let shared_cache = Arc::new(FakeSharedCache::default());
-    let process = process_with_shared_cache(&shared_cache);
-    process.invoke(&sqs_payload(&[standard_message("m0", &grant_gold("p", 1))])).await;
+    let (process, shared_cache) = Process::with_shared_cache();
+    process.send("m0", &grant_gold("p", 1)).await;
     process.advance_clock(2_000);
     shared_cache.hangs.store(true, Ordering::Relaxed);
     // A real table has a latency too.
-    process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Load { .. } => Fault::Delay(Duration::from_millis(5)),
-        _ => Fault::None,
-    }));
+    process.inject(Fault::Delay(Duration::from_millis(5)), |operation| matches!(operation, Operation::Load { .. }));
     // The function times out after three seconds. Unfinished messages fail half a second before.
     let (started, call) = (Instant::now(), invocation(3));
     let payload = sqs_payload(&[standard_message("m1", &grant_gold("p", 1))]).to_string();

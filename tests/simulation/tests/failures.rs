@@ -1,6 +1,6 @@
 //! Faults in the pipeline: the affected messages fail, and other players are not affected.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use millrace_domain::{PlayerId, record::Table};
 use millrace_pipeline::{
@@ -9,8 +9,8 @@ use millrace_pipeline::{
     steps::apply::apply_items,
 };
 use millrace_simulation::{
-    Options, Process, START_MS, SqsMessage, enqueue_task, failed_message_ids, fifo_message, grant_gold,
-    report_progress, sqs_payload, standard_message,
+    Options, Process, START_MS, SqsMessage, access_denied, enqueue_task, eventbridge_payload, failed_message_ids,
+    fifo_message, grant_gold, report_progress, sqs_payload, standard_message, throttled,
 };
 use millrace_store::{
     QueueRow, StoreError,
@@ -19,21 +19,13 @@ use millrace_store::{
 use serde_json::json;
 use tokio::time::Instant;
 
-fn throttled(table: Table) -> StoreError {
-    StoreError::Throttled { table: table.as_str().to_owned() }
-}
-
-fn access_denied() -> StoreError {
-    StoreError::AccessDenied { detail: "simulated".to_owned() }
-}
-
 #[tokio::test(start_paused = true)]
 async fn version_conflict_on_every_retry_fails_the_message() {
     let process = Process::new();
-    process.store.set_faults(Arc::new(|operation: &Operation<'_>| match operation {
-        Operation::Commit { write } if write.player_id.as_str() == "p" => Fault::Conflict,
-        _ => Fault::None,
-    }));
+    process.inject(
+        Fault::Conflict,
+        |operation| matches!(operation, Operation::Commit { write } if write.player_id.as_str() == "p"),
+    );
     let payload =
         sqs_payload(&[standard_message("m0", &grant_gold("p", 1)), standard_message("m1", &grant_gold("q", 1))]);
     let answer = process.invoke(&payload).await;
@@ -46,10 +38,8 @@ async fn version_conflict_on_every_retry_fails_the_message() {
 #[tokio::test(start_paused = true)]
 async fn commit_with_a_lost_response_is_applied_once() {
     let process = Process::new();
-    process.store.set_faults(Arc::new(|operation: &Operation<'_>| match operation {
-        Operation::Commit { .. } => Fault::FailAfterEffect(throttled(Table::Queues)),
-        _ => Fault::None,
-    }));
+    let throttled_after_effect = Fault::FailAfterEffect(StoreError::Throttled { table: "queues".to_owned() });
+    process.inject(throttled_after_effect, |operation| matches!(operation, Operation::Commit { .. }));
     let payload = sqs_payload(&[fifo_message("m0", "p", 7, &grant_gold("p", 3))]);
     assert_eq!(failed_message_ids(&process.invoke(&payload).await), ["m0"]);
     process.store.clear_faults();
@@ -61,11 +51,8 @@ async fn commit_with_a_lost_response_is_applied_once() {
 #[tokio::test(start_paused = true)]
 async fn next_load_of_a_row_writes_the_records_that_failed() {
     let process = Process::new();
-    process.invoke(&sqs_payload(&[standard_message("m0", &enqueue_task("p", "t", json!({"units": 1})))])).await;
-    process.store.set_faults(Arc::new(|operation: &Operation<'_>| match operation {
-        Operation::Write { table: Table::History, .. } => Fault::Error(access_denied()),
-        _ => Fault::None,
-    }));
+    process.send("m0", &enqueue_task("p", "t", json!({"units": 1}))).await;
+    process.inject(access_denied(), |operation| matches!(operation, Operation::Write { table: Table::History, .. }));
     let payload = sqs_payload(&[standard_message("m1", &report_progress("p", "t", 1))]);
     let answer = process.invoke(&payload).await;
     assert_eq!((failed_message_ids(&answer), answer.results[0].reason), (vec!["m1"], Some("access_denied")));
@@ -84,15 +71,11 @@ async fn next_load_of_a_row_writes_the_records_that_failed() {
 #[tokio::test(start_paused = true)]
 async fn queue_accepts_no_commands_while_its_outbox_cannot_be_written() {
     let process = Process::new();
-    process.invoke(&sqs_payload(&[standard_message("m0", &enqueue_task("p", "t", json!({"units": 1})))])).await;
-    let fail_history_writes = |operation: &Operation<'_>| match operation {
-        Operation::Write { table: Table::History, .. } => Fault::Error(access_denied()),
-        _ => Fault::None,
-    };
-    process.store.set_faults(Arc::new(fail_history_writes));
-    process.invoke(&sqs_payload(&[standard_message("m1", &report_progress("p", "t", 1))])).await;
+    process.send("m0", &enqueue_task("p", "t", json!({"units": 1}))).await;
+    process.inject(access_denied(), |operation| matches!(operation, Operation::Write { table: Table::History, .. }));
+    process.send("m1", &report_progress("p", "t", 1)).await;
     let version = process.version("p");
-    let answer = process.invoke(&sqs_payload(&[standard_message("m2", &grant_gold("p", 5))])).await;
+    let answer = process.send("m2", &grant_gold("p", 5)).await;
     assert_eq!(failed_message_ids(&answer), ["m2"]);
     assert_eq!(process.version("p"), version, "the row still holds its outbox");
 }
@@ -161,10 +144,10 @@ async fn panic_fails_only_the_message_group_of_its_player() {
 #[tokio::test(start_paused = true)]
 async fn unfinished_messages_fail_before_the_function_times_out() {
     let process = Process::new();
-    process.store.set_faults(Arc::new(|operation: &Operation<'_>| match operation {
-        Operation::Commit { write } if write.player_id.as_str() == "slow" => Fault::Delay(Duration::from_secs(60)),
-        _ => Fault::None,
-    }));
+    process.inject(
+        Fault::Delay(Duration::from_secs(60)),
+        |operation| matches!(operation, Operation::Commit { write } if write.player_id.as_str() == "slow"),
+    );
     let mut messages: Vec<SqsMessage> =
         (0..25).map(|n| standard_message(&format!("m{n}"), &grant_gold(&format!("p{n}"), 1))).collect();
     messages.push(standard_message("slow", &grant_gold("slow", 1)));
@@ -184,14 +167,8 @@ async fn unfinished_messages_fail_before_the_function_times_out() {
 #[tokio::test(start_paused = true)]
 async fn failed_eventbridge_event_fails_the_invocation_and_is_redelivered() {
     let process = Process::new();
-    let payload = json!({
-        "version": "0", "id": "e-1", "detail-type": "TaskQueueCommand", "source": "game", "account": "1",
-        "time": "2026-01-15T10:00:00Z", "region": "us-east-1", "resources": [], "detail": grant_gold("p", 4),
-    });
-    process.store.set_faults(Arc::new(|operation: &Operation<'_>| match operation {
-        Operation::Commit { .. } => Fault::Error(throttled(Table::Queues)),
-        _ => Fault::None,
-    }));
+    let payload = eventbridge_payload(&grant_gold("p", 4));
+    process.inject(throttled(), |operation| matches!(operation, Operation::Commit { .. }));
     let error = process.try_invoke(&payload).await.unwrap_err();
     assert_eq!(error.error_type(), "CommandsFailed");
     assert!(error.to_string().contains("throttled"), "{error}");
@@ -209,11 +186,8 @@ async fn failed_eventbridge_event_fails_the_invocation_and_is_redelivered() {
 #[tokio::test]
 async fn unwritten_progress_is_neither_acknowledged_nor_cached() {
     let process = Process::new();
-    process.invoke(&sqs_payload(&[standard_message("m0", &enqueue_task("p", "t", json!({"units": 100})))])).await;
-    process.store.set_faults(Arc::new(|operation: &Operation<'_>| match operation {
-        Operation::Write { table: Table::Progress, .. } => Fault::Error(access_denied()),
-        _ => Fault::None,
-    }));
+    process.send("m0", &enqueue_task("p", "t", json!({"units": 100}))).await;
+    process.inject(access_denied(), |operation| matches!(operation, Operation::Write { table: Table::Progress, .. }));
     process.advance_clock(10);
     let payload =
         sqs_payload(&[SqsMessage { sent_at: START_MS + 10, ..standard_message("m1", &report_progress("p", "t", 20)) }]);
@@ -226,10 +200,10 @@ async fn unwritten_progress_is_neither_acknowledged_nor_cached() {
 #[tokio::test(start_paused = true)]
 async fn failed_commit_fails_the_later_messages_of_its_group() {
     let process = Process::new();
-    process.store.set_faults(Arc::new(|operation: &Operation<'_>| match operation {
-        Operation::Commit { write } if write.player_id.as_str() == "p" => Fault::Error(throttled(Table::Queues)),
-        _ => Fault::None,
-    }));
+    process.inject(
+        throttled(),
+        |operation| matches!(operation, Operation::Commit { write } if write.player_id.as_str() == "p"),
+    );
     let payload = sqs_payload(&[
         fifo_message("m0", "guild", 1, &grant_gold("q", 1)),
         fifo_message("m1", "guild", 2, &grant_gold("p", 1)),

@@ -66,11 +66,11 @@ async fn records_are_written_by_table_and_priority_in_calls_of_25() {
 #[tokio::test]
 async fn version_conflict_reloads_the_queue_and_applies_the_commands_again() {
     let process = Process::new();
-    process.invoke(&sqs_payload(&[standard_message("m0", &grant_gold("p", 1))])).await;
+    process.send("m0", &grant_gold("p", 1)).await;
     let other = process.start_another(Options::default());
-    other.invoke(&sqs_payload(&[standard_message("m1", &grant_gold("p", 10))])).await;
+    other.send("m1", &grant_gold("p", 10)).await;
     // The local cache of this process still holds version 1.
-    let answer = process.invoke(&sqs_payload(&[standard_message("m2", &grant_gold("p", 100))])).await;
+    let answer = process.send("m2", &grant_gold("p", 100)).await;
     assert_eq!(
         (answer.report.commits.committed, answer.report.commits.conflicts, answer.report.commits.calls),
         (1, 1, 2)
@@ -110,7 +110,7 @@ async fn malformed_input_is_acknowledged_if_a_rejection_row_can_hold_it() {
 #[tokio::test]
 async fn progress_between_milestones_is_not_committed_but_is_read_by_a_cold_process() {
     let process = Process::new();
-    process.invoke(&sqs_payload(&[standard_message("m0", &enqueue_task("p", "t", json!({"units": 100})))])).await;
+    process.send("m0", &enqueue_task("p", "t", json!({"units": 100}))).await;
     let version = process.version("p");
     let report_at_10_ms = |id: &str, units| SqsMessage {
         sent_at: START_MS + 10,
@@ -141,9 +141,7 @@ async fn progress_between_milestones_is_not_committed_but_is_read_by_a_cold_proc
 #[tokio::test]
 async fn tick_completes_due_tasks_and_writes_only_then() {
     let process = Process::new();
-    process
-        .invoke(&sqs_payload(&[standard_message("m0", &enqueue_task("p", "t", json!({"durationMs": 5_000})))]))
-        .await;
+    process.send("m0", &enqueue_task("p", "t", json!({"durationMs": 5_000}))).await;
     let tick = json!({"type": "advanceQueues", "playerIds": ["p", "unknown"]});
     let answer = process.invoke(&tick).await;
     assert_eq!((answer.report.commits.calls, answer.report.players, answer.report.commands.received), (0, 2, 0));
@@ -217,12 +215,10 @@ async fn message_whose_records_exceed_one_outbox_takes_several_commits_and_is_ap
 #[tokio::test]
 async fn stale_copy_never_leads_to_a_wrong_commit() {
     let process = Process::new();
-    process.invoke(&sqs_payload(&[standard_message("m0", &enqueue_task("p", "t", json!({"units": 1})))])).await;
+    process.send("m0", &enqueue_task("p", "t", json!({"units": 1}))).await;
     let stale = process.start_another(Options::default());
-    stale.invoke(&sqs_payload(&[standard_message("m1", &grant_gold("p", 1))])).await;
-    process
-        .invoke(&sqs_payload(&[standard_message("m2", &json!({"type": "cancelTask", "playerId": "p", "taskId": "t"}))]))
-        .await;
+    stale.send("m1", &grant_gold("p", 1)).await;
+    process.send("m2", &json!({"type": "cancelTask", "playerId": "p", "taskId": "t"})).await;
     // The task is still active in the stale copy, so the report would complete it there.
     process.advance_clock(10);
     let answer = stale
@@ -287,7 +283,7 @@ async fn concurrent_insert_of_a_new_row_is_applied_once() {
             Fault::None
         }
     }));
-    let answer = process.invoke(&sqs_payload(&[standard_message("m0", &grant_gold("p", 2))])).await;
+    let answer = process.send("m0", &grant_gold("p", 2)).await;
     assert_eq!((answer.report.commits.conflicts, answer.report.commands.duplicate), (1, 1));
     assert_eq!(process.queue("p").balances.get("gold"), 2);
 }

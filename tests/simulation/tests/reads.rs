@@ -1,10 +1,7 @@
 //! Reads on an in-memory store: their CPU time, their writes and the freshness of their answers.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -13,27 +10,13 @@ use millrace_cache::Tier;
 use millrace_domain::{Command, PlayerId};
 use millrace_pipeline::{Answer, Invocation, PlayerCommands};
 use millrace_queries::ReadError;
-use millrace_simulation::{
-    Options, Process, SqsMessage, enqueue_task, grant_gold, report_progress, sqs_payload, standard_message,
-};
-use millrace_store::{
-    StoreError,
-    memory::{Fault, Operation},
-};
+use millrace_simulation::{Options, Process, access_denied, enqueue_task, grant_gold, invocation, report_progress};
+use millrace_store::memory::Operation;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 const DAY_MS: u64 = 86_400_000;
 /// The CPU time that a read may take. Debug builds are several times slower.
 const CPU_LIMIT: Duration = Duration::from_millis(if cfg!(debug_assertions) { 30 } else { 10 });
-
-fn invocation() -> Invocation {
-    Invocation {
-        request_id: "r-1".to_owned(),
-        times_out_at: Instant::now() + Duration::from_secs(10),
-        cold_start: false,
-    }
-}
 
 fn player(id: &str) -> PlayerId {
     PlayerId::new(id).unwrap()
@@ -43,8 +26,7 @@ fn player(id: &str) -> PlayerId {
 async fn send(process: &Process, command: &Value) -> Answer {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let id = format!("m-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    let sent_at = process.clock.load(Ordering::Relaxed);
-    process.invoke(&sqs_payload(&[SqsMessage { sent_at, ..standard_message(&id, command) }])).await
+    process.send(&id, command).await
 }
 
 /// Enqueues 200 timed tasks of 50 minutes each.
@@ -78,7 +60,7 @@ async fn advancing_200_tasks_over_30_days_takes_under_10_ms_of_cpu() {
     let mut shortest = Duration::MAX;
     for _ in 0..10 {
         let started = ThreadTime::now();
-        let read = process.read_queue(&player("p"), 0, &invocation()).await.unwrap();
+        let read = process.read_queue(&player("p"), 0, &invocation(10)).await.unwrap();
         let view = read.view();
         shortest = shortest.min(started.elapsed());
         assert_eq!((view.totals.completed, view.tasks.len(), view.balances.get("wood")), (200, 0, 400));
@@ -97,7 +79,7 @@ async fn reading_a_half_finished_full_queue_takes_under_10_ms_of_cpu() {
     let mut shortest = Duration::MAX;
     for _ in 0..10 {
         let started = ThreadTime::now();
-        let read = process.read_queue(&player("p"), 0, &invocation()).await.unwrap();
+        let read = process.read_queue(&player("p"), 0, &invocation(10)).await.unwrap();
         let view = read.view();
         shortest = shortest.min(started.elapsed());
         assert_eq!(view.totals.completed + view.tasks.len() as u64, 200);
@@ -112,11 +94,11 @@ async fn second_read_is_served_from_the_local_cache() {
     let writer = Process::new();
     send(&writer, &grant_gold("p", 1)).await;
     let reader = writer.start_another(Options::default());
-    let first = reader.read_queue(&player("p"), 0, &invocation()).await.unwrap();
+    let first = reader.read_queue(&player("p"), 0, &invocation(10)).await.unwrap();
     assert_eq!((first.report.found, first.report.calls, first.report.hit_rate()), (None, 1, Some(0.0)));
-    let second = reader.read_queue(&player("p"), 0, &invocation()).await.unwrap();
+    let second = reader.read_queue(&player("p"), 0, &invocation(10)).await.unwrap();
     assert_eq!((second.report.found, second.report.calls, second.report.hit_rate()), (Some(Tier::Local), 0, Some(1.0)));
-    let unknown = reader.read_queue(&player("unknown"), 0, &invocation()).await;
+    let unknown = reader.read_queue(&player("unknown"), 0, &invocation(10)).await;
     assert_eq!(unknown.unwrap_err(), ReadError::UnknownPlayer);
     let performance = reader.performance();
     assert_eq!((performance.reads.ever, performance.reads.loads, performance.reads.cache.local), (3, 2, 1));
@@ -127,7 +109,7 @@ async fn read_never_returns_an_older_version_than_requested() {
     let writer = Process::new();
     let reader = writer.start_another(Options::default());
     send(&writer, &grant_gold("p", 1)).await;
-    let read = async |at_least| reader.read_queue(&player("p"), at_least, &invocation()).await;
+    let read = async |at_least| reader.read_queue(&player("p"), at_least, &invocation(10)).await;
     assert_eq!(read(0).await.unwrap().cached.queue.version, 1);
     send(&writer, &grant_gold("p", 1)).await;
     assert_eq!(read(1).await.unwrap().cached.queue.version, 1, "the local copy has the requested version");
@@ -135,7 +117,7 @@ async fn read_never_returns_an_older_version_than_requested() {
     assert_eq!((newer.cached.queue.version, newer.report.found), (2, None));
     assert_eq!(read(0).await.unwrap().report.found, Some(Tier::Local), "the newer copy is cached");
     assert_eq!(read(3).await.unwrap_err(), ReadError::VersionNotReached { requested: 3, newest: 2 });
-    let history = reader.read_history(&player("p"), 3, &invocation()).await;
+    let history = reader.read_history(&player("p"), 3, &invocation(10)).await;
     assert_eq!(history.unwrap_err(), ReadError::VersionNotReached { requested: 3, newest: 2 });
 }
 
@@ -145,14 +127,11 @@ async fn history_read_writes_the_records_left_by_a_crash() {
     send(&process, &enqueue_task("p", "t", json!({"durationMs": 1}))).await;
     process.advance_clock(10);
     // The history row is not written. Only the outbox of the queue row holds it.
-    process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Write { .. } => Fault::Error(StoreError::AccessDenied { detail: "simulated crash".to_owned() }),
-        _ => Fault::None,
-    }));
+    process.inject(access_denied(), |operation| matches!(operation, Operation::Write { .. }));
     send(&process, &grant_gold("p", 1)).await;
-    assert!(process.read_history(&player("p"), 0, &invocation()).await.is_err());
+    assert!(process.read_history(&player("p"), 0, &invocation(10)).await.is_err());
     process.store.clear_faults();
-    let read = process.read_history(&player("p"), 2, &invocation()).await.unwrap();
+    let read = process.read_history(&player("p"), 2, &invocation(10)).await.unwrap();
     assert_eq!(read.page.items.len(), 1, "a read with a version returns the records of that version");
 }
 
@@ -164,10 +143,10 @@ async fn read_merges_the_progress_row_into_a_copy_without_it() {
     // A command that needs no progress loads the queue without its progress row.
     let other = process.start_another(Options::default());
     send(&other, &json!({"type": "setPriority", "playerId": "p", "taskId": "t", "priority": "high"})).await;
-    let read = other.read_queue(&player("p"), 0, &invocation()).await.unwrap();
+    let read = other.read_queue(&player("p"), 0, &invocation(10)).await.unwrap();
     assert_eq!(read.cached.queue.tasks[0].units_done, 9);
     assert_eq!((read.report.found, read.report.calls), (Some(Tier::Local), 1), "only the progress row was read");
-    let again = other.read_queue(&player("p"), 0, &invocation()).await.unwrap();
+    let again = other.read_queue(&player("p"), 0, &invocation(10)).await.unwrap();
     assert_eq!((again.cached.queue.tasks[0].units_done, again.report.calls), (9, 0));
 }
 
@@ -177,7 +156,7 @@ async fn answer_lists_the_results_in_command_order_with_the_queue() {
     let body = json!({"commands": [
         {"type": "grantResources", "resources": {"gold": 2}}, {"type": "fly"},
         {"type": "moveToFront", "taskId": "none"}, {"type": "pauseQueue", "playerId": "q"}]});
-    let invocation = Invocation { request_id: "req".to_owned(), ..invocation() };
+    let invocation = Invocation { request_id: "req".to_owned(), ..invocation(10) };
     let payload = body.to_string();
     let commands = PlayerCommands::decode(&process.platform, &player("p"), payload.as_bytes(), &invocation);
     let well_formed: Vec<usize> = commands.well_formed().map(|(index, _)| index).collect();

@@ -18,7 +18,7 @@ use std::{
 use fastrand::Rng;
 use millrace_domain::record::Table;
 use millrace_pipeline::{Invocation, PipelineSettings};
-use millrace_simulation::{Options, Process, START_MS, SqsMessage, sqs_payload};
+use millrace_simulation::{Options, Process, START_MS, SqsMessage, access_denied, sqs_payload};
 use millrace_store::{
     StoreError,
     memory::{Fault, MemoryStore, Operation},
@@ -141,7 +141,7 @@ fn random_faults(rng: Arc<Mutex<Rng>>) -> millrace_store::memory::FaultHook {
             (1, Operation::Commit { .. }) => Fault::Conflict,
             (2, Operation::Commit { .. } | Operation::Write { .. }) => Fault::FailAfterEffect(throttled),
             (3, Operation::Write { keys, .. }) => Fault::Unprocessed((0..keys.len()).filter(|_| rng.bool()).collect()),
-            (4, Operation::Write { .. }) => Fault::Error(StoreError::AccessDenied { detail: "simulated".to_owned() }),
+            (4, Operation::Write { .. }) => access_denied(),
             // The delay allows a crash before a call takes effect, or between two calls.
             _ => Fault::Delay(Duration::from_millis(rng.u64(0..4))),
         }

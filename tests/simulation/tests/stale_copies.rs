@@ -1,55 +1,28 @@
 //! Stale copies in the shared cache: how they affect decisions, and when they are replaced.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use millrace_cache::Emergency;
 use millrace_domain::{PlayerId, Timestamp, record::Table};
 use millrace_pipeline::PipelineSettings;
 use millrace_simulation::{
-    Options, Process, START_MS, SqsMessage, enqueue_task, failed_message_ids, grant_gold, invocation, report_progress,
-    shared_cache::FakeSharedCache, sqs_payload, standard_message,
+    Options, Process, START_MS, SqsMessage, access_denied, answer_lost, enqueue_task, eventbridge_payload,
+    failed_message_ids, grant_gold, invocation, report_progress, shared_cache::FakeSharedCache, sqs_payload,
+    standard_message, throttled,
 };
 use millrace_store::{
     StoreError,
-    memory::{Fault, MemoryStore, Operation},
+    memory::{Fault, Operation},
 };
 use serde_json::{Value, json};
 
-/// A process with a shared cache.
-fn process_with_shared_cache() -> (Process, Arc<FakeSharedCache>) {
-    let shared_cache = Arc::new(FakeSharedCache::default());
-    let options = Options { shared_cache: Some(Arc::clone(&shared_cache)), ..Options::default() };
-    (Process::on_store(MemoryStore::new(), Arc::new(AtomicU64::new(START_MS)), options), shared_cache)
-}
-
-/// Another process on the same rows, with the given connection to the shared cache.
-fn process_with_connection(process: &Process, shared_cache: Arc<FakeSharedCache>) -> Process {
-    process.start_another(Options { shared_cache: Some(shared_cache), ..Options::default() })
-}
-
-fn access_denied() -> Fault {
-    Fault::Error(StoreError::AccessDenied { detail: "simulated".to_owned() })
-}
-
 /// Makes every record write fail.
 fn fail_record_writes(process: &Process) {
-    process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Write { .. } => access_denied(),
-        _ => Fault::None,
-    }));
+    process.inject(access_denied(), |operation| matches!(operation, Operation::Write { .. }));
 }
 
 fn tick(players: &[&str]) -> Value {
     json!({"type": "advanceQueues", "playerIds": players})
-}
-
-/// Sends a command with this message id at the current time.
-async fn send(process: &Process, id: &str, command: &Value) -> millrace_pipeline::Answer {
-    let sent_at = process.clock.load(Ordering::Relaxed);
-    process.invoke(&sqs_payload(&[SqsMessage { sent_at, ..standard_message(id, command) }])).await
 }
 
 const PLAYERS: [&str; 3] = ["p", "q", "r"];
@@ -60,11 +33,11 @@ const PLAYERS: [&str; 3] = ["p", "q", "r"];
 /// task that is due in 10 s. Returns the process whose cache writes were lost.
 async fn create_stale_copies(process: &Process, shared_cache: &FakeSharedCache) -> Process {
     for player in PLAYERS {
-        send(process, "m", &grant_gold(player, 1)).await;
+        process.send("m", &grant_gold(player, 1)).await;
     }
-    let uncached_writer = process_with_connection(process, shared_cache.connect_losing_writes());
+    let uncached_writer = process.start_with_connection(shared_cache.connect_losing_writes());
     for player in PLAYERS {
-        send(&uncached_writer, "n", &enqueue_task(player, "t", json!({"durationMs": 10_000}))).await;
+        uncached_writer.send("n", &enqueue_task(player, "t", json!({"durationMs": 10_000}))).await;
         assert_eq!((shared_cache.copies.version(player), process.version(player)), (Some(1), 2));
     }
     uncached_writer
@@ -72,7 +45,7 @@ async fn create_stale_copies(process: &Process, shared_cache: &FakeSharedCache) 
 
 #[tokio::test]
 async fn tick_with_nothing_due_in_its_copies_reads_the_table_in_one_call() {
-    let (process, shared_cache) = process_with_shared_cache();
+    let (process, shared_cache) = Process::with_shared_cache();
     create_stale_copies(&process, &shared_cache).await;
     process.advance_clock(11_000);
     let answer = process.invoke(&tick(&PLAYERS)).await;
@@ -87,9 +60,9 @@ async fn tick_with_nothing_due_in_its_copies_reads_the_table_in_one_call() {
 
 #[tokio::test]
 async fn tick_reads_the_table_only_if_nothing_is_due_in_the_copy() {
-    let (process, shared_cache) = process_with_shared_cache();
+    let (process, shared_cache) = Process::with_shared_cache();
     for player in PLAYERS {
-        send(&process, "m", &enqueue_task(player, "t", json!({"durationMs": 10_000}))).await;
+        process.send("m", &enqueue_task(player, "t", json!({"durationMs": 10_000}))).await;
     }
     process.advance_clock(11_000);
     let due = process.invoke(&tick(&PLAYERS)).await.report;
@@ -97,20 +70,20 @@ async fn tick_reads_the_table_only_if_nothing_is_due_in_the_copy() {
     process.advance_clock(2_000);
     let idle = process.invoke(&tick(&PLAYERS)).await.report;
     assert_eq!((idle.cache.redis.hits, idle.loads.calls, idle.commits.calls), (3, 1, 0));
-    let cold = process_with_connection(&process, shared_cache.connect());
+    let cold = process.start_with_connection(shared_cache.connect());
     let unknown = cold.invoke(&tick(&["unknown"])).await.report;
     assert_eq!((unknown.loads.calls, unknown.commits.calls), (1, 0), "the table is read once");
 }
 
 #[tokio::test]
 async fn tick_is_redelivered_if_the_table_cannot_be_read() {
-    let (process, shared_cache) = process_with_shared_cache();
+    let (process, shared_cache) = Process::with_shared_cache();
     create_stale_copies(&process, &shared_cache).await;
     process.advance_clock(11_000);
-    process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Load { player, .. } if player.as_str() == "q" => access_denied(),
-        _ => Fault::None,
-    }));
+    process.inject(
+        access_denied(),
+        |operation| matches!(operation, Operation::Load { player, .. } if player.as_str() == "q"),
+    );
     let messages: Vec<SqsMessage> = PLAYERS.iter().map(|player| standard_message(player, &tick(&[player]))).collect();
     let answer = process.invoke(&sqs_payload(&messages)).await;
     assert_eq!(failed_message_ids(&answer), ["q"]);
@@ -119,7 +92,7 @@ async fn tick_is_redelivered_if_the_table_cannot_be_read() {
 
 #[tokio::test]
 async fn tick_on_a_stale_copy_writes_the_records_left_by_a_crash() {
-    let (process, shared_cache) = process_with_shared_cache();
+    let (process, shared_cache) = Process::with_shared_cache();
     let uncached_writer = create_stale_copies(&process, &shared_cache).await;
     process.advance_clock(11_000);
     fail_record_writes(&uncached_writer);
@@ -138,7 +111,7 @@ fn advance_process(process: &Process, shared_cache: Arc<FakeSharedCache>) -> Pro
 
 #[tokio::test]
 async fn run_on_stale_copies_advances_due_queues() {
-    let (process, shared_cache) = process_with_shared_cache();
+    let (process, shared_cache) = Process::with_shared_cache();
     create_stale_copies(&process, &shared_cache).await;
     process.advance_clock(11_000);
     let run = advance_process(&process, shared_cache.connect()).advance(None, &invocation(10)).await.unwrap();
@@ -149,8 +122,8 @@ async fn run_on_stale_copies_advances_due_queues() {
 
 #[tokio::test]
 async fn run_counts_a_concurrently_changed_queue_as_failed() {
-    let (process, shared_cache) = process_with_shared_cache();
-    send(&process, "m", &enqueue_task("p", "t", json!({"durationMs": 1}))).await;
+    let (process, shared_cache) = Process::with_shared_cache();
+    process.send("m", &enqueue_task("p", "t", json!({"durationMs": 1}))).await;
     process.advance_clock(10);
     // A crash between the commit and the record writes leaves the queue in the index although
     // nothing is due.
@@ -160,19 +133,8 @@ async fn run_counts_a_concurrently_changed_queue_as_failed() {
     assert_eq!(crashed.error_type(), "NothingAdvanced");
     process.advance_clock(60_000);
     let runner = advance_process(&process, shared_cache.connect());
-    let other = Arc::new(process_with_connection(&process, shared_cache.connect_losing_writes()));
-    runner.store.set_faults(Arc::new(move |operation| {
-        if matches!(operation, Operation::Commit { .. }) {
-            let other = Arc::clone(&other);
-            std::thread::scope(|scope| {
-                scope.spawn(move || {
-                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                    runtime.block_on(send(&other, "g", &grant_gold("p", 5)));
-                });
-            });
-        }
-        Fault::None
-    }));
+    let other = process.start_with_connection(shared_cache.connect_losing_writes());
+    runner.interleave(0, other, grant_gold("p", 5));
     let run = runner.advance(None, &invocation(10)).await.unwrap();
     let advance = run.advance;
     assert_eq!((advance.due, advance.ticks, advance.failed, advance.settled, advance.done), (1, 0, 1, 0, false));
@@ -182,21 +144,21 @@ async fn run_counts_a_concurrently_changed_queue_as_failed() {
 
 #[tokio::test]
 async fn version_conflict_with_a_duplicate_refreshes_the_shared_copy() {
-    let (process, shared_cache) = process_with_shared_cache();
-    send(&process, "m0", &grant_gold("p", 1)).await;
+    let (process, shared_cache) = Process::with_shared_cache();
+    process.send("m0", &grant_gold("p", 1)).await;
     // The process commits, and crashes before it refreshes the shared copy.
-    let uncached_writer = process_with_connection(&process, shared_cache.connect_losing_writes());
-    send(&uncached_writer, "m1", &grant_gold("p", 1)).await;
+    let uncached_writer = process.start_with_connection(shared_cache.connect_losing_writes());
+    uncached_writer.send("m1", &grant_gold("p", 1)).await;
     assert_eq!((process.version("p"), shared_cache.copies.version("p")), (2, Some(1)));
     process.advance_clock(2_000);
-    let again = send(&process, "m1", &grant_gold("p", 1)).await.report;
+    let again = process.send("m1", &grant_gold("p", 1)).await.report;
     assert_eq!((again.commands.duplicate, again.commits.conflicts, again.loads.calls), (1, 1, 1));
     assert_eq!(shared_cache.copies.version("p"), Some(2));
 }
 
 #[tokio::test]
 async fn failed_record_writes_invalidate_all_shared_copies_in_one_call() {
-    let (process, shared_cache) = process_with_shared_cache();
+    let (process, shared_cache) = Process::with_shared_cache();
     let batch = |number: u64, units: u64| {
         let sent_at = process.clock.load(Ordering::Relaxed);
         let command = |index: usize| match units {
@@ -218,7 +180,7 @@ async fn failed_record_writes_invalidate_all_shared_copies_in_one_call() {
         "the shared copies are invalidated"
     );
     // The next process has no copy, so it reads the table and writes the records of the outbox.
-    let next = process_with_connection(&process, shared_cache.connect());
+    let next = process.start_with_connection(shared_cache.connect());
     let answer = next.invoke(&payload).await;
     assert_eq!((answer.report.commands.duplicate, answer.report.commits.conflicts), (10, 0));
     assert_eq!(process.store.records(Table::History).len(), 10);
@@ -227,69 +189,61 @@ async fn failed_record_writes_invalidate_all_shared_copies_in_one_call() {
 
 #[tokio::test]
 async fn commit_with_unknown_outcome_invalidates_the_shared_copy() {
-    let (process, shared_cache) = process_with_shared_cache();
-    send(&process, "m0", &grant_gold("p", 1)).await;
-    process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Commit { .. } => Fault::FailAfterEffect(StoreError::Unavailable { detail: "simulated".to_owned() }),
-        _ => Fault::None,
-    }));
-    let answer = send(&process, "m1", &grant_gold("p", 1)).await;
+    let (process, shared_cache) = Process::with_shared_cache();
+    process.send("m0", &grant_gold("p", 1)).await;
+    process.inject(answer_lost(), |operation| matches!(operation, Operation::Commit { .. }));
+    let answer = process.send("m1", &grant_gold("p", 1)).await;
     assert_eq!((failed_message_ids(&answer), shared_cache.copies.version("p")), (vec!["m1"], None));
-    let reader = process_with_connection(&process, shared_cache.connect());
+    let reader = process.start_with_connection(shared_cache.connect());
     let read = reader.read_queue(&PlayerId::new("p").unwrap(), 0, &invocation(10)).await.unwrap();
     assert_eq!(read.cached.queue.balances.get("gold"), 2);
 }
 
 #[tokio::test]
 async fn refused_commit_keeps_the_shared_copy() {
-    let (process, shared_cache) = process_with_shared_cache();
-    send(&process, "m0", &grant_gold("p", 1)).await;
-    process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Commit { .. } => Fault::Error(StoreError::Throttled { table: "queues".to_owned() }),
-        _ => Fault::None,
-    }));
-    let answer = send(&process, "m1", &grant_gold("p", 1)).await;
+    let (process, shared_cache) = Process::with_shared_cache();
+    process.send("m0", &grant_gold("p", 1)).await;
+    process.inject(throttled(), |operation| matches!(operation, Operation::Commit { .. }));
+    let answer = process.send("m1", &grant_gold("p", 1)).await;
     assert_eq!((failed_message_ids(&answer), shared_cache.copies.version("p")), (vec!["m1"], Some(1)));
     assert_eq!(shared_cache.forgets.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
 async fn failed_commit_keeps_the_shared_copy_in_emergency_mode() {
-    let (process, shared_cache) = process_with_shared_cache();
-    send(&process, "m0", &grant_gold("p", 1)).await;
+    let (process, shared_cache) = Process::with_shared_cache();
+    process.send("m0", &grant_gold("p", 1)).await;
     let (switched_at, until) = (Timestamp::from_millis(START_MS), Timestamp::from_millis(START_MS + 900_000));
     *shared_cache.emergency.lock().unwrap() = Some(Emergency { enabled: true, switched_at, until });
-    process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Commit { .. } => Fault::Error(StoreError::Unavailable { detail: "simulated".to_owned() }),
-        _ => Fault::None,
-    }));
-    let answer = send(&process, "m1", &grant_gold("p", 1)).await;
+    let unavailable = Fault::Error(StoreError::Unavailable { detail: "simulated".to_owned() });
+    process.inject(unavailable, |operation| matches!(operation, Operation::Commit { .. }));
+    let answer = process.send("m1", &grant_gold("p", 1)).await;
     assert_eq!((failed_message_ids(&answer), shared_cache.copies.version("p")), (vec!["m1"], Some(1)));
 }
 
 #[tokio::test]
 async fn report_below_the_progress_of_a_stale_copy_is_checked_against_the_table() {
-    let (process, shared_cache) = process_with_shared_cache();
+    let (process, shared_cache) = Process::with_shared_cache();
     let mut task = enqueue_task("p", "t", json!({"units": 100}));
     task["tasks"][0]["retryDelayMs"] = json!(0);
-    send(&process, "m0", &task).await;
+    process.send("m0", &task).await;
     process.advance_clock(10);
-    send(&process, "m1", &report_progress("p", "t", 90)).await;
+    process.send("m1", &report_progress("p", "t", 90)).await;
     process.advance_clock(10);
-    let other = process_with_connection(&process, shared_cache.connect());
-    send(&other, "m2", &json!({"type": "failTask", "playerId": "p", "taskId": "t", "reason": "no"})).await;
+    let other = process.start_with_connection(shared_cache.connect());
+    other.send("m2", &json!({"type": "failTask", "playerId": "p", "taskId": "t", "reason": "no"})).await;
     process.advance_clock(10);
     // This process still has a copy of the first attempt, with 90 units done.
-    let answer = send(&process, "m3", &report_progress("p", "t", 60)).await;
+    let answer = process.send("m3", &report_progress("p", "t", 60)).await;
     assert_eq!((answer.report.commands.applied, answer.report.cache.local.hits), (1, 1));
     assert_eq!((answer.report.loads.calls, answer.report.commits.committed), (1, 1), "50 % is a milestone");
     let task = &process.queue("p").tasks[0];
     assert_eq!((task.attempts, task.units_done), (1, 60));
 
     process.advance_clock(10);
-    let low = send(&process, "m4", &report_progress("p", "t", 10)).await.report;
+    let low = process.send("m4", &report_progress("p", "t", 10)).await.report;
     assert_eq!((low.commands.applied, low.loads.calls, low.commits.calls, low.writes.calls), (1, 1, 0, 0));
-    let high = send(&process, "m5", &report_progress("p", "t", 61)).await.report;
+    let high = process.send("m5", &report_progress("p", "t", 61)).await.report;
     assert_eq!(
         (high.commands.applied, high.loads.calls, high.writes.calls),
         (1, 0, 1),
@@ -300,17 +254,11 @@ async fn report_below_the_progress_of_a_stale_copy_is_checked_against_the_table(
 /// An EventBridge event is redelivered as a whole, so all of its commands must stay remembered.
 #[tokio::test]
 async fn tick_between_deliveries_keeps_all_commands_of_a_batch_remembered() {
-    let (process, _) = process_with_shared_cache();
-    send(&process, "m0", &enqueue_task("p", "t", json!({"durationMs": 5_000}))).await;
+    let (process, _) = Process::with_shared_cache();
+    process.send("m0", &enqueue_task("p", "t", json!({"durationMs": 5_000}))).await;
     let grants: Vec<Value> = (0..100).map(|_| grant_gold("p", 1)).collect();
-    let payload = json!({
-        "version": "0", "id": "e-1", "detail-type": "TaskQueueCommand", "source": "game", "account": "1",
-        "time": "2026-01-15T10:00:00Z", "region": "us-east-1", "resources": [], "detail": {"commands": grants},
-    });
-    process.store.set_faults(Arc::new(|operation| match operation {
-        Operation::Commit { .. } => Fault::FailAfterEffect(StoreError::Unavailable { detail: "simulated".to_owned() }),
-        _ => Fault::None,
-    }));
+    let payload = eventbridge_payload(&json!({"commands": grants}));
+    process.inject(answer_lost(), |operation| matches!(operation, Operation::Commit { .. }));
     assert!(process.try_invoke(&payload).await.is_err());
     process.store.clear_faults();
     process.advance_clock(6_000);
@@ -319,6 +267,6 @@ async fn tick_between_deliveries_keeps_all_commands_of_a_batch_remembered() {
     assert_eq!((again.duplicate, again.applied), (100, 0));
     assert_eq!(process.queue("p").balances.get("gold"), 101, "100 gold are granted, and one is the reward of the task");
     // Only an applied command shortens the list of remembered commands.
-    send(&process, "m1", &grant_gold("p", 1)).await;
+    process.send("m1", &grant_gold("p", 1)).await;
     assert_eq!(process.queue("p").command_memory.len(), 64);
 }
