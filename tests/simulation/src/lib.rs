@@ -241,6 +241,17 @@ impl Process {
         self.invoke(&sqs_payload(&[SqsMessage { sent_at, ..standard_message(message_id, command) }])).await
     }
 
+    /// Processes a batch with one command for each of `count` players `p0`, `p1` and so on, sent at
+    /// the current time. `command` gets the index and the id of the player.
+    pub async fn send_to_each(&self, message_id: &str, count: usize, command: impl Fn(usize, &str) -> Value) -> Answer {
+        let sent_at = self.clock.load(Ordering::Relaxed);
+        let message = |index| {
+            let command = command(index, &format!("p{index}"));
+            SqsMessage { sent_at, ..standard_message(&format!("{message_id}{index}"), &command) }
+        };
+        self.invoke(&sqs_payload(&(0..count).map(message).collect::<Vec<_>>())).await
+    }
+
     /// The stored queue of a player. Panics if the player has no queue row.
     pub fn queue(&self, player: &str) -> Queue {
         let player = PlayerId::new(player).unwrap();
@@ -356,15 +367,8 @@ pub fn failed_message_ids(answer: &Answer) -> Vec<&str> {
 ///
 /// `duration_ms` returns the duration of the task of a player, in milliseconds.
 pub async fn queue_tasks(process: &Process, count: usize, duration_ms: impl Fn(usize) -> u64) {
-    let messages: Vec<SqsMessage> = (0..count)
-        .map(|index| {
-            standard_message(
-                &format!("m{index}"),
-                &enqueue_task(&format!("p{index}"), "t", json!({"durationMs": duration_ms(index)})),
-            )
-        })
-        .collect();
-    let answer = process.invoke(&sqs_payload(&messages)).await;
+    let enqueue = |index, player: &str| enqueue_task(player, "t", json!({"durationMs": duration_ms(index)}));
+    let answer = process.send_to_each("m", count, enqueue).await;
     assert_eq!(answer.report.commands.applied, count as u64);
 }
 

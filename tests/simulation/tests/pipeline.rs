@@ -43,18 +43,10 @@ async fn ten_players_share_one_commit_call_and_a_redelivery_writes_nothing() {
 async fn records_are_written_by_table_and_priority_in_calls_of_25() {
     let process = Process::new();
     // 30 players complete one task each. That is 30 history rows and 30 stats rows, 2 calls each.
-    let queued: Vec<SqsMessage> = (0..30)
-        .map(|n| standard_message(&format!("m{n}"), &enqueue_task(&format!("p{n}"), "t", json!({"units": 1}))))
-        .collect();
-    process.invoke(&sqs_payload(&queued)).await;
+    process.send_to_each("m", 30, |_, player| enqueue_task(player, "t", json!({"units": 1}))).await;
     process.advance_clock(10);
-    let reports: Vec<SqsMessage> = (0..30)
-        .map(|n| SqsMessage {
-            sent_at: START_MS + 5,
-            ..standard_message(&format!("n{n}"), &report_progress(&format!("p{n}"), "t", 1))
-        })
-        .collect();
-    let writes = process.invoke(&sqs_payload(&reports)).await.report.writes;
+    let answer = process.send_to_each("n", 30, |_, player| report_progress(player, "t", 1)).await;
+    let writes = answer.report.writes;
     assert_eq!((writes.items, writes.calls, writes.round_trips_saved), (60, 4, 56));
     let history = writes.by_table[&Table::History];
     assert_eq!((history.items, history.calls), (30, 2));
@@ -157,18 +149,10 @@ async fn without_batching_and_cache_the_result_is_the_same_with_more_calls() {
     let settings = PipelineSettings { batching: FeatureSwitch::OFF, ..PipelineSettings::default() };
     let options = Options { settings, local_cache_switch: FeatureSwitch::OFF, ..Options::default() };
     let process = Process::new().start_another(options);
-    let queued: Vec<SqsMessage> = (0..10)
-        .map(|n| standard_message(&format!("m{n}"), &enqueue_task(&format!("p{n}"), "t", json!({"units": 1}))))
-        .collect();
-    assert_eq!(process.invoke(&sqs_payload(&queued)).await.report.commits.calls, 10);
+    let queued = process.send_to_each("m", 10, |_, player| enqueue_task(player, "t", json!({"units": 1}))).await;
+    assert_eq!(queued.report.commits.calls, 10);
     process.advance_clock(10);
-    let done: Vec<SqsMessage> = (0..10)
-        .map(|n| SqsMessage {
-            sent_at: START_MS + 5,
-            ..standard_message(&format!("n{n}"), &report_progress(&format!("p{n}"), "t", 1))
-        })
-        .collect();
-    let report = process.invoke(&sqs_payload(&done)).await.report;
+    let report = process.send_to_each("n", 10, |_, player| report_progress(player, "t", 1)).await.report;
     assert_eq!((report.writes.items, report.writes.calls, report.writes.round_trips_saved), (20, 20, 0));
     assert_eq!((report.cache.hits, report.cache.misses), (0, 10));
     assert_eq!(process.queue("p3").balances.get("gold"), 1);
@@ -221,12 +205,7 @@ async fn stale_copy_never_leads_to_a_wrong_commit() {
     process.send("m2", &json!({"type": "cancelTask", "playerId": "p", "taskId": "t"})).await;
     // The task is still active in the stale copy, so the report would complete it there.
     process.advance_clock(10);
-    let answer = stale
-        .invoke(&sqs_payload(&[SqsMessage {
-            sent_at: START_MS + 10,
-            ..standard_message("m3", &report_progress("p", "t", 1))
-        }]))
-        .await;
+    let answer = stale.send("m3", &report_progress("p", "t", 1)).await;
     assert_eq!(answer.results[0].reason, Some("unknown_task"));
     assert_eq!(process.queue("p").totals.completed, 0);
 }
@@ -236,9 +215,7 @@ async fn memory_above_the_threshold_halves_the_local_cache() {
     let settings = PipelineSettings { memory_threshold: 1 << 20, ..PipelineSettings::default() };
     let options = Options { settings, resident_bytes: || Some((1 << 20) + 1), ..Options::default() };
     let process = Process::new().start_another(options);
-    let messages: Vec<SqsMessage> =
-        (0..100).map(|n| standard_message(&format!("m{n}"), &grant_gold(&format!("p{n}"), 1))).collect();
-    let memory = process.invoke(&sqs_payload(&messages)).await.report.memory;
+    let memory = process.send_to_each("m", 100, |_, player| grant_gold(player, 1)).await.report.memory;
     assert_eq!((memory.resident_bytes, memory.local_cache_entries), (Some((1 << 20) + 1), 50));
 }
 
