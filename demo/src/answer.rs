@@ -1,5 +1,6 @@
 //! Prints an answer of `process-tasks`, and checks that it is as expected.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::text::{Style, count, table};
@@ -8,7 +9,8 @@ use crate::text::{Style, count, table};
 const MAX_DETAIL: usize = 110;
 
 /// The counts of the commands of one event, by their outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
 pub struct Counts {
     pub received: u64,
     pub applied: u64,
@@ -38,24 +40,16 @@ impl Answer {
 
     /// The counts of the commands, by their outcome.
     pub fn counts(&self) -> Counts {
-        let of = |name: &str| self.number(&format!("commands/{name}"));
-        Counts {
-            received: of("received"),
-            applied: of("applied"),
-            duplicate: of("duplicate"),
-            rejected: of("rejected"),
-            failed: of("failed"),
-            malformed: of("malformed"),
-        }
+        Counts::deserialize(&self.0["report"]["commands"]).unwrap_or_default()
     }
 
     /// The problems of the answer that do not depend on the event.
     pub fn problems(&self) -> Vec<String> {
-        let Some(commands) = self.0.pointer("/report/commands") else {
+        let commands = &self.0["report"]["commands"];
+        let Ok(counts) = Counts::deserialize(commands) else {
             return vec![format!("the answer has no report: {}", self.0)];
         };
         let mut problems = Vec::new();
-        let counts = self.counts();
         if counts.failed > 0 {
             problems.push(format!("{} failed", count(counts.failed, "command")));
         }

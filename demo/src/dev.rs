@@ -3,9 +3,8 @@
 use std::{env, fs, path::Path};
 
 use crate::{
-    client::uri,
+    client::{invocation_url, url},
     error::DemoError,
-    http::url,
     server::{self, Options, PROCESS_TASKS, QUEUE_API, Server},
     text::{Style, say},
     workspace::{self, file_error},
@@ -40,9 +39,9 @@ pub async fn dev(cargo_lambda: &Path, port: u16) -> Result<(), DemoError> {
     say("To send an event (two ways), read a queue, and advance what is due:")?;
     let invoke = format!("{} lambda invoke --invoke-address 127.0.0.1 --invoke-port {port}", cargo_lambda.display());
     say(&format!("  {invoke} {PROCESS_TASKS} --data-file {event}"))?;
-    say(&format!("  curl --data-binary @{event} {}", uri(port, PROCESS_TASKS)))?;
+    say(&format!("  curl --data-binary @{event} {}", invocation_url(port, PROCESS_TASKS)))?;
     say(&format!("  curl {}/players/player-1001/queue", url(port)))?;
-    say(&format!("  curl --data '{{}}' {}", uri(port, "advance-queues")))?;
+    say(&format!("  curl --data '{{}}' {}", invocation_url(port, "advance-queues")))?;
     say("")?;
     Err(server.ended().await.into())
 }

@@ -5,7 +5,8 @@
 //! | [`run`] | every event of `events/`, twice; a task over HTTP; the content of the store |
 //! | [`dev`] | the functions on a store that is kept, until Ctrl-C |
 //! | [`server`], [`process`] | builds, starts and ends the functions and an emulator of Lambda |
-//! | [`client`], [`http`] | send events and HTTP requests |
+//! | [`client`] | sends events and HTTP requests |
+//! | [`http`] | a task over HTTP |
 //! | [`answer`] | prints an answer, and checks it |
 //! | [`stored`] | prints queues and history from the store |
 //! | [`text`] | tables, colours, numbers |

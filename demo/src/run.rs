@@ -9,7 +9,7 @@ use crate::{
     answer::{Answer, Counts},
     client::Client,
     error::DemoError,
-    http::Api,
+    http,
     server::{self, Options, PROCESS_TASKS, QUEUE_API, Server},
     stored::Stored,
     text::{Style, say, table},
@@ -47,10 +47,10 @@ pub async fn run(cargo_lambda: &Path, port: Option<u16>) -> Result<(), DemoError
         isolated: true,
     })
     .await?;
-    let (client, api) = (server.client(), server.api());
+    let client = server.client();
     let work = async {
         let unexpected = deliver(&client, &events, style).await?;
-        Ok(unexpected + over_http(&api, style).await?)
+        Ok(unexpected + over_http(&client, style).await?)
     };
     let unexpected = tokio::select! {
         unexpected = work => unexpected,
@@ -104,7 +104,7 @@ async fn deliver(client: &Client, events: &[EventFile], style: Style) -> Result<
 }
 
 async fn invoke(client: &Client, event: &EventFile) -> Result<Answer, DemoError> {
-    let answer = client.invoke(&event.bytes).await;
+    let answer = client.invoke(PROCESS_TASKS, event.bytes.clone()).await;
     answer.map(Answer::new).map_err(|source| DemoError::Event { event: event.name.clone(), source })
 }
 
@@ -117,9 +117,9 @@ fn report(problems: &[String], style: Style) -> io::Result<bool> {
 }
 
 /// Runs a task over HTTP. Returns the number of unexpected answers.
-async fn over_http(api: &Api, style: Style) -> Result<usize, DemoError> {
+async fn over_http(client: &Client, style: Style) -> Result<usize, DemoError> {
     say(&format!("\n{}", style.heading("A task of 1.5 seconds over HTTP")))?;
-    let (lines, problems) = api.run_task().await.map_err(DemoError::Http)?;
+    let (lines, problems) = http::run_task(client).await.map_err(DemoError::Http)?;
     for line in lines {
         say(&line)?;
     }

@@ -17,7 +17,6 @@ use tokio::{net::TcpStream, time::sleep};
 use crate::{
     client::Client,
     error::{LogTail, ServerError},
-    http::Api,
     process::Process,
     workspace,
 };
@@ -120,20 +119,15 @@ impl Server {
     async fn wait_until_answering(&mut self) -> Result<(), ServerError> {
         let client = self.client();
         let answer = tokio::select! {
-            answer = client.invoke(br#"{"Records":[]}"#) => answer,
+            answer = client.invoke(PROCESS_TASKS, r#"{"Records":[]}"#.into()) => answer,
             ended = self.ended() => return Err(ended),
         };
         answer.map(drop).map_err(|source| ServerError::Refused { source, log: self.log_tail() })
     }
 
-    /// A client for events.
+    /// A client of the functions.
     pub fn client(&self) -> Client {
-        Client::new(self.port, PROCESS_TASKS)
-    }
-
-    /// A client for HTTP requests.
-    pub fn api(&self) -> Api {
-        Api::new(self.port)
+        Client::new(self.port)
     }
 
     /// Waits until one of the processes has ended.

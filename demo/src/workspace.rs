@@ -5,12 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
+
 use crate::error::DemoError;
 
 /// An event file.
 pub struct EventFile {
     pub name: String,
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
 }
 
 /// The root of the workspace.
@@ -33,7 +35,7 @@ pub fn events(folder: &Path) -> Result<Vec<EventFile>, DemoError> {
     }
     paths.sort();
     let read = |path: PathBuf| {
-        let bytes = fs::read(&path).map_err(file_error(&path))?;
+        let bytes = fs::read(&path).map_err(file_error(&path))?.into();
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         Ok(EventFile { name, bytes })
     };
