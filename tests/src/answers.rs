@@ -1,9 +1,10 @@
 //! Reads the answers of `process-tasks`.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 /// The `commands` of an invocation report: how many commands had each outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub struct Counts {
     /// All commands of the invocation.
     pub received: u64,
@@ -24,21 +25,19 @@ pub struct Counts {
 /// # Panics
 /// If the answer has no report, or if its counts do not add up.
 pub fn counts(answer: &Value) -> Counts {
-    let count = |name: &str| {
-        let number = answer["report"]["commands"][name].as_u64();
-        number.unwrap_or_else(|| panic!("no count of {name} in {answer}"))
-    };
-    let counts = Counts {
-        received: count("received"),
-        applied: count("applied"),
-        duplicate: count("duplicate"),
-        rejected: count("rejected"),
-        failed: count("failed"),
-        malformed: count("malformed"),
-    };
+    let counts = Counts::deserialize(&answer["report"]["commands"]);
+    let counts = counts.unwrap_or_else(|error| panic!("{error} in {answer}"));
     let sum = counts.applied + counts.duplicate + counts.rejected + counts.failed + counts.malformed;
     assert_eq!(sum, counts.received, "the counts do not add up in {answer}");
     counts
+}
+
+/// The number at a JSON pointer in an answer.
+///
+/// # Panics
+/// If there is none.
+pub fn number(answer: &Value, path: &str) -> u64 {
+    answer.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {path} in {answer:#}"))
 }
 
 /// The ids of the messages that the answer hands back.

@@ -45,6 +45,13 @@ impl Database {
         Self { folder: tempfile::Builder::new().prefix("millrace-test-").tempdir().expect("a temporary folder") }
     }
 
+    /// A new database, and `process-tasks` with it.
+    pub async fn with_process_tasks() -> (Self, Function) {
+        let database = Self::new();
+        let function = database.process_tasks().started().await;
+        (database, function)
+    }
+
     fn path(&self) -> PathBuf {
         self.folder.path().join("millrace.db")
     }

@@ -161,6 +161,14 @@ impl FunctionBuilder {
         self
     }
 
+    /// Starts a function that is expected to start.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn started(&self) -> Function {
+        self.start().await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// Starts the function and waits until it asks for its first invocation.
     ///
     /// # Errors
@@ -260,6 +268,14 @@ impl Function {
     /// The function `name` with the binary at `program`.
     pub fn builder_for(name: &str, program: PathBuf) -> FunctionBuilder {
         FunctionBuilder { name: name.to_owned(), program, environment: Vec::new(), has_extensions_api: true }
+    }
+
+    /// Invokes a function that is expected to answer successfully.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn answer(&self, invocation: impl Into<Invocation>) -> Value {
+        self.invoke(invocation).await.unwrap_or_else(|error| panic!("{error}\n{}", self.stderr()))
     }
 
     /// Invokes the function and waits for its answer. Invocations run one after the other.

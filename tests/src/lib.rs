@@ -8,6 +8,7 @@
 //! | [`sqs`] | SQS messages |
 //! | [`eventbridge`] | EventBridge events |
 //! | [`http`] | requests in the format of API Gateway, and the responses |
+//! | [`http_server`] | an HTTP server in the test process |
 //! | [`api_gateway`] | an HTTP server that passes requests to a function |
 //! | [`answers`] | reads the answers of `process-tasks` |
 //! | [`due_queues`] | queues with timed work that are inserted into a store |
@@ -32,6 +33,7 @@ pub mod event_files;
 pub mod eventbridge;
 pub mod function;
 pub mod http;
+pub mod http_server;
 pub mod load;
 pub mod runtime_api;
 pub mod sqs;

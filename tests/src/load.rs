@@ -158,7 +158,7 @@ pub async fn send(function: &Function, batch: &[Message]) -> Vec<Value> {
     let mut left: Vec<Message> = batch.to_vec();
     while !left.is_empty() {
         assert!(answers.len() < 5, "the same messages failed five times: {}", answers[answers.len() - 1]);
-        let answer = function.invoke(&sqs::standard(&left)).await.unwrap_or_else(|error| panic!("{error}"));
+        let answer = function.answer(&sqs::standard(&left)).await;
         let again: Vec<String> = failures(&answer).into_iter().map(str::to_owned).collect();
         let counts = counts(&answer);
         assert_eq!((counts.rejected, counts.malformed), (0, 0), "{answer:#}");

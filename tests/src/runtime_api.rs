@@ -6,8 +6,6 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    convert::Infallible,
-    net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -16,15 +14,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, Response, StatusCode, body::Incoming, header::HeaderMap, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::{Method, Request, Response, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
-use tokio::{
-    net::TcpListener,
-    sync::{Notify, oneshot, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{Notify, oneshot, watch};
+
+use crate::http_server::HttpServer;
 
 /// The largest answer that Lambda accepts, in bytes.
 pub const MAX_RESPONSE_BYTES: usize = 6_291_556;
@@ -57,9 +51,8 @@ pub enum InitState {
 /// The server. It stops when this value is dropped.
 #[derive(Debug)]
 pub struct RuntimeApi {
-    address: SocketAddr,
     state: Arc<State>,
-    server: JoinHandle<()>,
+    server: HttpServer,
 }
 
 #[derive(Debug)]
@@ -95,7 +88,7 @@ struct Pending {
     answer: oneshot::Sender<Answer>,
 }
 
-type Reply = Response<Full<Bytes>>;
+type Reply = Response<Bytes>;
 
 impl RuntimeApi {
     /// Starts a server for the function `function_name` on a free port of 127.0.0.1. Without
@@ -103,8 +96,6 @@ impl RuntimeApi {
     /// that do not have this API.
     pub async fn start(function_name: &str, has_extensions_api: bool) -> Self {
         static STARTED: AtomicU64 = AtomicU64::new(1);
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port on 127.0.0.1");
-        let address = listener.local_addr().expect("a bound socket has an address");
         let state = Arc::new(State {
             number: STARTED.fetch_add(1, Ordering::Relaxed),
             function_name: function_name.to_owned(),
@@ -115,13 +106,17 @@ impl RuntimeApi {
             has_extensions_api,
             invoke_events: Notify::new(),
         });
-        let server = tokio::spawn(serve(listener, Arc::clone(&state)));
-        Self { address, state, server }
+        let shared = Arc::clone(&state);
+        let server = HttpServer::start(move |request| {
+            let state = Arc::clone(&shared);
+            async move { state.answer(request).await }
+        });
+        Self { server: server.await, state }
     }
 
     /// `host:port`, the value for `AWS_LAMBDA_RUNTIME_API`.
     pub fn address(&self) -> String {
-        self.address.to_string()
+        self.server.address.to_string()
     }
 
     /// The state of the initialization, and its changes.
@@ -144,41 +139,14 @@ impl RuntimeApi {
     }
 }
 
-impl Drop for RuntimeApi {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
-async fn serve(listener: TcpListener, state: Arc<State>) {
-    // Dropping the set ends the connections together with the server.
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        let Ok((stream, _)) = listener.accept().await else { return };
-        let state = Arc::clone(&state);
-        connections.spawn(async move {
-            let service = service_fn(|request| {
-                let state = Arc::clone(&state);
-                async move { Ok::<_, Infallible>(state.answer(request).await) }
-            });
-            // The connection breaks when the process is killed. That is no error.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
-    }
-}
-
 impl State {
     fn lock(&self) -> MutexGuard<'_, Invocations> {
         self.invocations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Reply {
+    async fn answer(&self, request: Request<Bytes>) -> Reply {
         let (head, body) = request.into_parts();
         let path = head.uri.path().trim_matches('/').to_owned();
-        let body = match body.collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) => return refuse(StatusCode::BAD_REQUEST, "InvalidRequest", &error.to_string()),
-        };
         let segments: Vec<&str> = path.split('/').collect();
         match (&head.method, segments.as_slice()) {
             (&Method::GET, ["2018-06-01", "runtime", "invocation", "next"]) => self.next().await,
@@ -237,7 +205,7 @@ impl State {
             .header("lambda-runtime-deadline-ms", next.deadline_ms.to_string())
             .header("lambda-runtime-invoked-function-arn", arn)
             .header("lambda-runtime-trace-id", trace)
-            .body(Full::new(next.payload))
+            .body(next.payload)
             .expect("the headers are well-formed");
         invocations.open.insert(next.request_id, next.answer);
         reply
@@ -312,7 +280,7 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 fn reply(status: StatusCode, body: &Value) -> Reply {
-    let mut reply = Response::new(Full::new(Bytes::from(body.to_string())));
+    let mut reply = Response::new(Bytes::from(body.to_string()));
     *reply.status_mut() = status;
     reply.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
     reply

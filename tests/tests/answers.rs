@@ -2,17 +2,13 @@
 
 use millrace_domain::Timestamp;
 use millrace_tests::{
-    Function, FunctionError, Invocation,
+    FunctionError, Invocation,
     answers::{Counts, counts, failures, result},
     database::{Database, RowDamage},
     eventbridge,
     sqs::{self, Message},
 };
 use serde_json::{Value, json};
-
-async fn start(database: &Database) -> Function {
-    database.process_tasks().start().await.unwrap_or_else(|error| panic!("{error}"))
-}
 
 fn grant(player: &str, command_id: Option<&str>) -> Value {
     let mut command = json!({"type": "grantResources", "playerId": player, "resources": {"gold": 1}});
@@ -75,8 +71,7 @@ fn assert_report(answer: &Value) {
 
 #[tokio::test]
 async fn an_sqs_answer_lists_only_results_that_are_not_applied() {
-    let database = Database::new();
-    let function = start(&database).await;
+    let (_database, function) = Database::with_process_tasks().await;
     let enqueue = json!({"type": "enqueueTasks", "playerId": "p-2", "tasks": [{"taskId": "t", "kind": "k", "work": {"durationMs": 5}}]});
     let messages = [
         Message::new(1, grant("p-1", None)).group("p-1"),
@@ -86,7 +81,7 @@ async fn an_sqs_answer_lists_only_results_that_are_not_applied() {
         Message::new(5, "no json").group("p-2"),
     ];
     for (payload, round) in [(sqs::fifo(&messages), 0), (sqs::standard(&messages), 1)] {
-        let answer = function.invoke(payload).await.expect("an answer");
+        let answer = function.answer(payload).await;
         assert_report(&answer);
         assert_eq!(failures(&answer), [""; 0]);
         let ids: Vec<&str> = answer["results"]
@@ -123,14 +118,13 @@ async fn an_sqs_answer_lists_only_results_that_are_not_applied() {
 
 #[tokio::test]
 async fn the_report_counts_cache_hits_and_commits() {
-    let database = Database::new();
-    let function = start(&database).await;
+    let (_database, function) = Database::with_process_tasks().await;
     let batch = |number: u64| {
         let messages: Vec<Message> =
             (0..3).map(|player| Message::new(10 * number + player, grant(&format!("p-{player}"), None))).collect();
         sqs::standard(&messages)
     };
-    let first = function.invoke(batch(1)).await.expect("an answer");
+    let first = function.answer(batch(1)).await;
     assert_report(&first);
     assert_eq!((&first["report"]["cache"]["lookups"], &first["report"]["cache"]["hits"]), (&json!(3), &json!(0)));
     assert_eq!(first["report"]["cache"]["hitRate"], 0.0);
@@ -139,7 +133,7 @@ async fn the_report_counts_cache_hits_and_commits() {
         (&json!(3), &json!(1))
     );
     assert_eq!(first["report"]["coldStart"], true);
-    let second = function.invoke(batch(2)).await.expect("an answer");
+    let second = function.answer(batch(2)).await;
     assert_report(&second);
     assert_eq!(second["report"]["cache"]["hits"], 3);
     assert_eq!(second["report"]["cache"]["local"]["hits"], 3);
@@ -150,12 +144,11 @@ async fn the_report_counts_cache_hits_and_commits() {
 
 #[tokio::test]
 async fn the_log_line_of_an_invocation_has_lookups_and_hits() {
-    let database = Database::new();
-    let function = start(&database).await;
+    let (_database, function) = Database::with_process_tasks().await;
     let messages: Vec<Message> =
         (0..3).map(|player| Message::new(player, grant(&format!("p-{player}"), None))).collect();
-    function.invoke(sqs::standard(&messages)).await.expect("an answer");
-    function.invoke(sqs::standard(&messages[..2])).await.expect("an answer");
+    function.answer(sqs::standard(&messages)).await;
+    function.answer(sqs::standard(&messages[..2])).await;
     let lines: Vec<Value> = function.log().into_iter().filter(|line| line["message"] == "processed").collect();
     let numbers: Vec<[&Value; 3]> =
         lines.iter().map(|line| [&line["cache_lookups"], &line["cache_hits"], &line["hit_rate"]]).collect();
@@ -164,8 +157,7 @@ async fn the_log_line_of_an_invocation_has_lookups_and_hits() {
 
 #[tokio::test]
 async fn the_report_counts_writes_by_table_and_priority() {
-    let database = Database::new();
-    let function = start(&database).await;
+    let (database, function) = Database::with_process_tasks().await;
     // Each of three players finishes two tasks and gets one rejection.
     let messages: Vec<Message> = (0..3)
         .flat_map(|n| {
@@ -179,7 +171,7 @@ async fn the_report_counts_writes_by_table_and_priority() {
                 .map(move |(at, body)| Message::new(10 * n + at as u64, body))
         })
         .collect();
-    let answer = function.invoke(sqs::standard(&messages)).await.expect("an answer");
+    let answer = function.answer(sqs::standard(&messages)).await;
     assert_report(&answer);
     let writes = &answer["report"]["writes"];
     assert_eq!(writes["byTable"]["history"], json!({"items": 6, "calls": 1}));
@@ -191,12 +183,11 @@ async fn the_report_counts_writes_by_table_and_priority() {
 
 #[tokio::test]
 async fn eventbridge_and_direct_answers_list_all_results() {
-    let database = Database::new();
-    let function = start(&database).await;
+    let (database, function) = Database::with_process_tasks().await;
     let time = Timestamp::from_millis(sqs::START_MS);
 
     let event = eventbridge::command("6a7e8feb-b491-4cf7-a9f1-bf3703467718", time, &grant("p-1", None));
-    let answer = function.invoke(&event).await.expect("an answer");
+    let answer = function.answer(&event).await;
     assert_report(&answer);
     assert_eq!(result(&answer, "6a7e8feb-b491-4cf7-a9f1-bf3703467718")["status"], "applied");
     let queue = database.queue("p-1").await.expect("a queue");
@@ -204,7 +195,7 @@ async fn eventbridge_and_direct_answers_list_all_results() {
 
     let list = json!({"commands": [grant("p-1", None), grant("p-1", Some("c-1")), cancel("p-1")]});
     let event = eventbridge::command("0d1f5c5c-0000-4000-8000-000000000001", time, &list);
-    let answer = function.invoke(&event).await.expect("an answer");
+    let answer = function.answer(&event).await;
     assert_report(&answer);
     assert_eq!(answer["results"].as_array().expect("results").len(), 3);
     assert_eq!(result(&answer, "0d1f5c5c-0000-4000-8000-000000000001:0")["status"], "applied");
@@ -215,7 +206,7 @@ async fn eventbridge_and_direct_answers_list_all_results() {
     let before = std::time::SystemTime::now();
     let invocation =
         Invocation::from(json!({"commands": [grant("p-2", None), grant("p-2", Some("c-1"))]})).request_id("req-1");
-    let answer = function.invoke(invocation.clone()).await.expect("an answer");
+    let answer = function.answer(invocation.clone()).await;
     assert_report(&answer);
     assert_eq!(answer["report"]["requestId"], "req-1");
     for id in ["req-1:0", "c-1"] {
@@ -225,22 +216,21 @@ async fn eventbridge_and_direct_answers_list_all_results() {
     let before = before.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis() as u64;
     assert!((before..before + 60_000).contains(&age), "a direct command takes effect at the time of arrival");
     // A retry of an asynchronous invocation has the same request id.
-    let answer = function.invoke(invocation).await.expect("an answer");
+    let answer = function.answer(invocation).await;
     assert_eq!(counts(&answer).duplicate, 2);
 }
 
 #[tokio::test]
 async fn a_tick_advances_its_players_and_is_not_counted_as_a_command() {
-    let database = Database::new();
-    let function = start(&database).await;
+    let (database, function) = Database::with_process_tasks().await;
     let enqueue = |player: &str| {
         json!({"type": "enqueueTasks", "playerId": player, "tasks": [
             {"taskId": "t", "kind": "k", "work": {"durationMs": 1000}, "rewards": {"gold": 3}}]})
     };
     let messages = [Message::new(1, enqueue("p-1")), Message::new(2, enqueue("p-2"))];
-    function.invoke(sqs::standard(&messages)).await.expect("an answer");
+    function.answer(sqs::standard(&messages)).await;
     let tick = json!({"type": "advanceQueues", "playerIds": ["p-1", "p-none"]});
-    let answer = function.invoke(&tick).await.expect("an answer");
+    let answer = function.answer(&tick).await;
     assert_report(&answer);
     assert_eq!(counts(&answer), Counts::default());
     assert_eq!(answer["results"], json!([]));
@@ -255,7 +245,7 @@ async fn a_tick_advances_its_players_and_is_not_counted_as_a_command() {
     assert!(database.queue("p-none").await.is_none(), "a tick does not create a queue");
     // The same tick as a message of the ticks queue.
     let tick = json!({"type": "advanceQueues", "playerIds": ["p-1", "p-2"]});
-    let answer = function.invoke(sqs::standard(&[Message::new(9, &tick)])).await.expect("an answer");
+    let answer = function.answer(sqs::standard(&[Message::new(9, &tick)])).await;
     assert_report(&answer);
     assert_eq!(failures(&answer), [""; 0]);
     assert_eq!(answer["report"]["commits"]["committed"], 1, "only the second player had something due");
@@ -264,13 +254,12 @@ async fn a_tick_advances_its_players_and_is_not_counted_as_a_command() {
 
 #[tokio::test]
 async fn failed_commands_from_eventbridge_fail_the_invocation() {
-    let database = Database::new();
-    let function = start(&database).await;
+    let (database, function) = Database::with_process_tasks().await;
     let time = Timestamp::from_millis(sqs::START_MS);
-    function.invoke(sqs::standard(&[Message::new(1, grant("p-bad", None))])).await.expect("an answer");
+    function.answer(sqs::standard(&[Message::new(1, grant("p-bad", None))])).await;
     function.kill().await;
     database.damage_row("p-bad", RowDamage::FlippedByte);
-    let function = start(&database).await;
+    let function = database.process_tasks().started().await;
     let list = json!({"commands": [grant("p-1", None), grant("p-bad", None)]});
     let event = eventbridge::command("0d1f5c5c-0000-4000-8000-000000000002", time, &list);
     match function.invoke(&event).await {
@@ -290,10 +279,10 @@ async fn failed_commands_from_eventbridge_fail_the_invocation() {
 async fn messages_are_handed_back_when_there_is_no_time_before_the_deadline() {
     let database = Database::new();
     // The deadline margin is longer than the time-out of the invocation.
-    let function = database.process_tasks().env("MILLRACE_DEADLINE_MARGIN_MS", "60000").start().await.expect("a start");
+    let function = database.process_tasks().env("MILLRACE_DEADLINE_MARGIN_MS", "60000").started().await;
     let messages = [Message::new(1, grant("p-1", None)), Message::new(2, grant("p-2", None))];
     let invocation = Invocation::from(sqs::standard(&messages)).within(std::time::Duration::from_secs(20));
-    let answer = function.invoke(invocation).await.expect("an answer");
+    let answer = function.answer(invocation).await;
     assert_eq!(failures(&answer), [messages[0].id(), messages[1].id()]);
     assert_eq!(counts(&answer), Counts { received: 2, failed: 2, ..Counts::default() });
     assert_eq!(result(&answer, &format!("{}:0", messages[0].id()))["reason"], "deadline");

@@ -3,7 +3,7 @@
 
 use millrace_domain::rejection::RejectionReason;
 use millrace_tests::{
-    Function, Invocation,
+    Invocation,
     answers::{Counts, counts, failures, result},
     database::{Database, RowDamage},
     sqs::{self, Message},
@@ -16,10 +16,6 @@ fn grant(player: &str, gold: u64) -> Value {
 
 fn enqueue(tasks: &Value) -> Value {
     json!({"type": "enqueueTasks", "playerId": "p-1", "tasks": tasks})
-}
-
-async fn start(database: &Database) -> Function {
-    database.process_tasks().start().await.unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[tokio::test]
@@ -61,12 +57,11 @@ async fn malformed_input_is_recorded_with_its_reason_and_affects_no_other_messag
         (enqueue(&json!([])).to_string(), "allowed: 1 to 50"),
         (json!({"commands": vec![grant("p-1", 1); 101]}).to_string(), "101 commands are given; allowed: 1 to 100"),
     ];
-    let database = Database::new();
-    let function = start(&database).await;
+    let (database, function) = Database::with_process_tasks().await;
     for (number, (body, part)) in (0_u64..).zip(&cases) {
         let bad = Message::new(2 * number, body);
         let good = Message::new(2 * number + 1, grant("p-good", 1));
-        let answer = function.invoke(sqs::standard(&[bad.clone(), good])).await.expect("an answer");
+        let answer = function.answer(sqs::standard(&[bad.clone(), good])).await;
         assert_eq!(failures(&answer), [""; 0], "{body}");
         assert_eq!(counts(&answer), Counts { received: 2, applied: 1, malformed: 1, ..Counts::default() }, "{body}");
         let command_id = format!("{}:0", bad.id());
@@ -93,10 +88,9 @@ async fn malformed_input_is_recorded_with_its_reason_and_affects_no_other_messag
 
 #[tokio::test]
 async fn a_malformed_command_in_a_list_does_not_affect_the_others() {
-    let database = Database::new();
-    let function = start(&database).await;
+    let (database, function) = Database::with_process_tasks().await;
     let list = json!({"commands": [grant("p-1", 1), {"type": "fly", "playerId": "p-1", "commandId": "c-fly"}, 7, grant("p-1", 2)]});
-    let answer = function.invoke(sqs::standard(&[Message::new(1, &list)])).await.expect("an answer");
+    let answer = function.answer(sqs::standard(&[Message::new(1, &list)])).await;
     assert_eq!(counts(&answer), Counts { received: 4, applied: 2, malformed: 2, ..Counts::default() });
     assert_eq!(result(&answer, "c-fly")["reason"], "malformed");
     assert_eq!(database.queue("p-1").await.expect("a queue").balances.get("gold"), 3);
@@ -105,13 +99,12 @@ async fn a_malformed_command_in_a_list_does_not_affect_the_others() {
 
 #[tokio::test]
 async fn valid_commands_that_the_rules_forbid_are_rejected() {
-    let database = Database::new();
-    let function = start(&database).await;
+    let (database, function) = Database::with_process_tasks().await;
     let self_reference = json!([{"taskId": "t", "kind": "k", "work": {"units": 1}, "prerequisites": ["t"]}]);
     let twice =
         json!([{"taskId": "u", "kind": "k", "work": {"units": 1}}, {"taskId": "u", "kind": "k", "work": {"units": 1}}]);
     let messages = [Message::new(1, enqueue(&self_reference)), Message::new(2, enqueue(&twice))];
-    let answer = function.invoke(sqs::standard(&messages)).await.expect("an answer");
+    let answer = function.answer(sqs::standard(&messages)).await;
     assert_eq!(counts(&answer), Counts { received: 2, rejected: 2, ..Counts::default() });
     for (message, reason) in messages.iter().zip(["unknown_prerequisite", "duplicate_task"]) {
         let id = format!("{}:0", message.id());
@@ -126,11 +119,10 @@ async fn valid_commands_that_the_rules_forbid_are_rejected() {
 
 #[tokio::test]
 async fn malformed_input_that_is_too_large_for_a_row_is_handed_back() {
-    let database = Database::new();
-    let function = start(&database).await;
+    let (database, function) = Database::with_process_tasks().await;
     let big = Message::new(1, "x".repeat(1 << 20));
     let messages = [big.clone(), Message::new(2, "small"), Message::new(3, grant("p-1", 5))];
-    let answer = function.invoke(sqs::standard(&messages)).await.expect("an answer");
+    let answer = function.answer(sqs::standard(&messages)).await;
     assert_eq!(failures(&answer), [big.id()]);
     let counted = counts(&answer);
     assert_eq!((counted.received, counted.applied, counted.failed), (3, 1, 1));
@@ -140,8 +132,7 @@ async fn malformed_input_that_is_too_large_for_a_row_is_handed_back() {
 
 #[tokio::test]
 async fn a_message_of_one_mebibyte_is_applied() {
-    let database = Database::new();
-    let function = start(&database).await;
+    let (database, function) = Database::with_process_tasks().await;
     // A hundred players with fifty tasks each. The task ids have the greatest length.
     let task = |n: usize| json!({"taskId": format!("{n:0>128}"), "kind": "k", "work": {"units": 1}});
     let tasks: Vec<Value> = (0..50).map(task).collect();
@@ -151,7 +142,7 @@ async fn a_message_of_one_mebibyte_is_applied() {
     assert!(body.len() > 850_000, "{}", body.len());
     // Padded with white space to the greatest size that SQS accepts.
     let body = format!("{body}{}", " ".repeat((1 << 20) - body.len()));
-    let answer = function.invoke(sqs::standard(&[Message::new(1, &body)])).await.expect("an answer");
+    let answer = function.answer(sqs::standard(&[Message::new(1, &body)])).await;
     assert_eq!(failures(&answer), [""; 0]);
     assert_eq!(counts(&answer), Counts { received: 100, applied: 100, ..Counts::default() });
     assert_eq!(database.queue("p-99").await.expect("a queue").tasks.len(), 50);
@@ -160,16 +151,15 @@ async fn a_message_of_one_mebibyte_is_applied() {
 #[tokio::test]
 async fn an_unreadable_row_fails_only_its_player_and_is_not_changed() {
     for damage in [RowDamage::FlippedByte, RowDamage::NewerFormat] {
-        let database = Database::new();
-        let function = start(&database).await;
+        let (database, function) = Database::with_process_tasks().await;
         let both = [Message::new(1, grant("p-bad", 1)), Message::new(2, grant("p-good", 1))];
-        assert_eq!(counts(&function.invoke(sqs::standard(&both)).await.expect("an answer")).applied, 2);
+        assert_eq!(counts(&function.answer(sqs::standard(&both)).await).applied, 2);
         // A new process has no cached copy of the row.
         function.kill().await;
         let damaged = database.damage_row("p-bad", damage);
-        let function = start(&database).await;
+        let function = database.process_tasks().started().await;
         let messages = [Message::new(3, grant("p-bad", 1)), Message::new(4, grant("p-good", 1))];
-        let answer = function.invoke(sqs::standard(&messages)).await.expect("an answer");
+        let answer = function.answer(sqs::standard(&messages)).await;
         assert_eq!(failures(&answer), [messages[0].id()], "{damage:?}");
         let failed = result(&answer, &format!("{}:0", messages[0].id()));
         assert_eq!((&failed["status"], &failed["reason"]), (&json!("failed"), &json!("row_unreadable")), "{damage:?}");
@@ -180,23 +170,18 @@ async fn an_unreadable_row_fails_only_its_player_and_is_not_changed() {
 
 #[tokio::test]
 async fn messages_of_a_group_behind_a_failed_one_are_not_applied() {
-    let database = Database::new();
-    let function = start(&database).await;
-    assert_eq!(
-        counts(&function.invoke(sqs::standard(&[Message::new(1, grant("p-bad", 1))])).await.expect("an answer"))
-            .applied,
-        1
-    );
+    let (database, function) = Database::with_process_tasks().await;
+    assert_eq!(counts(&function.answer(sqs::standard(&[Message::new(1, grant("p-bad", 1))])).await).applied, 1);
     function.kill().await;
     database.damage_row("p-bad", RowDamage::FlippedByte);
-    let function = start(&database).await;
+    let function = database.process_tasks().started().await;
     let messages = [
         Message::new(2, grant("p-before", 1)).group("guild"),
         Message::new(3, grant("p-bad", 1)).group("guild"),
         Message::new(4, grant("p-other", 1)).group("other"),
         Message::new(5, grant("p-behind", 1)).group("guild"),
     ];
-    let answer = function.invoke(sqs::fifo(&messages)).await.expect("an answer");
+    let answer = function.answer(sqs::fifo(&messages)).await;
     assert_eq!(failures(&answer), [messages[1].id(), messages[3].id()]);
     assert_eq!(result(&answer, &format!("{}:0", messages[3].id()))["reason"], "earlier_message_failed");
     assert_eq!(counts(&answer), Counts { received: 4, applied: 2, failed: 2, ..Counts::default() });
@@ -207,14 +192,13 @@ async fn messages_of_a_group_behind_a_failed_one_are_not_applied() {
 
 #[tokio::test]
 async fn the_same_message_twice_in_one_batch_is_applied_once() {
-    let database = Database::new();
-    let function = start(&database).await;
+    let (database, function) = Database::with_process_tasks().await;
     let message = Message::new(1, grant("p-1", 7));
     for batch in [
         sqs::standard(&[message.clone(), message.clone()]),
         sqs::fifo(&[message.clone().group("p-1"), message.group("p-1")]),
     ] {
-        let answer = function.invoke(batch).await.expect("an answer");
+        let answer = function.answer(batch).await;
         assert_eq!(failures(&answer), [""; 0]);
         assert_eq!(counts(&answer).received, 2);
     }
@@ -223,9 +207,8 @@ async fn the_same_message_twice_in_one_batch_is_applied_once() {
 
 #[tokio::test]
 async fn an_empty_batch_is_answered() {
-    let database = Database::new();
-    let function = start(&database).await;
-    let answer = function.invoke(json!({"Records": []})).await.expect("an answer");
+    let (_database, function) = Database::with_process_tasks().await;
+    let answer = function.answer(json!({"Records": []})).await;
     assert_eq!(failures(&answer), [""; 0]);
     assert_eq!(counts(&answer), Counts::default());
     assert!(answer["report"]["cache"]["hitRate"].is_null(), "nothing was looked up");
@@ -233,12 +216,11 @@ async fn an_empty_batch_is_answered() {
 
 #[tokio::test]
 async fn a_payload_that_is_not_an_event_is_malformed_and_the_next_invocation_succeeds() {
-    let database = Database::new();
-    let function = start(&database).await;
+    let (_database, function) = Database::with_process_tasks().await;
     for payload in ["", "not json", "[]", "7", "{\"Records\": 7}", "{\"Records\": [{\"eventSource\": \"aws:sqs\"}]}"] {
-        let answer = function.invoke(Invocation::new(payload)).await.expect("an answer");
+        let answer = function.answer(Invocation::new(payload)).await;
         assert_eq!((counts(&answer).received, counts(&answer).malformed), (1, 1), "{payload}: {answer}");
-        let answer = function.invoke(sqs::standard(&[])).await.expect("an answer");
+        let answer = function.answer(sqs::standard(&[])).await;
         assert_eq!(counts(&answer).received, 0);
     }
 }
@@ -263,8 +245,8 @@ async fn a_bad_setting_stops_the_start_with_one_line() {
 async fn an_unknown_setting_is_logged_as_a_warning() {
     let database = Database::new();
     let setup = database.process_tasks().env("MILLRACE_BATCH_MAX_ITMES", "25");
-    let function = setup.start().await.unwrap_or_else(|error| panic!("{error}"));
-    function.invoke(sqs::standard(&[])).await.expect("an answer");
+    let function = setup.started().await;
+    function.answer(sqs::standard(&[])).await;
     let log: Vec<String> = function.log().iter().map(ToString::to_string).collect();
     let warned = |line: &String| line.contains("MILLRACE_BATCH_MAX_ITMES") && line.contains("WARN");
     assert!(log.iter().any(warned), "{log:?}");

@@ -32,7 +32,7 @@ async fn deliver(function: &Function, process: u64) -> (u64, u64) {
     let (mut applied, mut conflicts, mut rounds) = (0, 0, 0);
     while !waiting.is_empty() {
         let batch: Vec<Message> = waiting.drain(..waiting.len().min(PER_BATCH as usize)).collect();
-        let answer = function.invoke(sqs::standard(&batch)).await.unwrap_or_else(|error| panic!("{error}"));
+        let answer = function.answer(sqs::standard(&batch)).await;
         let failed = failures(&answer);
         waiting.extend(batch.into_iter().filter(|message| failed.contains(&message.id().as_str())));
         applied += counts(&answer).applied;
@@ -48,7 +48,7 @@ async fn commands_of_four_concurrent_processes_are_each_applied_once() {
     let database = Database::new();
     let mut functions = Vec::new();
     for _ in 0..PROCESSES {
-        functions.push(database.process_tasks().start().await.unwrap_or_else(|error| panic!("{error}")));
+        functions.push(database.process_tasks().started().await);
     }
     let [a, b, c, d] = functions.as_slice() else { panic!("four processes") };
     let done = tokio::join!(deliver(a, 0), deliver(b, 1), deliver(c, 2), deliver(d, 3));
@@ -72,7 +72,7 @@ async fn messages_delivered_to_four_processes_at_once_take_effect_once() {
     let database = Database::new();
     let mut functions = Vec::new();
     for _ in 0..PROCESSES {
-        functions.push(database.process_tasks().start().await.unwrap_or_else(|error| panic!("{error}")));
+        functions.push(database.process_tasks().started().await);
     }
     let [a, b, c, d] = functions.as_slice() else { panic!("four processes") };
     let mut applied = 0;
@@ -95,7 +95,7 @@ async fn messages_delivered_to_four_processes_at_once_take_effect_once() {
     }
     assert_eq!(applied, 20 * PLAYERS, "each message is applied by one process");
     let players: Vec<String> = (0..PLAYERS).map(|player| format!("p-{player}")).collect();
-    a.invoke(json!({"type": "advanceQueues", "playerIds": players})).await.unwrap_or_else(|error| panic!("{error}"));
+    a.answer(json!({"type": "advanceQueues", "playerIds": players})).await;
     for player in &players {
         let queue = database.queue(player).await.expect("a queue");
         assert_eq!((queue.balances.get("gold"), queue.totals.completed), (40, 20), "{player}");

@@ -96,10 +96,6 @@ fn messages(seed: u64) -> Vec<Message> {
         .collect()
 }
 
-async fn start(database: &Database) -> Function {
-    database.process_tasks().start().await.unwrap_or_else(|error| panic!("{error}"))
-}
-
 /// Invokes the function, and kills it after `kill_after` if it has not answered by then. None if
 /// the function was killed before it answered.
 async fn invoke(function: &Function, payload: &Value, kill_after: Option<Duration>) -> Option<Value> {
@@ -124,7 +120,7 @@ async fn invoke(function: &Function, payload: &Value, kill_after: Option<Duratio
 async fn deliver(database: &Database, messages: &[Message], mut kills: Option<Rng>) -> usize {
     let players: Vec<String> = (0..PLAYERS).map(player).collect();
     let tick = json!({"type": "advanceQueues", "playerIds": players});
-    let mut function = start(database).await;
+    let mut function = database.process_tasks().started().await;
     let mut killed = 0;
     // The average duration of an invocation. Kills are spread over this time.
     let mut usual = Duration::from_millis(20);
@@ -154,11 +150,11 @@ async fn deliver(database: &Database, messages: &[Message], mut kills: Option<Rn
                 None => killed += 1,
             }
             if !function.is_running() {
-                function = start(database).await;
+                function = database.process_tasks().started().await;
             }
         }
     }
-    function.invoke(&tick).await.unwrap_or_else(|error| panic!("{error}"));
+    function.answer(&tick).await;
     killed
 }
 

@@ -24,7 +24,7 @@ fn expected_counts(name: &str) -> Counts {
 #[tokio::test]
 async fn redelivered_events_change_no_row() {
     let database = Database::new();
-    let mut function = database.process_tasks().start().await.expect("a start");
+    let mut function = database.process_tasks().started().await;
     for file in event_files::all() {
         let answer = function.invoke(&file.json).await.unwrap_or_else(|error| panic!("{}: {error}", file.name));
         assert_eq!(counts(&answer), expected_counts(&file.name), "{}: {answer:#}", file.name);
@@ -46,15 +46,14 @@ async fn redelivered_events_change_no_row() {
         again.reverse();
         if round == 1 {
             function.kill().await;
-            function = database.process_tasks().start().await.expect("a start");
+            function = database.process_tasks().started().await;
         }
     }
 }
 
 #[tokio::test]
 async fn the_event_files_lead_to_the_documented_queues() {
-    let database = Database::new();
-    let function = database.process_tasks().start().await.expect("a start");
+    let (database, function) = Database::with_process_tasks().await;
     for file in event_files::all() {
         function.invoke(&file.json).await.unwrap_or_else(|error| panic!("{}: {error}", file.name));
     }

@@ -13,9 +13,9 @@ use serde_json::json;
 async fn sigterm_ends_the_function_in_time_and_with_exit_code_0() {
     for has_extensions_api in [true, false] {
         let database = Database::new();
-        let function = database.process_tasks().extensions_api(has_extensions_api).start().await.expect("a start");
+        let function = database.process_tasks().extensions_api(has_extensions_api).started().await;
         let grant = json!({"type": "grantResources", "playerId": "p-1", "resources": {"gold": 1}});
-        let answer = function.invoke(sqs::standard(&[Message::new(1, grant)])).await.expect("an answer");
+        let answer = function.answer(sqs::standard(&[Message::new(1, grant)])).await;
         assert_eq!(counts(&answer).applied, 1);
         let begun = Instant::now();
         let status = function.terminate().await;
@@ -30,19 +30,18 @@ async fn sigterm_ends_the_function_in_time_and_with_exit_code_0() {
 #[tokio::test]
 async fn the_function_starts_and_answers_without_an_extensions_api() {
     let database = Database::new();
-    let function = database.process_tasks().extensions_api(false).start().await.expect("a start");
-    let answer = function.invoke(sqs::standard(&[])).await.expect("an answer");
+    let function = database.process_tasks().extensions_api(false).started().await;
+    let answer = function.answer(sqs::standard(&[])).await;
     assert_eq!(answer["report"]["coldStart"], true);
-    let answer = function.invoke(sqs::standard(&[])).await.expect("an answer");
+    let answer = function.answer(sqs::standard(&[])).await;
     assert_eq!(answer["report"]["coldStart"], false);
 }
 
 #[tokio::test]
 async fn log_lines_are_json_and_have_the_request_id() {
-    let database = Database::new();
-    let function = database.process_tasks().start().await.expect("a start");
+    let (_database, function) = Database::with_process_tasks().await;
     let bad = Message::new(1, "no json");
-    let answer = function.invoke(sqs::standard(&[bad])).await.expect("an answer");
+    let answer = function.answer(sqs::standard(&[bad])).await;
     function.terminate().await;
     let log = function.log();
     assert!(!log.is_empty());

@@ -71,7 +71,7 @@ async fn with_players(binaries: &Binaries, players: usize, report_after: &[usize
         assert_eq!(applied, BATCH as f64, "every command is applied once");
         let mut payload = sqs::standard(&messages);
         payload["keys"] = keys.clone().into();
-        let read = floor.invoke(&payload).await.unwrap_or_else(|error| panic!("{error}"));
+        let read = floor.answer(&payload).await;
         assert_eq!(number(&read, "/found"), players as f64, "the floor reads what the function wrote");
         measure(&mut resident);
         if report_after.contains(&batch) {

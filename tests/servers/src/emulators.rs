@@ -38,9 +38,7 @@ impl MiniStack {
     pub async fn shared() -> &'static Emulator {
         static SHARED: OnceCell<Emulator> = OnceCell::const_new();
         let is_ready = |port| http_status(port, "/_ministack/ready") == Some(200);
-        SHARED
-            .get_or_init(|| Emulator::start("MiniStack", tools::ministack_python(), Self::configure, is_ready))
-            .await
+        SHARED.get_or_init(|| Emulator::start("MiniStack", tools::ministack_python(), Self::configure, is_ready)).await
     }
 
     /// It does not inherit the environment of the test, because it passes its environment on to

@@ -3,6 +3,7 @@
 use millrace_domain::Timestamp;
 use millrace_store::{DUE_SHARDS, QueueStore, QueueWrite, due_shard};
 use millrace_tests::{
+    answers::number,
     backends::Backends,
     clock::ClockFile,
     database::Database,
@@ -10,7 +11,7 @@ use millrace_tests::{
 };
 use serde_json::Value;
 
-use crate::{TicksQueue, is_done, number, run, start, start_time};
+use crate::{TicksQueue, is_done, run, start, start_time};
 
 const SHARDS: u64 = DUE_SHARDS as u64;
 

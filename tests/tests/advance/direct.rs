@@ -5,12 +5,13 @@ use std::time::Duration;
 use millrace_domain::Timestamp;
 use millrace_tests::{
     FunctionError, Invocation,
+    answers::number,
     clock::ClockFile,
     database::Database,
     due_queues::{assert_completed_once, completions, insert_queues},
 };
 
-use crate::{is_done, number, run, start, start_time};
+use crate::{is_done, run, start, start_time};
 
 const PLAYERS: usize = 10_000;
 

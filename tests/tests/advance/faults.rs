@@ -4,12 +4,13 @@ use millrace_servers::{Fault, rules};
 use millrace_store::due_shard;
 use millrace_tests::{
     Function, FunctionError,
+    answers::number,
     backends::Backends,
     clock::ClockFile,
     due_queues::{insert_queues, player},
 };
 
-use crate::{TicksQueue, is_done, number, run, scheduler_event, start, start_time};
+use crate::{TicksQueue, is_done, run, scheduler_event, start, start_time};
 
 const SEND: &str = "SendMessageBatch";
 

@@ -1,16 +1,16 @@
 //! Queues of inactive players. They are paused as of the due moment and resumed by a command.
 
 use millrace_store::{DUE_SHARDS, QueueStore};
-use millrace_tests::{clock::ClockFile, database::Database};
+use millrace_tests::{answers::number, clock::ClockFile, database::Database};
 use serde_json::{Value, json};
 
-use crate::{number, run, start, start_time};
+use crate::{run, start, start_time};
 
 const DAY: u64 = 86_400_000;
 
 /// Sends one command, which must be applied.
 async fn apply(function: &millrace_tests::Function, command: Value) {
-    let answer = function.invoke(command).await.unwrap_or_else(|error| panic!("{error}"));
+    let answer = function.answer(command).await;
     assert_eq!(answer["report"]["commands"]["applied"], 1, "{answer:#}");
 }
 

@@ -33,7 +33,7 @@ fn start_time() -> Timestamp {
 
 /// Starts a function with this clock. Panics if it does not start.
 async fn start(builder: FunctionBuilder, clock: &ClockFile) -> Function {
-    builder.env("MILLRACE_CLOCK_FILE", clock.path()).start().await.unwrap_or_else(|error| panic!("{error}"))
+    builder.env("MILLRACE_CLOCK_FILE", clock.path()).started().await
 }
 
 /// The event of a schedule of EventBridge Scheduler that has no input.
@@ -47,12 +47,7 @@ fn scheduler_event() -> Value {
 
 /// Runs the function once, with a time-out of a minute.
 async fn run(function: &Function) -> Value {
-    function.invoke(scheduler_event()).await.unwrap_or_else(|error| panic!("{error}\n{}", function.stderr()))
-}
-
-/// The number at a JSON pointer in the answer.
-fn number(answer: &Value, path: &str) -> u64 {
-    answer.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {path} in {answer:#}"))
+    function.answer(scheduler_event()).await
 }
 
 fn is_done(answer: &Value) -> bool {

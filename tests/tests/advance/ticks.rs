@@ -9,13 +9,14 @@ use std::{
 use millrace_domain::Timestamp;
 use millrace_tests::{
     Function,
+    answers::number,
     backends::Backends,
     clock::ClockFile,
     due_queues::{assert_completed_once, insert_queues},
     sqs::{self, Message},
 };
 
-use crate::{SentTick, TicksQueue, is_done, number, run, start, start_time};
+use crate::{SentTick, TicksQueue, is_done, run, start, start_time};
 
 const PLAYERS: usize = 10_000;
 
@@ -37,7 +38,7 @@ async fn deliver(function: &Function, clock: &ClockFile, sent_at: Timestamp, tic
                     Message::new(number, &tick.body).sent_at(sent_at)
                 })
                 .collect();
-            let answer = function.invoke(sqs::standard(&messages)).await.unwrap_or_else(|error| panic!("{error}"));
+            let answer = function.answer(sqs::standard(&messages)).await;
             assert_eq!(answer["batchItemFailures"], serde_json::json!([]), "{answer:#}");
             latest = latest.max(answer["report"]["lateness"]["maxMs"].as_u64().unwrap_or_default());
         }

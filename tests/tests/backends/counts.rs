@@ -3,7 +3,7 @@
 use millrace_tests::backends::Backends;
 use serde_json::{Value, json};
 
-use crate::{apply, grants, messages, number, players, send, start};
+use crate::{apply, grants, messages, number, players, send};
 
 const LOAD: &str = "BatchGetItem";
 const COMMITS: [&str; 2] = ["BatchExecuteStatement", "PutItem"];
@@ -22,7 +22,7 @@ fn redis_calls(answer: &Value) -> [u64; 2] {
 async fn a_batch_takes_one_redis_read_and_write_and_one_table_read_for_each_hundred_missing_players() {
     let backends = Backends::start().await;
     // Without the local cache, every copy comes from Redis.
-    let function = start(backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off")).await;
+    let function = backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off").started().await;
     let mut calls = [0, 0];
     let mut round = 0;
     for count in [1, 10, 100, 101, 250] {
@@ -52,7 +52,7 @@ async fn a_batch_takes_one_redis_read_and_write_and_one_table_read_for_each_hund
 #[tokio::test]
 async fn records_are_written_25_to_a_call_by_table_and_priority() {
     let backends = Backends::start().await;
-    let function = start(backends.process_tasks()).await;
+    let function = backends.process_tasks().started().await;
     let players = players(60);
     let task = json!({"type": "enqueueTasks", "tasks": [{"taskId": "t", "kind": "k", "work": {"durationMs": 1}}]});
     apply(&function, &messages(&players, 1, |_| task.clone())).await;
@@ -79,7 +79,7 @@ async fn records_are_written_25_to_a_call_by_table_and_priority() {
 async fn a_batch_of_a_thousand_players_saves_nine_tenths_of_the_round_trips() {
     const PLAYERS: usize = 1_000;
     let backends = Backends::start().await;
-    let function = start(backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off")).await;
+    let function = backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off").started().await;
     let players = players(PLAYERS);
     let task = json!({"type": "enqueueTasks", "tasks": [{"taskId": "t", "kind": "k", "work": {"durationMs": 1}}]});
     apply(&function, &messages(&players, 1, |_| task.clone())).await;

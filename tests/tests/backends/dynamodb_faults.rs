@@ -13,13 +13,13 @@ use millrace_tests::{
 };
 use serde_json::json;
 
-use crate::{apply, failure_reasons, grants, messages, number, players, send, send_with_failures, start};
+use crate::{apply, failure_reasons, grants, messages, number, players, send, send_with_failures};
 
 const PLAYERS: usize = 30;
 
 async fn backends() -> (Backends, Function, Vec<PlayerId>) {
     let backends = Backends::start().await;
-    let function = start(backends.process_tasks()).await;
+    let function = backends.process_tasks().started().await;
     let players = players(PLAYERS);
     apply(&function, &grants(&players, 0)).await;
     (backends, function, players)
@@ -119,7 +119,7 @@ async fn unprocessed_keys_and_rows_are_requested_again() {
     backends.dynamodb_proxy.set_rule(rules::on_operation("BatchGetItem", Fault::unprocessed_every(2)));
     let _: String = backends.redis.cli(&["FLUSHALL"]).await;
     // A new process has no local copies, so it loads the queues and meets unprocessed keys.
-    let other = start(backends.process_tasks()).await;
+    let other = backends.process_tasks().started().await;
     let answer = apply(&other, &grants(&players, 2)).await;
     assert!(number(&answer, "/loads/calls") > 1, "{answer:#}");
     backends.dynamodb_proxy.clear_rule();
@@ -178,7 +178,7 @@ async fn a_slow_table_is_awaited_until_the_deadline() {
     // There is not enough time: all messages are handed back before the time-out.
     let batch = grants(&players, 2);
     let invocation = Invocation::from(sqs::standard(&batch)).within(Duration::from_millis(2_000));
-    let answer = function.invoke(invocation).await.unwrap_or_else(|error| panic!("{error}"));
+    let answer = function.answer(invocation).await;
     let failed: Vec<String> = failures(&answer).into_iter().map(str::to_owned).collect();
     assert_eq!(failed.len(), batch.len(), "{answer:#}");
     assert_eq!(failure_reasons(&answer), ["deadline"]);

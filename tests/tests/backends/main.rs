@@ -20,16 +20,10 @@ use millrace_domain::{PlayerId, Timestamp};
 use millrace_tests::{
     Function,
     answers::{counts, failures},
-    function::FunctionBuilder,
     sqs::{self, Message},
     store_contents::player,
 };
 use serde_json::{Value, json};
-
-/// Starts a function. Panics if it does not start.
-async fn start(builder: FunctionBuilder) -> Function {
-    builder.start().await.unwrap_or_else(|error| panic!("{error}"))
-}
 
 /// The players `p-0` to `p-<count - 1>`.
 fn players(count: usize) -> Vec<PlayerId> {
@@ -56,7 +50,7 @@ fn messages(players: &[PlayerId], round: usize, command: impl Fn(&PlayerId) -> V
 
 /// Sends a standard batch.
 async fn send(function: &Function, messages: &[Message]) -> Value {
-    function.invoke(&sqs::standard(messages)).await.unwrap_or_else(|error| panic!("{error}\n{}", function.stderr()))
+    function.answer(&sqs::standard(messages)).await
 }
 
 /// Sends a standard batch. Panics if not all its commands are applied.

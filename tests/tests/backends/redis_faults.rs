@@ -8,7 +8,7 @@ use millrace_servers::{Cut, Redis};
 use millrace_tests::{Function, backends::Backends, function::FunctionBuilder};
 use serde_json::Value;
 
-use crate::{apply, grants, number, players, start, step_ms};
+use crate::{apply, grants, number, players, step_ms};
 
 const PLAYERS: usize = 20;
 /// How many milliseconds the cache may add to an invocation while the breaker is open.
@@ -36,7 +36,7 @@ impl Fixture {
             .env("MILLRACE_REDIS_BREAKER_COOL_DOWN_MS", "300")
             // Every copy comes from Redis. Without Redis, every queue comes from the table.
             .env("MILLRACE_LOCAL_CACHE", "off");
-        let function = start(change(builder)).await;
+        let function = change(builder).started().await;
         Self { backends, function, players: players(PLAYERS), round: 0 }
     }
 

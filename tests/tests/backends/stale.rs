@@ -11,14 +11,14 @@ use millrace_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::{apply, grants, number, players, send, start};
+use crate::{apply, grants, number, players, send};
 
 #[tokio::test]
 async fn a_stale_local_copy_causes_no_wrong_commit() {
     let backends = Backends::start().await;
     let players = players(20);
     let builder = backends.process_tasks().env("MILLRACE_LOCAL_CACHE_FRESHNESS_MS", "60000");
-    let (first, second) = (start(builder.clone()).await, start(builder).await);
+    let (first, second) = (builder.started().await, builder.started().await);
     apply(&first, &grants(&players, 1)).await;
     apply(&second, &grants(&players, 2)).await;
     // The local copies of the first process are one version old.
@@ -37,7 +37,7 @@ async fn a_stale_local_copy_causes_no_wrong_commit() {
 async fn a_stale_redis_copy_causes_no_wrong_commit() {
     let backends = Backends::start().await;
     let players = players(20);
-    let function = start(backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off")).await;
+    let function = backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off").started().await;
     apply(&function, &grants(&players, 1)).await;
     let keys: Vec<String> = backends.redis.cli(&["KEYS", "*queue:*"]).await;
     assert_eq!(keys.len(), 20, "{keys:?}");
@@ -76,7 +76,7 @@ async fn grant_until(function: &Function, process: u64, until: Instant) -> u64 {
         while !left.is_empty() {
             deliveries += 1;
             assert!(deliveries < 100, "never acknowledged: {left:?}");
-            let answer: Value = function.invoke(&sqs::standard(&left)).await.unwrap_or_else(|error| panic!("{error}"));
+            let answer: Value = function.answer(&sqs::standard(&left)).await;
             let failed = failures(&answer);
             left.retain(|message| failed.contains(&message.id().as_str()));
         }
@@ -90,7 +90,7 @@ async fn eight_processes_grant_exactly_the_sum_to_one_player() {
     let backends = Backends::start().await;
     let mut functions = Vec::new();
     for _ in 0..8 {
-        functions.push(start(backends.process_tasks()).await);
+        functions.push(backends.process_tasks().started().await);
     }
     let until = Instant::now() + Duration::from_secs(10);
     let grants_of_all = functions.iter().enumerate().map(|(at, function)| grant_until(function, at as u64 + 1, until));

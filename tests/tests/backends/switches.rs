@@ -7,7 +7,7 @@ use millrace_tests::{
     sqs::START_MS,
 };
 
-use crate::{apply, grants, number, players, start};
+use crate::{apply, grants, number, players};
 
 const FEATURES: [&str; 3] = ["MILLRACE_LOCAL_CACHE", "MILLRACE_REDIS_CACHE", "MILLRACE_BATCHING"];
 
@@ -15,7 +15,7 @@ const FEATURES: [&str; 3] = ["MILLRACE_LOCAL_CACHE", "MILLRACE_REDIS_CACHE", "MI
 async fn the_result_is_the_same_with_all_features_off() {
     let backends = Backends::start().await;
     let off = FEATURES.iter().fold(backends.process_tasks(), |setup, feature| setup.env(feature, "off"));
-    let functions = [start(off).await];
+    let functions = [off.started().await];
     let load = Load { players: 30, batch: 30, seed: 3 };
     let report = load.run(&functions, Timestamp::from_millis(START_MS)).await;
     assert_eq!(report.applied, (load.players * COMMANDS) as u64);
@@ -29,7 +29,7 @@ async fn the_result_is_the_same_with_all_features_off() {
     assert_eq!((keys, backends.redis_proxy.connections()), (0, 0), "Redis is not used");
 
     let on = Backends::start().await;
-    let faster = load.run(&[start(on.process_tasks()).await], Timestamp::from_millis(START_MS)).await;
+    let faster = load.run(&[on.process_tasks().started().await], Timestamp::from_millis(START_MS)).await;
     for (at, queue) in on.queues(&players).await.iter().enumerate() {
         load::assert_all_applied(at, queue);
     }
@@ -51,11 +51,11 @@ async fn a_rollout_selects_the_same_players_in_every_process() {
     let half =
         backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off").env("MILLRACE_REDIS_CACHE_ROLLOUT_PERCENT", "50");
     let players = players(100);
-    apply(&start(half.clone()).await, &grants(&players, 1)).await;
+    apply(&half.started().await, &grants(&players, 1)).await;
     let cached: Vec<String> = backends.redis.cli(&["KEYS", "*queue:*"]).await;
     let cached = cached.len() as u64;
     assert!((30..=70).contains(&cached), "{cached} of 100 players");
     // Another process selects the same players.
-    let answer = apply(&start(half).await, &grants(&players, 2)).await;
+    let answer = apply(&half.started().await, &grants(&players, 2)).await;
     assert_eq!(number(&answer, "/cache/redis/hits"), cached);
 }

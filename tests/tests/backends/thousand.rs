@@ -6,8 +6,6 @@ use millrace_tests::{
     load::{self, COMMANDS, Load},
 };
 
-use crate::start;
-
 const PLAYERS: usize = 1_000;
 const PROCESSES: usize = 8;
 
@@ -16,7 +14,7 @@ async fn commands_of_a_thousand_players_are_each_applied_once() {
     let backends = Backends::start().await;
     let mut functions = Vec::new();
     for _ in 0..PROCESSES {
-        functions.push(start(backends.process_tasks()).await);
+        functions.push(backends.process_tasks().started().await);
     }
     let load = Load { players: PLAYERS, batch: 25, seed: 7 };
     let report = load.run(&functions, Timestamp::from_millis(millrace_tests::sqs::START_MS)).await;

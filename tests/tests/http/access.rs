@@ -3,7 +3,7 @@
 use millrace_tests::http::Request;
 use serde_json::{Value, json};
 
-use crate::{Fixture, enqueue, grant, queue_of, start};
+use crate::{Fixture, enqueue, grant, queue_of};
 
 const COMMANDS: &str = "millrace/commands";
 const ADMIN: &str = "millrace/admin";
@@ -243,6 +243,6 @@ async fn authentication_can_be_switched_off_except_in_aws() {
         in_aws.env("MILLRACE_AUTH", "none").start().await.expect_err("authentication cannot be switched off in AWS");
     assert!(error.stderr.starts_with("MILLRACE_AUTH=none is not allowed"), "{}", error.stderr);
     // An empty setting does not switch authentication off.
-    let unset = start(fixture.database.queue_api().env("MILLRACE_AUTH", "")).await;
+    let unset = fixture.database.queue_api().env("MILLRACE_AUTH", "").started().await;
     queue_of("p-1").send(&unset).await.problem(401, "unauthorized");
 }

@@ -14,12 +14,15 @@ use millrace_tests::{
 };
 use serde_json::json;
 
-use crate::{Fixture, apply, commands_of, enqueue, grant, queue_of, start};
+use crate::{Fixture, apply, commands_of, enqueue, grant, queue_of};
 
 /// `queue-api` without a local cache and with short time-outs of Redis.
 async fn api(backends: &Backends) -> Function {
     let builder = backends.queue_api().env("MILLRACE_LOCAL_CACHE", "off");
-    start(builder.env("MILLRACE_REDIS_RESPONSE_TIMEOUT_MS", "250").env("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "250"))
+    builder
+        .env("MILLRACE_REDIS_RESPONSE_TIMEOUT_MS", "250")
+        .env("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "250")
+        .started()
         .await
 }
 
@@ -115,7 +118,7 @@ async fn key_of(backends: &Backends, player: &str) -> String {
 #[tokio::test]
 async fn each_error_of_the_store_has_its_status_code() {
     let backends = Backends::start().await;
-    let api = start(backends.function("queue-api").env("MILLRACE_LOCAL_CACHE", "off")).await;
+    let api = backends.function("queue-api").env("MILLRACE_LOCAL_CACHE", "off").started().await;
     apply(&api, "p-1", grant(1)).await;
     for (fault, status, code) in [
         (Fault::throughput_exceeded(), 503, "store_throttled"),
@@ -138,8 +141,8 @@ async fn each_error_of_the_store_has_its_status_code() {
 #[tokio::test]
 async fn records_that_queue_api_could_not_write_are_written_when_the_queue_is_due() {
     let backends = Backends::start().await;
-    let (api, process_tasks) = (api(&backends).await, start(backends.process_tasks()).await);
-    let advance_queues = start(backends.function("advance-queues")).await;
+    let (api, process_tasks) = (api(&backends).await, backends.process_tasks().started().await);
+    let advance_queues = backends.function("advance-queues").started().await;
     let due_at = async |player: &str| {
         let player = PlayerId::new(player).unwrap();
         let mut loaded = backends.store().load(std::slice::from_ref(&player), &[]).await;
@@ -156,9 +159,9 @@ async fn records_that_queue_api_could_not_write_are_written_when_the_queue_is_du
         assert!(due_at(player).await.is_some(), "the queue is in the due index");
     }
     let tick = json!({"type": "advanceQueues", "playerIds": ["p-1"]});
-    let answer = process_tasks.invoke(tick).await.unwrap_or_else(|error| panic!("{error}"));
+    let answer = process_tasks.answer(tick).await;
     assert_eq!(answer["results"], json!([]), "{answer:#}");
-    let answer = advance_queues.invoke(json!({})).await.unwrap_or_else(|error| panic!("{error}"));
+    let answer = advance_queues.answer(json!({})).await;
     assert_eq!((&answer["advance"]["due"], &answer["advance"]["settled"]), (&json!(1), &json!(1)), "{answer:#}");
     for player in ["p-1", "p-2"] {
         assert_eq!((backends.history(player).await.len(), due_at(player).await), (1, None), "{player}");
@@ -170,7 +173,7 @@ async fn records_that_queue_api_could_not_write_are_written_when_the_queue_is_du
 #[tokio::test]
 async fn a_slow_store_is_503_before_the_time_out() {
     let backends = Backends::start().await;
-    let api = start(backends.function("queue-api").env("MILLRACE_LOCAL_CACHE", "off")).await;
+    let api = backends.function("queue-api").env("MILLRACE_LOCAL_CACHE", "off").started().await;
     apply(&api, "p-1", grant(1)).await;
     backends.dynamodb_proxy.set_rule(rules::always(Fault::delay(Duration::from_secs(5))));
     for request in [queue_of("p-1"), Request::get("/players/p-1/rejections"), commands_of("p-1", &grant(1))] {

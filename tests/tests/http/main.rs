@@ -40,7 +40,7 @@ impl Fixture {
 
     async fn with(change: impl FnOnce(FunctionBuilder) -> FunctionBuilder) -> Self {
         let database = Database::new();
-        let api = start(change(database.queue_api())).await;
+        let api = change(database.queue_api()).started().await;
         Self { database, api }
     }
 
@@ -48,11 +48,6 @@ impl Fixture {
     async fn apply(&self, player: &str, commands: Value) -> Value {
         apply(&self.api, player, commands).await
     }
-}
-
-/// Starts a function. Panics if it does not start.
-async fn start(builder: FunctionBuilder) -> Function {
-    builder.start().await.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Sends commands to a queue and returns the answer. Panics if a command is not applied.

@@ -7,11 +7,11 @@ use millrace_tests::{
 };
 use serde_json::Value;
 
-use crate::{apply, enqueue, grant, queue_of, start};
+use crate::{apply, enqueue, grant, queue_of};
 
 /// `queue-api` with local copies that stay fresh for the whole test.
 async fn api(backends: &Backends) -> Function {
-    start(backends.queue_api().env("MILLRACE_LOCAL_CACHE_FRESHNESS_MS", "60000")).await
+    backends.queue_api().env("MILLRACE_LOCAL_CACHE_FRESHNESS_MS", "60000").started().await
 }
 
 async fn read(api: &Function) -> Response {

@@ -7,10 +7,10 @@ use millrace_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::{Fixture, apply, enqueue, grant, queue_of, start};
+use crate::{Fixture, apply, enqueue, grant, queue_of};
 
 async fn api(backends: &Backends) -> Function {
-    start(backends.queue_api().env("MILLRACE_LOCAL_CACHE", "off")).await
+    backends.queue_api().env("MILLRACE_LOCAL_CACHE", "off").started().await
 }
 
 async fn maintain(api: &Function, action: &str, body: &Value) -> Response {
@@ -83,8 +83,8 @@ async fn performance_shows_samples_and_reports_of_processes() {
     // A process sends the report of an invocation together with the copies of the next one.
     apply(&api, "p-1", grant(1)).await;
     apply(&api, "p-1", grant(1)).await;
-    let upkeep = start(backends.maintain_cache()).await;
-    upkeep.invoke(&json!({"action": "statistics"})).await.unwrap_or_else(|error| panic!("{error}"));
+    let upkeep = backends.maintain_cache().started().await;
+    upkeep.answer(&json!({"action": "statistics"})).await;
     let (samples, processes) = history_and_processes().await;
     assert_eq!(samples.as_array().map(Vec::len), Some(1), "{samples:#}");
     assert!(samples[0]["at"].is_string(), "{samples:#}");
@@ -101,13 +101,13 @@ async fn performance_shows_samples_and_reports_of_processes() {
 async fn performance_shows_runs_of_advance_queues() {
     let backends = Backends::start().await;
     let url = format!("redis://{}", backends.redis_proxy.address());
-    let advance = start(backends.function("advance-queues").env("MILLRACE_REDIS_URL", url)).await;
+    let advance = backends.function("advance-queues").env("MILLRACE_REDIS_URL", url).started().await;
     let api = api(&backends).await;
     // The report of the first run is sent together with the copies of the second run.
     for player in ["p-1", "p-2"] {
         apply(&api, player, enqueue("t", json!({"durationMs": 1}))).await;
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        let answer = advance.invoke("{}").await.unwrap_or_else(|error| panic!("{error}"));
+        let answer = advance.answer("{}").await;
         assert_eq!(answer["advance"]["ticks"], 1, "{answer:#}");
     }
     let performance = Request::get("/admin/performance").token("operator", &["millrace/admin"]).send(&api).await;

@@ -8,12 +8,13 @@ use millrace_domain::PlayerId;
 use millrace_servers::{Redis, RedisCluster, TcpProxy};
 use millrace_tests::{
     Invocation,
+    answers::number,
     database::{Database, PREFIX},
     function::FunctionBuilder,
 };
 use serde_json::json;
 
-use crate::{cached_copy, command_calls, grant, invoke, number, players, put_copies, start, tick, tier};
+use crate::{cached_copy, command_calls, grant, invoke, players, put_copies, tick, tier};
 
 const FOREIGN: [&str; 5] = ["app:user:1", "queue:p-1", "t2-queue:p-1", "T-queue:p-1", "t-other:p-1"];
 
@@ -45,7 +46,7 @@ async fn fifty_thousand_copies_are_cleared_and_foreign_keys_are_kept() {
     let (database, redis) = (Database::new(), Redis::start().await);
     let players = put_many_copies(&redis.url(), RedisMode::Standalone, COUNT).await;
     set_foreign_keys(&redis).await;
-    let function = start(maintain_cache(&database, &redis.url())).await;
+    let function = maintain_cache(&database, &redis.url()).started().await;
     redis.cli::<()>(&["CONFIG", "RESETSTAT"]).await;
     let used: u64 = redis.info("used_memory").await.parse().unwrap();
 
@@ -91,7 +92,7 @@ async fn a_clear_that_runs_out_of_time_answers_with_a_cursor() {
     let network = TcpProxy::start(redis.address()).await;
     let url = format!("redis://{}", network.address());
     let builder = maintain_cache(&database, &url).env("MILLRACE_DEADLINE_MARGIN_MS", "20000");
-    let function = start(builder).await;
+    let function = builder.started().await;
     network.delay(Duration::from_millis(100));
     let (mut cleared, mut calls, mut request) = (0, 0, json!({"action": "clear"}));
     loop {
@@ -107,7 +108,7 @@ async fn a_clear_that_runs_out_of_time_answers_with_a_cursor() {
     }
     // A page that the deadline interrupts may be cleared without being counted.
     assert!((COUNT as u64 / 2..=COUNT as u64).contains(&cleared), "{cleared}");
-    let answer = invoke(&start(maintain_cache(&database, &redis.url())).await, json!({"action": "clear"})).await;
+    let answer = invoke(&maintain_cache(&database, &redis.url()).started().await, json!({"action": "clear"})).await;
     assert_eq!((number(&answer, "/clear/scanned"), number(&answer, "/clear/cleared")), (COUNT as u64, 0));
     assert!(calls > 1, "one call was enough, so no cursor was tested");
     println!("{COUNT} keys in {calls} calls of two seconds");
@@ -116,9 +117,9 @@ async fn a_clear_that_runs_out_of_time_answers_with_a_cursor() {
 #[tokio::test]
 async fn a_clear_can_be_limited_to_players_or_to_a_kind_of_copy() {
     let (database, redis) = (Database::new(), Redis::start().await);
-    let function = start(maintain_cache(&database, &redis.url())).await;
+    let function = maintain_cache(&database, &redis.url()).started().await;
     let process_tasks = database.process_tasks().env("MILLRACE_REDIS_URL", redis.url());
-    let process_tasks = start(process_tasks.env("MILLRACE_LOCAL_CACHE", "off")).await;
+    let process_tasks = process_tasks.env("MILLRACE_LOCAL_CACHE", "off").started().await;
     let [a, b] = ["a", "b"].map(millrace_tests::store_contents::player);
     let both = [a.clone(), b.clone()];
     grant(&process_tasks, &both).await;
@@ -147,7 +148,7 @@ async fn a_clear_covers_every_primary_of_a_cluster() {
         cluster.node_of(key).await.cli::<()>(&["SET", key, "theirs"]).await;
     }
     let builder = maintain_cache(&database, &cluster.url()).env("MILLRACE_REDIS_MODE", "cluster");
-    let function = start(builder).await;
+    let function = builder.started().await;
     let answer = invoke(&function, json!({"action": "clear"})).await;
     assert_eq!((number(&answer, "/clear/cleared"), &answer["clear"]["done"]), (COUNT as u64, &json!(true)));
     let other = tier(&cluster.url(), RedisMode::Cluster, PREFIX).await;

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use millrace_servers::RedisCluster;
-use millrace_tests::{Function, backends::Backends, database::Database, function::FunctionBuilder, http::Request};
+use millrace_tests::{
+    Function, answers::number, backends::Backends, database::Database, function::FunctionBuilder, http::Request,
+};
 use serde_json::{Value, json};
 
-use crate::{grant, invoke, number, players, start, tick};
+use crate::{grant, invoke, players, tick};
 
 /// Whether an answer reports emergency mode.
 fn is_on(answer: &Value) -> bool {
@@ -37,9 +39,9 @@ async fn emergency_mode_answers_reads_from_extended_copies_without_the_table() {
         let builder = builder.env("MILLRACE_CACHE_TTL_ACTIVE_QUEUE_SECONDS", "2");
         builder.env("MILLRACE_CACHE_TTL_PLAYER_STATS_SECONDS", "2")
     };
-    let process_tasks = start(short(backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off"))).await;
-    let api = start(short(backends.queue_api().env("MILLRACE_LOCAL_CACHE", "off"))).await;
-    let maintain_cache = start(short(backends.maintain_cache())).await;
+    let process_tasks = short(backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off")).started().await;
+    let api = short(backends.queue_api().env("MILLRACE_LOCAL_CACHE", "off")).started().await;
+    let maintain_cache = short(backends.maintain_cache()).started().await;
     let players = players("p", 20);
     assert!(!is_on(&grant(&process_tasks, &players).await));
     // The copy of this player is without its progress, as after a command that needs no progress.
@@ -85,8 +87,8 @@ async fn emergency_mode_answers_reads_from_extended_copies_without_the_table() {
 #[tokio::test]
 async fn commands_are_applied_in_emergency_mode_and_copies_live_longer() {
     let backends = Backends::start().await;
-    let process_tasks = start(backends.process_tasks()).await;
-    let maintain_cache = start(backends.maintain_cache()).await;
+    let process_tasks = backends.process_tasks().started().await;
+    let maintain_cache = backends.maintain_cache().started().await;
     let players = players("p", 3);
     invoke(&maintain_cache, json!({"action": "emergencyMode", "enabled": true, "durationSeconds": 3_600})).await;
     wait_for(&process_tasks, true, Duration::from_secs(10)).await;
@@ -118,8 +120,8 @@ async fn every_process_of_a_cluster_sees_emergency_mode() {
             .env("MILLRACE_REDIS_RESPONSE_TIMEOUT_MS", "5000")
             .env("MILLRACE_LOCAL_CACHE", "off")
     };
-    let maintain_cache = start(on_cluster(database.function("maintain-cache"))).await;
-    let process_tasks = start(on_cluster(database.process_tasks())).await;
+    let maintain_cache = on_cluster(database.function("maintain-cache")).started().await;
+    let process_tasks = on_cluster(database.process_tasks()).started().await;
     // The copies of one player are on one node of the cluster.
     let one = &players("p", 1);
     assert!(!is_on(&grant(&process_tasks, one).await));

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use millrace_servers::{Fault, Redis};
-use millrace_tests::{Invocation, backends::Backends, database::Database};
+use millrace_tests::{Invocation, answers::number, backends::Backends, database::Database};
 use serde_json::{Value, json};
 
-use crate::{grant, invoke, invoke_error, number, players, start};
+use crate::{grant, invoke, invoke_error, players};
 
 /// A request for each action.
 fn requests() -> [Value; 7] {
@@ -27,7 +27,7 @@ async fn every_action_is_skipped_without_redis() {
     let unset = database.function("maintain-cache");
     let off = unset.clone().env("MILLRACE_REDIS_URL", redis.url()).env("MILLRACE_REDIS_CACHE", "off");
     for builder in [unset, off] {
-        let function = start(builder).await;
+        let function = builder.started().await;
         for request in requests() {
             let answer = invoke(&function, request.clone()).await;
             assert_eq!((&answer["action"], &answer["redis"]), (&request["action"], &json!("off")), "{answer:#}");
@@ -48,7 +48,7 @@ async fn every_action_is_skipped_without_redis() {
 async fn an_unreachable_redis_is_an_error_until_it_is_back() {
     let (database, redis) = (Database::new(), Redis::start().await);
     let builder = database.function("maintain-cache").env("MILLRACE_REDIS_URL", redis.url());
-    let function = start(builder.env("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "2000")).await;
+    let function = builder.env("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "2000").started().await;
     redis.kill();
     for request in requests() {
         let (error_type, message) = invoke_error(&function, request.clone()).await;
@@ -63,7 +63,7 @@ async fn an_unreachable_redis_is_an_error_until_it_is_back() {
 #[tokio::test]
 async fn an_unresponsive_redis_is_an_error_before_the_time_out() {
     let (database, redis) = (Database::new(), Redis::start().await);
-    let function = start(database.function("maintain-cache").env("MILLRACE_REDIS_URL", redis.url())).await;
+    let function = database.function("maintain-cache").env("MILLRACE_REDIS_URL", redis.url()).started().await;
     redis.pause();
     for request in requests() {
         let began = Instant::now();
@@ -80,7 +80,7 @@ async fn an_unresponsive_redis_is_an_error_before_the_time_out() {
 async fn a_wrong_password_is_reported_without_the_password() {
     let (database, redis) = (Database::new(), Redis::builder().requirepass("right").start().await);
     let builder = database.function("maintain-cache").env("MILLRACE_REDIS_URL", redis.url_as("default", "hunter2"));
-    let function = start(builder.env("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "2000")).await;
+    let function = builder.env("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "2000").started().await;
     let (error_type, message) = invoke_error(&function, json!({"action": "clear"})).await;
     assert_eq!(error_type, "CacheUnavailable");
     assert!(message.contains("Password authentication failed"), "{message}");
@@ -92,7 +92,7 @@ async fn a_redis_user_without_permission_to_scan_gets_that_error() {
     let rules = "on >secret ~t-* -@all +get +mget +set +getrange +del +evalsha +script|load";
     let (database, redis) = (Database::new(), Redis::builder().user("app", rules).start().await);
     let builder = database.function("maintain-cache").env("MILLRACE_REDIS_URL", redis.url_as("app", "secret"));
-    let function = start(builder.env("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "2000")).await;
+    let function = builder.env("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "2000").started().await;
     let (error_type, message) = invoke_error(&function, json!({"action": "clear"})).await;
     assert_eq!(error_type, "CacheUnavailable");
     assert!(message.contains("NOPERM"), "{message}");
@@ -101,10 +101,10 @@ async fn a_redis_user_without_permission_to_scan_gets_that_error() {
 #[tokio::test]
 async fn an_error_of_the_table_is_reported_after_one_call() {
     let backends = Backends::start().await;
-    let process_tasks = start(backends.process_tasks().env("MILLRACE_REDIS_CACHE", "off")).await;
+    let process_tasks = backends.process_tasks().env("MILLRACE_REDIS_CACHE", "off").started().await;
     let players = players("p", 300);
     grant(&process_tasks, &players).await;
-    let maintain_cache = start(backends.maintain_cache()).await;
+    let maintain_cache = backends.maintain_cache().started().await;
     backends.dynamodb_proxy.set_rule(|_| Fault::access_denied());
     backends.dynamodb_proxy.reset_counts();
     for request in [json!({"action": "warm", "playerIds": players}), json!({"action": "rebuild", "playerIds": players})]
@@ -131,7 +131,7 @@ async fn an_error_of_the_table_is_reported_after_one_call() {
 #[tokio::test]
 async fn invalid_requests_are_refused_with_the_name_of_the_field() {
     let database = Database::new();
-    let function = start(database.function("maintain-cache")).await;
+    let function = database.function("maintain-cache").started().await;
     let cases = [
         ("", "not JSON"),
         ("[1]", "[1] is not allowed"),

@@ -24,17 +24,12 @@ use millrace_cache::{
 };
 use millrace_domain::{PlayerId, Queue, Timestamp, codec::CachedQueue};
 use millrace_servers::Redis;
-use millrace_tests::{Function, FunctionError, Invocation, function::FunctionBuilder, store_contents::player};
+use millrace_tests::{Function, FunctionError, Invocation, answers::number, store_contents::player};
 use serde_json::{Value, json};
-
-/// Starts a function. Panics if it does not start.
-async fn start(builder: FunctionBuilder) -> Function {
-    builder.start().await.unwrap_or_else(|error| panic!("{error}"))
-}
 
 /// Invokes a function. Panics if it fails.
 async fn invoke(function: &Function, invocation: impl Into<Invocation>) -> Value {
-    function.invoke(invocation).await.unwrap_or_else(|error| panic!("{error}\n{}", function.stderr()))
+    function.answer(invocation).await
 }
 
 /// Invokes a function and returns the type and message of its error. Panics if there is no error.
@@ -75,11 +70,6 @@ async fn grant(process_tasks: &Function, players: &[PlayerId]) -> Value {
 async fn tick(process_tasks: &Function, players: &[PlayerId]) -> Value {
     let ids: Vec<&str> = players.iter().map(PlayerId::as_str).collect();
     invoke(process_tasks, json!({"type": "advanceQueues", "playerIds": ids})).await
-}
-
-/// The number at a JSON pointer in an answer.
-fn number(answer: &Value, path: &str) -> u64 {
-    answer.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {path} in {answer:#}"))
 }
 
 /// The number of round trips for upkeep since the process started.

@@ -2,10 +2,10 @@
 
 use millrace_cache::{SharedCache, redis::RedisMode};
 use millrace_domain::{PlayerId, codec::CachedQueue};
-use millrace_tests::{backends::Backends, store_contents::player};
+use millrace_tests::{answers::number, backends::Backends, store_contents::player};
 use serde_json::json;
 
-use crate::{apply, cached_copy, grant, invoke, invoke_error, number, players, put_copies, start, tier};
+use crate::{apply, cached_copy, grant, invoke, invoke_error, players, put_copies, tier};
 
 /// The balance of gold in each player's copy.
 async fn gold(tier: &impl SharedCache, players: &[PlayerId]) -> Vec<Option<u64>> {
@@ -18,8 +18,8 @@ async fn gold(tier: &impl SharedCache, players: &[PlayerId]) -> Vec<Option<u64>>
 async fn a_rebuild_replaces_newer_older_and_damaged_copies() {
     let backends = Backends::start().await;
     let redis = backends.redis.url();
-    let process_tasks = start(backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off")).await;
-    let maintain_cache = start(backends.maintain_cache()).await;
+    let process_tasks = backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off").started().await;
+    let maintain_cache = backends.maintain_cache().started().await;
     let names = ["future", "same", "past", "damaged", "right", "absent"];
     let rows = names.map(player);
     for _ in 0..2 {
@@ -64,8 +64,8 @@ async fn a_rebuild_replaces_newer_older_and_damaged_copies() {
 #[tokio::test]
 async fn a_rebuild_of_named_players_fills_missing_copies_too() {
     let backends = Backends::start().await;
-    let process_tasks = start(backends.process_tasks().env("MILLRACE_REDIS_CACHE", "off")).await;
-    let maintain_cache = start(backends.maintain_cache()).await;
+    let process_tasks = backends.process_tasks().env("MILLRACE_REDIS_CACHE", "off").started().await;
+    let maintain_cache = backends.maintain_cache().started().await;
     let players = players("p", 230);
     grant(&process_tasks, &players).await;
     let tier = tier(&backends.redis.url(), RedisMode::Standalone, backends.prefix()).await;
@@ -82,8 +82,8 @@ async fn a_rebuild_of_named_players_fills_missing_copies_too() {
 #[tokio::test]
 async fn a_restored_row_is_cached_after_a_rebuild_but_not_after_a_clear() {
     let backends = Backends::start().await;
-    let process_tasks = start(backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off")).await;
-    let maintain_cache = start(backends.maintain_cache()).await;
+    let process_tasks = backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off").started().await;
+    let maintain_cache = backends.maintain_cache().started().await;
     let players = [player("p")];
     grant(&process_tasks, &players).await;
     let tier = tier(&backends.redis.url(), RedisMode::Standalone, backends.prefix()).await;
@@ -103,8 +103,8 @@ async fn a_restored_row_is_cached_after_a_rebuild_but_not_after_a_clear() {
 #[tokio::test]
 async fn a_rebuild_keeps_progress_between_milestones() {
     let backends = Backends::start().await;
-    let process_tasks = start(backends.process_tasks()).await;
-    let maintain_cache = start(backends.maintain_cache()).await;
+    let process_tasks = backends.process_tasks().started().await;
+    let maintain_cache = backends.maintain_cache().started().await;
     let players = [player("p")];
     let task = json!({"type": "enqueueTasks", "tasks": [{"taskId": "t", "kind": "k", "work": {"units": 100}}]});
     apply(&process_tasks, &players, &task).await;
@@ -126,7 +126,7 @@ async fn a_rebuild_keeps_progress_between_milestones() {
 #[tokio::test]
 async fn rebuild_and_warm_are_refused_in_emergency_mode() {
     let backends = Backends::start().await;
-    let maintain_cache = start(backends.maintain_cache()).await;
+    let maintain_cache = backends.maintain_cache().started().await;
     invoke(&maintain_cache, json!({"action": "emergencyMode", "enabled": true, "durationSeconds": 600})).await;
     backends.dynamodb_proxy.reset_counts();
     let (error_type, message) = invoke_error(&maintain_cache, json!({"action": "rebuild"})).await;

@@ -4,10 +4,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use millrace_domain::Timestamp;
 use millrace_servers::Redis;
-use millrace_tests::{Function, database::Database, function::FunctionBuilder, http::Request};
+use millrace_tests::{Function, answers::number, database::Database, function::FunctionBuilder, http::Request};
 use serde_json::{Value, json};
 
-use crate::{grant, invoke, number, players, start, tick};
+use crate::{grant, invoke, players, tick};
 
 const HISTORY: &str = "t-upkeep:statistics";
 
@@ -25,8 +25,8 @@ fn with_redis(builder: FunctionBuilder, redis: &Redis) -> FunctionBuilder {
 #[tokio::test]
 async fn samples_are_stored_trimmed_and_shown_by_queue_api() {
     let (database, redis) = (Database::new(), Redis::start().await);
-    let process_tasks = start(with_redis(database.process_tasks(), &redis).env("MILLRACE_LOCAL_CACHE", "off")).await;
-    let maintain_cache = start(with_redis(database.function("maintain-cache"), &redis)).await;
+    let process_tasks = with_redis(database.process_tasks(), &redis).env("MILLRACE_LOCAL_CACHE", "off").started().await;
+    let maintain_cache = with_redis(database.function("maintain-cache"), &redis).started().await;
     let some = players("p", 50);
     grant(&process_tasks, &some).await;
     let answer = invoke(&maintain_cache, json!({"action": "statistics"})).await;
@@ -62,7 +62,7 @@ async fn samples_are_stored_trimmed_and_shown_by_queue_api() {
     assert_eq!(redis.cli::<u64>(&["ZCARD", HISTORY]).await, 1_000);
     assert!((86_000_000..=86_400_000).contains(&redis.cli::<u64>(&["PTTL", HISTORY]).await));
 
-    let queue_api = start(with_redis(database.queue_api(), &redis)).await;
+    let queue_api = with_redis(database.queue_api(), &redis).started().await;
     let [samples, _] = samples_and_reports(&queue_api).await;
     let samples = samples.as_array().expect("samples");
     assert_eq!(samples.len(), 60, "queue-api shows the newest samples");
@@ -75,7 +75,7 @@ async fn samples_are_stored_trimmed_and_shown_by_queue_api() {
 #[tokio::test]
 async fn an_event_of_the_scheduler_runs_the_upkeep() {
     let (database, redis) = (Database::new(), Redis::start().await);
-    let maintain_cache = start(with_redis(database.function("maintain-cache"), &redis)).await;
+    let maintain_cache = with_redis(database.function("maintain-cache"), &redis).started().await;
     let event = json!({
         "version": "0", "id": "2f1c8a6e-7d8a-4a3b-9d0e-3a5b6c7d8e9f", "detail-type": "Scheduled Event",
         "source": "aws.scheduler", "account": "123456789012", "time": "2026-11-20T12:00:00Z",
@@ -93,7 +93,7 @@ async fn processes_share_their_reports_without_extra_round_trips() {
     let (database, redis) = (Database::new(), Redis::start().await);
     let mut functions = Vec::new();
     for _ in 0..2 {
-        functions.push(start(with_redis(database.process_tasks(), &redis).env("MILLRACE_LOCAL_CACHE", "off")).await);
+        functions.push(with_redis(database.process_tasks(), &redis).env("MILLRACE_LOCAL_CACHE", "off").started().await);
     }
     let mine = players("p", 10);
     for function in &functions {
@@ -103,7 +103,7 @@ async fn processes_share_their_reports_without_extra_round_trips() {
             assert_eq!((redis("get"), redis("put"), redis("upkeep")), (calls, calls, 0));
         }
     }
-    let queue_api = start(with_redis(database.queue_api(), &redis)).await;
+    let queue_api = with_redis(database.queue_api(), &redis).started().await;
     let [_, reports] = samples_and_reports(&queue_api).await;
     let reports = reports.as_array().expect("reports");
     // Each process reports its first invocation together with the put of its second. The next

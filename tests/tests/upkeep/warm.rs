@@ -1,9 +1,9 @@
 //! Warming: which players are warmed, and the exact number of calls.
 
-use millrace_tests::backends::Backends;
+use millrace_tests::{answers::number, backends::Backends};
 use serde_json::{Value, json};
 
-use crate::{apply, grant, invoke, number, players, round_trips, start};
+use crate::{apply, grant, invoke, players, round_trips};
 
 const DUE: &str = "Query";
 const LOAD: &str = "BatchGetItem";
@@ -27,8 +27,8 @@ fn warmed(answer: &Value) -> [u64; 4] {
 #[tokio::test]
 async fn recently_active_players_without_a_copy_are_warmed() {
     let backends = Backends::start().await;
-    let process_tasks = start(backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off")).await;
-    let maintain_cache = start(backends.maintain_cache()).await;
+    let process_tasks = backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off").started().await;
+    let maintain_cache = backends.maintain_cache().started().await;
     let players = players("p", 250);
     grant(&process_tasks, &players).await;
     backends.dynamodb_proxy.reset_counts();
@@ -70,8 +70,8 @@ async fn recently_active_players_without_a_copy_are_warmed() {
 #[tokio::test]
 async fn players_with_something_due_soon_are_warmed() {
     let backends = Backends::start().await;
-    let process_tasks = start(backends.process_tasks()).await;
-    let maintain_cache = start(backends.maintain_cache()).await;
+    let process_tasks = backends.process_tasks().started().await;
+    let maintain_cache = backends.maintain_cache().started().await;
     let (soon, later) = (players("soon", 30), players("later", 30));
     let task = |duration_ms: u64| json!({"type": "enqueueTasks", "tasks": [{"taskId": "t", "kind": "k", "work": {"durationMs": duration_ms}}]});
     apply(&process_tasks, &soon, &task(200_000)).await;
@@ -92,9 +92,9 @@ async fn players_with_something_due_soon_are_warmed() {
 #[tokio::test]
 async fn active_and_due_players_share_the_limit() {
     let backends = Backends::start().await;
-    let process_tasks = start(backends.process_tasks()).await;
+    let process_tasks = backends.process_tasks().started().await;
     let builder = backends.maintain_cache().env("MILLRACE_WARM_MAX_PLAYERS", "20");
-    let maintain_cache = start(builder).await;
+    let maintain_cache = builder.started().await;
     let (due, active) = (players("due", 40), players("active", 40));
     let task =
         json!({"type": "enqueueTasks", "tasks": [{"taskId": "t", "kind": "k", "work": {"durationMs": 250_000}}]});
@@ -118,8 +118,8 @@ async fn active_and_due_players_share_the_limit() {
 #[tokio::test]
 async fn named_players_are_warmed_and_unknown_ones_are_counted() {
     let backends = Backends::start().await;
-    let process_tasks = start(backends.process_tasks().env("MILLRACE_REDIS_CACHE", "off")).await;
-    let maintain_cache = start(backends.maintain_cache()).await;
+    let process_tasks = backends.process_tasks().env("MILLRACE_REDIS_CACHE", "off").started().await;
+    let maintain_cache = backends.maintain_cache().started().await;
     grant(&process_tasks, &players("p", 3)).await;
     backends.dynamodb_proxy.reset_counts();
     let request = json!({"action": "warm", "playerIds": ["p-0", "unknown", "p-2", "p-0"]});
@@ -133,9 +133,9 @@ async fn named_players_are_warmed_and_unknown_ones_are_counted() {
 #[tokio::test]
 async fn only_players_of_the_rollout_are_warmed() {
     let backends = Backends::start().await;
-    let process_tasks = start(backends.process_tasks().env("MILLRACE_REDIS_CACHE", "off")).await;
+    let process_tasks = backends.process_tasks().env("MILLRACE_REDIS_CACHE", "off").started().await;
     let builder = backends.maintain_cache().env("MILLRACE_REDIS_CACHE_ROLLOUT_PERCENT", "50");
-    let maintain_cache = start(builder).await;
+    let maintain_cache = builder.started().await;
     let players = players("p", 100);
     grant(&process_tasks, &players).await;
     let answer = invoke(&maintain_cache, json!({"action": "warm", "playerIds": players})).await;
@@ -147,13 +147,13 @@ async fn only_players_of_the_rollout_are_warmed() {
 #[tokio::test]
 async fn warming_a_queue_writes_its_outbox() {
     let backends = Backends::start().await;
-    let process_tasks = start(backends.process_tasks()).await;
+    let process_tasks = backends.process_tasks().started().await;
     let players = players("p", 1);
     let task = json!({"type": "enqueueTasks", "tasks": [{"taskId": "t", "kind": "k", "work": {"durationMs": 1}}]});
     apply(&process_tasks, &players, &task).await;
     apply(&process_tasks, &players, &json!({"type": "grantResources", "resources": {"gold": 1}})).await;
     let _: String = backends.redis.cli(&["FLUSHALL"]).await;
-    let maintain_cache = start(backends.maintain_cache()).await;
+    let maintain_cache = backends.maintain_cache().started().await;
     let answer = invoke(&maintain_cache, json!({"action": "warm", "playerIds": ["p-0"]})).await;
     assert_eq!(warmed(&answer), [1, 0, 1, 0]);
     assert_eq!(number(&answer, "/report/writes/items"), 2, "the history and the stats of the last commit: {answer:#}");

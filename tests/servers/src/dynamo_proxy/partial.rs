@@ -41,9 +41,9 @@ impl<'a> Withheld<'a> {
                 answer["Responses"] = all.collect();
             }
             _ => {
-                let failed = taken["Entries"].as_array().into_iter().flatten().map(|entry| {
-                    json!({"Id": entry["Id"], "Code": self.code, "Message": MESSAGE, "SenderFault": false})
-                });
+                let failed = taken["Entries"].as_array().into_iter().flatten().map(
+                    |entry| json!({"Id": entry["Id"], "Code": self.code, "Message": MESSAGE, "SenderFault": false}),
+                );
                 answer["Failed"] = failed.collect();
             }
         }
