@@ -7,7 +7,7 @@ use crate::{
     game::Game,
     memory::now,
     subject::{Binaries, FLOOR, FUNCTION, Servers, number, start},
-    table::{Quartiles, Table, Target},
+    table::Table,
 };
 
 /// The number of players in a batch. Each of them sends one command.
@@ -50,17 +50,9 @@ pub async fn measure(binaries: &Binaries) -> Table {
         durations[0].push(number(&read, "/readMs") * 1_000.0);
         durations[1].push(number(answer, "/report/stepsMs/load") * 1_000.0);
     }
-    let [floor, function] = durations.map(|durations| Quartiles::of(&durations));
-    let times = function.median / floor.median;
     let heading = format!("Warm read of {PLAYERS} queues from Redis, {BATCHES} of each");
     let mut table = Table::new(&heading, &["time", FLOOR, FUNCTION, "times"]);
-    table.row_with_target(
-        "median",
-        &[us(floor.median), us(function.median), format!("{times:.2}")],
-        Target::at_most("at most 1.3 times the floor", times, LIMIT),
-    );
-    table.row("lower quartile", &[us(floor.lower), us(function.lower), String::new()]);
-    table.row("upper quartile", &[us(floor.upper), us(function.upper), String::new()]);
+    table.quartiles(durations, us, "at most 1.3 times the floor", LIMIT);
     table
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     subject::{Binaries, FLOOR, FUNCTION, Servers, start},
-    table::{Quartiles, Table, Target},
+    table::Table,
 };
 
 /// The number of starts of each function.
@@ -26,19 +26,11 @@ pub async fn measure(binaries: &Binaries) -> Table {
             function.kill().await;
         }
     }
-    let [floor, function] = durations.map(|durations| Quartiles::of(&durations));
-    let times = function.median / floor.median;
     let mut table = Table::new(
         &format!("Start, {STARTS} of each"),
         &["until the first request for an invocation", FLOOR, FUNCTION, "times"],
     );
-    table.row_with_target(
-        "median",
-        &[ms(floor.median), ms(function.median), format!("{times:.2}")],
-        Target::at_most("at most 1.5 times the floor", times, LIMIT),
-    );
-    table.row("lower quartile", &[ms(floor.lower), ms(function.lower), String::new()]);
-    table.row("upper quartile", &[ms(floor.upper), ms(function.upper), String::new()]);
+    table.quartiles(durations, ms, "at most 1.5 times the floor", LIMIT);
     table
 }
 

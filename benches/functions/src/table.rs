@@ -78,6 +78,17 @@ impl Table {
         self.line(label, cells, target.text, if target.met { "yes" } else { "**no**" });
     }
 
+    /// Adds the medians of the floor and of the function with a target for their ratio, and the
+    /// quartiles. `cell` formats a measurement.
+    pub fn quartiles(&mut self, durations: [Vec<f64>; 2], cell: fn(f64) -> String, text: &str, limit: f64) {
+        let [floor, function] = durations.map(|durations| Quartiles::of(&durations));
+        let times = function.median / floor.median;
+        let medians = [cell(floor.median), cell(function.median), format!("{times:.2}")];
+        self.row_with_target("median", &medians, Target::at_most(text, times, limit));
+        self.row("lower quartile", &[cell(floor.lower), cell(function.lower), String::new()]);
+        self.row("upper quartile", &[cell(floor.upper), cell(function.upper), String::new()]);
+    }
+
     fn line(&mut self, label: &str, cells: &[String], target: &str, met: &str) {
         let _ = writeln!(self.text, "| {label} | {} | {target} | {met} |", cells.join(" | "));
     }
