@@ -112,8 +112,10 @@ async fn a_lost_node_opens_the_circuit_breaker_until_it_returns() {
     let (found, errors) = cache.get(&players).await;
     assert!(errors == 1 && found.iter().flatten().count() > 20, "the other nodes answer for their players");
     assert_eq!(cache.put(&copies, Timestamp::from_millis(0)).await, 1);
+    // While the client library reads the slots again, the commands to the other nodes wait too, and
+    // the players of all nodes may be pending.
     let pending = cache.statistics().pending_invalidations;
-    assert!((10..90).contains(&pending), "{pending} of 100 are on the lost node");
+    assert!(pending >= 10, "{pending} of 100 are pending, fewer than the lost node has");
     assert_eq!(cache.get(&players).await.1, 1);
     assert_eq!(cache.statistics().state, SharedCacheState::Down);
     cluster.nodes()[2].restart().await;
