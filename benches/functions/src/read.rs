@@ -25,7 +25,7 @@ const LIMIT: f64 = 1.3;
 pub async fn measure(binaries: &Binaries) -> Table {
     let servers = Servers::start().await;
     let function = start(&binaries.function(&servers).env("MILLRACE_LOCAL_CACHE", "off")).await;
-    let floor = start(&binaries.floor(&servers)).await;
+    let [floor, other] = [start(&binaries.floor(&servers)).await, start(&binaries.floor(&servers)).await];
     let mut game = Game::new("read", PLAYERS);
     let keys = servers.keys(game.players());
     let mut durations = [Vec::new(), Vec::new()];
@@ -34,11 +34,11 @@ pub async fn measure(binaries: &Binaries) -> Table {
         let messages = game.batch(now());
         let mut payload = sqs::standard(&messages);
         payload["keys"] = keys.clone().into();
-        // The process that ran before affects how fast Redis answers. The floor needs a third less
-        // time after the function than after itself. So both are measured after a run of the floor.
-        let _ = invoke_floor(&floor, &payload).await;
+        // What ran before affects how fast Redis and a process are. So both are measured after a run
+        // of another process of the floor, and each of them runs once a round.
+        let _ = invoke_floor(&other, &payload).await;
         let read = invoke_floor(&floor, &payload).await;
-        let _ = invoke_floor(&floor, &payload).await;
+        let _ = invoke_floor(&other, &payload).await;
         let answers = load::send(&function, &messages).await;
         if batch < WARM_UP {
             continue;
