@@ -34,8 +34,8 @@ pub async fn measure(binaries: &Binaries) -> Table {
         let messages = game.batch(now());
         let mut payload = sqs::standard(&messages);
         payload["keys"] = keys.clone().into();
-        // What ran before affects how fast Redis and a process are. So both are measured after a run
-        // of another process of the floor, and each of them runs once a round.
+        // What ran before affects how fast Redis and a process are. So both are measured after a
+        // run of another process of the floor, and each of them runs once a round.
         let _ = invoke_floor(&other, &payload).await;
         let read = invoke_floor(&floor, &payload).await;
         let _ = invoke_floor(&other, &payload).await;
