@@ -11,8 +11,11 @@ use crate::report::Report;
 pub struct Answer {
     /// The messages that SQS has to deliver again.
     pub batch_item_failures: Vec<BatchItemFailure>,
-    /// What became of the commands; from SQS, only of those that were not applied.
+    /// What became of the commands, failed ones first; from SQS, only of those that were not
+    /// applied.
     pub results: Vec<CommandResult>,
+    /// How many more results there are.
+    pub results_omitted: usize,
     /// What it took.
     pub report: Report,
 }
@@ -53,12 +56,12 @@ pub struct CommandResult {
 #[non_exhaustive]
 pub enum ProcessError {
     /// Commands failed, and their source takes no batch item failures.
-    #[error("{failed} of {received} commands failed and have to be delivered again; the first: {first}")]
+    #[error("{failed} of {received} commands and ticks failed and have to be delivered again; the first: {first}")]
     CommandsFailed {
         /// How many failed.
-        failed: u64,
+        failed: usize,
         /// Of how many.
-        received: u64,
+        received: usize,
         /// Why the first of them failed.
         first: String,
     },

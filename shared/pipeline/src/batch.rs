@@ -29,10 +29,9 @@ const ROW_OVERHEAD_BYTES: usize = 16 * 1024;
 pub enum Source {
     /// SQS: failed messages are named in the answer.
     Sqs,
-    /// EventBridge: the invocation fails, and Lambda repeats it.
-    EventBridge,
-    /// A caller that reads the answer.
-    Direct,
+    /// Anything else, such as EventBridge, Scheduler, Pipes or a direct call: the invocation fails,
+    /// so that the invoker repeats it.
+    Invoker,
 }
 
 /// Input that could not be understood.
@@ -88,7 +87,7 @@ impl Batch {
 
     /// A batch of one tick for each of `players`.
     pub fn of_ticks(ctx: &Context<'_>, players: impl ExactSizeIterator<Item = PlayerId>) -> Self {
-        let mut batch = Self::new(Source::Direct, ctx.platform.settings.batching, players.len());
+        let mut batch = Self::new(Source::Invoker, ctx.platform.settings.batching, players.len());
         let message = batch.add_message(ctx.invocation.request_id.clone(), None);
         players.for_each(|player| batch.add_item(message, player, Action::Tick));
         batch
@@ -189,7 +188,7 @@ mod tests {
     #[test]
     fn items_are_grouped_by_player_in_the_order_of_the_payload() {
         let player = |name: &str| PlayerId::new(name).unwrap();
-        let mut batch = Batch::new(Source::Direct, FeatureSwitch::ON, 1);
+        let mut batch = Batch::new(Source::Invoker, FeatureSwitch::ON, 1);
         let message = batch.add_message("m".to_owned(), None);
         ["a", "b", "a"].into_iter().for_each(|name| batch.add_item(message, player(name), Action::Tick));
         let orders: Vec<(&str, usize)> = batch.items().map(|(player, item)| (player.as_str(), item.order)).collect();

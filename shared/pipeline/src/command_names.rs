@@ -4,23 +4,17 @@ use millrace_domain::{CommandId, command_memory};
 
 /// How the commands of a message are named that bring no `commandId`.
 #[derive(Debug, Clone, Copy)]
-pub enum CommandNames<'a> {
-    /// `<id>:<index>`.
-    Indexed(&'a str),
-    /// The id alone for a single command, `<id>:<index>` for each of several.
-    IndexedIfSeveral(&'a str),
-    /// All commands are named after one place in a list: `<id>:<place>`.
-    Place(&'a str, usize),
+pub struct CommandNames<'a> {
+    /// What names the message.
+    pub id: &'a str,
+    /// The index of its first command.
+    pub first: usize,
 }
 
 impl CommandNames<'_> {
-    /// The name of the command at `index`, of `count` commands.
-    pub fn name(self, index: usize, count: usize) -> CommandId {
-        match self {
-            Self::IndexedIfSeveral(id) if count == 1 => CommandId::new(id).unwrap_or_else(|_| fitted(id, 0)),
-            Self::Indexed(id) | Self::IndexedIfSeveral(id) => indexed(id, index),
-            Self::Place(id, place) => indexed(id, place),
-        }
+    /// The name of the command at `index` of the message.
+    pub fn name(self, index: usize) -> CommandId {
+        indexed(self.id, self.first + index)
     }
 }
 

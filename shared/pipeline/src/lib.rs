@@ -10,7 +10,7 @@
 //! | [`message`], [`player`], [`item`] | what a batch has: messages, players, commands and ticks, with their states |
 //! | [`steps`] | decode, load, apply, commit, record, refresh, answer: one file each |
 //! | [`applied`] | what applying the items of one player led to |
-//! | [`command_names`] | names for commands that bring none |
+//! | [`command_names`], `envelope`, `text` | names for commands that bring none; wrapped bodies; UTF-8 |
 //! | [`loaded_queue`], [`lookup`], [`rows`] | a queue with what is known about it; reads of caches and rows |
 //! | [`platform`], [`settings`] | what all invocations of a process share |
 //! | [`failure`] | why something has to be delivered again |
@@ -31,6 +31,7 @@ pub mod batch;
 pub mod command_names;
 pub mod context;
 pub mod counters;
+mod envelope;
 pub mod failure;
 mod grouping;
 pub mod item;
@@ -49,6 +50,7 @@ pub mod report_builder;
 pub mod rows;
 pub mod settings;
 pub mod steps;
+mod text;
 pub mod totals;
 
 pub use answer::{Answer, ProcessError};

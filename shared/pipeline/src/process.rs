@@ -10,7 +10,7 @@ use crate::{
     platform::Platform,
     report::Report,
     steps::{
-        answer::{answer, fail_if_asynchronous},
+        answer::{answer, answer_source},
         apply::apply,
         commit::{commit, correct_due_entries},
         decode::{decode, decode_for_player},
@@ -32,7 +32,7 @@ pub async fn process(platform: &Platform, payload: &[u8], invocation: &Invocatio
     correct_due_entries(&ctx, &mut batch).await;
     refresh(&ctx, &mut batch).await;
     let answer = answer(&ctx, &mut batch);
-    fail_if_asynchronous(batch.source, answer)
+    answer_source(&batch, answer)
 }
 
 /// Decides every item of the batch: when it returns, each has its outcome, and what was decided is

@@ -5,21 +5,12 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{
-    json::value::bounded,
+    json::value::Bounded,
     model::{
         ids::ResourceName,
         resources::{MAX_AMOUNT, Resources},
     },
 };
-
-/// A whole number from 0 to [`MAX_AMOUNT`].
-struct Amount(u64);
-
-impl<'de> Deserialize<'de> for Amount {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        bounded(deserializer, 0, MAX_AMOUNT).map(Amount)
-    }
-}
 
 impl<'de> Deserialize<'de> for Resources {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -31,7 +22,7 @@ impl<'de> Deserialize<'de> for Resources {
             }
             fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Resources, A::Error> {
                 let mut resources = Resources::new();
-                while let Some((name, Amount(amount))) = map.next_entry::<ResourceName, Amount>()? {
+                while let Some((name, Bounded(amount))) = map.next_entry::<ResourceName, Bounded<0, MAX_AMOUNT>>()? {
                     if !resources.insert(name.clone(), amount) {
                         return Err(de::Error::custom(format!("`{name}` is named twice; allowed: each name once")));
                     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::{
-    json::value::{Object, at_most, bounded, bounded_list},
+    json::value::{Bounded, Object, at_most, one_to},
     model::{
         command::Command,
         ids::{CommandId, PlayerId, TaskId, clip},
@@ -58,17 +58,14 @@ pub(super) struct MessageFields<'a> {
     #[serde(default, deserialize_with = "tasks")]
     tasks: Option<Vec<TaskSpec>>,
     task_id: Option<TaskId>,
-    #[serde(default, deserialize_with = "units_done")]
-    units_done: Option<u64>,
+    units_done: Option<Bounded<0, MAX_AMOUNT>>,
     #[serde(default, deserialize_with = "reason")]
     reason: Option<String>,
     priority: Option<Priority>,
     #[serde(default, deserialize_with = "resources")]
     resources: Option<Resources>,
-    #[serde(default, deserialize_with = "slots")]
-    slots: Option<u8>,
-    #[serde(default, deserialize_with = "max_tasks")]
-    max_tasks: Option<u16>,
+    slots: Option<Bounded<1, 10>>,
+    max_tasks: Option<Bounded<1, 200>>,
     #[serde(default, deserialize_with = "player_ids")]
     player_ids: Option<Vec<PlayerId>>,
     #[serde(borrow)]
@@ -167,7 +164,7 @@ impl<'a> MessageFields<'a> {
             "enqueueTasks" => Command::EnqueueTasks { tasks: required(self.tasks, "tasks")? },
             "reportProgress" => Command::ReportProgress {
                 task_id: task_id(self.task_id)?,
-                units_done: required(self.units_done, "unitsDone")?,
+                units_done: required(self.units_done, "unitsDone")?.0,
             },
             "failTask" => {
                 Command::FailTask { task_id: task_id(self.task_id)?, reason: required(self.reason, "reason")? }
@@ -181,7 +178,10 @@ impl<'a> MessageFields<'a> {
             "resumeQueue" => Command::ResumeQueue,
             "clearQueue" => Command::ClearQueue,
             "grantResources" => Command::GrantResources { resources: required(self.resources, "resources")? },
-            _ => Command::ConfigureQueue { slots: self.slots, max_tasks: self.max_tasks },
+            _ => Command::ConfigureQueue {
+                slots: self.slots.map(|Bounded(slots)| slots as u8),
+                max_tasks: self.max_tasks.map(|Bounded(max_tasks)| max_tasks as u16),
+            },
         })
     }
 }
@@ -191,34 +191,23 @@ fn required<T>(field: Option<T>, name: &str) -> Result<T, String> {
 }
 
 fn tasks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<TaskSpec>>, D::Error> {
-    let tasks = bounded_list::<Object<TaskSpec>, D>(deserializer, MAX_TASKS, "tasks")?;
-    Ok(Some(tasks.into_iter().map(|Object(task)| task).collect()))
-}
-
-fn units_done<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    bounded(deserializer, 0, MAX_AMOUNT).map(Some)
+    let Some(tasks) = Option::<Vec<Object<TaskSpec>>>::deserialize(deserializer)? else { return Ok(None) };
+    one_to(tasks.into_iter().map(|Object(task)| task).collect(), MAX_TASKS, "tasks").map(Some)
 }
 
 fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let reason = String::deserialize(deserializer)?;
-    at_most(reason.chars().count(), MAX_REASON_LENGTH, "characters")?;
-    Ok(Some(reason))
+    let reason = Option::<String>::deserialize(deserializer)?;
+    at_most(reason.as_ref().map_or(0, |reason| reason.chars().count()), MAX_REASON_LENGTH, "characters")?;
+    Ok(reason)
 }
 
 fn resources<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Resources>, D::Error> {
-    let resources = Resources::deserialize(deserializer)?;
-    at_most(resources.len(), MAX_GRANTED, "resources")?;
-    Ok(Some(resources))
-}
-
-fn slots<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
-    bounded(deserializer, 1, 10).map(|n| Some(n as u8))
-}
-
-fn max_tasks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
-    bounded(deserializer, 1, 200).map(|n| Some(n as u16))
+    let resources = Option::<Resources>::deserialize(deserializer)?;
+    at_most(resources.as_ref().map_or(0, Resources::len), MAX_GRANTED, "resources")?;
+    Ok(resources)
 }
 
 fn player_ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PlayerId>>, D::Error> {
-    bounded_list(deserializer, MAX_TICK_PLAYERS, "players").map(Some)
+    let Some(players) = Option::deserialize(deserializer)? else { return Ok(None) };
+    one_to(players, MAX_TICK_PLAYERS, "players").map(Some)
 }

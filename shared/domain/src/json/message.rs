@@ -1,7 +1,10 @@
 //! A message: one command, a list of commands, or a tick.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{error::Category, value::RawValue};
+use serde_path_to_error::{Path, Segment};
 use smallvec::{SmallVec, smallvec};
 
 use crate::{
@@ -14,6 +17,9 @@ use crate::{
 
 /// What a message may be, for errors.
 const EXPECTED: &str = "an object: one command, `{\"commands\": [...]}` or a tick";
+
+/// Most characters of a value that an error shows.
+const MAX_SHOWN: usize = 64;
 
 /// The commands of a message. Most messages have one, which is kept in place.
 pub type ParsedCommands = SmallVec<[Result<Request, MalformedInput>; 1]>;
@@ -91,22 +97,38 @@ fn parse_object<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, MalformedInp
         return Ok(value);
     }
     let mut deserializer = serde_json::Deserializer::from_str(body);
-    let (path, error) = match serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer) {
-        Err(error) => (error.path().to_string(), error.into_inner()),
+    let (path, value, error) = match serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer) {
+        Err(error) => (error.path().to_string(), value_at(body, error.path()), error.into_inner()),
         Ok(_) => match deserializer.end() {
-            Err(error) => (".".to_owned(), error),
+            Err(error) => (".".to_owned(), None, error),
             Ok(()) => return Err(malformed(body, "not readable".to_owned())),
         },
     };
-    let detail = match error.classify() {
+    let mut detail = match error.classify() {
         Category::Syntax | Category::Eof => {
-            format!("not JSON: {error}: `{}`; allowed: {EXPECTED}", clip(body, 64))
+            format!("not JSON: {error}: `{}`; allowed: {EXPECTED}", clip(body, MAX_SHOWN))
         }
         // The path of the whole message is a dot.
         _ if path == "." => error.to_string(),
         _ => format!("{path}: {error}"),
     };
+    if let Some(value) = value.map(|value| clip(value, MAX_SHOWN))
+        && !detail.contains(value.trim_matches('"'))
+    {
+        detail += &format!("; sent: `{value}`");
+    }
     Err(malformed(body, clip(&detail, 2_000)))
+}
+
+/// The value at `path` as it was sent.
+fn value_at<'a>(body: &'a str, path: &Path) -> Option<&'a str> {
+    let body: &RawValue = serde_json::from_str(body).ok()?;
+    let value = path.iter().try_fold(body, |value, segment| match segment {
+        Segment::Seq { index } => serde_json::from_str::<Vec<&RawValue>>(value.get()).ok()?.get(*index).copied(),
+        Segment::Map { key } => serde_json::from_str::<BTreeMap<String, &RawValue>>(value.get()).ok()?.get(key).copied(),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    });
+    value.map(RawValue::get)
 }
 
 /// Malformed input, with the player and the command that it names.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{
-    json::value::{Object, at_most, bounded},
+    json::value::{Bounded, Object, at_most, or_default},
     model::{
         ids::{TaskId, TaskKind},
         resources::Resources,
@@ -24,7 +24,7 @@ impl<'de> Deserialize<'de> for TaskSpec {
 struct TaskFields {
     task_id: TaskId,
     kind: TaskKind,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     priority: Priority,
     #[serde(deserialize_with = "work")]
     work: Work,
@@ -51,48 +51,40 @@ fn default_retry_delay_ms() -> u32 {
 }
 
 fn max_retries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
-    bounded(deserializer, 0, MAX_RETRIES).map(|n| n as u8)
+    let retries = Option::<Bounded<0, MAX_RETRIES>>::deserialize(deserializer)?;
+    Ok(retries.map_or_else(default_max_retries, |Bounded(retries)| retries as u8))
 }
 
 fn retry_delay_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    bounded(deserializer, 0, MAX_RETRY_DELAY_MS).map(|n| n as u32)
+    let delay_ms = Option::<Bounded<0, MAX_RETRY_DELAY_MS>>::deserialize(deserializer)?;
+    Ok(delay_ms.map_or_else(default_retry_delay_ms, |Bounded(delay_ms)| delay_ms as u32))
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WorkFields {
-    #[serde(default, deserialize_with = "duration_ms")]
-    duration_ms: Option<u64>,
-    #[serde(default, deserialize_with = "units")]
-    units: Option<u64>,
-}
-
-fn duration_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    bounded(deserializer, 1, MAX_DURATION_MS).map(Some)
-}
-
-fn units<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    bounded(deserializer, 1, MAX_UNITS).map(Some)
+    duration_ms: Option<Bounded<1, MAX_DURATION_MS>>,
+    units: Option<Bounded<1, MAX_UNITS>>,
 }
 
 fn work<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Work, D::Error> {
     let Object(fields) = Object::<WorkFields>::deserialize(deserializer)?;
     match (fields.duration_ms, fields.units) {
-        (Some(duration_ms), None) => Ok(Work::DurationMs(duration_ms)),
-        (None, Some(units)) => Ok(Work::Units(units)),
+        (Some(Bounded(duration_ms)), None) => Ok(Work::DurationMs(duration_ms)),
+        (None, Some(Bounded(units))) => Ok(Work::Units(units)),
         (Some(_), Some(_)) => Err(de::Error::custom("both `durationMs` and `units` are given; allowed: one of them")),
         (None, None) => Err(de::Error::custom("neither `durationMs` nor `units` is given; allowed: one of them")),
     }
 }
 
 fn prerequisites<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<TaskId>, D::Error> {
-    let ids = Vec::<TaskId>::deserialize(deserializer)?;
+    let ids: Vec<TaskId> = or_default(deserializer)?;
     at_most(ids.len(), MAX_TASK_LIST, "prerequisites")?;
     Ok(ids)
 }
 
 fn amounts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Resources, D::Error> {
-    let resources = Resources::deserialize(deserializer)?;
+    let resources: Resources = or_default(deserializer)?;
     at_most(resources.len(), MAX_TASK_LIST, "resources")?;
     Ok(resources)
 }

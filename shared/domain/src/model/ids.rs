@@ -1,7 +1,9 @@
 //! Identifiers and names. Values from outside are checked by the type that holds them.
 //!
-//! Identifiers have 1 to 128 characters of `A-Z a-z 0-9 . _ : -`, kinds and resource names 1 to 64
-//! of the same. [`CompactString`] keeps up to 24 bytes in place, so most values need no allocation.
+//! Identifiers have 1 to 128 characters of `A-Z a-z 0-9 . _ : - | @ + = ~`, so that subjects of
+//! identity providers and e-mail addresses can be player ids. Kinds and resource names have 1 to 64
+//! of `A-Z a-z 0-9 . _ : -`. [`CompactString`] keeps up to 24 bytes in place, so most values need no
+//! allocation.
 
 use std::{
     borrow::Borrow,
@@ -24,20 +26,20 @@ pub const MAX_NAME_LENGTH: usize = 64;
 
 /// An identifier or name that is not allowed. The message names the value and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{value}` is not allowed here; allowed: 1 to {max} characters of A-Z a-z 0-9 . _ : -{length}")]
+#[error("`{value}` is not allowed here; allowed: {allowed}{length}")]
 pub struct InvalidId {
     value: String,
-    max: usize,
+    allowed: Alphabet,
     length: String,
 }
 
 impl InvalidId {
-    fn new(value: &str, max: usize) -> Self {
+    fn new(value: &str, allowed: Alphabet) -> Self {
         let length = match value.chars().count() {
-            n if n > max => format!(" (it has {n})"),
+            n if n > allowed.max_length() => format!(" (it has {n})"),
             _ => String::new(),
         };
-        Self { value: clip(value, max), max, length }
+        Self { value: clip(value, allowed.max_length()), allowed, length }
     }
 }
 
@@ -50,25 +52,64 @@ pub fn clip(text: &str, max: usize) -> String {
     }
 }
 
-/// The bytes that are allowed in identifiers. It is a table because every id of a message is
-/// checked.
-const ALLOWED: [bool; 256] = {
+/// What a value may consist of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Alphabet {
+    Identifier,
+    Name,
+}
+
+/// The bytes that an alphabet allows. It is a table because every id of a message is checked.
+const fn allowed_bytes(punctuation: &[u8]) -> [bool; 256] {
     let mut allowed = [false; 256];
     let mut byte = 0;
     while byte < 128 {
-        let b = byte as u8;
-        allowed[byte] = b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
+        allowed[byte] = (byte as u8).is_ascii_alphanumeric();
         byte += 1;
     }
+    let mut at = 0;
+    while at < punctuation.len() {
+        allowed[punctuation[at] as usize] = true;
+        at += 1;
+    }
     allowed
-};
+}
 
-fn is_valid(value: &str, max_length: usize) -> bool {
-    (1..=max_length).contains(&value.len()) && value.bytes().all(|byte| ALLOWED[usize::from(byte)])
+impl Alphabet {
+    const fn max_length(self) -> usize {
+        match self {
+            Self::Identifier => MAX_ID_LENGTH,
+            Self::Name => MAX_NAME_LENGTH,
+        }
+    }
+
+    fn allows(self, value: &str) -> bool {
+        const IDENTIFIER: [bool; 256] = allowed_bytes(b"._:-|@+=~");
+        const NAME: [bool; 256] = allowed_bytes(b"._:-");
+        let bytes = match self {
+            Self::Identifier => &IDENTIFIER,
+            Self::Name => &NAME,
+        };
+        self.allows_length(value) && value.bytes().all(|byte| bytes[usize::from(byte)])
+    }
+
+    fn allows_length(self, value: &str) -> bool {
+        (1..=self.max_length()).contains(&value.len())
+    }
+}
+
+impl fmt::Display for Alphabet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "1 to {} characters of A-Z a-z 0-9 . _ : -", self.max_length())?;
+        match self {
+            Self::Identifier => f.write_str(" | @ + = ~"),
+            Self::Name => Ok(()),
+        }
+    }
 }
 
 macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $max:expr, $description:literal) => {
+    ($(#[$doc:meta])* $name:ident, $alphabet:expr, $description:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(transparent)]
@@ -80,17 +121,17 @@ macro_rules! identifier {
             /// # Errors
             /// [`InvalidId`] if `value` is empty, too long or has a character that is not allowed.
             pub fn new(value: &str) -> Result<Self, InvalidId> {
-                if is_valid(value, $max) {
+                if $alphabet.allows(value) {
                     Ok(Self(CompactString::from(value)))
                 } else {
-                    Err(InvalidId::new(value, $max))
+                    Err(InvalidId::new(value, $alphabet))
                 }
             }
 
             /// Keeps an identifier of a row, of which only the length is checked: a newer release
             /// may allow more characters.
             pub(crate) fn from_row(value: &str) -> Option<Self> {
-                (1..=$max).contains(&value.len()).then(|| Self(CompactString::from(value)))
+                $alphabet.allows_length(value).then(|| Self(CompactString::from(value)))
             }
 
             /// The text.
@@ -124,7 +165,7 @@ macro_rules! identifier {
                 impl de::Visitor<'_> for Visitor {
                     type Value = $name;
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        write!(f, "{}: 1 to {} characters of A-Z a-z 0-9 . _ : -", $description, $max)
+                        write!(f, "{}: {}", $description, $alphabet)
                     }
                     fn visit_str<E: de::Error>(self, value: &str) -> Result<$name, E> {
                         $name::new(value).map_err(E::custom)
@@ -154,23 +195,23 @@ macro_rules! identifier {
 
 identifier!(
     /// The owner of one queue: a game player, a tenant, a user.
-    PlayerId, MAX_ID_LENGTH, "a player id"
+    PlayerId, Alphabet::Identifier, "a player id"
 );
 identifier!(
     /// Names a task within its player's queue.
-    TaskId, MAX_ID_LENGTH, "a task id"
+    TaskId, Alphabet::Identifier, "a task id"
 );
 identifier!(
     /// Names a command. A second delivery with the same id changes nothing.
-    CommandId, MAX_ID_LENGTH, "a command id"
+    CommandId, Alphabet::Identifier, "a command id"
 );
 identifier!(
     /// What sort of work a task is, such as `harvest.wood`.
-    TaskKind, MAX_NAME_LENGTH, "a kind"
+    TaskKind, Alphabet::Name, "a kind"
 );
 identifier!(
     /// The name of a resource, such as `gold`.
-    ResourceName, MAX_NAME_LENGTH, "a resource name"
+    ResourceName, Alphabet::Name, "a resource name"
 );
 
 impl CommandId {
@@ -185,7 +226,7 @@ impl CommandId {
         name.push_str(id);
         // Writing to a string cannot fail.
         let _ = write!(name, ":{index}");
-        if is_valid(&name, MAX_ID_LENGTH) { Ok(Self(name)) } else { Err(InvalidId::new(&name, MAX_ID_LENGTH)) }
+        Self::new(&name)
     }
 }
 
@@ -212,9 +253,14 @@ mod tests {
         assert!(PlayerId::new(&"x".repeat(128)).is_ok());
         assert!(TaskKind::new(&"x".repeat(64)).is_ok());
         assert!(TaskId::new("A-Z.a_z:0-9").is_ok());
+        for subject in ["auth0|64f0c0", "player+tag@game.example", "eu-west-1:00000000-0000", "a=b~c"] {
+            assert!(PlayerId::new(subject).is_ok(), "{subject}");
+        }
         for character in (0..=255).map(char::from) {
-            let allowed = character.is_ascii_alphanumeric() || "._:-".contains(character);
-            assert_eq!(TaskId::new(&character.to_string()).is_ok(), allowed, "{character:?}");
+            let in_name = character.is_ascii_alphanumeric() || "._:-".contains(character);
+            assert_eq!(TaskKind::new(&character.to_string()).is_ok(), in_name, "{character:?}");
+            let in_id = in_name || "|@+=~".contains(character);
+            assert_eq!(TaskId::new(&character.to_string()).is_ok(), in_id, "{character:?}");
         }
         for invalid in ["", " ", "a b", "ä", "a/b", "a#b", "a\n"] {
             assert!(PlayerId::new(invalid).is_err(), "{invalid:?}");
@@ -234,7 +280,9 @@ mod tests {
     #[test]
     fn errors_name_the_value_and_what_is_allowed() {
         let error = PlayerId::new("a b").unwrap_err().to_string();
-        assert_eq!(error, "`a b` is not allowed here; allowed: 1 to 128 characters of A-Z a-z 0-9 . _ : -");
+        assert_eq!(error, "`a b` is not allowed here; allowed: 1 to 128 characters of A-Z a-z 0-9 . _ : - | @ + = ~");
+        let error = TaskKind::new("a@b").unwrap_err().to_string();
+        assert_eq!(error, "`a@b` is not allowed here; allowed: 1 to 64 characters of A-Z a-z 0-9 . _ : -");
         let error = PlayerId::new(&"x".repeat(129)).unwrap_err().to_string();
         assert!(error.ends_with("(it has 129)"), "{error}");
         let error = PlayerId::new(&"x".repeat(1 << 20)).unwrap_err().to_string();

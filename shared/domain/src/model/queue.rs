@@ -9,7 +9,7 @@ use crate::model::{
     ids::{PlayerId, TaskId},
     record::{ProgressRecord, StatsRecord, TaskProgress},
     resources::Resources,
-    task::{FinishedTask, Task, Work},
+    task::{FinishedTask, Outcome, Task, Work},
     time::Timestamp,
 };
 
@@ -105,6 +105,11 @@ impl Queue {
     /// A remembered finished task.
     pub fn finished_task(&self, id: &TaskId) -> Option<FinishedTask> {
         self.finished_tasks.find(id)
+    }
+
+    /// Whether the newest remembered finished task of this id has completed.
+    pub fn has_completed(&self, id: &TaskId) -> bool {
+        self.finished_task(id).is_some_and(|finished| finished.outcome == Outcome::Completed)
     }
 
     /// About how many bytes the tasks and balances take in a row.

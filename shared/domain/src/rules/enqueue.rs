@@ -70,10 +70,10 @@ impl Queue {
     fn check_task(&self, spec: &TaskSpec, earlier: &[TaskSpec]) -> Result<Vec<TaskId>, Rejection> {
         let id = &spec.task_id;
         let in_command = |id: &TaskId| earlier.iter().any(|other| other.task_id == *id);
-        if self.position(id).is_some() || self.finished_task(id).is_some() || in_command(id) {
+        if self.position(id).is_some() || self.has_completed(id) || in_command(id) {
             return Err(Rejection::new(
                 RejectionReason::DuplicateTask,
-                format!("taskId: `{id}` is taken; allowed: an id that no unfinished or remembered task has"),
+                format!("taskId: `{id}` is taken; allowed: an id that no unfinished and no remembered completed task has"),
             ));
         }
         let mut open: Vec<TaskId> = Vec::new();

@@ -64,7 +64,8 @@ impl Queue {
         best.map(|(at, _)| at)
     }
 
-    /// Raises the units done of a task. Only a milestone must be committed.
+    /// Raises the units done of a task. Only a milestone must be committed. A report for a
+    /// remembered completed task changes nothing.
     pub(super) fn report(
         &mut self,
         id: &TaskId,
@@ -73,6 +74,10 @@ impl Queue {
         at: Timestamp,
         events: &mut Vec<Event>,
     ) -> Result<RequiredWrite, Rejection> {
+        if self.position(id).is_none() && self.has_completed(id) {
+            // Workers report at intervals, and the last report may come after the task has ended.
+            return Ok(RequiredWrite::Nothing);
+        }
         let position = self.require_unfinished(id)?;
         let task = &self.tasks[position];
         let Work::Units(units) = task.work else {
@@ -82,7 +87,8 @@ impl Queue {
             ));
         };
         let started_at = self.require_active(position)?;
-        if sent_at < started_at {
+        // The first attempt has none before it, and the clocks of senders differ.
+        if task.attempts > 0 && sent_at < started_at {
             return Err(Rejection::new(
                 RejectionReason::StaleReport,
                 format!(

@@ -165,11 +165,14 @@ impl Model {
         match command {
             Command::EnqueueTasks { tasks } => self.enqueue(tasks)?,
             Command::ReportProgress { task_id, units_done } => {
-                let at = self.find(task_id)?;
+                let at = match self.find(task_id) {
+                    Err(_) if self.outcome_of(task_id) == Some(Outcome::Completed) => return Ok(()),
+                    found => found?,
+                };
                 let task = &mut self.tasks[at];
                 let Work::Units(units) = task.spec.work else { return Err(RejectionReason::NotReportedWork) };
                 let started_at = task.started_at.ok_or(RejectionReason::TaskNotActive)?;
-                if sent < started_at {
+                if task.attempts > 0 && sent < started_at {
                     return Err(RejectionReason::StaleReport);
                 }
                 task.units_done = task.units_done.max((*units_done).min(units));
@@ -226,16 +229,17 @@ impl Model {
             return Err(RejectionReason::QueueFull);
         }
         let mut known: Vec<TaskId> = self.tasks.iter().map(|task| task.spec.task_id.clone()).collect();
-        let remembered: Vec<FinishedModelTask> = self.finished.iter().rev().take(64).cloned().collect();
-        let outcome_of = |id: &TaskId| remembered.iter().find(|task| task.task_id == *id).map(|task| task.outcome);
+        let outcome_of = |id: &TaskId| self.outcome_of(id);
         for spec in specs {
-            if known.contains(&spec.task_id) || outcome_of(&spec.task_id).is_some() {
+            if known.contains(&spec.task_id) || outcome_of(&spec.task_id) == Some(Outcome::Completed) {
                 return Err(RejectionReason::DuplicateTask);
             }
             if spec.prerequisites.iter().any(|id| !known.contains(id) && outcome_of(id).is_none()) {
                 return Err(RejectionReason::UnknownPrerequisite);
             }
-            if spec.prerequisites.iter().any(|id| outcome_of(id).is_some_and(|outcome| outcome != Outcome::Completed)) {
+            let has_failed =
+                |id: &&TaskId| !known.contains(id) && outcome_of(id).is_some_and(|outcome| outcome != Outcome::Completed);
+            if spec.prerequisites.iter().any(|id| has_failed(&id)) {
                 return Err(RejectionReason::PrerequisiteFailed);
             }
             known.push(spec.task_id.clone());
@@ -262,6 +266,11 @@ impl Model {
             });
         }
         Ok(())
+    }
+
+    /// The outcome of a remembered finished task.
+    fn outcome_of(&self, id: &TaskId) -> Option<Outcome> {
+        self.finished.iter().rev().take(64).find(|task| task.task_id == *id).map(|task| task.outcome)
     }
 
     fn find(&self, id: &TaskId) -> Result<usize, RejectionReason> {

@@ -12,6 +12,11 @@ use crate::{
     report_builder::build_report,
 };
 
+/// Most results of an answer. The others are only counted.
+pub const MAX_RESULTS: usize = 200;
+/// The status of what has to be delivered again.
+const FAILED: &str = "failed";
+
 /// The answer of an invocation whose items are all decided.
 pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
     batch.hand_back_rest_of_groups();
@@ -19,6 +24,7 @@ pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
     let answer = Answer {
         batch_item_failures: failed.map(|message| BatchItemFailure { item_identifier: message.id.clone() }).collect(),
         results: results(batch),
+        results_omitted: 0,
         report: build_report(ctx, &batch.counters, count(batch), batch.players.len() as u64),
     };
     logs::log_batch(batch, &answer);
@@ -26,22 +32,23 @@ pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
     answer
 }
 
-/// Fails the invocation where its source would not learn of failures in another way: EventBridge
-/// invokes asynchronously, so only a failed invocation is repeated.
+/// The answer as the source of the payload gets it: with at most [`MAX_RESULTS`] results, so that it
+/// stays far below the 6 MB that Lambda takes.
 ///
 /// # Errors
-/// [`ProcessError::CommandsFailed`].
-pub fn fail_if_asynchronous(source: Source, answer: Answer) -> Result<Answer, ProcessError> {
-    let commands = answer.report.commands;
-    if source != Source::EventBridge || commands.failed == 0 {
-        return Ok(answer);
+/// [`ProcessError::CommandsFailed`] where something failed and the source takes no batch item
+/// failures: whatever invoked the function repeats only an invocation that failed.
+pub fn answer_source(batch: &Batch, mut answer: Answer) -> Result<Answer, ProcessError> {
+    answer.results.sort_by_key(|result| result.status != FAILED);
+    let failed = answer.results.iter().take_while(|result| result.status == FAILED).count();
+    if batch.source == Source::Invoker && failed > 0 {
+        let received = batch.items().count() + batch.malformed.len();
+        let first = answer.results.swap_remove(0).detail.unwrap_or_default();
+        return Err(ProcessError::CommandsFailed { failed, received, first });
     }
-    let first = answer.results.into_iter().find(|result| result.failure.is_some());
-    Err(ProcessError::CommandsFailed {
-        failed: commands.failed,
-        received: commands.received,
-        first: first.and_then(|result| result.detail).unwrap_or_default(),
-    })
+    answer.results_omitted = answer.results.len().saturating_sub(MAX_RESULTS);
+    answer.results.truncate(MAX_RESULTS);
+    Ok(answer)
 }
 
 /// Counts the commands by outcome. Ticks are not commands.
@@ -92,8 +99,8 @@ fn result(command_id: Option<&str>, player_id: Option<&PlayerId>, outcome: &Outc
         Outcome::Rejected(rejection) => {
             ("rejected", Some(rejection.reason.as_str()), Some(rejection.detail.to_string()))
         }
-        Outcome::Failed(failure) => ("failed", Some(failure.reason.code()), Some(failure.detail.to_string())),
-        Outcome::Undecided => ("failed", None, None),
+        Outcome::Failed(failure) => (FAILED, Some(failure.reason.code()), Some(failure.detail.to_string())),
+        Outcome::Undecided => (FAILED, None, None),
     };
     CommandResult {
         command_id: command_id.map(str::to_owned),

@@ -1,12 +1,18 @@
 //! Decode: the bytes of a payload into a batch.
 //!
-//! A payload is a list of SQS records, an event of EventBridge, or the body of a caller. One bad
-//! message does not fail the payload: what cannot be understood is rejected on its own.
+//! | payload | messages |
+//! |---|---|
+//! | an object with `Records` | one for each record of SQS |
+//! | an array, as EventBridge Pipes sends it | one for each element: a record of SQS, or a body |
+//! | anything else | the body |
+//!
+//! A body is a command, a list of commands or a tick, or one that EventBridge or SNS has wrapped.
+//! One bad message does not fail the payload: what cannot be understood is rejected on its own.
 
 use std::{borrow::Cow, fmt, time::Instant};
 
 use millrace_domain::{
-    CommandId, Delivery, FifoPosition, PlayerId, RejectionReason, Timestamp, ids,
+    CommandId, Delivery, FifoPosition, PlayerId, RejectionReason, Timestamp,
     json::{self, MalformedInput, Message, Request},
     record::RejectionRecord,
 };
@@ -21,35 +27,31 @@ use crate::{
     batch::{Batch, Source},
     command_names::{CommandNames, unknown_partition},
     context::Context,
+    envelope::{Body, malformed},
     item::Action,
+    text::Text,
 };
 
-/// The `detail-type` of commands on an EventBridge bus.
-const DETAIL_TYPE: &str = "TaskQueueCommand";
-/// Most characters of another `detail-type` that an error shows.
-const MAX_SHOWN: usize = 64;
+/// Why a message with other bytes is refused.
+const NOT_UTF8: &str = "the message is not UTF-8; allowed: JSON in UTF-8";
 
-/// The fields that tell one kind of payload from another, with their contents.
 #[derive(Deserialize)]
 struct Payload<'a> {
     #[serde(borrow, rename = "Records")]
-    records: Option<Vec<&'a RawValue>>,
-    #[serde(rename = "detail-type")]
-    detail_type: Option<String>,
-    #[serde(borrow)]
-    detail: Option<&'a RawValue>,
-    id: Option<String>,
-    time: Option<String>,
+    records: Vec<&'a RawValue>,
 }
 
 /// Decodes the payload of an invocation.
 pub fn decode(ctx: &Context<'_>, payload: &[u8]) -> Batch {
     let started = Instant::now();
-    let text = text_of(payload);
-    let mut batch = match serde_json::from_str::<Payload<'_>>(&text) {
-        Ok(Payload { records: Some(records), .. }) => decode_records(ctx, &records),
-        Ok(event @ Payload { detail_type: Some(_), .. }) => decode_event(ctx, event, &text),
-        _ => decode_body(ctx, &text),
+    let text = Text::new(payload);
+    let mut batch = if let Ok(payload) = serde_json::from_str::<Payload<'_>>(text.as_str()) {
+        decode_records(ctx, &text, &payload.records)
+    } else {
+        match serde_json::from_str::<Vec<&RawValue>>(text.as_str()) {
+            Ok(elements) if !elements.is_empty() => decode_elements(ctx, &text, &elements),
+            _ => decode_body(ctx, &text),
+        }
     };
     finish(&mut batch, started);
     batch
@@ -59,14 +61,9 @@ pub fn decode(ctx: &Context<'_>, payload: &[u8]) -> Batch {
 /// message, so that results come in the order of the commands.
 pub fn decode_for_player(ctx: &Context<'_>, player: &PlayerId, payload: &[u8]) -> Batch {
     let started = Instant::now();
-    let mut batch = decode_body_for(ctx, player, &text_of(payload));
+    let mut batch = decode_body_for(ctx, player, &Text::new(payload));
     finish(&mut batch, started);
     batch
-}
-
-/// Invalid UTF-8 is not JSON. With replacement characters, it can still be kept and shown.
-fn text_of(payload: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(payload)
 }
 
 fn finish(batch: &mut Batch, started: Instant) {
@@ -98,11 +95,9 @@ struct Attributes<'a> {
     message_group_id: Cow<'a, str>,
 }
 
-/// What a body holds. It is read out of the buffer in which the JSON reader removes the escapes: a
-/// copy of the body would be dropped at once.
-struct Body(Result<Message, MalformedInput>);
-
 impl<'de> Deserialize<'de> for Body {
+    /// Reads the body out of the buffer in which the JSON reader removes the escapes: a copy of it
+    /// would be dropped at once.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct BodyVisitor;
         impl Visitor<'_> for BodyVisitor {
@@ -111,7 +106,7 @@ impl<'de> Deserialize<'de> for Body {
                 formatter.write_str("a string")
             }
             fn visit_str<E: de::Error>(self, body: &str) -> Result<Body, E> {
-                Ok(Body(json::parse_message(body)))
+                Ok(Body::parse(body))
             }
         }
         deserializer.deserialize_str(BodyVisitor)
@@ -119,108 +114,116 @@ impl<'de> Deserialize<'de> for Body {
 }
 
 /// Decodes the records of an SQS payload.
-fn decode_records(ctx: &Context<'_>, records: &[&RawValue]) -> Batch {
+fn decode_records(ctx: &Context<'_>, text: &Text<'_>, records: &[&RawValue]) -> Batch {
     let mut batch = Batch::new(Source::Sqs, ctx.platform.settings.batching, records.len());
-    for (index, record) in records.iter().enumerate() {
-        match serde_json::from_str::<Record<'_>>(record.get()) {
-            Ok(record) => add_record(ctx, &mut batch, record),
-            Err(error) => add_unreadable_record(ctx, &mut batch, index, record.get(), &error),
+    for (index, record) in records.iter().map(|record| record.get()).enumerate() {
+        match serde_json::from_str::<Record<'_>>(record) {
+            Ok(record_of_sqs) if text.is_utf8(record) => add_record(ctx, &mut batch, record_of_sqs),
+            Ok(_) => add_unreadable_record(ctx, &mut batch, index, record, NOT_UTF8.to_owned()),
+            Err(error) => {
+                let detail = format!("Records[{index}]: not an SQS record: {error}");
+                add_unreadable_record(ctx, &mut batch, index, record, detail);
+            }
         }
     }
     batch
 }
 
 fn add_record(ctx: &Context<'_>, batch: &mut Batch, record: Record<'_>) {
-    let Record { message_id, body: Body(body), attributes, source_arn } = record;
+    let Record { message_id, body: Body { id, message }, attributes, source_arn } = record;
     // Standard queues carry group ids too, for fairness. Only a FIFO queue orders by them.
     let is_fifo = source_arn.ends_with(".fifo") || !attributes.sequence_number.is_empty();
     let group = Some(attributes.message_group_id.as_ref()).filter(|group| is_fifo && !group.is_empty());
     let sequence = attributes.sequence_number.parse().ok();
     let envelope = Envelope {
         message: batch.add_message(message_id.to_string(), group.map(str::to_owned)),
-        names: CommandNames::Indexed(&message_id),
+        names: CommandNames { id: id.as_deref().unwrap_or(&message_id), first: 0 },
         sent_at: attributes.sent_timestamp.parse().map_or(ctx.now, Timestamp::from_millis),
         fifo: group.zip(sequence).map(|(group, sequence)| FifoPlace { group, sequence }),
     };
-    add_body(batch, envelope, body);
+    add_body(batch, envelope, message);
 }
 
 /// A record that is not one of SQS is malformed input. Its body is all of it.
-fn add_unreadable_record(ctx: &Context<'_>, batch: &mut Batch, index: usize, record: &str, error: &serde_json::Error) {
+fn add_unreadable_record(ctx: &Context<'_>, batch: &mut Batch, index: usize, record: &str, detail: String) {
     let value: Value = serde_json::from_str(record).unwrap_or_default();
     let id = match value.get("messageId").and_then(Value::as_str) {
         Some(id) => id.to_owned(),
         None => format!("{}:{index}", ctx.invocation.request_id),
     };
-    let names = CommandNames::Indexed(&id);
+    let names = CommandNames { id: &id, first: 0 };
     let message = batch.add_message(id.clone(), None);
-    let malformed = MalformedInput {
-        player_id: None,
-        command_id: None,
-        detail: format!("Records[{index}]: not an SQS record: {error}"),
-        body: record.to_owned(),
-    };
     let envelope = Envelope { message, names, sent_at: ctx.now, fifo: None };
-    add_malformed(batch, envelope, malformed, names.name(0, 1));
+    add_malformed(batch, envelope, malformed(record, detail), names.name(0));
 }
 
-/// Decodes an event of EventBridge, whose `detail` is the body.
-fn decode_event(ctx: &Context<'_>, event: Payload<'_>, text: &str) -> Batch {
-    let mut batch = Batch::new(Source::EventBridge, ctx.platform.settings.batching, 1);
-    let id = event.id.unwrap_or_else(|| ctx.invocation.request_id.clone());
-    let envelope = Envelope {
-        message: batch.add_message(id.clone(), None),
-        names: CommandNames::IndexedIfSeveral(&id),
-        sent_at: event.time.and_then(|time| Timestamp::parse(&time).ok()).unwrap_or(ctx.now),
-        fifo: None,
-    };
-    let detail_type = event.detail_type.unwrap_or_default();
-    let body = match event.detail {
-        Some(detail) if detail_type == DETAIL_TYPE => json::parse_message(detail.get()),
-        Some(_) => {
-            let shown = ids::clip(&detail_type, MAX_SHOWN);
-            Err(malformed(text, format!("detail-type: `{shown}` is not allowed; allowed: {DETAIL_TYPE}")))
+/// Decodes the elements of an array. Commands without a name are numbered through all of it.
+fn decode_elements(ctx: &Context<'_>, text: &Text<'_>, elements: &[&RawValue]) -> Batch {
+    let mut batch = Batch::new(Source::Invoker, ctx.platform.settings.batching, elements.len());
+    let mut first = 0;
+    for element in elements.iter().map(|element| element.get()) {
+        match serde_json::from_str::<Record<'_>>(element) {
+            Ok(record) if text.is_utf8(element) => add_record(ctx, &mut batch, record),
+            _ => first += add_element(ctx, &mut batch, text, element, first),
         }
-        None => Err(malformed(text, "detail: missing".to_owned())),
-    };
-    add_body(&mut batch, envelope, body);
+    }
     batch
-}
-
-fn malformed(text: &str, detail: String) -> MalformedInput {
-    MalformedInput { player_id: None, command_id: None, detail, body: text.to_owned() }
 }
 
 /// Decodes the body of a direct call: commands for any players, or a tick.
-fn decode_body(ctx: &Context<'_>, text: &str) -> Batch {
-    let mut batch = Batch::new(Source::Direct, ctx.platform.settings.batching, 1);
-    let names = CommandNames::Indexed(&ctx.invocation.request_id);
-    let envelope = add_message(ctx, &mut batch, names);
-    add_body(&mut batch, envelope, json::parse_message(text));
+fn decode_body(ctx: &Context<'_>, text: &Text<'_>) -> Batch {
+    let mut batch = Batch::new(Source::Invoker, ctx.platform.settings.batching, 1);
+    add_element(ctx, &mut batch, text, text.as_str(), 0);
     batch
 }
 
+/// Adds a body that came without an envelope of SQS. Returns how many commands it has.
+fn add_element(ctx: &Context<'_>, batch: &mut Batch, text: &Text<'_>, element: &str, first: usize) -> usize {
+    let Body { id, message } = match text.is_utf8(element) {
+        true => Body::parse(element),
+        false => Body { id: None, message: Err(malformed(element, NOT_UTF8.to_owned())) },
+    };
+    let commands = match &message {
+        Ok(Message::Commands(commands)) => commands.len(),
+        Ok(Message::Tick(_)) => 0,
+        Err(_) => 1,
+    };
+    let names = match &id {
+        Some(id) => CommandNames { id, first: 0 },
+        None => CommandNames { id: &ctx.invocation.request_id, first },
+    };
+    let envelope = add_message(ctx, batch, names);
+    add_body(batch, envelope, message);
+    if id.is_some() { 0 } else { commands }
+}
+
 /// Decodes commands for one player. Each is a separate message.
-fn decode_body_for(ctx: &Context<'_>, player: &PlayerId, text: &str) -> Batch {
-    let mut batch = Batch::new(Source::Direct, ctx.platform.settings.batching, 1);
-    let request_id = &ctx.invocation.request_id;
-    match json::parse_message_for(player, text) {
+fn decode_body_for(ctx: &Context<'_>, player: &PlayerId, text: &Text<'_>) -> Batch {
+    let mut batch = Batch::new(Source::Invoker, ctx.platform.settings.batching, 1);
+    let id = &ctx.invocation.request_id;
+    let body = match text.is_utf8(text.as_str()) {
+        true => json::parse_message_for(player, text.as_str()),
+        false => {
+            Err(MalformedInput { player_id: Some(player.clone()), ..malformed(text.as_str(), NOT_UTF8.to_owned()) })
+        }
+    };
+    match body {
         Ok(Message::Commands(commands)) => {
-            for (place, command) in commands.into_iter().enumerate() {
-                let envelope = add_message(ctx, &mut batch, CommandNames::Place(request_id, place));
+            for (first, command) in commands.into_iter().enumerate() {
+                let envelope = add_message(ctx, &mut batch, CommandNames { id, first });
                 add_body(&mut batch, envelope, command.map(|request| Message::Commands(smallvec![Ok(request)])));
             }
         }
         other => {
-            let envelope = add_message(ctx, &mut batch, CommandNames::Indexed(request_id));
+            let envelope = add_message(ctx, &mut batch, CommandNames { id, first: 0 });
             add_body(&mut batch, envelope, other);
         }
     }
     batch
 }
 
-fn add_message<'a>(ctx: &'a Context<'_>, batch: &mut Batch, names: CommandNames<'a>) -> Envelope<'a> {
-    let message = batch.add_message(ctx.invocation.request_id.clone(), None);
+fn add_message<'a>(ctx: &Context<'_>, batch: &mut Batch, names: CommandNames<'a>) -> Envelope<'a> {
+    let message = batch.add_message(names.id.to_owned(), None);
     Envelope { message, names, sent_at: ctx.now, fifo: None }
 }
 
@@ -255,26 +258,25 @@ fn add_body(batch: &mut Batch, envelope: Envelope<'_>, body: Result<Message, Mal
             }
         }
         Ok(Message::Commands(commands)) => {
-            let count = commands.len();
             for (index, command) in commands.into_iter().enumerate() {
                 match command {
-                    Ok(request) => add_command(batch, envelope, request, index, count),
-                    Err(malformed) => add_malformed(batch, envelope, malformed, envelope.names.name(index, count)),
+                    Ok(request) => add_command(batch, envelope, request, index),
+                    Err(malformed) => add_malformed(batch, envelope, malformed, envelope.names.name(index)),
                 }
             }
         }
-        Err(malformed) => add_malformed(batch, envelope, malformed, envelope.names.name(0, 1)),
+        Err(malformed) => add_malformed(batch, envelope, malformed, envelope.names.name(0)),
     }
 }
 
-fn add_command(batch: &mut Batch, envelope: Envelope<'_>, request: Request, index: usize, count: usize) {
+fn add_command(batch: &mut Batch, envelope: Envelope<'_>, request: Request, index: usize) {
     let Envelope { message, names, sent_at, fifo } = envelope;
     // The sequence orders the commands of a player only where the group is the player.
     let position = fifo
         .filter(|place| place.group == request.player_id.as_str())
         .map(|place| FifoPosition { sequence: place.sequence, index: index as u16 });
     let delivery = Delivery {
-        command_id: request.command_id.unwrap_or_else(|| names.name(index, count)),
+        command_id: request.command_id.unwrap_or_else(|| names.name(index)),
         player_id: request.player_id.clone(),
         sent_at,
         position,
