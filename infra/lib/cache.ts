@@ -21,7 +21,6 @@ const COMMANDS = [
   'getrange',
   'del',
   'evalsha',
-  'eval',
   'script|load',
   'info',
   'ping',
@@ -37,16 +36,7 @@ const COMMANDS = [
 ];
 
 /** The additional Redis commands of upkeep. */
-const UPKEEP_COMMANDS = [
-  'scan',
-  'unlink',
-  'pttl',
-  'dbsize',
-  'zrevrange',
-  'zrevrangebyscore',
-  'zremrangebyscore',
-  'lrange',
-];
+const UPKEEP_COMMANDS = ['scan', 'unlink', 'pttl', 'dbsize', 'zrevrangebyscore', 'zremrangebyscore', 'lrange'];
 
 /** `tasks` reads and writes copies of queues. `upkeep` may also list and delete all keys. */
 export type CacheUser = 'tasks' | 'upkeep';

@@ -1,8 +1,6 @@
 //! What is applied to a queue, and what that led to.
 
-use std::sync::Arc;
-
-use millrace_domain::{PlayerId, Record, RequiredWrite, Rules, Timestamp, codec::CachedQueue};
+use millrace_domain::{PlayerId, Record, RequiredWrite, Rules, Timestamp};
 use smallvec::SmallVec;
 
 use crate::{
@@ -66,11 +64,6 @@ impl Applied {
             completed_at: SmallVec::new(),
             is_unconfirmed: false,
         }
-    }
-
-    /// The queue after it; none where there is still none.
-    pub fn queue(&self) -> Option<&Arc<CachedQueue>> {
-        self.loaded.queue.as_ref()
     }
 
     /// Whether it rests on a cached copy that may be stale, and no conditional write will check it.

@@ -128,11 +128,6 @@ impl Player {
         matches!(self.state, PlayerState::Unloaded(_) | PlayerState::Loaded(_))
     }
 
-    /// Whether some items are not decided yet.
-    pub fn is_open(&self) -> bool {
-        !matches!(self.state, PlayerState::Finished(_))
-    }
-
     /// Takes the state out; the caller puts the next one in.
     pub(crate) fn take_state(&mut self) -> PlayerState {
         std::mem::replace(&mut self.state, PlayerState::Finished(FinalQueue::Unchanged))

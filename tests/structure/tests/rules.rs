@@ -35,7 +35,7 @@ fn two_files_that_import_each_other_are_refused() {
     let found = violations_in_code(&[
         ("lib.rs", "mod a; mod b;"),
         ("a.rs", "use crate::b::B;\npub struct A(B);"),
-        ("b.rs", "pub struct B;\nfn f() -> super::a::A { todo!() }"),
+        ("b.rs", "pub struct B;\nfn f(_: super::a::A) {}"),
     ]);
     assert_eq!(
         found,
@@ -50,7 +50,7 @@ fn imports_are_found_in_all_places() {
         "use super::a; fn f(x: a::A) {}",
         "fn f() { use crate::a::*; }",
         "use crate::c::A;",
-        "use crate::c::renamed; fn f() -> renamed::A { todo!() }",
+        "use crate::c::renamed; fn f(_: renamed::A) {}",
         "fn f() { assert!(x.y() == crate::a::A::new(&[1])) }",
         "#[serde(with = \"crate::a\")] struct S;",
         "mod tests { use super::*; fn f(x: Option<super::super::a::A>) {} }",
