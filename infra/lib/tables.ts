@@ -14,7 +14,7 @@ export const DUE_INDEX = 'due';
 
 const SORT_KEYS: Partial<Record<TableName, string>> = {
   history: 'finishedAt#taskId',
-  rejections: 'receivedAt#commandId',
+  rejections: 'receivedAt#entry',
 };
 
 export interface TablesProps {

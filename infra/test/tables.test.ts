@@ -58,7 +58,7 @@ test('tables have the keys that the store uses', () => {
     { keys: [player], expires: undefined, index: undefined },
     { keys: [player, 'RANGE finishedAt#taskId S'], expires: 'expiresAt', index: undefined },
     { keys: [player], expires: undefined, index: undefined },
-    { keys: [player, 'RANGE receivedAt#commandId S'], expires: 'expiresAt', index: undefined },
+    { keys: [player, 'RANGE receivedAt#entry S'], expires: 'expiresAt', index: undefined },
   ]);
 });
 

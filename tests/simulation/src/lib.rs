@@ -323,7 +323,7 @@ pub fn sqs_payload(messages: &[SqsMessage]) -> Value {
 pub fn eventbridge_payload(command: &Value) -> Value {
     json!({
         "version": "0", "id": "e-1", "detail-type": "TaskQueueCommand", "source": "game", "account": "1",
-        "time": "2026-01-15T10:00:00Z", "region": "us-east-1", "resources": [], "detail": command,
+        "time": "2026-01-08T10:00:00Z", "region": "us-east-1", "resources": [], "detail": command,
     })
 }
 

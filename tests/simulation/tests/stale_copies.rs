@@ -96,7 +96,8 @@ async fn tick_on_a_stale_copy_writes_the_records_left_by_a_crash() {
     let uncached_writer = create_stale_copies(&process, &shared_cache).await;
     process.advance_clock(11_000);
     fail_record_writes(&uncached_writer);
-    assert!(!uncached_writer.invoke(&tick(&["p"])).await.results.is_empty());
+    let error = uncached_writer.try_invoke(&tick(&["p"])).await.unwrap_err();
+    assert_eq!(error.error_type(), "CommandsFailed", "a tick fails as a command does");
     assert_eq!((process.version("p"), process.store.records(Table::History).len()), (3, 0));
     process.invoke(&tick(&["p"])).await;
     assert_eq!((process.version("p"), process.store.records(Table::History).len()), (3, 1));

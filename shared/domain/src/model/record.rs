@@ -53,7 +53,7 @@ impl Table {
     pub fn sort_key(self) -> Option<&'static str> {
         match self {
             Self::History => Some("finishedAt#taskId"),
-            Self::Rejections => Some("receivedAt#commandId"),
+            Self::Rejections => Some("receivedAt#entry"),
             _ => None,
         }
     }
@@ -130,7 +130,8 @@ impl Record {
             Self::History(row) => row.size(),
             Self::Rejection(row) => {
                 200 + row.partition.len()
-                    + 2 * row.command_id.as_str().len()
+                    + 2 * row.entry.len()
+                    + row.command_id.as_str().len()
                     + row.detail.len()
                     + row.body.as_ref().map_or(0, String::len)
             }
@@ -263,12 +264,17 @@ pub struct RejectionRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[n(7)]
     pub body: Option<String>,
+    /// What tells it from other rejections of the same moment, which may have the same command id:
+    /// `<version>.<number>` in the commit of a refused command, `<messageId>:<index>` in the
+    /// message of malformed input.
+    #[n(8)]
+    pub entry: String,
 }
 
 impl RejectionRecord {
-    /// `receivedAt#commandId`, which orders the rows by time.
+    /// `receivedAt#entry`, which orders the rows by time.
     pub fn sort_key(&self) -> String {
-        sort_key(self.received_at, self.command_id.as_str())
+        sort_key(self.received_at, &self.entry)
     }
 }
 

@@ -140,6 +140,7 @@ pub fn outbox() -> Outbox {
         command_type: Some("enqueueTasks".to_owned()),
         task_id: Some(id("done")),
         body: Some("{}".to_owned()),
+        entry: "42.1".to_owned(),
     };
     let progress = TaskProgress { task_id: id("reported"), started_at: at(1_000), attempts: 1, units_done: 42 };
     Outbox(vec![

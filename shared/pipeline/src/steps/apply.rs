@@ -108,6 +108,8 @@ pub fn apply_items(input: ApplyInput<'_>) -> Applied {
                         command_type: Some(delivery.command.type_name().to_owned()),
                         task_id: delivery.command.task_id().cloned(),
                         body: None,
+                        // A version is committed once, with these records.
+                        entry: format!("{}.{}", applied.base_version + 1, applied.records.len()),
                     }));
                 }
                 item.outcome = outcome_of(verdict);

@@ -285,8 +285,10 @@ fn add_command(batch: &mut Batch, envelope: Envelope<'_>, request: Request, inde
     batch.add_item(message, request.player_id, Action::Command(delivery));
 }
 
-/// Adds malformed input under `name`, unless it brings a name.
+/// Adds malformed input. `name` is what it is called if it brings no `commandId`, and the key of its
+/// row: two commands of a message may bring the same one.
 fn add_malformed(batch: &mut Batch, envelope: Envelope<'_>, malformed: MalformedInput, name: CommandId) {
+    let entry = name.as_str().to_owned();
     let command_id = malformed.command_id.unwrap_or(name);
     let partition = match &malformed.player_id {
         Some(player) => player.as_str().to_owned(),
@@ -301,6 +303,7 @@ fn add_malformed(batch: &mut Batch, envelope: Envelope<'_>, malformed: Malformed
         command_type: None,
         task_id: None,
         body: Some(malformed.body),
+        entry,
     };
     batch.add_malformed(envelope.message, malformed.player_id, record);
 }

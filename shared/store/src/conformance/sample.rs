@@ -77,6 +77,7 @@ pub fn rejection(partition: &str, command: &str, received_at: Timestamp) -> Reje
         command_type: Some("cancelTask".to_owned()),
         task_id: Some(TaskId::new("t-9").expect("the name is allowed")),
         body: None,
+        entry: format!("4.{command}"),
     }
 }
 

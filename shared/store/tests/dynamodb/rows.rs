@@ -132,7 +132,7 @@ async fn records_are_stored_as_native_attributes() {
 
     let row = sample::rejection("unknown#7", "c-1", sample::now());
     assert_eq!(write_records(&store, Table::Rejections, &[Record::Rejection(row.clone())]).await, Ok(vec![]));
-    let key = item([("playerId", s("unknown#7")), ("receivedAt#commandId", s(row.sort_key()))]);
+    let key = item([("playerId", s("unknown#7")), ("receivedAt#entry", s(row.sort_key()))]);
     let found = at.get_item(Table::Rejections, key).await.expect("the row was written");
     assert_eq!(found.get("reason"), Some(&s("unknown_task")));
     assert!(!found.contains_key("body"), "{found:?}");
