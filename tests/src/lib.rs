@@ -14,6 +14,7 @@
 //! | [`due_queues`] | queues with timed work that are inserted into a store |
 //! | [`clock`] | a clock that tests set, for all functions together |
 //! | [`event_files`] | the files in `events/` |
+//! | [`regressions`] | the files in `events/regressions/` |
 //! | [`load`] | a load of many players, and its measurements |
 //! | [`backends`] | DynamoDB and Redis behind proxies, and functions that use them |
 //! | [`database`] | an embedded store, functions that use it, and damage to its rows |
@@ -35,6 +36,7 @@ pub mod function;
 pub mod http;
 pub mod http_server;
 pub mod load;
+pub mod regressions;
 pub mod runtime_api;
 pub mod sqs;
 pub mod store_contents;

@@ -93,8 +93,13 @@ fn digest(value: &(impl Hash + ?Sized)) -> u64 {
 /// A batch of the commands queue. It is a FIFO queue, so a batch has at most 10 messages and each
 /// of them needs a group.
 pub fn fifo(messages: &[Message]) -> Value {
+    fifo_of("millrace-commands.fifo", messages)
+}
+
+/// A batch of the FIFO queue with this name. Each queue has its own sequence numbers.
+pub fn fifo_of(queue: &str, messages: &[Message]) -> Value {
     assert!(messages.len() <= 10, "a FIFO batch has at most 10 messages");
-    json!({"Records": messages.iter().map(|message| message.record("millrace-commands.fifo", true)).collect::<Vec<_>>()})
+    json!({"Records": messages.iter().map(|message| message.record(queue, true)).collect::<Vec<_>>()})
 }
 
 /// A batch of the progress queue. It is a standard queue, so a batch has up to 10,000 messages.

@@ -73,7 +73,9 @@ impl Queue {
         if self.position(id).is_some() || self.has_completed(id) || in_command(id) {
             return Err(Rejection::new(
                 RejectionReason::DuplicateTask,
-                format!("taskId: `{id}` is taken; allowed: an id that no unfinished and no remembered completed task has"),
+                format!(
+                    "taskId: `{id}` is taken; allowed: an id that no unfinished and no remembered completed task has"
+                ),
             ));
         }
         let mut open: Vec<TaskId> = Vec::new();

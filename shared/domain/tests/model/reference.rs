@@ -237,8 +237,9 @@ impl Model {
             if spec.prerequisites.iter().any(|id| !known.contains(id) && outcome_of(id).is_none()) {
                 return Err(RejectionReason::UnknownPrerequisite);
             }
-            let has_failed =
-                |id: &&TaskId| !known.contains(id) && outcome_of(id).is_some_and(|outcome| outcome != Outcome::Completed);
+            let has_failed = |id: &&TaskId| {
+                !known.contains(id) && outcome_of(id).is_some_and(|outcome| outcome != Outcome::Completed)
+            };
             if spec.prerequisites.iter().any(|id| has_failed(&id)) {
                 return Err(RejectionReason::PrerequisiteFailed);
             }
