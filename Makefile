@@ -9,6 +9,7 @@ DYNAMODB_LOCAL_VERSION := 0.6.0
 VALKEY_VERSION := 9.1.2.post2
 SCHEMATHESIS_VERSION := 4.32.5
 CFN_LINT_VERSION := 1.58.0
+AWS_CLI_VERSION := 1.46.3
 # The compiler and linker for arm64; 430 MB.
 ZIGLANG_VERSION := 0.17.1
 # The functions that infra/ deploys. Packages and binaries have the same names.
@@ -48,7 +49,8 @@ test: lint servers infra-test
 	@$(MAKE) --no-print-directory e2e
 
 servers: redis-server .tools/valkey-$(VALKEY_VERSION)/valkey-server .tools/ministack-$(MINISTACK_VERSION)/bin/python \
-	.tools/dynamodb-local-$(DYNAMODB_LOCAL_VERSION)/DynamoDBLocal.jar .tools/schemathesis-$(SCHEMATHESIS_VERSION)/bin/python
+	.tools/dynamodb-local-$(DYNAMODB_LOCAL_VERSION)/DynamoDBLocal.jar .tools/schemathesis-$(SCHEMATHESIS_VERSION)/bin/python \
+	.tools/awscli-$(AWS_CLI_VERSION)/bin/python
 
 # The second clippy run checks the build that is shipped: without the embedded store.
 SHIPPED_PACKAGES := $(FUNCTIONS:%=--package %) --no-default-features
@@ -134,6 +136,9 @@ clean:
 
 .tools/valkey-$(VALKEY_VERSION)/valkey-server:
 	scripts/install-server valkey $(VALKEY_VERSION)
+
+.tools/awscli-$(AWS_CLI_VERSION)/bin/python:
+	scripts/install-server awscli $(AWS_CLI_VERSION)
 
 .tools/schemathesis-$(SCHEMATHESIS_VERSION)/bin/python:
 	scripts/install-server schemathesis $(SCHEMATHESIS_VERSION)

@@ -16,14 +16,7 @@ import {
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { CreateAccessKeyCommand, CreateUserCommand, IAMClient } from '@aws-sdk/client-iam';
 import { GetAliasCommand, InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
-import {
-  DeleteMessageCommand,
-  GetQueueAttributesCommand,
-  type Message,
-  ReceiveMessageCommand,
-  SendMessageCommand,
-  SQSClient,
-} from '@aws-sdk/client-sqs';
+import { GetQueueAttributesCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import { ADMINISTRATOR, REGION } from './ministack.ts';
 
@@ -104,23 +97,15 @@ export class Aws {
     return Object.values(Attributes ?? {}).reduce((sum, value) => sum + Number(value), 0);
   }
 
-  /** Receives up to 10 messages and deletes them. */
-  async takeMessages(queueUrl: string): Promise<Message[]> {
-    const { Messages = [] } = await this.sqs.send(
-      new ReceiveMessageCommand({ QueueUrl: queueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }),
-    );
-    for (const { ReceiptHandle } of Messages) {
-      await this.sqs.send(new DeleteMessageCommand({ QueueUrl: queueUrl, ReceiptHandle }));
-    }
-    return Messages;
-  }
-
-  async putEvent(bus: string, detailType: string, detail: object): Promise<void> {
+  /** Puts an event on a bus and returns its id. */
+  async putEvent(bus: string, detailType: string, detail: object): Promise<string> {
     const entry = { EventBusName: bus, Source: 'game.server', DetailType: detailType, Detail: JSON.stringify(detail) };
-    const { FailedEntryCount } = await this.eventBridge.send(new PutEventsCommand({ Entries: [entry] }));
-    if (FailedEntryCount !== 0) {
+    const { Entries } = await this.eventBridge.send(new PutEventsCommand({ Entries: [entry] }));
+    const id = Entries?.[0]?.EventId;
+    if (id === undefined) {
       throw new Error(`the event bus refused ${JSON.stringify(entry)}`);
     }
+    return id;
   }
 
   /** Invokes the live version of a function. */

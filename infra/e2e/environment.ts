@@ -11,6 +11,7 @@ import { Issuer } from './issuer.ts';
 import { MiniStack } from './ministack.ts';
 import { Redis } from './redis.ts';
 import { findRequirements } from './requirements.ts';
+import { Runbook } from './runbook.ts';
 import { cacheUsersOf, e2eSettings, PREFIX, STACK_NAME, synthesize } from './stack.ts';
 import { step } from './step.ts';
 
@@ -24,6 +25,7 @@ export interface Environment {
   cdk: Cdk;
   /** As the administrator of the account. */
   aws: Aws;
+  runbook: Runbook;
   settings: Settings;
   codeDirectory: string;
   /** The synthesized stack. */
@@ -49,7 +51,8 @@ export async function startEnvironment(directory: string): Promise<Environment> 
   const { endpoint } = miniStack;
   const cdk = new Cdk(endpoint, certificates.authority, directory, STACK_NAME);
   const aws = new Aws(endpoint, certificates.authority);
-  return { directory, certificates, issuer, redis, miniStack, cdk, aws, settings, codeDirectory, assembly };
+  const runbook = new Runbook(endpoint, certificates.authority, found.awsCli, join(directory, 'runbook'));
+  return { directory, certificates, issuer, redis, miniStack, cdk, aws, runbook, settings, codeDirectory, assembly };
 }
 
 export async function stopEnvironment({ aws, issuer, miniStack, redis }: Environment): Promise<void> {

@@ -8,12 +8,15 @@ import { type FunctionBinary, findBinary } from './binaries.ts';
 import { findOnPath } from './processes.ts';
 
 export const ROOT = join(import.meta.dirname, '../..');
-/** The Makefile installs this version. */
+/** The Makefile installs these versions. */
 const MINISTACK_VERSION = '1.5.33';
+const AWS_CLI_VERSION = '1.46.3';
 
 export interface Requirements {
   /** The Python interpreter of the virtual environment of MiniStack. */
   python: string;
+  /** The Python interpreter of the virtual environment of the AWS CLI. */
+  awsCli: string;
   redisServer: string;
   openssl: string;
   /** Set if a binary has debug information. */
@@ -30,6 +33,7 @@ export function findRequirements(): Requirements {
   const binaries = FUNCTION_NAMES.flatMap((name) => finder.findFunction(binDirectory, name));
   const found = {
     python: finder.findMiniStack(),
+    awsCli: finder.find('the AWS CLI', 'make servers', [join(ROOT, `.tools/awscli-${AWS_CLI_VERSION}/bin/python`)]),
     redisServer: finder.find('redis-server', 'make servers', [
       findOnPath('redis-server'),
       join(ROOT, '.tools/redis/redis-server'),
@@ -41,6 +45,10 @@ export function findRequirements(): Requirements {
     qemu: binaries.some(({ needsQemu }) => needsQemu) ? finder.findQemu() : undefined,
     binaries,
   };
+  // The programs that the runbook uses.
+  for (const name of ['bash', 'jq']) {
+    finder.findProgram(name, `apt-get install ${name}, dnf install ${name} or brew install ${name}`);
+  }
   finder.throwIfMissing();
   return found;
 }

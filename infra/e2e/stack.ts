@@ -9,7 +9,7 @@ import { MillraceStack } from '../lib/stack.ts';
 import { AUDIENCE } from './issuer.ts';
 import type { CacheUser } from './redis.ts';
 
-const STAGE = 'e2e';
+export const STAGE = 'e2e';
 export const PREFIX = `millrace-${STAGE}-`;
 export const STACK_NAME = `millrace-${STAGE}`;
 export const TABLES = {

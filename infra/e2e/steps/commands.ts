@@ -9,7 +9,7 @@ import type { Deployed } from './deployment.ts';
 /** Has a timed task and receives no further command: only the schedule can finish the task. */
 const IDLE_PLAYER = 'idle-player';
 /** Has a queue row that cannot be read: its command fails until the row is deleted. */
-const BROKEN_PLAYER = 'broken-player';
+export const BROKEN_PLAYER = 'broken-player';
 const BUS_PLAYER = 'bus-player';
 /** Has a reported task. */
 export const REPORTING_PLAYER = 'reporting-player';
@@ -50,18 +50,6 @@ export async function sendCommandOfBrokenPlayer({ aws, outputs }: Deployed): Pro
   await aws.putRow(TABLES.queues, { playerId: BROKEN_PLAYER, version: 7, queue: Buffer.from('garbage') });
   const command = enqueueTask(BROKEN_PLAYER, 't-1', { durationMs: 1 });
   await aws.sendMessage(outputs.CommandsQueueUrl, command, BROKEN_PLAYER);
-}
-
-/** A command that keeps failing becomes a dead letter. It is applied after the cause is removed. */
-export async function redriveDeadLetter({ aws, outputs }: Deployed): Promise<void> {
-  const { CommandsDeadLettersUrl, CommandsQueueUrl } = outputs;
-  const isDeadLetter = async () => (await aws.queueDepth(CommandsDeadLettersUrl)) === 1;
-  await waitUntil('the command of the broken player is a dead letter', isDeadLetter, 90_000);
-  const [message, ...others] = await aws.takeMessages(CommandsDeadLettersUrl);
-  assert.equal(others.length, 0);
-  await aws.deleteRow(TABLES.queues, BROKEN_PLAYER);
-  await aws.sendMessage(CommandsQueueUrl, message?.Body ?? '', BROKEN_PLAYER);
-  await waitUntil('it is applied', async () => (await aws.rowsOf(TABLES.queues, BROKEN_PLAYER)).length === 1);
 }
 
 /** Malformed input is stored in the rejections table. */
