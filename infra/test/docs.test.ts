@@ -44,12 +44,12 @@ test('the cleanup after a failed first deployment removes all protected tables',
   assert.match(text, /update-termination-protection --no-enable-termination-protection/);
 });
 
-test('invocations pass their payload as text to version 2 of the AWS CLI', () => {
+test('version 2 of the AWS CLI passes the payloads of invocations as they are', () => {
   const commands = findCommands(readPage('operations.md') + readPage('deploying.md'), 'aws lambda invoke');
   assert.ok(commands.length >= 4, `only ${commands.length} were found`);
   for (const command of commands) {
-    // The default is a payload in base64.
-    assert.match(command, /--cli-binary-format raw-in-base64-out --payload '\{.*\}' \/dev\/stdout/);
+    // The default is a payload in base64, except from a file that is named with fileb://.
+    assert.match(command, /--cli-binary-format raw-in-base64-out --payload '\{.*\}' \/dev\/stdout|--payload fileb:/);
   }
 });
 
@@ -60,10 +60,13 @@ test('every query of logs is followed by a command that reads its results', () =
   assert.equal(findCommands(text, 'aws logs get-query-results').length, queries);
 });
 
-test('a message to redrive by hand stays invisible for ten minutes', () => {
-  const text = readPage('operations.md') + readPage('deploying.md');
-  const receive = text.match(/aws sqs receive-message[^\n]*\n(?=aws sqs send-message)/)?.[0];
-  assert.match(receive ?? '', /--visibility-timeout 600 /);
+test('a message that is sent again by hand stays invisible for ten minutes', () => {
+  const blocks = [...readPage('operations.md').matchAll(/```sh\n(.*?)```/gs)].map(([, block = '']) => block);
+  const deleting = blocks.filter((block) => block.includes('aws sqs delete-message'));
+  assert.equal(deleting.length, 2);
+  for (const block of deleting) {
+    assert.match(block, /aws sqs receive-message --queue-url \$\w+ --visibility-timeout 600 /);
+  }
 });
 
 test('an alias that was moved by hand is moved back before the next deployment', () => {

@@ -285,8 +285,8 @@ fn add_command(batch: &mut Batch, envelope: Envelope<'_>, request: Request, inde
     batch.add_item(message, request.player_id, Action::Command(delivery));
 }
 
-/// Adds malformed input. `name` is what it is called if it brings no `commandId`, and the key of its
-/// row: two commands of a message may bring the same one.
+/// Adds malformed input. `name` is what it is called if it brings no `commandId`, and part of the
+/// key of its row, because two commands of a message may bring the same `commandId`.
 fn add_malformed(batch: &mut Batch, envelope: Envelope<'_>, malformed: MalformedInput, name: CommandId) {
     let entry = name.as_str().to_owned();
     let command_id = malformed.command_id.unwrap_or(name);
