@@ -6,6 +6,7 @@
 //! | `commands` | commands over HTTP and their results |
 //! | `errors` | the status code and type of every error |
 //! | `faults` | errors of Redis and of the store |
+//! | `idempotency` | requests that are sent again with the same `Idempotency-Key` |
 //! | `lists` | history and rejections |
 //! | `openapi` | `docs/openapi.yaml` compared with the running function |
 //! | `protocol` | HEAD, OPTIONS, entity tags, compression and CORS |
@@ -17,6 +18,7 @@ mod access;
 mod commands;
 mod errors;
 mod faults;
+mod idempotency;
 mod lists;
 mod openapi;
 mod protocol;
