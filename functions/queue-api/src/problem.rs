@@ -12,7 +12,7 @@ const MAX_SHOWN: usize = 200;
 /// After how many seconds a client may retry after a passing failure.
 const RETRY_AFTER_SECONDS: &str = "1";
 /// The allowed values of an id.
-pub const ID_ALLOWED: &str = "1 to 128 characters of A-Z a-z 0-9 . _ : -";
+pub const ID_ALLOWED: &str = "1 to 128 characters of A-Z a-z 0-9 . _ : - | @ + = ~";
 
 /// An error response.
 #[derive(Debug, Clone, Serialize)]
@@ -227,3 +227,9 @@ mod tests {
         }
     }
 }
+    #[test]
+    fn the_allowed_ids_are_those_of_the_domain() {
+        let error = millrace_domain::PlayerId::new("").unwrap_err().to_string();
+        assert_eq!(error, format!("`` is not allowed here; allowed: {ID_ALLOWED}"));
+    }
+
