@@ -20,7 +20,7 @@ use crate::{
     commands, cors,
     problem::{ID_ALLOWED, Problem},
     reads::Reader,
-    request::Request,
+    request::{Request, Unreadable},
     routes::{NoRoute, Route},
 };
 
@@ -48,7 +48,14 @@ impl Function for Api {
 
     async fn answer(&self, payload: &[u8], invocation: &Invocation) -> Result<ApiGatewayV2httpResponse, FunctionError> {
         let started = Instant::now();
-        let request = Request::read(payload)?;
+        let request = match Request::read(payload, &[]) {
+            Ok(request) => request,
+            Err(Unreadable::NotHttp(error)) => return Err(error),
+            Err(Unreadable::Unsupported(problem)) => {
+                tracing::error!(detail = problem.detail(), "the event is not supported");
+                return Ok(Answer::from(problem).finish(&Request::default()));
+            }
+        };
         let route = Route::of(&request.method, &request.segments);
         let mut answer = match cors::preflight(&request, &self.origins) {
             Some(answer) => answer,
@@ -83,11 +90,12 @@ impl Api {
         invocation: &Invocation,
         started: Instant,
     ) -> Result<Answer, Problem> {
-        let caller = Caller::of(request.authorizer.as_ref(), self.authentication);
+        let caller = Caller::of(&request.authorizer, self.authentication);
         // This check comes first: unauthenticated callers do not learn which routes exist.
-        if caller.is_none() && !Route::is_public(&request.segments) {
-            return Err(Problem::unauthorized());
-        }
+        let caller = match caller {
+            Err(_) if Route::is_public(&request.segments) => None,
+            caller => Some(caller?),
+        };
         let route = match route {
             Ok(route) => route,
             Err(NoRoute::Unknown) => return Err(Problem::unknown_route()),

@@ -119,7 +119,7 @@ pub fn body_or_none(request: &Request, max: usize) -> Result<&[u8], Problem> {
 pub fn body(request: &Request, max: usize) -> Result<&[u8], Problem> {
     const JSON: &str = "application/json";
     let Some(body) = &request.body else {
-        return Err(Problem::malformed("the event says that the body is base64, and it is not"));
+        return Err(Problem::malformed("the body of the event is neither text nor the base64 that it is marked as"));
     };
     if body.len() > max {
         return Err(Problem::too_large(body.len(), max));

@@ -5,7 +5,9 @@
 //! | `access` | authentication and authorization of every route |
 //! | `commands` | commands over HTTP and their results |
 //! | `errors` | the status code and type of every error |
+//! | `events` | events whose fields have other types, and other payload formats |
 //! | `faults` | errors of Redis and of the store |
+//! | `identity` | players of identity providers, and claims of any JSON type |
 //! | `idempotency` | requests that are sent again with the same `Idempotency-Key` |
 //! | `lists` | history and rejections |
 //! | `openapi` | `docs/openapi.yaml` compared with the running function |
@@ -17,8 +19,10 @@
 mod access;
 mod commands;
 mod errors;
+mod events;
 mod faults;
 mod idempotency;
+mod identity;
 mod lists;
 mod openapi;
 mod protocol;
