@@ -30,6 +30,8 @@ pub struct Api {
     upkeep: UpkeepSettings,
     authentication: Authentication,
     origins: CorsOrigins,
+    /// The segments that every path begins with.
+    base_path: Vec<String>,
 }
 
 impl Function for Api {
@@ -43,12 +45,13 @@ impl Function for Api {
             upkeep: settings.upkeep,
             authentication: settings.authentication,
             origins: settings.cors_origins,
+            base_path: settings.http_base_path,
         })
     }
 
     async fn answer(&self, payload: &[u8], invocation: &Invocation) -> Result<ApiGatewayV2httpResponse, FunctionError> {
         let started = Instant::now();
-        let request = match Request::read(payload, &[]) {
+        let request = match Request::read(payload, &self.base_path) {
             Ok(request) => request,
             Err(Unreadable::NotHttp(error)) => return Err(error),
             Err(Unreadable::Unsupported(problem)) => {

@@ -11,6 +11,7 @@
 //! | `idempotency` | requests that are sent again with the same `Idempotency-Key` |
 //! | `lists` | history and rejections |
 //! | `openapi` | `docs/openapi.yaml` compared with the running function |
+//! | `paths` | slashes at the end of a path, and base paths |
 //! | `protocol` | HEAD, OPTIONS, entity tags, compression and CORS |
 //! | `reads` | queues, tasks, stats, performance and health |
 //! | `tiers` | the cache that answers a read, and the round trips of a read |
@@ -25,6 +26,7 @@ mod idempotency;
 mod identity;
 mod lists;
 mod openapi;
+mod paths;
 mod protocol;
 mod reads;
 mod tiers;
