@@ -14,6 +14,7 @@
 //! | `paths` | slashes at the end of a path, and base paths |
 //! | `protocol` | HEAD, OPTIONS, entity tags, compression and CORS |
 //! | `reads` | queues, tasks, stats, performance and health |
+//! | `regressions` | the events in `events/regressions/` and the answers that they must get |
 //! | `tiers` | the cache that answers a read, and the round trips of a read |
 //! | `upkeep` | upkeep of the shared cache over HTTP |
 
@@ -29,6 +30,7 @@ mod openapi;
 mod paths;
 mod protocol;
 mod reads;
+mod regressions;
 mod tiers;
 mod upkeep;
 
