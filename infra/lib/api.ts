@@ -26,6 +26,7 @@ const CORS = {
   allowHeaders: [
     'authorization',
     'content-type',
+    'idempotency-key',
     'if-none-match',
     'x-min-queue-version',
     'x-amz-date',

@@ -62,12 +62,13 @@ pub struct Invocation {
     payload: Bytes,
     timeout: Duration,
     request_id: Option<String>,
+    client_context: Option<String>,
 }
 
 impl Invocation {
     /// An invocation with this payload, which need not be JSON.
     pub fn new(payload: impl Into<Bytes>) -> Self {
-        Self { payload: payload.into(), timeout: INVOCATION_TIMEOUT, request_id: None }
+        Self { payload: payload.into(), timeout: INVOCATION_TIMEOUT, request_id: None, client_context: None }
     }
 
     /// Sets the time-out. A function that does not answer in time is killed, as by Lambda.
@@ -81,6 +82,13 @@ impl Invocation {
     #[must_use]
     pub fn request_id(mut self, id: &str) -> Self {
         self.request_id = Some(id.to_owned());
+        self
+    }
+
+    /// Sets the client context, which callers of the Invoke API may send.
+    #[must_use]
+    pub fn client_context(mut self, context: &str) -> Self {
+        self.client_context = Some(context.to_owned());
         self
     }
 }
@@ -283,8 +291,8 @@ impl Function {
     /// # Errors
     /// [`FunctionError`] if the function does not answer successfully.
     pub async fn invoke(&self, invocation: impl Into<Invocation>) -> Result<Value, FunctionError> {
-        let Invocation { payload, timeout, request_id } = invocation.into();
-        let answer = self.api.invoke(payload, timeout, request_id);
+        let Invocation { payload, timeout, request_id, client_context } = invocation.into();
+        let answer = self.api.invoke(payload, timeout, request_id, client_context);
         let mut exit = self.exit.clone();
         let answered = tokio::time::timeout(timeout, async {
             tokio::select! {

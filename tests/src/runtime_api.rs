@@ -83,6 +83,7 @@ struct Invocations {
 #[derive(Debug)]
 struct Pending {
     request_id: String,
+    client_context: Option<String>,
     payload: Bytes,
     deadline_ms: u128,
     answer: oneshot::Sender<Answer>,
@@ -126,14 +127,21 @@ impl RuntimeApi {
 
     /// Queues an invocation. The receiver gets the answer. Without a `request_id`, the invocation
     /// gets a new one. Lambda retries an asynchronous invocation with the id of the first attempt.
-    pub fn invoke(&self, payload: Bytes, timeout: Duration, request_id: Option<String>) -> oneshot::Receiver<Answer> {
+    pub fn invoke(
+        &self,
+        payload: Bytes,
+        timeout: Duration,
+        request_id: Option<String>,
+        client_context: Option<String>,
+    ) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
         let number = self.state.invocation_count.fetch_add(1, Ordering::Relaxed);
         let request_id =
             request_id.unwrap_or_else(|| format!("{:08x}-6d69-4c6c-8ace-{number:012x}", self.state.number));
         let deadline = SystemTime::now() + timeout;
         let deadline_ms = deadline.duration_since(UNIX_EPOCH).expect("the clock is past 1970").as_millis();
-        self.state.lock().pending.push_back(Pending { request_id, payload, deadline_ms, answer });
+        let pending = Pending { request_id, client_context, payload, deadline_ms, answer };
+        self.state.lock().pending.push_back(pending);
         self.state.arrived.notify_one();
         receiver
     }
@@ -199,7 +207,11 @@ impl State {
             }));
             self.invoke_events.notify_waiters();
         }
-        let reply = Response::builder()
+        let mut reply = Response::builder();
+        if let Some(context) = &next.client_context {
+            reply = reply.header("lambda-runtime-client-context", context.as_bytes());
+        }
+        let reply = reply
             .header("content-type", "application/json")
             .header("lambda-runtime-aws-request-id", &next.request_id)
             .header("lambda-runtime-deadline-ms", next.deadline_ms.to_string())

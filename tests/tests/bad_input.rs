@@ -251,3 +251,29 @@ async fn an_unknown_setting_is_logged_as_a_warning() {
     let warned = |line: &String| line.contains("MILLRACE_BATCH_MAX_ITMES") && line.contains("WARN");
     assert!(log.iter().any(warned), "{log:?}");
 }
+
+/// Callers of the Invoke API send a client context. Node and .NET pass any JSON on, and the mobile
+/// SDKs leave out fields that they do not know.
+#[tokio::test]
+async fn a_client_context_of_any_form_does_not_end_the_process() {
+    let (database, function) = Database::with_process_tasks().await;
+    let contexts = [
+        r#"{"custom": {"attempt": 1}}"#,
+        r#"{"client": {}}"#,
+        r#"{"custom": {"name": "Zoë"}, "environment": null}"#,
+        r#"{"client": {"installation_id": 7}, "services": [{"mobile_analytics": null}]}"#,
+        "null",
+        "[]",
+        "7",
+        "no JSON",
+        "",
+    ];
+    for context in contexts {
+        let answer = function.answer(Invocation::from(grant("p-1", 1)).client_context(context)).await;
+        assert_eq!(counts(&answer), Counts { received: 1, applied: 1, ..Counts::default() }, "{context}");
+        assert!(function.is_running(), "{context}");
+    }
+    function.answer(grant("p-1", 1)).await;
+    let gold = database.queue("p-1").await.expect("a queue").balances.get("gold");
+    assert_eq!(gold, contexts.len() as u64 + 1);
+}

@@ -11,10 +11,14 @@
 //! | `iam` with a Cognito session but no identity | an unknown player: nothing is allowed |
 //! | `iam` otherwise | no player, both scopes: an IAM policy allows this principal |
 //! | `lambda` | none: answers of authorizer functions have no standard format |
+//!
+//! Identity providers put any JSON into claims. Only the fields above are read.
 
-use lambda_http::aws_lambda_events::apigw::ApiGatewayRequestAuthorizer;
-use millrace_domain::{Command, PlayerId};
+use millrace_domain::{Command, PlayerId, ids::clip};
 use millrace_lambda::settings::Authentication;
+use serde_json::Value;
+
+use crate::problem::{MAX_SHOWN, Problem};
 
 /// The scope for commands that could create value.
 pub const COMMANDS: &str = "millrace/commands";
@@ -34,31 +38,51 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The caller; none if the request is not authenticated.
-    pub fn of(authorizer: Option<&ApiGatewayRequestAuthorizer>, authentication: Authentication) -> Option<Self> {
+    /// The caller of a request with this authorizer context.
+    ///
+    /// # Errors
+    /// [`Problem`] if the request is not authenticated.
+    pub fn of(authorizer: &Value, authentication: Authentication) -> Result<Self, Problem> {
         if authentication == Authentication::None {
-            return Some(Self { subject: None, commands: true, admin: true });
+            return Ok(Self { subject: None, commands: true, admin: true });
         }
-        let authorizer = authorizer?;
-        if let Some(jwt) = &authorizer.jwt {
-            let claimed = jwt.claims.get("scope").map(String::as_str).unwrap_or_default().split_ascii_whitespace();
-            let mut scopes: Vec<&str> = jwt.scopes.iter().flatten().map(String::as_str).collect();
-            scopes.extend(claimed);
-            return Some(Self {
-                subject: jwt.claims.get("sub").cloned(),
-                commands: scopes.contains(&COMMANDS),
-                admin: scopes.contains(&ADMIN),
-            });
+        if authorizer["jwt"].is_object() {
+            Self::of_token(&authorizer["jwt"])
+        } else {
+            Self::of_iam(&authorizer["iam"])
         }
-        let iam = authorizer.iam.as_ref()?;
-        match &iam.cognito_identity {
-            Some(identity) => Some(Self { subject: identity.identity_id.clone(), ..Self::default() }),
-            // Every principal with a signature has an ARN.
-            None => iam.user_arn.as_ref().filter(|arn| !arn.is_empty()).map(|arn| {
-                let trusted = !arn.ends_with(COGNITO_SESSION);
-                Self { subject: None, commands: trusted, admin: trusted }
-            }),
+    }
+
+    fn of_token(jwt: &Value) -> Result<Self, Problem> {
+        let claims = &jwt["claims"];
+        let subject = match &claims["sub"] {
+            Value::Null => None,
+            Value::String(subject) => Some(subject.clone()),
+            other => {
+                let shown = clip(&other.to_string(), MAX_SHOWN);
+                let detail = format!("the claim sub of the token: `{shown}` is not allowed; allowed: text");
+                return Err(Problem::unauthorized(detail));
+            }
+        };
+        let scopes: Vec<&str> = scopes(&jwt["scopes"]).chain(scopes(&claims["scope"])).collect();
+        Ok(Self { subject, commands: scopes.contains(&COMMANDS), admin: scopes.contains(&ADMIN) })
+    }
+
+    fn of_iam(iam: &Value) -> Result<Self, Problem> {
+        let identity = &iam["cognitoIdentity"];
+        if !identity.is_null() {
+            let subject = identity["identityId"].as_str().map(str::to_owned);
+            return Ok(Self { subject, ..Self::default() });
         }
+        // Every principal with a signature has an ARN.
+        let arn = iam["userArn"].as_str().filter(|arn| !arn.is_empty());
+        let arn = arn.ok_or_else(|| {
+            Problem::unauthorized(
+                "the request has no authorizer context; allowed: a token or a signature that API Gateway has checked",
+            )
+        })?;
+        let trusted = !arn.ends_with(COGNITO_SESSION);
+        Ok(Self { subject: None, commands: trusted, admin: trusted })
     }
 
     /// Whether the caller may use `/admin`.
@@ -97,15 +121,23 @@ impl Caller {
     }
 }
 
+/// The scopes in a list, or in text that separates them by spaces. API Gateway passes a claim that
+/// is a list on as the text `[a b]`.
+fn scopes(value: &Value) -> impl Iterator<Item = &str> {
+    let list = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+    let text =
+        value.as_str().map(|text| text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text));
+    list.chain(text).flat_map(str::split_ascii_whitespace)
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
     fn caller(authorizer: Value) -> Option<Caller> {
-        let authorizer: ApiGatewayRequestAuthorizer = serde_json::from_value(authorizer).unwrap();
-        Caller::of(Some(&authorizer), Authentication::Authorizer)
+        Caller::of(&authorizer, Authentication::Authorizer).ok()
     }
 
     fn player(id: &str) -> PlayerId {
@@ -132,8 +164,45 @@ mod tests {
     }
 
     #[test]
+    fn scopes_come_as_text_or_as_a_list() {
+        let admin = Some(Caller { admin: true, ..Caller::default() });
+        for (scope, scopes) in [
+            (json!("openid millrace/admin"), json!(null)),
+            (json!(["openid", 5, "millrace/admin"]), json!({})),
+            (json!("[openid millrace/admin]"), json!(7)),
+            (json!(null), json!([null, "openid millrace/admin"])),
+            (json!(true), json!("millrace/admin")),
+        ] {
+            assert_eq!(
+                caller(json!({"jwt": {"claims": {"scope": scope}, "scopes": scopes}})),
+                admin,
+                "{scope}, {scopes}"
+            );
+        }
+    }
+
+    #[test]
+    fn claims_of_any_type_are_accepted_except_for_the_subject() {
+        let token = |sub: Value| {
+            json!({"jwt": {"scopes": null, "claims": {"sub": sub, "exp": 1_795_784_400, "email_verified": true,
+                "groups": ["a", 1, null], "nickname": null, "address": {"country": {"code": 49}}, "scope": 1.5}}})
+        };
+        assert_eq!(caller(token(json!("p-1"))).unwrap().may_use(&player("p-1")), Ok(()));
+        for sub in [json!(12), json!(true), json!(["p-1"]), json!({"id": "p-1"})] {
+            let problem = Caller::of(&token(sub.clone()), Authentication::Authorizer).unwrap_err();
+            assert_eq!(problem.status(), 401, "{sub}");
+        }
+    }
+
+    #[test]
     fn a_token_without_a_subject_has_no_queue() {
-        for claims in [json!({"jwt": {"claims": {}}}), json!({"jwt": {"claims": null}}), json!({"jwt": {}})] {
+        for claims in [
+            json!({"jwt": {"claims": {}}}),
+            json!({"jwt": {"claims": null}}),
+            json!({"jwt": {}}),
+            json!({"jwt": {"claims": {"sub": null}, "scopes": "none"}}),
+            json!({"jwt": {"claims": ["p-1"]}}),
+        ] {
             assert_eq!(caller(claims).unwrap(), Caller::default());
         }
         assert_eq!(Caller::default().may_use(&player("p")), Err(ADMIN));
@@ -149,6 +218,10 @@ mod tests {
         assert_eq!((player_of.may_administer(), player_of.may_use(&player("p"))), (Err(ADMIN), Err(ADMIN)));
         let role = caller(json!({"iam": {"userArn": arn, "cognitoIdentity": null}})).unwrap();
         assert_eq!((role.may_administer(), role.may_use(&player("p"))), (Ok(()), Ok(())));
+        for odd in [json!(true), json!("eu-central-1:1-2"), json!({"identityId": 12}), json!({"amr": null})] {
+            let context = json!({"iam": {"userArn": arn, "cognitoIdentity": odd, "accountId": 123456789012_u64}});
+            assert_eq!(caller(context), Some(Caller::default()), "a Cognito session is no trusted principal");
+        }
         for identity in [json!({}), json!({"cognitoIdentity": null})] {
             let mut context = json!({"iam": identity});
             context["iam"]["userArn"] =
@@ -157,14 +230,16 @@ mod tests {
         }
         assert_eq!(caller(json!({"iam": {}})), None);
         assert_eq!(caller(json!({"iam": {"userArn": ""}})), None);
+        assert_eq!(caller(json!({"iam": {"userArn": 12}})), None);
     }
 
     #[test]
     fn without_authentication_there_is_no_caller() {
-        assert_eq!(Caller::of(None, Authentication::Authorizer), None);
-        assert_eq!(caller(json!({})), None);
+        for none in [json!(null), json!({}), json!("p-1"), json!({"jwt": "p-1"}), json!({"iam": ["x"], "jwt": [1]})] {
+            assert_eq!(caller(none.clone()), None, "{none}");
+        }
         assert_eq!(caller(json!({"lambda": {"sub": "p-1", "scope": "millrace/admin", "iam": {"userArn": "x"}}})), None);
-        let caller = Caller::of(None, Authentication::None).unwrap();
+        let caller = Caller::of(&Value::Null, Authentication::None).unwrap();
         assert_eq!((caller.may_administer(), caller.may_use(&player("p"))), (Ok(()), Ok(())));
     }
 }

@@ -29,7 +29,9 @@ pub async fn apply(
     invocation: &Invocation,
 ) -> Result<Answer, Problem> {
     parameters::none(request)?;
-    let commands = PlayerCommands::decode(platform, player, parameters::body(request, MAX_BODY_BYTES)?, invocation);
+    let key = parameters::idempotency_key(request)?;
+    let body = parameters::body(request, MAX_BODY_BYTES)?;
+    let commands = PlayerCommands::decode(platform, player, key, body, invocation);
     for (index, command) in commands.well_formed() {
         let what = command.type_name();
         caller.may_send(command).map_err(|scope| Problem::forbidden(scope, what).at(index))?;

@@ -11,8 +11,8 @@ use crate::{
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
 /// The request headers of the API, and those that a signature needs.
 const ALLOWED: HeaderValue = HeaderValue::from_static(
-    "authorization, content-type, if-none-match, x-min-queue-version, x-amz-date, x-amz-security-token, \
-     x-amz-content-sha256",
+    "authorization, content-type, idempotency-key, if-none-match, x-min-queue-version, x-amz-date, \
+     x-amz-security-token, x-amz-content-sha256",
 );
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("etag, retry-after, server-timing, x-cache, x-queue-version, allow, www-authenticate");

@@ -20,7 +20,7 @@ use crate::{
     commands, cors,
     problem::{ID_ALLOWED, Problem},
     reads::Reader,
-    request::Request,
+    request::{Request, Unreadable},
     routes::{NoRoute, Route},
 };
 
@@ -30,6 +30,8 @@ pub struct Api {
     upkeep: UpkeepSettings,
     authentication: Authentication,
     origins: CorsOrigins,
+    /// The segments that every path begins with.
+    base_path: Vec<String>,
 }
 
 impl Function for Api {
@@ -43,12 +45,20 @@ impl Function for Api {
             upkeep: settings.upkeep,
             authentication: settings.authentication,
             origins: settings.cors_origins,
+            base_path: settings.http_base_path,
         })
     }
 
     async fn answer(&self, payload: &[u8], invocation: &Invocation) -> Result<ApiGatewayV2httpResponse, FunctionError> {
         let started = Instant::now();
-        let request = Request::read(payload)?;
+        let request = match Request::read(payload, &self.base_path) {
+            Ok(request) => request,
+            Err(Unreadable::NotHttp(error)) => return Err(error),
+            Err(Unreadable::Unsupported(problem)) => {
+                tracing::error!(detail = problem.detail(), "the event is not supported");
+                return Ok(Answer::from(problem).finish(&Request::default()));
+            }
+        };
         let route = Route::of(&request.method, &request.segments);
         let mut answer = match cors::preflight(&request, &self.origins) {
             Some(answer) => answer,
@@ -83,11 +93,12 @@ impl Api {
         invocation: &Invocation,
         started: Instant,
     ) -> Result<Answer, Problem> {
-        let caller = Caller::of(request.authorizer.as_ref(), self.authentication);
+        let caller = Caller::of(&request.authorizer, self.authentication);
         // This check comes first: unauthenticated callers do not learn which routes exist.
-        if caller.is_none() && !Route::is_public(&request.segments) {
-            return Err(Problem::unauthorized());
-        }
+        let caller = match caller {
+            Err(_) if Route::is_public(&request.segments) => None,
+            caller => Some(caller?),
+        };
         let route = match route {
             Ok(route) => route,
             Err(NoRoute::Unknown) => return Err(Problem::unknown_route()),

@@ -2,7 +2,7 @@
 //! unnoticed.
 
 use lambda_http::http::{HeaderName, header};
-use millrace_domain::{MAX_AMOUNT, PlayerId};
+use millrace_domain::{CommandId, MAX_AMOUNT, PlayerId};
 
 use crate::{cursor, problem::Problem, request::Request};
 
@@ -10,6 +10,13 @@ use crate::{cursor, problem::Problem, request::Request};
 pub const X_MIN_QUEUE_VERSION: HeaderName = HeaderName::from_static("x-min-queue-version");
 /// Its name in problems.
 pub const MIN_VERSION: &str = "X-Min-Queue-Version";
+
+/// The header that names the commands of a request.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The keys with which `<key>:<index>` is an identifier for each command of a request.
+const KEY_ALLOWED: &str = "1 to 125 characters of A-Z a-z 0-9 . _ : - | @ + = ~";
+/// The index of the last command of the longest request.
+const LAST_INDEX: usize = 99;
 
 /// The most rows of a page.
 pub const MAX_LIMIT: usize = 100;
@@ -81,6 +88,19 @@ pub fn min_version(request: &Request) -> Result<u64, Problem> {
     version.ok_or_else(|| Problem::invalid(MIN_VERSION, text, format!("one whole number from 0 to {MAX_AMOUNT}")))
 }
 
+/// The key that names the commands of the request; none if the header is missing.
+///
+/// # Errors
+/// [`Problem`] if no command can be named by it.
+pub fn idempotency_key(request: &Request) -> Result<Option<&str>, Problem> {
+    let Some(value) = request.headers.get(&IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = std::str::from_utf8(value.as_bytes()).unwrap_or("\u{fffd}");
+    match CommandId::with_index(key, LAST_INDEX) {
+        Ok(_) if !key.is_empty() => Ok(Some(key)),
+        _ => Err(Problem::invalid("Idempotency-Key", key, KEY_ALLOWED)),
+    }
+}
+
 /// An optional body. An empty one needs no type.
 ///
 /// # Errors
@@ -99,7 +119,7 @@ pub fn body_or_none(request: &Request, max: usize) -> Result<&[u8], Problem> {
 pub fn body(request: &Request, max: usize) -> Result<&[u8], Problem> {
     const JSON: &str = "application/json";
     let Some(body) = &request.body else {
-        return Err(Problem::malformed("the event says that the body is base64, and it is not"));
+        return Err(Problem::malformed("the body of the event is neither text nor the base64 that it is marked as"));
     };
     if body.len() > max {
         return Err(Problem::too_large(body.len(), max));

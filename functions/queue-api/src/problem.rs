@@ -8,11 +8,11 @@ use serde::Serialize;
 /// The prefix of the `type` of every problem; its `errorType` follows.
 const TYPE_PREFIX: &str = "urn:millrace:problem:";
 /// The most characters of a value that a problem quotes.
-const MAX_SHOWN: usize = 200;
+pub const MAX_SHOWN: usize = 200;
 /// After how many seconds a client may retry after a passing failure.
 const RETRY_AFTER_SECONDS: &str = "1";
 /// The allowed values of an id.
-pub const ID_ALLOWED: &str = "1 to 128 characters of A-Z a-z 0-9 . _ : -";
+pub const ID_ALLOWED: &str = "1 to 128 characters of A-Z a-z 0-9 . _ : - | @ + = ~";
 
 /// An error response.
 #[derive(Debug, Clone, Serialize)]
@@ -78,6 +78,11 @@ impl Problem {
         StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// The explanation for people.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// Headers that the response needs.
     pub fn headers(&self) -> &HeaderMap {
         &self.0.headers
@@ -110,10 +115,16 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "malformed", "Malformed request body", clip(detail, 2_000))
     }
 
-    /// The request has no authorizer context.
-    pub fn unauthorized() -> Self {
-        let detail =
-            "the request has no authorizer context; allowed: a token or a signature that API Gateway has checked";
+    /// The event has another payload format: an error of the deployment, not of the client.
+    pub fn unsupported_format(version: &str) -> Self {
+        let allowed = "2.0, the payload format version of the API's integration";
+        let detail = format!("version: `{}` is not allowed; allowed: {allowed}", clip(version, MAX_SHOWN));
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unsupported_format", "Unsupported payload format", detail)
+            .of_field("version", version, allowed)
+    }
+
+    /// The authorizer context of the request names no caller.
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Authentication required", detail)
             .header(header::WWW_AUTHENTICATE, "Bearer")
     }
@@ -216,6 +227,12 @@ pub fn failure_detail(reason: FailureReason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_allowed_ids_are_those_of_the_domain() {
+        let error = millrace_domain::PlayerId::new("").unwrap_err().to_string();
+        assert_eq!(error, format!("`` is not allowed here; allowed: {ID_ALLOWED}"));
+    }
 
     #[test]
     fn passing_failures_are_503_and_all_others_500() {

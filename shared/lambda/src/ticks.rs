@@ -22,6 +22,8 @@ use millrace_domain::FailureReason;
 use millrace_due::{TickMessage, TicksQueue, ticks::unanswered};
 use millrace_pipeline::Failure;
 
+use crate::runtime;
+
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long one call may take.
@@ -29,6 +31,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The client is replaced after this time without use. Between two runs the execution environment
 /// is frozen: the server closes the connections, and the clock of the pool may not notice.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The header that names the X-Ray trace of a call.
+const TRACE_HEADER: &str = "x-amzn-trace-id";
 /// The most characters of an error message of the server that are kept.
 const MAX_DETAIL_LENGTH: usize = 300;
 
@@ -88,7 +92,15 @@ impl TicksQueue for SqsTicks {
         };
         let entries: Result<Vec<_>, _> = messages.iter().enumerate().map(entry).collect();
         let entries = entries.map_err(|error| failure(FailureReason::InvalidBatch, &error.to_string()))?;
-        let call = self.client().send_message_batch().queue_url(&self.url).set_entries(Some(entries));
+        let call = self.client().send_message_batch().queue_url(&self.url).set_entries(Some(entries)).customize();
+        let trace_id = runtime::layer::trace_id();
+        // X-Ray and Lambda follow the invocation into the queue by this header.
+        let call = call.mutate_request(move |request| {
+            if let Some(trace_id) = &trace_id {
+                // A value that is no header is left out.
+                let _ = request.headers_mut().try_insert(TRACE_HEADER, trace_id.clone());
+            }
+        });
         // The futures of the SDK have several kilobytes.
         let answer = Box::pin(call.send()).await.map_err(|error| of_call(&error))?;
         let mut results: Vec<Result<(), Failure>> = messages.iter().map(|_| Err(unanswered())).collect();
@@ -145,7 +157,37 @@ fn is_throttling(code: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use aws_config::Region;
+    use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
+    use tokio::{io::AsyncReadExt as _, net::TcpListener};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_call_names_the_trace_of_its_invocation() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", server.local_addr().unwrap());
+        let credentials = SharedCredentialsProvider::new(Credentials::new("id", "secret", None, None, "test"));
+        let sdk = SdkConfig::builder()
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(credentials)
+            .endpoint_url(&url)
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .build();
+        let ticks = SqsTicks::new(&sdk, format!("{url}/1/ticks"));
+        let trace_id = Some("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1".to_owned());
+        let messages = [TickMessage { body: "{}", delay_seconds: 0 }];
+        let call = runtime::layer::TRACE_ID.scope(trace_id, ticks.send(&messages));
+        let request = async {
+            let (mut connection, _) = server.accept().await.unwrap();
+            let mut request = vec![0; 4_096];
+            let length = connection.read(&mut request).await.unwrap();
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        };
+        // The call fails, because the server closes the connection.
+        let (request, _) = tokio::join!(request, call);
+        assert!(request.contains("x-amzn-trace-id: Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"), "{request}");
+    }
 
     fn reason(code: &str, sender_fault: bool) -> FailureReason {
         let entry = BatchResultErrorEntry::builder().id("0").code(code).sender_fault(sender_fault);

@@ -83,9 +83,18 @@ pub struct CommandsAnswer {
 impl<'a> PlayerCommands<'a> {
     /// Decodes a command, or `{"commands": [...]}`, for the queue of `player_id`. A command need
     /// not name the player, and can name no other. Malformed input spoils only itself.
-    pub fn decode(platform: &'a Platform, player_id: &PlayerId, payload: &[u8], invocation: &'a Invocation) -> Self {
+    ///
+    /// A command without a `commandId` is named `<key>:<index>`. Without a `key` the id of the
+    /// request takes its place, and the command is new each time that it is sent.
+    pub fn decode(
+        platform: &'a Platform,
+        player_id: &PlayerId,
+        key: Option<&str>,
+        payload: &[u8],
+        invocation: &'a Invocation,
+    ) -> Self {
         let ctx = Context::new(platform, invocation);
-        let batch = decode_for_player(&ctx, player_id, payload);
+        let batch = decode_for_player(&ctx, player_id, key.unwrap_or(&invocation.request_id), payload);
         Self { ctx, player_id: player_id.clone(), batch }
     }
 

@@ -187,7 +187,7 @@ impl Process {
 
     /// Applies the commands of an HTTP caller for one player.
     pub async fn apply_commands(&self, player: &PlayerId, commands: &Value, invocation: &Invocation) -> CommandsAnswer {
-        PlayerCommands::decode(&self.platform, player, commands.to_string().as_bytes(), invocation).apply().await
+        PlayerCommands::decode(&self.platform, player, None, commands.to_string().as_bytes(), invocation).apply().await
     }
 
     /// Reads a queue whose version is `at_least` or newer.

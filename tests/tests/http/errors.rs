@@ -9,16 +9,7 @@ use crate::{Fixture, enqueue, grant, queue_of};
 async fn unknown_routes_players_and_tasks_are_404() {
     let fixture = Fixture::new().await;
     fixture.apply("p-1", grant(1)).await;
-    for path in [
-        "/",
-        "/players",
-        "/players/p-1",
-        "/players/p-1/queue/",
-        "/players/p-1/wings",
-        "/admin",
-        "/Health",
-        "/admin/cache",
-    ] {
+    for path in ["/", "/players", "/players/p-1", "/players/p-1/wings", "/admin", "/Health", "/admin/cache"] {
         Request::get(path).trusted().send(&fixture.api).await.problem(404, "unknown_route");
     }
     for read in ["queue", "tasks/t", "stats", "history", "rejections"] {
@@ -61,7 +52,7 @@ async fn health_lists_its_methods_without_authentication() {
     }
     let response = Request::new("OPTIONS", "/health").send(&fixture.api).await;
     assert_eq!((response.status, response.header("allow")), (204, "GET, HEAD, OPTIONS"));
-    Request::new("POST", "/health/").send(&fixture.api).await.problem(401, "unauthorized");
+    Request::new("POST", "/health/").send(&fixture.api).await.problem(405, "method_not_allowed");
 }
 
 #[tokio::test]
@@ -74,7 +65,10 @@ async fn invalid_ids_and_parameters_are_400_with_field_value_and_allowed_values(
         ("/players/%C3%A4/stats".to_owned(), "playerId", "ä"),
         ("/players/a%2Fb/queue".to_owned(), "playerId", "a/b"),
         ("/players//queue".to_owned(), "playerId", ""),
-        ("/players/%FF/queue".to_owned(), "playerId", "\u{fffd}"),
+        ("/players/%FF/queue".to_owned(), "playerId", "%FF"),
+        ("/players/%00/queue".to_owned(), "playerId", "\0"),
+        ("/players/%E2%80%AE/queue".to_owned(), "playerId", "\u{202e}"),
+        ("/players/a%2520b/queue".to_owned(), "playerId", "a%20b"),
         (format!("/players/{long}/queue"), "playerId", long.as_str()),
         ("/players/p-1/tasks/a%23b".to_owned(), "taskId", "a#b"),
         ("/players/p-1/history?limit=0".to_owned(), "limit", "0"),
@@ -94,6 +88,9 @@ async fn invalid_ids_and_parameters_are_400_with_field_value_and_allowed_values(
         let problem = Request::get(&target).trusted().send(&fixture.api).await.problem(400, "invalid_parameter");
         assert_eq!((problem["field"].as_str(), problem["value"].as_str()), (Some(field), Some(value)), "{target}");
         assert!(problem["allowed"].as_str().is_some_and(|allowed| !allowed.is_empty()), "{problem:#}");
+        if field.ends_with("Id") {
+            assert_eq!(problem["allowed"], "1 to 128 characters of A-Z a-z 0-9 . _ : - | @ + = ~");
+        }
     }
     for version in ["", "-1", "x", "1.0", "9007199254740992", "\"1\"", "1, 2"] {
         let request = queue_of("p-1").header("x-min-queue-version", version).trusted();

@@ -5,22 +5,32 @@
 //! | `access` | authentication and authorization of every route |
 //! | `commands` | commands over HTTP and their results |
 //! | `errors` | the status code and type of every error |
+//! | `events` | events whose fields have other types, and other payload formats |
 //! | `faults` | errors of Redis and of the store |
+//! | `identity` | players of identity providers, and claims of any JSON type |
+//! | `idempotency` | requests that are sent again with the same `Idempotency-Key` |
 //! | `lists` | history and rejections |
 //! | `openapi` | `docs/openapi.yaml` compared with the running function |
+//! | `paths` | slashes at the end of a path, and base paths |
 //! | `protocol` | HEAD, OPTIONS, entity tags, compression and CORS |
 //! | `reads` | queues, tasks, stats, performance and health |
+//! | `regressions` | the events in `events/regressions/` and the answers that they must get |
 //! | `tiers` | the cache that answers a read, and the round trips of a read |
 //! | `upkeep` | upkeep of the shared cache over HTTP |
 
 mod access;
 mod commands;
 mod errors;
+mod events;
 mod faults;
+mod idempotency;
+mod identity;
 mod lists;
 mod openapi;
+mod paths;
 mod protocol;
 mod reads;
+mod regressions;
 mod tiers;
 mod upkeep;
 

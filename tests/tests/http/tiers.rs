@@ -128,3 +128,23 @@ async fn progress_without_a_copy_is_read_from_the_progress_table() {
     assert_eq!((response.header("x-cache"), &response.json()["tasks"][0]["unitsDone"]), ("miss", &9.into()));
     assert_eq!(backends.dynamodb_proxy.total(), 1, "queue and progress are loaded in one call");
 }
+
+/// Subjects of Auth0 contain a bar, others are e-mail addresses or end with the padding of base64.
+#[tokio::test]
+async fn players_of_identity_providers_are_stored_and_cached() {
+    let backends = Backends::start().await;
+    let [writer, reader] = [api(&backends).await, api(&backends).await];
+    let (player, path) = ("auth0|a+b@example.com~=", "auth0%7Ca+b%40example.com~=");
+    apply(&writer, path, enqueue(player, serde_json::json!({"units": 1}))).await;
+    let done = serde_json::json!({"type": "reportProgress", "taskId": player, "unitsDone": 1});
+    apply(&writer, path, done).await;
+    let own = |route: &str| Request::get(&format!("/players/{path}/{route}")).token(player, &[]);
+    let cached = own("queue").send(&reader).await;
+    assert_eq!((&cached.expect(200)["playerId"], cached.header("x-cache")), (&player.into(), "redis"));
+    let _: String = backends.redis.cli(&["FLUSHALL"]).await;
+    let other = api(&backends).await;
+    assert_eq!(own("queue").send(&other).await.header("x-cache"), "miss");
+    for list in ["history", "history?limit=1"] {
+        assert_eq!(own(list).send(&other).await.expect(200)["items"][0]["taskId"], player);
+    }
+}

@@ -19,6 +19,7 @@ use crate::settings::SPAN_TARGET;
 
 tokio::task_local! {
     static PAYLOAD: Cell<Bytes>;
+    pub(crate) static TRACE_ID: Option<String>;
 }
 
 /// The span of one invocation, from its arrival until its answer is sent. It has the highest level,
@@ -33,6 +34,11 @@ pub(super) fn take_payload() -> Bytes {
     PAYLOAD.try_with(Cell::take).unwrap_or_default()
 }
 
+/// The X-Ray trace of the invocation that the current task handles.
+pub(crate) fn trace_id() -> Option<String> {
+    TRACE_ID.try_with(Clone::clone).ok().flatten()
+}
+
 /// The service of the layer.
 #[derive(Debug, Clone)]
 pub(super) struct WithPayload<S>(pub(super) S);
@@ -40,16 +46,17 @@ pub(super) struct WithPayload<S>(pub(super) S);
 impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for WithPayload<S> {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Instrumented<TaskLocalFuture<Cell<Bytes>, S::Future>>;
+    type Future = Instrumented<TaskLocalFuture<Option<String>, TaskLocalFuture<Cell<Bytes>, S::Future>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.0.poll_ready(context)
     }
 
     fn call(&mut self, mut invocation: LambdaInvocation) -> Self::Future {
-        let span = invocation_span(&invocation.context.request_id, invocation.context.xray_trace_id.as_deref());
+        let trace_id = invocation.context.xray_trace_id.clone();
+        let span = invocation_span(&invocation.context.request_id, trace_id.as_deref());
         let payload = std::mem::replace(&mut invocation.body, Bytes::from_static(b"null"));
         let answer = span.in_scope(|| self.0.call(invocation));
-        PAYLOAD.scope(Cell::new(payload), answer).instrument(span)
+        TRACE_ID.scope(trace_id, PAYLOAD.scope(Cell::new(payload), answer)).instrument(span)
     }
 }

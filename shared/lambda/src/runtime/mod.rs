@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`mod@run`] | answers invocations until the process ends |
 //! | [`function_error`] | why an invocation fails |
+//! | `poll` | asks the Lambda Runtime API for invocations |
 //! | `layer` | hands the payload to the handler as received, inside a log span |
 //! | [`shutdown`] | closes what is open when the process is told to end |
 //!
@@ -13,6 +14,7 @@
 
 pub mod function_error;
 pub(crate) mod layer;
+mod poll;
 pub mod run;
 pub mod shutdown;
 

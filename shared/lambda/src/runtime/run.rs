@@ -1,6 +1,7 @@
 //! Answers invocations until the process ends.
 
 use std::{
+    cell::Cell,
     env,
     future::Future,
     panic::AssertUnwindSafe,
@@ -12,8 +13,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::FutureExt as _;
-use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use futures::{FutureExt as _, future::try_join_all};
+use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, service_fn};
+use lambda_runtime_api_client::PooledClient;
 use millrace_domain::Timestamp;
 use millrace_pipeline::Invocation;
 use serde::Serialize;
@@ -23,6 +25,7 @@ use tower::layer::layer_fn;
 use super::{
     function_error::FunctionError,
     layer::{WithPayload, take_payload},
+    poll::answer_invocations,
 };
 use crate::clock;
 
@@ -75,7 +78,22 @@ where
             answer.unwrap_or_else(|panic| Err(FunctionError::new(HANDLER_PANICKED, panic_message(panic.as_ref()))))
         }
     });
-    Runtime::new(service).layer(layer_fn(WithPayload)).run_concurrent().await.map_err(RunError::RuntimeApi)
+    let responder = Cell::new(None);
+    // Only layers get the service that calls the handler and sends its answer.
+    Runtime::new(service).layer(layer_fn(|service| {
+        responder.set(Some(service));
+        service_fn(async |_: LambdaInvocation| Ok::<(), lambda_runtime::Error>(()))
+    }));
+    let responder = WithPayload(responder.take().unwrap_or_else(|| unreachable!("a layer is called once")));
+    let workers = max_concurrency();
+    let client = PooledClient::builder().with_pool_size(workers).build();
+    let workers = (0..workers).map(|_| answer_invocations(responder.clone(), &client));
+    try_join_all(workers).await.map(drop).map_err(RunError::RuntimeApi)
+}
+
+/// How many invocations Lambda sends at the same time.
+fn max_concurrency() -> usize {
+    env::var("AWS_LAMBDA_MAX_CONCURRENCY").ok().and_then(|value| value.parse().ok()).unwrap_or(1).max(1)
 }
 
 /// The time until the function times out. Lambda sends a moment. `cargo lambda watch` sends the

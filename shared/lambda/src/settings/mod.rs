@@ -56,6 +56,8 @@ pub struct Settings {
     pub authentication: Authentication,
     /// The origins whose pages may use the HTTP API.
     pub cors_origins: CorsOrigins,
+    /// The segments that every HTTP path begins with.
+    pub http_base_path: Vec<String>,
     /// How long the shared cache keeps data.
     pub cache_ttl: Ttls,
     /// The limits of the local cache.
@@ -140,6 +142,7 @@ impl Settings {
             authentication: read.authentication(&store)?,
             store,
             cors_origins: read.optional(&table::CORS_ORIGINS, CorsOrigins::parse)?.unwrap_or_default(),
+            http_base_path: read.optional(&table::HTTP_BASE_PATH, values::base_path)?.unwrap_or_default(),
             cache_ttl: read.cache_ttl()?,
             local_cache: read.local_cache()?,
             memory_threshold_bytes: read.memory_threshold()?,

@@ -127,6 +127,10 @@ table! {
         "*, or origins as browsers send them, such as https://game.example, separated by commas: in lower case, \
          without a path, and without the default port of the scheme",
         "Pages of these origins may use the HTTP API in a browser. Unset or empty: none.");
+    HTTP_BASE_PATH = Spec::text("MILLRACE_HTTP_BASE_PATH", None,
+        "/, or segments that each begin with a slash, such as /game or /prod/v1, of A-Z a-z 0-9 and $-_.+!*'()~",
+        "What the path of every HTTP request begins with: the base path of a custom domain, or the name of a \
+         stage. It is removed before routing. Unset, empty or `/`: nothing.");
     CACHE_TTL_ACTIVE_QUEUE_SECONDS = Spec::whole("MILLRACE_CACHE_TTL_ACTIVE_QUEUE_SECONDS", 300, 1, 86_400,
         "How long the shared cache keeps the copy of a queue with unfinished tasks.");
     CACHE_TTL_TASK_PROGRESS_SECONDS = Spec::whole("MILLRACE_CACHE_TTL_TASK_PROGRESS_SECONDS", 60, 1, 86_400,

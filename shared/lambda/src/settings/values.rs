@@ -186,6 +186,18 @@ pub(super) fn table_prefix(value: &str) -> Option<String> {
     allowed.then(|| value.to_owned())
 }
 
+/// The segments of a base path, of the characters that API Gateway allows in one.
+pub(super) fn base_path(value: &str) -> Option<Vec<String>> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"$-_.+!*'()~".contains(&byte);
+    let is_segment = |text: &&str| !matches!(*text, "" | "." | "..") && text.bytes().all(allowed);
+    if value == "/" {
+        return Some(Vec::new());
+    }
+    let path = value.strip_prefix('/')?;
+    let path = path.strip_suffix('/').unwrap_or(path);
+    path.split('/').map(|segment| Some(segment).filter(is_segment).map(str::to_owned)).collect()
+}
+
 /// The URL of an SQS queue.
 pub(super) fn queue_url(value: &str) -> Option<String> {
     let url = url(value, ["http", "https"])?;

@@ -58,10 +58,11 @@ pub fn decode(ctx: &Context<'_>, payload: &[u8]) -> Batch {
 }
 
 /// Decodes commands that a caller sends for the queue of `player` alone. Each is a separate
-/// message, so that results come in the order of the commands.
-pub fn decode_for_player(ctx: &Context<'_>, player: &PlayerId, payload: &[u8]) -> Batch {
+/// message, so that results come in the order of the commands. Commands without a name get one that
+/// is made from `id`.
+pub fn decode_for_player(ctx: &Context<'_>, player: &PlayerId, id: &str, payload: &[u8]) -> Batch {
     let started = Instant::now();
-    let mut batch = decode_body_for(ctx, player, &Text::new(payload));
+    let mut batch = decode_body_for(ctx, player, id, &Text::new(payload));
     finish(&mut batch, started);
     batch
 }
@@ -198,9 +199,8 @@ fn add_element(ctx: &Context<'_>, batch: &mut Batch, text: &Text<'_>, element: &
 }
 
 /// Decodes commands for one player. Each is a separate message.
-fn decode_body_for(ctx: &Context<'_>, player: &PlayerId, text: &Text<'_>) -> Batch {
+fn decode_body_for(ctx: &Context<'_>, player: &PlayerId, id: &str, text: &Text<'_>) -> Batch {
     let mut batch = Batch::new(Source::Invoker, ctx.platform.settings.batching, 1);
-    let id = &ctx.invocation.request_id;
     let body = match text.is_utf8(text.as_str()) {
         true => json::parse_message_for(player, text.as_str()),
         false => {

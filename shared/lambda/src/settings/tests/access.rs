@@ -110,3 +110,22 @@ fn origins_are_listed_as_a_browser_sends_them() {
         );
     }
 }
+
+#[test]
+fn a_base_path_has_segments_that_begin_with_a_slash() {
+    let segments = |value: &str| read(&[("MILLRACE_HTTP_BASE_PATH", value)]).unwrap().http_base_path;
+    for none in ["", "/"] {
+        assert!(segments(none).is_empty());
+    }
+    assert!(read(&[]).unwrap().http_base_path.is_empty());
+    for (value, expected) in [("/game", vec!["game"]), ("/game/", vec!["game"]), ("/prod/v1.0", vec!["prod", "v1.0"])] {
+        assert_eq!(segments(value), expected);
+    }
+    for bad in
+        ["game", "game/", "//", "//game", "/game//", "/a//b", "/a/..", "/.", "/a?b=c", "/a#b", "/a b", "/a%20b", "/ä"]
+    {
+        let error = error("MILLRACE_HTTP_BASE_PATH", bad);
+        let expected = format!("MILLRACE_HTTP_BASE_PATH={bad} is not allowed; allowed: /, or segments that each begin");
+        assert!(error.starts_with(&expected), "{error}");
+    }
+}
