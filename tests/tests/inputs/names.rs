@@ -22,7 +22,7 @@ async fn a_command_without_a_name_can_be_sent_again_under_the_name_that_it_had()
         command
     };
     let message = Message::new(1, grant("p-1"));
-    apply(&function, sqs::standard(&[message.clone()])).await;
+    apply(&function, sqs::standard(std::slice::from_ref(&message))).await;
     apply(&function, eventbridge::command("event-1", ago(0), &grant("p-1"))).await;
     let direct = function.answer(Invocation::from(grant("p-1")).request_id("request-1")).await;
     assert_eq!(counts(&direct).applied, 1, "{direct:#}");

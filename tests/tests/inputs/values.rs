@@ -47,7 +47,7 @@ async fn null_in_an_optional_field_means_that_the_field_is_absent() {
     // A required field is missing if it is null.
     let without = json!({"type": "grantResources", "playerId": "p-1", "resources": null});
     let message = Message::new(3, without);
-    let answer = function.answer(sqs::standard(&[message.clone()])).await;
+    let answer = function.answer(sqs::standard(std::slice::from_ref(&message))).await;
     let refused = result(&answer, &format!("{}:0", message.id()));
     assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains("resources: missing")), "{refused}");
 }
@@ -86,7 +86,7 @@ async fn every_message_of_the_parser_shows_the_value_as_it_was_sent() {
     ];
     for (number, (body, sent)) in (0..).zip(&cases) {
         let message = Message::new(number, body);
-        let answer = function.answer(sqs::standard(&[message.clone()])).await;
+        let answer = function.answer(sqs::standard(std::slice::from_ref(&message))).await;
         assert_eq!(failures(&answer), [""; 0], "{body}");
         let refused = &answer["results"][0];
         assert_eq!(refused["reason"], "malformed", "{body}: {answer:#}");
