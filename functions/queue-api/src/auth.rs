@@ -13,7 +13,7 @@
 //! | `lambda` | none: answers of authorizer functions have no standard format |
 
 use lambda_http::aws_lambda_events::apigw::ApiGatewayRequestAuthorizer;
-use millrace_domain::{Command, PlayerId};
+use millrace_domain::{Command, PlayerId, Sender};
 use millrace_lambda::settings::Authentication;
 
 /// The scope for commands that could create value.
@@ -76,6 +76,12 @@ impl Caller {
     pub fn may_use(&self, player: &PlayerId) -> Result<(), &'static str> {
         let own = self.subject.as_deref() == Some(player.as_str());
         if own || self.admin { Ok(()) } else { Err(ADMIN) }
+    }
+
+    /// In which memory the commands of the caller are remembered: those of a player with its own
+    /// token and no scope are kept apart from those of all others.
+    pub fn sender(&self) -> Sender {
+        if self.commands || self.admin { Sender::Trusted } else { Sender::Player }
     }
 
     /// Whether the caller may send this command, given that it may use the queue.

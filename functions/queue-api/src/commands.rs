@@ -29,7 +29,8 @@ pub async fn apply(
     invocation: &Invocation,
 ) -> Result<Answer, Problem> {
     parameters::none(request)?;
-    let commands = PlayerCommands::decode(platform, player, parameters::body(request, MAX_BODY_BYTES)?, invocation);
+    let body = parameters::body(request, MAX_BODY_BYTES)?;
+    let commands = PlayerCommands::decode(platform, player, caller.sender(), body, invocation);
     for (index, command) in commands.well_formed() {
         let what = command.type_name();
         caller.may_send(command).map_err(|scope| Problem::forbidden(scope, what).at(index))?;

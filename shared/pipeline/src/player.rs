@@ -14,9 +14,9 @@ use crate::{
 
 /// Most items of one player that an invocation takes.
 ///
-/// A queue remembers all commands of the batch that changed it last, 17 bytes each. With these, the
-/// largest queue and the largest outbox, a row stays below the 400 KB that DynamoDB allows.
-pub const MAX_PLAYER_ITEMS: usize = 8_000;
+/// A queue remembers all commands of the batch that changed it last, 17 bytes each. The module
+/// `row_size` shows that a row has room for them.
+pub const MAX_PLAYER_ITEMS: usize = 4_000;
 
 /// Where a player stands.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The way of a payload through the pipeline, from its bytes to the answer.
 
-use millrace_domain::{PlayerId, view::QueueView};
+use millrace_domain::{PlayerId, Sender, view::QueueView};
 use serde::Serialize;
 
 use crate::{
@@ -83,9 +83,18 @@ pub struct CommandsAnswer {
 impl<'a> PlayerCommands<'a> {
     /// Decodes a command, or `{"commands": [...]}`, for the queue of `player_id`. A command need
     /// not name the player, and can name no other. Malformed input spoils only itself.
-    pub fn decode(platform: &'a Platform, player_id: &PlayerId, payload: &[u8], invocation: &'a Invocation) -> Self {
+    ///
+    /// The sender is [`Sender::Player`] for a caller that has no other right than to use its own
+    /// queue.
+    pub fn decode(
+        platform: &'a Platform,
+        player_id: &PlayerId,
+        sender: Sender,
+        payload: &[u8],
+        invocation: &'a Invocation,
+    ) -> Self {
         let ctx = Context::new(platform, invocation);
-        let batch = decode_for_player(&ctx, player_id, payload);
+        let batch = decode_for_player(&ctx, player_id, sender, payload);
         Self { ctx, player_id: player_id.clone(), batch }
     }
 

@@ -174,12 +174,9 @@ async fn failed_eventbridge_event_fails_the_invocation_and_is_redelivered() {
     assert!(error.to_string().contains("throttled"), "{error}");
     process.store.clear_faults();
     let answer = process.invoke(&payload).await;
-    assert_eq!((answer.results[0].command_id.as_deref(), answer.results[0].status), (Some("e-1"), "applied"));
-    assert_eq!(
-        process.queue("p").advanced_to.as_millis(),
-        1_768_471_200_000,
-        "the queue is advanced to the time of the event"
-    );
+    assert_eq!((answer.results[0].command_id.as_deref(), answer.results[0].status), (Some("e-1:0"), "applied"));
+    let advanced_to = process.queue("p").advanced_to;
+    assert_eq!(advanced_to.as_millis(), START_MS, "the time of arrival, because the sender sets that of the event");
     assert_eq!(process.invoke(&payload).await.results[0].status, "duplicate");
 }
 

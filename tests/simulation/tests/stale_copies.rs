@@ -96,7 +96,8 @@ async fn tick_on_a_stale_copy_writes_the_records_left_by_a_crash() {
     let uncached_writer = create_stale_copies(&process, &shared_cache).await;
     process.advance_clock(11_000);
     fail_record_writes(&uncached_writer);
-    assert!(!uncached_writer.invoke(&tick(&["p"])).await.results.is_empty());
+    let error = uncached_writer.try_invoke(&tick(&["p"])).await.unwrap_err();
+    assert_eq!(error.error_type(), "CommandsFailed", "a tick fails as a command does");
     assert_eq!((process.version("p"), process.store.records(Table::History).len()), (3, 0));
     process.invoke(&tick(&["p"])).await;
     assert_eq!((process.version("p"), process.store.records(Table::History).len()), (3, 1));
@@ -268,5 +269,5 @@ async fn tick_between_deliveries_keeps_all_commands_of_a_batch_remembered() {
     assert_eq!(process.queue("p").balances.get("gold"), 101, "100 gold are granted, and one is the reward of the task");
     // Only an applied command shortens the list of remembered commands.
     process.send("m1", &grant_gold("p", 1)).await;
-    assert_eq!(process.queue("p").command_memory.len(), 64);
+    assert_eq!(process.queue("p").command_memory.len(), 96);
 }

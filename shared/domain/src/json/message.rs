@@ -125,7 +125,9 @@ fn value_at<'a>(body: &'a str, path: &Path) -> Option<&'a str> {
     let body: &RawValue = serde_json::from_str(body).ok()?;
     let value = path.iter().try_fold(body, |value, segment| match segment {
         Segment::Seq { index } => serde_json::from_str::<Vec<&RawValue>>(value.get()).ok()?.get(*index).copied(),
-        Segment::Map { key } => serde_json::from_str::<BTreeMap<String, &RawValue>>(value.get()).ok()?.get(key).copied(),
+        Segment::Map { key } => {
+            serde_json::from_str::<BTreeMap<String, &RawValue>>(value.get()).ok()?.get(key).copied()
+        }
         Segment::Enum { .. } | Segment::Unknown => None,
     });
     value.map(RawValue::get)

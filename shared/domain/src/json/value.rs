@@ -63,9 +63,7 @@ impl<const MIN: u64, const MAX: u64> de::Visitor<'_> for BoundedVisitor<MIN, MAX
 /// Refuses a list that has no element, or more than `max`.
 pub(super) fn one_to<T, E: de::Error>(list: Vec<T>, max: usize, what: &str) -> Result<Vec<T>, E> {
     match list.len() {
-        found if found == 0 || found > max => {
-            Err(E::custom(format!("{found} {what} are given; allowed: 1 to {max}")))
-        }
+        found if found == 0 || found > max => Err(E::custom(format!("{found} {what} are given; allowed: 1 to {max}"))),
         _ => Ok(list),
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Identifiers have 1 to 128 characters of `A-Z a-z 0-9 . _ : - | @ + = ~`, so that subjects of
 //! identity providers and e-mail addresses can be player ids. Kinds and resource names have 1 to 64
-//! of `A-Z a-z 0-9 . _ : -`. [`CompactString`] keeps up to 24 bytes in place, so most values need no
-//! allocation.
+//! of `A-Z a-z 0-9 . _ : -`. [`CompactString`] keeps up to 24 bytes in place, so most values need
+//! no allocation.
 
 use std::{
     borrow::Borrow,

@@ -32,8 +32,8 @@ pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
     answer
 }
 
-/// The answer as the source of the payload gets it: with at most [`MAX_RESULTS`] results, so that it
-/// stays far below the 6 MB that Lambda takes.
+/// The answer as the source of the payload gets it: with at most [`MAX_RESULTS`] results, so that
+/// it stays far below the 6 MB that Lambda takes.
 ///
 /// # Errors
 /// [`ProcessError::CommandsFailed`] where something failed and the source takes no batch item

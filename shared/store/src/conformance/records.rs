@@ -135,7 +135,7 @@ pub async fn every_field_of_a_record_is_read_back(store: SharedStore) {
 pub async fn history_pages_are_complete_and_newest_first(store: SharedStore) {
     let player = sample::player();
     let mut rows = tasks(&player, 12);
-    // Tasks that finished at the same moment are sorted by their ids.
+    // Tasks that finished at the same moment are sorted by their sequence numbers.
     rows.push(sample::history(&player, "t-5.b", rows[5].finished_at));
     put(&store, &rows).await;
     rows.sort_by_key(HistoryRecord::sort_key);
