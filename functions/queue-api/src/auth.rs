@@ -125,6 +125,7 @@ mod tests {
         assert_eq!(plain.may_use(&player("p-2")), Err(ADMIN));
         assert_eq!(plain.may_administer(), Err(ADMIN));
         assert_eq!(plain.may_send(&Command::ClearQueue), Ok(()));
+        assert_eq!(plain.sender(), Sender::Player);
         assert_eq!(plain.may_send(&Command::ConfigureQueue { slots: None, max_tasks: None }), Err(COMMANDS));
         let both = Some(Caller { subject: Some("g".to_owned()), commands: true, admin: true });
         assert_eq!(caller(json!({"jwt": {"claims": {"sub": "g"}, "scopes": [COMMANDS, ADMIN]}})), both);
@@ -135,6 +136,14 @@ mod tests {
         let near =
             caller(json!({"jwt": {"claims": {"sub": "g", "scope": "millrace/administrator xmillrace/commands"}}}));
         assert_eq!(near, Some(Caller { subject: Some("g".to_owned()), ..Caller::default() }));
+    }
+
+    #[test]
+    fn a_caller_with_a_scope_is_a_trusted_sender() {
+        for scope in [COMMANDS, ADMIN] {
+            let caller = caller(json!({"jwt": {"claims": {"sub": "p-1", "scope": scope}}})).unwrap();
+            assert_eq!(caller.sender(), Sender::Trusted, "{scope}");
+        }
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub struct Player {
     pub grouping: Grouping,
     /// Whether the progress between milestones has to be known.
     pub needs_progress: bool,
+    /// The version of the copy that a cache had, whose records are written; 0 where none had one.
+    pub recorded_version: u64,
     /// How often this invocation has committed the queue.
     pub commits: u32,
     /// How many version conflicts the commands met since the last commit.
@@ -85,6 +87,7 @@ impl Player {
             grouping,
             state: PlayerState::Unloaded(Missing::Queue),
             needs_progress: false,
+            recorded_version: 0,
             commits: 0,
             conflicts: 0,
             items: SmallVec::new(),

@@ -41,7 +41,8 @@ impl Queue {
         Ok(())
     }
 
-    pub(super) fn check_task_bytes(&self, new_tasks: &[Task]) -> Result<(), Rejection> {
+    /// Checks the size of all tasks together with new ones, and returns it.
+    pub(super) fn check_task_bytes(&self, new_tasks: &[Task]) -> Result<usize, Rejection> {
         let unfinished = self.task_bytes();
         let new: usize = new_tasks.iter().map(Task::size_estimate).sum();
         if unfinished + new > MAX_TASK_BYTES {
@@ -54,12 +55,16 @@ impl Queue {
                 ),
             ));
         }
-        Ok(())
+        Ok(unfinished + new)
     }
 
     /// Checks that the balances have room for the rewards of new tasks. A task that rewards nothing
-    /// new is always accepted, so that balances can be spent.
-    pub(super) fn check_rewards(&self, specs: &[TaskSpec]) -> Result<(), Rejection> {
+    /// new is always accepted, so that balances can be spent. `task_bytes` is the size of all tasks.
+    pub(super) fn check_rewards(&self, specs: &[TaskSpec], task_bytes: usize) -> Result<(), Rejection> {
+        // The size of tasks includes that of their amounts.
+        if self.balances.size_estimate() + task_bytes <= MAX_BALANCE_BYTES {
+            return Ok(());
+        }
         let amounts = || specs.iter().map(|spec| &spec.rewards);
         self.check_balance_bytes(amounts, "rewards")
     }
@@ -78,6 +83,11 @@ impl Queue {
                 ),
             ));
         }
+        if new == 0
+            || self.balances.size_estimate() + self.task_bytes() + resources.size_estimate() <= MAX_BALANCE_BYTES
+        {
+            return Ok(());
+        }
         self.check_balance_bytes(|| std::iter::once(resources), "resources")
     }
 
@@ -86,14 +96,6 @@ impl Queue {
         new_amounts: impl Fn() -> I,
         field: &str,
     ) -> Result<(), Rejection> {
-        let of_tasks = || self.tasks.iter().flat_map(|task| [&task.costs, &task.rewards]);
-        // Counts each resource as often as it is named, which is quick and nearly always enough.
-        let at_most = self.balances.size_estimate()
-            + of_tasks().map(Resources::size_estimate).sum::<usize>()
-            + new_amounts().map(Resources::size_estimate).sum::<usize>();
-        if at_most <= MAX_BALANCE_BYTES {
-            return Ok(());
-        }
         let names = |amounts: &'a Resources| amounts.iter().map(|(name, _)| name);
         let mut known: BTreeSet<&ResourceName> = names(&self.balances).collect();
         for task in &self.tasks {

@@ -125,14 +125,14 @@ fn attempt() -> impl Strategy<Value = UnnamedAttempt> {
 /// Commands that make sequences long. They are rare, because a model takes long for them.
 fn mass_command(scale: Scale) -> impl Strategy<Value = UnnamedCommand> {
     prop_oneof![
-        vec(trophy(scale), 10..45).prop_map(UnnamedCommand::Enqueue),
-        (10..60_usize).prop_map(UnnamedCommand::PauseAndResume),
+        2 => vec(trophy(scale), 10..45).prop_map(UnnamedCommand::Enqueue),
+        1 => (10..60_usize).prop_map(UnnamedCommand::PauseAndResume),
     ]
 }
 
 fn command(scale: Scale) -> BoxedStrategy<UnnamedCommand> {
     // Only the model forgets commands and tasks as a queue does.
-    let mass = if scale.small { 6 } else { 0 };
+    let mass = if scale.small { 8 } else { 0 };
     prop_oneof![
         200 => single_command(scale),
         mass => mass_command(scale),
