@@ -59,7 +59,8 @@ impl Queue {
     }
 
     /// Checks that the balances have room for the rewards of new tasks. A task that rewards nothing
-    /// new is always accepted, so that balances can be spent. `task_bytes` is the size of all tasks.
+    /// new is always accepted, so that balances can be spent. `task_bytes` is the size of all
+    /// tasks.
     pub(super) fn check_rewards(&self, specs: &[TaskSpec], task_bytes: usize) -> Result<(), Rejection> {
         // The size of tasks includes that of their amounts.
         if self.balances.size_estimate() + task_bytes <= MAX_BALANCE_BYTES {
