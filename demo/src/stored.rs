@@ -157,7 +157,7 @@ fn resources(amounts: &Resources) -> String {
 
 #[cfg(test)]
 mod tests {
-    use millrace_domain::{Command, CommandId, Delivery, json};
+    use millrace_domain::{Command, CommandId, Delivery, Sender, json};
 
     use super::*;
 
@@ -172,7 +172,7 @@ mod tests {
         let mut queue = Queue::new(player_id.clone(), start);
         let command_id = CommandId::new("c").unwrap();
         queue.deliver(
-            &Delivery { player_id, command_id, sent_at: start, position: None, command },
+            &Delivery { player_id, command_id, sender: Sender::Trusted, sent_at: start, fifo: None, command },
             start,
             Rules::default(),
             &mut Vec::new(),

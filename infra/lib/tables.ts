@@ -13,7 +13,7 @@ export type TableName = (typeof TABLE_NAMES)[number];
 export const DUE_INDEX = 'due';
 
 const SORT_KEYS: Partial<Record<TableName, string>> = {
-  history: 'finishedAt#taskId',
+  history: 'finishedAt#sequence',
   rejections: 'receivedAt#entry',
 };
 

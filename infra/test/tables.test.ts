@@ -56,7 +56,7 @@ test('tables have the keys that the store uses', () => {
   assert.deepEqual(TABLE_NAMES.map(schemaOf), [
     { keys: [player], expires: undefined, index: dueIndex },
     { keys: [player], expires: undefined, index: undefined },
-    { keys: [player, 'RANGE finishedAt#taskId S'], expires: 'expiresAt', index: undefined },
+    { keys: [player, 'RANGE finishedAt#sequence S'], expires: 'expiresAt', index: undefined },
     { keys: [player], expires: undefined, index: undefined },
     { keys: [player, 'RANGE receivedAt#entry S'], expires: 'expiresAt', index: undefined },
   ]);

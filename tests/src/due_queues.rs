@@ -1,7 +1,7 @@
 //! Queues with timed work that are inserted into a store, without a function.
 
 use millrace_domain::{
-    Command, CommandId, Delivery, PlayerId, Queue, ResourceName, Resources, Rules, TaskId, TaskKind, TaskSpec,
+    Command, CommandId, Delivery, PlayerId, Queue, ResourceName, Resources, Rules, Sender, TaskId, TaskKind, TaskSpec,
     Timestamp, Work, codec, task::Outcome,
 };
 use millrace_store::{QueueWrite, Store};
@@ -35,8 +35,9 @@ pub fn queue_write(player_id: &PlayerId, created_at: Timestamp, due_at: Timestam
     let delivery = Delivery {
         player_id: player_id.clone(),
         command_id: CommandId::new("c").expect("an allowed name"),
+        sender: Sender::Trusted,
         sent_at: created_at,
-        position: None,
+        fifo: None,
         command: Command::EnqueueTasks { tasks: vec![task] },
     };
     let mut queue = Queue::new(player_id.clone(), created_at);

@@ -14,7 +14,7 @@
 //!
 //! Identity providers put any JSON into claims. Only the fields above are read.
 
-use millrace_domain::{Command, PlayerId, ids::clip};
+use millrace_domain::{Command, PlayerId, Sender, ids::clip};
 use millrace_lambda::settings::Authentication;
 use serde_json::Value;
 
@@ -102,6 +102,12 @@ impl Caller {
         if own || self.admin { Ok(()) } else { Err(ADMIN) }
     }
 
+    /// In which memory the commands of the caller are remembered: those of a player with its own
+    /// token and no scope are kept apart from those of all others.
+    pub fn sender(&self) -> Sender {
+        if self.commands || self.admin { Sender::Trusted } else { Sender::Player }
+    }
+
     /// Whether the caller may send this command, given that it may use the queue.
     ///
     /// # Errors
@@ -151,6 +157,7 @@ mod tests {
         assert_eq!(plain.may_use(&player("p-2")), Err(ADMIN));
         assert_eq!(plain.may_administer(), Err(ADMIN));
         assert_eq!(plain.may_send(&Command::ClearQueue), Ok(()));
+        assert_eq!(plain.sender(), Sender::Player);
         assert_eq!(plain.may_send(&Command::ConfigureQueue { slots: None, max_tasks: None }), Err(COMMANDS));
         let both = Some(Caller { subject: Some("g".to_owned()), commands: true, admin: true });
         assert_eq!(caller(json!({"jwt": {"claims": {"sub": "g"}, "scopes": [COMMANDS, ADMIN]}})), both);
@@ -191,6 +198,14 @@ mod tests {
         for sub in [json!(12), json!(true), json!(["p-1"]), json!({"id": "p-1"})] {
             let problem = Caller::of(&token(sub.clone()), Authentication::Authorizer).unwrap_err();
             assert_eq!(problem.status(), 401, "{sub}");
+        }
+    }
+
+    #[test]
+    fn a_caller_with_a_scope_is_a_trusted_sender() {
+        for scope in [COMMANDS, ADMIN] {
+            let caller = caller(json!({"jwt": {"claims": {"sub": "p-1", "scope": scope}}})).unwrap();
+            assert_eq!(caller.sender(), Sender::Trusted, "{scope}");
         }
     }
 

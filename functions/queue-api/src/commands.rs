@@ -31,7 +31,7 @@ pub async fn apply(
     parameters::none(request)?;
     let key = parameters::idempotency_key(request)?;
     let body = parameters::body(request, MAX_BODY_BYTES)?;
-    let commands = PlayerCommands::decode(platform, player, key, body, invocation);
+    let commands = PlayerCommands::decode(platform, player, caller.sender(), key, body, invocation);
     for (index, command) in commands.well_formed() {
         let what = command.type_name();
         caller.may_send(command).map_err(|scope| Problem::forbidden(scope, what).at(index))?;

@@ -9,7 +9,9 @@ use std::hint::black_box;
 
 use cpu_time::ProcessTime;
 use millrace_cache::redis::value;
-use millrace_domain::{Command, CommandId, Delivery, PlayerId, Queue, Rules, TaskSpec, Timestamp, codec::CachedQueue};
+use millrace_domain::{
+    Command, CommandId, Delivery, PlayerId, Queue, Rules, Sender, TaskSpec, Timestamp, codec::CachedQueue,
+};
 use serde_json::json;
 
 const BEGIN: u64 = 1_768_471_200_000;
@@ -23,7 +25,8 @@ fn queue(finished: usize, tasks: usize) -> CachedQueue {
     let mut deliver = |queue: &mut Queue, n: usize, command: Command| {
         let at = Timestamp::from_millis(BEGIN + 1_000 * n as u64);
         let command_id = CommandId::new(&format!("{:032x}:0", random.u128(..))).expect("an id");
-        let delivery = Delivery { player_id: id.clone(), command_id, sent_at: at, position: None, command };
+        let delivery =
+            Delivery { player_id: id.clone(), command_id, sender: Sender::Trusted, sent_at: at, fifo: None, command };
         let (verdict, _) = queue.deliver(&delivery, at, Rules::default(), &mut events);
         assert!(matches!(verdict, millrace_domain::Verdict::Applied), "{verdict:?}");
     };

@@ -26,12 +26,12 @@ pub mod view;
 mod testing;
 
 pub use model::{
-    command::{self, Command, Delivery, FifoPosition},
+    command::{self, Command, Delivery, FifoPlace, FifoPosition, FifoQueueId, Sender},
     command_memory,
     event::{self, Event},
     failure::{self, FailureReason},
     feature_switch::FeatureSwitch,
-    finished_tasks,
+    fifo_positions, finished_tasks,
     ids::{self, CommandId, PlayerId, ResourceName, TaskId, TaskKind},
     queue::{self, Queue},
     record::{self, Record},

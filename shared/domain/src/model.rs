@@ -9,6 +9,7 @@
 //! | [`finished_tasks`] | the finished tasks that a queue remembers |
 //! | [`command`] | the requests that change a queue, and how they are delivered |
 //! | [`command_memory`] | the commands that a queue remembers |
+//! | [`fifo_positions`] | the last positions in FIFO queues |
 //! | [`queue`] | one player's queue |
 //! | [`totals`] | what became of the tasks of a queue |
 //! | [`record`] | rows that record decisions: history, stats, rejections, progress |
@@ -23,6 +24,7 @@ pub(crate) mod encoding;
 pub mod event;
 pub mod failure;
 pub mod feature_switch;
+pub mod fifo_positions;
 pub mod finished_tasks;
 pub mod ids;
 pub mod queue;

@@ -4,6 +4,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`apply`] | delivers a command or a tick |
+//! | `limits` | the limits of a queue, each with its own rejection reason |
 //! | `enqueue` | `enqueueTasks` and the order of its refusals |
 //! | `pause` | `pauseQueue` and `resumeQueue` |
 //! | `checks` | checks that several commands share |
@@ -17,4 +18,5 @@ mod checks;
 pub mod deployment;
 mod enqueue;
 mod lifecycle;
+mod limits;
 mod pause;

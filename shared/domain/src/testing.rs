@@ -3,7 +3,7 @@
 
 use crate::{
     model::{
-        command::{Command, Delivery},
+        command::{Command, Delivery, Sender},
         event::Event,
         ids::{CommandId, PlayerId, ResourceName, TaskId, TaskKind},
         queue::Queue,
@@ -65,11 +65,21 @@ pub(crate) fn reported(task_id: &str, units: u64) -> TaskSpec {
 }
 
 pub(crate) fn report(task_id: &str, units_done: u64) -> Command {
-    Command::ReportProgress { task_id: id(task_id), units_done }
+    Command::ReportProgress { task_id: id(task_id), units_done, attempt: None }
 }
 
 pub(crate) fn fail(task_id: &str) -> Command {
-    Command::FailTask { task_id: id(task_id), reason: "broken".to_owned() }
+    Command::FailTask { task_id: id(task_id), reason: "broken".to_owned(), attempt: None }
+}
+
+/// A report that names its attempt.
+pub(crate) fn report_in(attempt: u64, task_id: &str, units_done: u64) -> Command {
+    Command::ReportProgress { task_id: id(task_id), units_done, attempt: Some(attempt) }
+}
+
+/// A failure that names its attempt.
+pub(crate) fn fail_in(attempt: u64, task_id: &str) -> Command {
+    Command::FailTask { task_id: id(task_id), reason: "broken".to_owned(), attempt: Some(attempt) }
 }
 
 pub(crate) fn cancel(task_id: &str) -> Command {
@@ -101,8 +111,9 @@ pub(crate) fn delivery(command_id: &str, sent_ms: u64, command: Command) -> Deli
     Delivery {
         player_id: PlayerId::new("p-1").unwrap(),
         command_id: CommandId::new(command_id).unwrap(),
+        sender: Sender::Trusted,
         sent_at: at(sent_ms),
-        position: None,
+        fifo: None,
         command,
     }
 }

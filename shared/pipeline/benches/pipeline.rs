@@ -23,7 +23,7 @@ use criterion::{
 };
 use millrace_cache::{LocalCache, LocalSettings, Tiers};
 use millrace_domain::{
-    CommandId, Delivery, FeatureSwitch, PlayerId, Queue, Rules, Timestamp,
+    CommandId, Delivery, FeatureSwitch, PlayerId, Queue, Rules, Sender, Timestamp,
     codec::{decode, encode},
     json::{Message, parse_message},
 };
@@ -78,8 +78,9 @@ fn deliver(queue: &mut Queue, id: &str, body: &Value) {
     let delivery = Delivery {
         player_id: request.player_id,
         command_id: CommandId::new(id).expect("an id"),
+        sender: Sender::Trusted,
         sent_at: Timestamp::from_millis(START_MS),
-        position: None,
+        fifo: None,
         command: request.command,
     };
     let (verdict, _) = queue.deliver(&delivery, Timestamp::from_millis(START_MS), Rules::default(), &mut Vec::new());

@@ -42,6 +42,8 @@ pub struct Applied {
     pub count: usize,
     /// The records of what was decided.
     pub records: Vec<Record>,
+    /// Their size in bytes, as by [`Record::size`].
+    pub outbox_bytes: usize,
     /// Whether the totals changed.
     pub totals_changed: bool,
     /// When the timed work was due that completed.
@@ -60,6 +62,7 @@ impl Applied {
             change: RequiredWrite::Nothing,
             count: 0,
             records: Vec::new(),
+            outbox_bytes: 0,
             totals_changed: false,
             completed_at: SmallVec::new(),
             is_unconfirmed: false,

@@ -11,6 +11,7 @@
 //! | [`steps`] | decode, load, apply, commit, record, refresh, answer: one file each |
 //! | [`applied`] | what applying the items of one player led to |
 //! | [`command_names`], `envelope`, `text` | names for commands that bring none; wrapped bodies; UTF-8 |
+//! | `row_size` | why a queue row stays below the largest row of the table |
 //! | [`loaded_queue`], [`lookup`], [`rows`] | a queue with what is known about it; reads of caches and rows |
 //! | [`platform`], [`settings`] | what all invocations of a process share |
 //! | [`failure`] | why something has to be delivered again |
@@ -47,6 +48,7 @@ pub mod process;
 pub mod process_reports;
 pub mod report;
 pub mod report_builder;
+mod row_size;
 pub mod rows;
 pub mod settings;
 pub mod steps;

@@ -14,9 +14,9 @@ use crate::{
 
 /// Most items of one player that an invocation takes.
 ///
-/// A queue remembers all commands of the batch that changed it last, 17 bytes each. With these, the
-/// largest queue and the largest outbox, a row stays below the 400 KB that DynamoDB allows.
-pub const MAX_PLAYER_ITEMS: usize = 8_000;
+/// A queue remembers all commands of the batch that changed it last, 17 bytes each. The module
+/// `row_size` shows that a row has room for them.
+pub const MAX_PLAYER_ITEMS: usize = 4_000;
 
 /// Where a player stands.
 #[derive(Debug)]
@@ -67,6 +67,8 @@ pub struct Player {
     pub grouping: Grouping,
     /// Whether the progress between milestones has to be known.
     pub needs_progress: bool,
+    /// The version of the copy that a cache had, whose records are written; 0 where none had one.
+    pub recorded_version: u64,
     /// How often this invocation has committed the queue.
     pub commits: u32,
     /// How many version conflicts the commands met since the last commit.
@@ -85,6 +87,7 @@ impl Player {
             grouping,
             state: PlayerState::Unloaded(Missing::Queue),
             needs_progress: false,
+            recorded_version: 0,
             commits: 0,
             conflicts: 0,
             items: SmallVec::new(),

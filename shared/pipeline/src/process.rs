@@ -1,6 +1,6 @@
 //! The way of a payload through the pipeline, from its bytes to the answer.
 
-use millrace_domain::{PlayerId, view::QueueView};
+use millrace_domain::{PlayerId, Sender, view::QueueView};
 use serde::Serialize;
 
 use crate::{
@@ -84,17 +84,21 @@ impl<'a> PlayerCommands<'a> {
     /// Decodes a command, or `{"commands": [...]}`, for the queue of `player_id`. A command need
     /// not name the player, and can name no other. Malformed input spoils only itself.
     ///
+    /// The sender is [`Sender::Player`] for a caller that has no other right than to use its own
+    /// queue.
+    ///
     /// A command without a `commandId` is named `<key>:<index>`. Without a `key` the id of the
     /// request takes its place, and the command is new each time that it is sent.
     pub fn decode(
         platform: &'a Platform,
         player_id: &PlayerId,
+        sender: Sender,
         key: Option<&str>,
         payload: &[u8],
         invocation: &'a Invocation,
     ) -> Self {
         let ctx = Context::new(platform, invocation);
-        let batch = decode_for_player(&ctx, player_id, key.unwrap_or(&invocation.request_id), payload);
+        let batch = decode_for_player(&ctx, player_id, sender, key.unwrap_or(&invocation.request_id), payload);
         Self { ctx, player_id: player_id.clone(), batch }
     }
 

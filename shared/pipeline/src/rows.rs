@@ -26,6 +26,9 @@ pub struct RowRequest {
     pub player_id: PlayerId,
     /// The rows.
     pub rows: Rows,
+    /// The newest version whose records are known to be written, so that its outbox need not be
+    /// written again; 0 if none is.
+    pub recorded_version: u64,
 }
 
 /// The rows that are read of one player.
@@ -42,7 +45,13 @@ pub enum Rows {
 impl RowRequest {
     /// Reads the queue row, and the progress row where the progress has to be known.
     pub fn queue(player_id: PlayerId, needs_progress: bool) -> Self {
-        Self { player_id, rows: if needs_progress { Rows::QueueAndProgress } else { Rows::Queue } }
+        let rows = if needs_progress { Rows::QueueAndProgress } else { Rows::Queue };
+        Self { player_id, rows, recorded_version: 0 }
+    }
+
+    /// Reads the progress row alone, for a copy from a cache.
+    pub fn progress(player_id: PlayerId, copy: LoadedQueue) -> Self {
+        Self { player_id, rows: Rows::Progress(copy), recorded_version: 0 }
     }
 }
 
@@ -74,7 +83,7 @@ pub async fn read_rows(
 
     let mut outboxes: Vec<RecordWrite<usize>> = Vec::new();
     let mut results: Vec<Result<LoadedQueue, Failure>> = Vec::with_capacity(requests.len());
-    for (position, RowRequest { player_id, rows }) in requests.into_iter().enumerate() {
+    for (position, RowRequest { player_id, rows, recorded_version }) in requests.into_iter().enumerate() {
         let result = match rows {
             Rows::Queue => queue_of(ctx, &player_id, response.take_queue(&player_id)),
             Rows::QueueAndProgress => {
@@ -87,6 +96,8 @@ pub async fn read_rows(
         };
         let result = result.map(|QueueWithOutbox { loaded, outbox }| {
             let grouping = grouping_of(&player_id, ctx.platform.settings.batching);
+            let is_recorded = loaded.version() == recorded_version;
+            let outbox = if is_recorded { Vec::new() } else { outbox };
             outboxes.extend(outbox.into_iter().map(|record| RecordWrite { record, origin: position, grouping }));
             loaded
         });

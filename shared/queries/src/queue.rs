@@ -109,9 +109,7 @@ async fn read_missing(
 ) -> Result<LoadedQueue, Failure> {
     let request = match hit.map(|hit| LoadedQueue::from_cache(hit.copy)) {
         None => RowRequest::queue(player_id.clone(), true),
-        Some(loaded) if needs_progress_row(ctx, &loaded) => {
-            RowRequest { player_id: player_id.clone(), rows: Rows::Progress(loaded) }
-        }
+        Some(loaded) if needs_progress_row(ctx, &loaded) => RowRequest::progress(player_id.clone(), loaded),
         Some(loaded) => return Ok(loaded),
     };
     let adds_progress = matches!(request.rows, Rows::Progress(_));

@@ -61,7 +61,7 @@ async fn unreadable_row_does_not_hide_older_history() {
     let rows: Vec<_> = (0..4).map(|at| sample::history(&player, &format!("t-{at}"), now + at)).collect();
     let records: Vec<_> = rows.iter().cloned().map(|row| Record::History(Box::new(row))).collect();
     assert_eq!(write_records(&store, Table::History, &records).await, Ok(vec![]));
-    let sql = r#"UPDATE history SET "document" = '{' WHERE "finishedAt#taskId" = ?1"#;
+    let sql = r#"UPDATE history SET "document" = '{' WHERE "finishedAt#sequence" = ?1"#;
     assert_eq!(other_connection(&folder).execute(sql, [rows[2].sort_key()]).unwrap(), 1);
     let page = store.history(&player, 2, None).await.unwrap();
     assert_eq!(page.items, [rows[3].clone()]);

@@ -13,7 +13,7 @@ use millrace_domain::PlayerId;
 use millrace_pipeline::{
     Failure,
     loaded_queue::LoadedQueue,
-    rows::{RowRequest, Rows, read_rows},
+    rows::{RowRequest, read_rows},
 };
 
 use crate::{
@@ -141,7 +141,7 @@ async fn add_progress(progress: &mut Progress<'_>, players: &[PlayerId], queues:
             && loaded.lacks_progress()
         {
             places.push(place);
-            requests.push(RowRequest { player_id: player_id.clone(), rows: Rows::Progress(loaded.clone()) });
+            requests.push(RowRequest::progress(player_id.clone(), loaded.clone()));
         }
     }
     let results = read_rows(progress.ctx, requests, progress.counters).await;

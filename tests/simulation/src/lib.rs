@@ -16,7 +16,7 @@ use std::{
 };
 
 use millrace_cache::{LocalCache, LocalSettings, Tiers};
-use millrace_domain::{FeatureSwitch, PlayerId, Queue, Timestamp, codec, record::HistoryRecord};
+use millrace_domain::{FeatureSwitch, PlayerId, Queue, Sender, Timestamp, codec, record::HistoryRecord};
 use millrace_due::{AdvanceError, Advanced, TickTarget, TicksQueue, advance};
 use millrace_pipeline::{
     Answer, CommandsAnswer, Invocation, PipelineSettings, Platform, PlatformParts, PlayerCommands, ProcessError,
@@ -185,9 +185,21 @@ impl Process {
         advance(&self.platform, target, invocation).await
     }
 
-    /// Applies the commands of an HTTP caller for one player.
+    /// Applies the commands of a trusted HTTP caller for one player.
     pub async fn apply_commands(&self, player: &PlayerId, commands: &Value, invocation: &Invocation) -> CommandsAnswer {
-        PlayerCommands::decode(&self.platform, player, None, commands.to_string().as_bytes(), invocation).apply().await
+        self.apply_commands_of(Sender::Trusted, player, commands, invocation).await
+    }
+
+    /// Applies the commands of an HTTP caller for one player.
+    pub async fn apply_commands_of(
+        &self,
+        sender: Sender,
+        player: &PlayerId,
+        commands: &Value,
+        invocation: &Invocation,
+    ) -> CommandsAnswer {
+        let payload = commands.to_string();
+        PlayerCommands::decode(&self.platform, player, sender, None, payload.as_bytes(), invocation).apply().await
     }
 
     /// Reads a queue whose version is `at_least` or newer.
@@ -283,11 +295,13 @@ pub struct SqsMessage {
     pub sent_at: u64,
     /// Message group and sequence number. `None` for a message of a standard queue.
     pub fifo: Option<(String, u64)>,
+    /// The name of the FIFO queue of a message with a group.
+    pub fifo_queue: &'static str,
 }
 
 /// A message of a standard SQS queue, sent at [`START_MS`].
 pub fn standard_message(id: &str, body: &Value) -> SqsMessage {
-    SqsMessage { id: id.to_owned(), body: body.to_string(), sent_at: START_MS, fifo: None }
+    SqsMessage { id: id.to_owned(), body: body.to_string(), sent_at: START_MS, fifo: None, fifo_queue: "commands" }
 }
 
 /// A message of a FIFO SQS queue, sent at [`START_MS`].
@@ -308,7 +322,7 @@ pub fn sqs_payload(messages: &[SqsMessage]) -> Value {
         if let Some((group, sequence)) = &message.fifo {
             attributes["MessageGroupId"] = json!(group);
             attributes["SequenceNumber"] = json!(sequence.to_string());
-            queue = "arn:aws:sqs:us-east-1:123456789012:commands.fifo".to_owned();
+            queue = format!("arn:aws:sqs:us-east-1:123456789012:{}.fifo", message.fifo_queue);
         }
         json!({
             "messageId": message.id, "receiptHandle": "AQEB", "body": message.body, "attributes": attributes,

@@ -7,7 +7,7 @@ use std::{
 
 use cpu_time::ThreadTime;
 use millrace_cache::Tier;
-use millrace_domain::{Command, PlayerId};
+use millrace_domain::{Command, PlayerId, Sender};
 use millrace_pipeline::{Answer, Invocation, PlayerCommands};
 use millrace_queries::ReadError;
 use millrace_simulation::{Options, Process, access_denied, enqueue_task, grant_gold, invocation, report_progress};
@@ -158,7 +158,8 @@ async fn answer_lists_the_results_in_command_order_with_the_queue() {
         {"type": "moveToFront", "taskId": "none"}, {"type": "pauseQueue", "playerId": "q"}]});
     let invocation = Invocation { request_id: "req".to_owned(), ..invocation(10) };
     let payload = body.to_string();
-    let commands = PlayerCommands::decode(&process.platform, &player("p"), None, payload.as_bytes(), &invocation);
+    let (payload, sender) = (payload.as_bytes(), Sender::Trusted);
+    let commands = PlayerCommands::decode(&process.platform, &player("p"), sender, None, payload, &invocation);
     let well_formed: Vec<usize> = commands.well_formed().map(|(index, _)| index).collect();
     assert_eq!(well_formed, [0, 2]);
     assert!(commands.well_formed().all(|(_, command)| !matches!(command, Command::PauseQueue)));

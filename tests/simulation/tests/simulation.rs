@@ -41,6 +41,7 @@ fn random_commands(rng: &mut Rng) -> Vec<(String, u64, Value)> {
             let player = format!("p{}", rng.usize(0..PLAYERS));
             let task = format!("t{}", rng.u32(0..12));
             let prerequisite = format!("t{}", rng.u32(0..12));
+            let attempt = (rng.u32(0..3) == 0).then(|| rng.u32(1..4));
             let body = match rng.u32(0..20) {
                 0..6 => {
                     let work = if rng.bool() {
@@ -51,13 +52,17 @@ fn random_commands(rng: &mut Rng) -> Vec<(String, u64, Value)> {
                     let prerequisites = if rng.u32(0..4) == 0 { vec![prerequisite] } else { vec![] };
                     json!({"type": "enqueueTasks", "playerId": player, "tasks": [{
                         "taskId": task, "kind": "k", "work": work, "prerequisites": prerequisites,
-                        "costs": {"gold": rng.u64(0..3)}, "rewards": {"gold": rng.u64(0..5), "wood": 1},
+                        "costs": {"gold": rng.u64(0..3)},
+                        "rewards": {"gold": rng.u64(0..5), "wood": 1, format!("item-{}", rng.u32(..)): 1},
                         "maxRetries": rng.u32(0..2), "retryDelayMs": rng.u32(0..300)}]})
                 }
-                6..11 => {
-                    json!({"type": "reportProgress", "playerId": player, "taskId": task, "unitsDone": rng.u64(0..60)})
-                }
-                11 => json!({"type": "failTask", "playerId": player, "taskId": task, "reason": "simulated"}),
+                6..11 => json!({
+                    "type": "reportProgress", "playerId": player, "taskId": task, "unitsDone": rng.u64(0..60),
+                    "attempt": attempt,
+                }),
+                11 => json!({
+                    "type": "failTask", "playerId": player, "taskId": task, "reason": "simulated", "attempt": attempt,
+                }),
                 12 => json!({"type": "cancelTask", "playerId": player, "taskId": task}),
                 13 => json!({"type": "setPriority", "playerId": player, "taskId": task, "priority": "high"}),
                 14 => json!({"type": "moveToFront", "playerId": player, "taskId": task}),
@@ -85,7 +90,9 @@ impl FifoQueue {
                 id: format!("m-{n}"),
                 body: body.to_string(),
                 sent_at: *sent_at,
-                fifo: Some((player.clone(), 1_000 + n as u64)),
+                // The commands of a player come through two queues, whose numbers are not related.
+                fifo: Some((player.clone(), if n % 3 == 0 { 1 } else { 1_000 } + n as u64)),
+                fifo_queue: if n % 3 == 0 { "purchases" } else { "commands" },
             };
             groups.entry(player.clone()).or_default().push_back(sent);
         }

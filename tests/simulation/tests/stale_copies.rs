@@ -269,5 +269,5 @@ async fn tick_between_deliveries_keeps_all_commands_of_a_batch_remembered() {
     assert_eq!(process.queue("p").balances.get("gold"), 101, "100 gold are granted, and one is the reward of the task");
     // Only an applied command shortens the list of remembered commands.
     process.send("m1", &grant_gold("p", 1)).await;
-    assert_eq!(process.queue("p").command_memory.len(), 64);
+    assert_eq!(process.queue("p").command_memory.len(), 96);
 }

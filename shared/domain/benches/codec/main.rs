@@ -14,8 +14,8 @@ use std::{hint::black_box, time::Duration};
 
 use cpu_time::ProcessTime;
 use millrace_domain::{
-    Command, CommandId, Delivery, FifoPosition, PlayerId, Priority, Queue, ResourceName, Resources, Rules, TaskId,
-    TaskKind, TaskSpec, Timestamp, Verdict, Work,
+    Command, CommandId, Delivery, FifoPlace, FifoPosition, FifoQueueId, PlayerId, Priority, Queue, ResourceName,
+    Resources, Rules, Sender, TaskId, TaskKind, TaskSpec, Timestamp, Verdict, Work,
     codec::{decode, encode},
 };
 use plain_types::PlainQueue;
@@ -42,13 +42,17 @@ impl Player {
         let delivery = Delivery {
             player_id: self.queue.player_id.clone(),
             command_id: CommandId::new(&format!("059f36b4-87a3-44ab-{:012}:0", self.commands)).unwrap(),
+            sender: Sender::Trusted,
             sent_at: at,
-            position: Some(FifoPosition { sequence: (1 << 64) + u128::from(self.commands), index: 0 }),
+            fifo: Some(FifoPlace {
+                queue: FifoQueueId::of("arn:aws:sqs:eu-central-1:123456789012:commands.fifo"),
+                position: FifoPosition { sequence: (1 << 64) + u128::from(self.commands), index: 0 },
+            }),
             command,
         };
         let (verdict, _) = self.queue.deliver(&delivery, at, Rules::default(), &mut Vec::new());
         assert_eq!(verdict, Verdict::Applied);
-        self.queue.command_memory.trim([delivery.command_id].iter());
+        self.queue.command_memory.trim([delivery].iter());
         self.commands += 1;
     }
 }

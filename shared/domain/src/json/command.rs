@@ -6,7 +6,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::{
-    json::value::{Bounded, Object, at_most, one_to},
+    json::{
+        amounts::NamedAmounts,
+        value::{Bounded, Object, at_most, one_to},
+    },
     model::{
         command::Command,
         ids::{CommandId, PlayerId, TaskId, clip},
@@ -59,6 +62,7 @@ pub(super) struct MessageFields<'a> {
     tasks: Option<Vec<TaskSpec>>,
     task_id: Option<TaskId>,
     units_done: Option<Bounded<0, MAX_AMOUNT>>,
+    attempt: Option<Bounded<1, MAX_AMOUNT>>,
     #[serde(default, deserialize_with = "reason")]
     reason: Option<String>,
     priority: Option<Priority>,
@@ -82,6 +86,7 @@ impl<'a> MessageFields<'a> {
             self.tasks.is_some().then_some("tasks"),
             self.task_id.is_some().then_some("taskId"),
             self.units_done.is_some().then_some("unitsDone"),
+            self.attempt.is_some().then_some("attempt"),
             self.reason.is_some().then_some("reason"),
             self.priority.is_some().then_some("priority"),
             self.resources.is_some().then_some("resources"),
@@ -139,8 +144,8 @@ impl<'a> MessageFields<'a> {
         };
         let fields: &[&str] = match type_name {
             "enqueueTasks" => &["tasks"],
-            "reportProgress" => &["taskId", "unitsDone"],
-            "failTask" => &["taskId", "reason"],
+            "reportProgress" => &["taskId", "unitsDone", "attempt"],
+            "failTask" => &["taskId", "reason", "attempt"],
             "cancelTask" | "moveToFront" => &["taskId"],
             "setPriority" => &["taskId", "priority"],
             "pauseQueue" | "resumeQueue" | "clearQueue" => &[],
@@ -160,14 +165,16 @@ impl<'a> MessageFields<'a> {
     /// The command of a type that [`Self::check_fields`] has checked.
     fn into_command(self) -> Result<Command, String> {
         let task_id = |id: Option<TaskId>| required(id, "taskId");
+        let attempt = self.attempt.map(|Bounded(attempt)| attempt);
         Ok(match self.type_name.as_deref().unwrap_or_default() {
             "enqueueTasks" => Command::EnqueueTasks { tasks: required(self.tasks, "tasks")? },
             "reportProgress" => Command::ReportProgress {
                 task_id: task_id(self.task_id)?,
                 units_done: required(self.units_done, "unitsDone")?.0,
+                attempt,
             },
             "failTask" => {
-                Command::FailTask { task_id: task_id(self.task_id)?, reason: required(self.reason, "reason")? }
+                Command::FailTask { task_id: task_id(self.task_id)?, reason: required(self.reason, "reason")?, attempt }
             }
             "cancelTask" => Command::CancelTask { task_id: task_id(self.task_id)? },
             "setPriority" => {
@@ -202,9 +209,8 @@ fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, 
 }
 
 fn resources<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Resources>, D::Error> {
-    let resources = Option::<Resources>::deserialize(deserializer)?;
-    at_most(resources.as_ref().map_or(0, Resources::len), MAX_GRANTED, "resources")?;
-    Ok(resources)
+    let resources = Option::<NamedAmounts>::deserialize(deserializer)?;
+    resources.map(|named| named.at_most(MAX_GRANTED)).transpose()
 }
 
 fn player_ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PlayerId>>, D::Error> {

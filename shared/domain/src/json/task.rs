@@ -3,7 +3,10 @@
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{
-    json::value::{Bounded, Object, at_most, or_default},
+    json::{
+        amounts::NamedAmounts,
+        value::{Bounded, Object, at_most, or_default},
+    },
     model::{
         ids::{TaskId, TaskKind},
         resources::Resources,
@@ -84,7 +87,5 @@ fn prerequisites<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<TaskI
 }
 
 fn amounts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Resources, D::Error> {
-    let resources: Resources = or_default(deserializer)?;
-    at_most(resources.len(), MAX_TASK_LIST, "resources")?;
-    Ok(resources)
+    or_default::<NamedAmounts, D>(deserializer)?.at_most(MAX_TASK_LIST)
 }

@@ -84,6 +84,33 @@ fn errors_name_the_field_its_value_and_what_is_allowed() {
 }
 
 #[test]
+fn reports_and_failures_may_name_their_attempt() {
+    let attempt_of = |fields: &str| {
+        let body = format!(r#"{{"playerId":"p","taskId":"t",{fields}}}"#);
+        let Ok(Message::Commands(mut commands)) = parse_message(&body) else { panic!("{body} is not accepted") };
+        match commands.remove(0).map(|request| request.command) {
+            Ok(Command::ReportProgress { attempt, .. } | Command::FailTask { attempt, .. }) => Ok(attempt),
+            Ok(other) => panic!("{other:?}"),
+            Err(malformed) => Err(malformed.detail),
+        }
+    };
+    let report = r#""type":"reportProgress","unitsDone":1"#;
+    for command in [report, r#""type":"failTask","reason":"r""#] {
+        assert_eq!(attempt_of(command), Ok(None));
+        assert_eq!(attempt_of(&format!(r#"{command},"attempt":null"#)), Ok(None));
+        for (sent, attempt) in [("1", 1), ("2.0", 2), ("9007199254740991", 9_007_199_254_740_991)] {
+            assert_eq!(attempt_of(&format!(r#"{command},"attempt":{sent}"#)), Ok(Some(attempt)));
+        }
+    }
+    for refused in ["0", "-1", "1.5", "9007199254740992", "\"1\""] {
+        let detail = detail(&format!(r#"{{"playerId":"p","taskId":"t",{report},"attempt":{refused}}}"#));
+        assert!(detail.starts_with("attempt: ") && detail.contains("from 1 to 9007199254740991"), "{detail}");
+    }
+    let other = detail(r#"{"type":"cancelTask","playerId":"p","taskId":"t","attempt":1}"#);
+    assert!(other.starts_with("attempt: unknown field of `cancelTask`"), "{other}");
+}
+
+#[test]
 fn lists_are_limited() {
     let tasks: Vec<_> = (0..51).map(|n| format!(r#"{{"taskId":"t{n}","kind":"k","work":{{"units":1}}}}"#)).collect();
     assert!(detail(&enqueue(&tasks.join(","))).contains("51 tasks are given; allowed: 1 to 50"));
@@ -142,8 +169,24 @@ fn amounts_are_whole_numbers_up_to_2_to_the_53_less_1() {
         r#"{"gold": "1"}"#,
         r#"{"a b": 1}"#,
         r#"{"a":1,"a":2}"#,
+        r#"{"a":0,"a":0}"#,
+        r#"{"a":0,"a":1}"#,
     ] {
         let error = serde_json::from_str::<Resources>(invalid).unwrap_err().to_string();
         assert!(error.contains("allowed") || error.contains("expected"), "{invalid}: {error}");
     }
+}
+
+#[test]
+fn amounts_of_zero_are_dropped_and_count_for_the_limit() {
+    assert_eq!(serde_json::from_str::<Resources>(r#"{"gold": 0}"#).unwrap(), Resources::new());
+    let zeros = |count: usize| (0..count).map(|n| format!(r#""r{n}":0"#)).collect::<Vec<_>>().join(",");
+    let task =
+        |costs: usize| format!(r#"{{"taskId":"t","kind":"k","work":{{"units":1}},"costs":{{{}}}}}"#, zeros(costs));
+    assert!(parse_message(&enqueue(&task(20))).is_ok());
+    assert!(detail(&enqueue(&task(21))).contains("21 resources are given; allowed: at most 20"));
+    let grant = |count| format!(r#"{{"type":"grantResources","playerId":"p","resources":{{{}}}}}"#, zeros(count));
+    assert!(parse_message(&grant(100)).is_ok());
+    assert!(detail(&grant(101)).contains("101 resources are given; allowed: at most 100"));
+    assert!(detail(&grant(30_000)).contains("allowed: at most"));
 }

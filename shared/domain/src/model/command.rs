@@ -1,6 +1,6 @@
 //! The requests that change a queue, and how they are delivered.
 
-use minicbor::{Decode, Encode};
+use std::num::NonZeroU64;
 
 use crate::model::{
     ids::{CommandId, PlayerId, TaskId},
@@ -24,6 +24,9 @@ pub enum Command {
         task_id: TaskId,
         /// Units done since the start of the attempt.
         units_done: u64,
+        /// The attempt that the report is about, from 1. Without it, the time of sending decides
+        /// whether the report is stale.
+        attempt: Option<u64>,
     },
     /// Fails the attempt of an active task: it is retried, or finished as failed.
     FailTask {
@@ -31,6 +34,9 @@ pub enum Command {
         task_id: TaskId,
         /// The reason, for the history.
         reason: String,
+        /// The attempt that failed, from 1. Without it, the time of sending decides whether the
+        /// command is stale.
+        attempt: Option<u64>,
     },
     /// Finishes an unfinished task as cancelled and refunds its costs.
     CancelTask {
@@ -100,17 +106,54 @@ impl Command {
     }
 }
 
+/// Who sent a command. The ids of the two senders are remembered separately, so that a player can
+/// neither displace nor use up the ids of trusted senders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sender {
+    /// A sender with the right to send every command: SQS, EventBridge, a direct call, or an HTTP
+    /// caller with a scope.
+    Trusted,
+    /// The player itself: an HTTP caller with the player's own token and no scope.
+    Player,
+}
+
+/// A FIFO queue that commands come from: a hash of its ARN.
+///
+/// A row keeps these 8 bytes instead of an ARN of up to 150. The ARNs are chosen by the operator,
+/// and a player keeps at most four of them, so two never have the same hash in practice. It is not
+/// 0, so that an absent place needs no further byte in a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FifoQueueId(NonZeroU64);
+
+impl FifoQueueId {
+    /// The id of the queue with this `eventSourceARN`. Queues without an ARN count as one queue.
+    pub fn of(arn: &str) -> Self {
+        Self(NonZeroU64::new(xxhash_rust::xxh3::xxh3_64(arn.as_bytes())).unwrap_or(NonZeroU64::MIN))
+    }
+
+    pub(crate) fn to_be_bytes(self) -> [u8; size_of::<u64>()] {
+        self.0.get().to_be_bytes()
+    }
+}
+
 /// A command's position in a FIFO message group: the sequence number of its message, then its index
 /// in the message. The positions of one group have the order in which the commands were sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
-#[cbor(map)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FifoPosition {
     /// `SequenceNumber` of the message: 128 bits, increasing within a group.
-    #[n(0)]
     pub sequence: u128,
     /// The command's index in the message, from 0.
-    #[n(1)]
     pub index: u16,
+}
+
+/// A FIFO queue with a message group that is named after the player, and a position in that group.
+/// Positions of different queues cannot be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FifoPlace {
+    /// The queue.
+    pub queue: FifoQueueId,
+    /// The position in the player's group.
+    pub position: FifoPosition,
 }
 
 /// A command as it is delivered to a queue.
@@ -120,10 +163,12 @@ pub struct Delivery {
     pub player_id: PlayerId,
     /// The id that makes a second delivery a duplicate.
     pub command_id: CommandId,
+    /// Who sent the command.
+    pub sender: Sender,
     /// When the message was sent, by the clock of the service that took it.
     pub sent_at: Timestamp,
-    /// The position, if the command came through a FIFO group named after this player.
-    pub position: Option<FifoPosition>,
+    /// The place in a FIFO queue, if the command came through a group named after this player.
+    pub fifo: Option<FifoPlace>,
     /// The request.
     pub command: Command,
 }

@@ -1,19 +1,25 @@
 //! The commands that a queue remembers, so that a second delivery of one changes nothing.
 //!
+//! Commands of trusted senders and commands of the player have separate memories. A command is only
+//! compared with those of the same sender.
+//!
 //! Ids are kept as 128-bit hashes: 16 bytes instead of the 38 of a message id with its index. The
-//! probability that two of the remembered ids have the same hash is below 10^-35.
+//! probability that two of the remembered ids have the same hash is below 10^-34.
 
 use minicbor::{Decode, Encode};
 use smallvec::SmallVec;
 
 use crate::model::{
-    command::{Delivery, FifoPosition},
+    command::{Delivery, Sender},
+    fifo_positions::FifoPositions,
     ids::CommandId,
     rejection::RejectionReason,
 };
 
-/// How many commands a queue remembers at least.
-pub const REMEMBERED_COMMANDS: usize = 64;
+/// How many commands of trusted senders a queue remembers at least.
+pub const REMEMBERED_COMMANDS: usize = 96;
+/// How many commands of the player itself a queue remembers at least.
+pub const REMEMBERED_PLAYER_COMMANDS: usize = 32;
 
 /// For how many more commands memory is reserved at a time.
 const SLACK: usize = 16;
@@ -49,13 +55,16 @@ fn entry_rejection([.., number]: &Entry) -> Option<RejectionReason> {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
 #[cbor(map)]
 pub struct CommandMemory {
-    /// Oldest first. Every commit writes all of them, so they have the same layout in memory as in
-    /// the row: one byte string.
-    #[cbor(n(0), with = "byte_string")]
-    commands: Vec<Entry>,
-    /// The last position seen in the player's FIFO group.
-    #[n(1)]
-    position: Option<FifoPosition>,
+    /// Those of trusted senders, oldest first. Every commit writes all of them, so they have the
+    /// same layout in memory as in the row: one byte string.
+    #[cbor(n(0), with = "byte_string", skip_if = "Vec::is_empty")]
+    trusted: Vec<Entry>,
+    /// Those of the player, likewise.
+    #[cbor(n(1), with = "byte_string", skip_if = "Vec::is_empty")]
+    player: Vec<Entry>,
+    /// The last position in each FIFO queue.
+    #[cbor(n(2), skip_if = "FifoPositions::is_empty")]
+    fifo: FifoPositions,
 }
 
 /// A command that was decided by an earlier delivery.
@@ -66,69 +75,95 @@ pub struct DecidedCommand {
 }
 
 impl CommandMemory {
-    /// Finds an earlier delivery of the same command, by the id and by the position in the FIFO
-    /// group.
+    /// Finds an earlier delivery of the same command, by the id among those of the same sender, and
+    /// by the position in the FIFO group.
     pub fn find(&self, delivery: &Delivery) -> Option<DecidedCommand> {
         let hash = hash(&delivery.command_id);
-        if let Some(entry) = self.commands.iter().rfind(|entry| *entry_hash(entry) == hash) {
+        if let Some(entry) = self.of(delivery.sender).iter().rfind(|entry| *entry_hash(entry) == hash) {
             return Some(DecidedCommand { rejection: entry_rejection(entry) });
         }
-        match (delivery.position, self.position) {
-            (Some(position), Some(last)) if position <= last => Some(DecidedCommand { rejection: None }),
-            _ => None,
-        }
+        let passed = delivery.fifo.is_some_and(|place| self.fifo.has_reached(place));
+        passed.then_some(DecidedCommand { rejection: None })
     }
 
     /// Remembers a delivery, with the reason if it was refused. [`CommandMemory::trim`] is
     /// separate.
     pub fn remember(&mut self, delivery: &Delivery, rejection: Option<RejectionReason>) {
-        if self.commands.len() == self.commands.capacity() {
+        let commands = self.of_mut(delivery.sender);
+        if commands.len() == commands.capacity() {
             // Queues stay in memory for long: reserve a little instead of doubling the capacity.
-            self.commands.reserve_exact((self.commands.len() / 4).max(SLACK));
+            commands.reserve_exact((commands.len() / 4).max(SLACK));
         }
-        self.commands.push(entry(&delivery.command_id, rejection));
-        self.position = self.position.max(delivery.position);
+        commands.push(entry(&delivery.command_id, rejection));
+        if let Some(place) = delivery.fifo {
+            self.fifo.remember(place);
+        }
     }
 
-    /// The number of remembered commands.
+    /// The number of remembered commands of both senders.
     pub fn len(&self) -> usize {
-        self.commands.len()
+        self.trusted.len() + self.player.len()
     }
 
     /// Whether no command is remembered.
     pub fn is_empty(&self) -> bool {
-        self.commands.is_empty()
+        self.len() == 0
     }
 
-    /// Forgets the oldest commands beyond [`REMEMBERED_COMMANDS`], but none of `batch`, the
-    /// commands of one delivery. If they are delivered again, it is together, and there may be more
-    /// than that.
-    pub fn trim<'a>(&mut self, batch: impl Iterator<Item = &'a CommandId> + Clone) {
-        let mut excess = self.commands.len().saturating_sub(REMEMBERED_COMMANDS);
-        if excess == 0 {
-            return;
-        }
-        let mut batch: SmallVec<[CommandHash; 4]> = batch.map(hash).collect();
-        batch.sort_unstable();
-        let is_in_batch = |entry: &Entry| batch.binary_search(entry_hash(entry)).is_ok();
-        if self.commands[..excess].iter().any(is_in_batch) {
-            self.commands.retain(|entry| {
-                let forget = excess > 0 && !is_in_batch(entry);
-                excess -= usize::from(forget);
-                !forget
-            });
-        } else {
-            self.commands.drain(..excess);
-        }
-        if self.commands.capacity() > 2 * (self.commands.len() + SLACK) {
-            // Give back what one large batch has taken.
-            self.commands.shrink_to(self.commands.len() + SLACK);
+    /// Forgets the oldest commands beyond [`REMEMBERED_COMMANDS`] and
+    /// [`REMEMBERED_PLAYER_COMMANDS`], but none of `batch`, the commands of one delivery. If they
+    /// are delivered again, it is together, and there may be more than that. A sender that has no
+    /// command in the batch displaces none, so its own memory stays as it is.
+    pub fn trim<'a>(&mut self, batch: impl Iterator<Item = &'a Delivery> + Clone) {
+        for (sender, limit) in [(Sender::Trusted, REMEMBERED_COMMANDS), (Sender::Player, REMEMBERED_PLAYER_COMMANDS)] {
+            let commands = self.of_mut(sender);
+            if commands.len() > limit {
+                let batch = batch.clone().filter(|delivery| delivery.sender == sender);
+                trim_to(limit, commands, batch.map(|delivery| hash(&delivery.command_id)).collect());
+            }
         }
     }
 
     /// How many bytes of memory the commands take, reserved ones included.
     pub fn allocated_bytes(&self) -> usize {
-        self.commands.capacity() * size_of::<Entry>()
+        (self.trusted.capacity() + self.player.capacity()) * size_of::<Entry>() + self.fifo.allocated_bytes()
+    }
+
+    fn of(&self, sender: Sender) -> &[Entry] {
+        match sender {
+            Sender::Trusted => &self.trusted,
+            Sender::Player => &self.player,
+        }
+    }
+
+    fn of_mut(&mut self, sender: Sender) -> &mut Vec<Entry> {
+        match sender {
+            Sender::Trusted => &mut self.trusted,
+            Sender::Player => &mut self.player,
+        }
+    }
+}
+
+/// Forgets the oldest commands beyond `limit`, but none of `batch`.
+fn trim_to(limit: usize, commands: &mut Vec<Entry>, mut batch: SmallVec<[CommandHash; 4]>) {
+    let mut excess = commands.len().saturating_sub(limit);
+    if batch.is_empty() {
+        return;
+    }
+    batch.sort_unstable();
+    let is_in_batch = |entry: &Entry| batch.binary_search(entry_hash(entry)).is_ok();
+    if commands[..excess].iter().any(is_in_batch) {
+        commands.retain(|entry| {
+            let forget = excess > 0 && !is_in_batch(entry);
+            excess -= usize::from(forget);
+            !forget
+        });
+    } else {
+        commands.drain(..excess);
+    }
+    if commands.capacity() > 2 * (commands.len() + SLACK) {
+        // Give back what one large batch has taken.
+        commands.shrink_to(commands.len() + SLACK);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-pub use crate::model::totals::Totals;
+pub use crate::model::totals::{MAX_TOTALLED_RESOURCES, Totals};
 use crate::model::{
     command_memory::CommandMemory,
     finished_tasks::FinishedTasks,
@@ -19,9 +19,15 @@ pub const DEFAULT_SLOTS: u8 = 1;
 pub const DEFAULT_MAX_TASKS: u16 = 50;
 /// The largest sum of the durations of all unfinished timed tasks, in milliseconds: seven days.
 pub const MAX_QUEUED_MS: u64 = 7 * 86_400_000;
-/// The largest estimated size of tasks and balances, in bytes. The row also holds what the queue
-/// remembers and the outbox, which may be as large again. A DynamoDB row has at most 400 KB.
-pub const MAX_QUEUE_BYTES: usize = 128 * 1024;
+/// The largest size of the unfinished tasks, in bytes as by [`Task::size_estimate`].
+///
+/// A DynamoDB row has at most 400 KB. The pipeline checks that this limit and the others leave room
+/// for what a queue remembers and for the outbox.
+pub const MAX_TASK_BYTES: usize = 128 * 1024;
+/// The largest size of the balances, in bytes as by [`Resources::size_estimate`]: about 1,300
+/// resources with names of 42 characters. Rewards and refunds of unfinished tasks are included,
+/// because they are credited without a further check.
+pub const MAX_BALANCE_BYTES: usize = 72 * 1024;
 /// The largest number of different resources that a queue may be granted.
 pub const MAX_BALANCES: usize = 1_000;
 
@@ -63,7 +69,7 @@ pub struct Queue {
     /// The last finished tasks.
     #[cbor(n(10), skip_if = "FinishedTasks::is_empty")]
     pub finished_tasks: FinishedTasks,
-    /// The last commands.
+    /// The last commands, and the last positions in FIFO queues.
     #[n(11)]
     pub command_memory: CommandMemory,
 }
@@ -112,11 +118,9 @@ impl Queue {
         self.finished_task(id).is_some_and(|finished| finished.outcome == Outcome::Completed)
     }
 
-    /// About how many bytes the tasks and balances take in a row.
-    pub fn size_estimate(&self) -> usize {
-        self.tasks.iter().map(Task::size_estimate).sum::<usize>()
-            + self.balances.size_estimate()
-            + self.totals.rewards.size_estimate()
+    /// The size of the unfinished tasks in bytes, as by [`Task::size_estimate`].
+    pub fn task_bytes(&self) -> usize {
+        self.tasks.iter().map(Task::size_estimate).sum()
     }
 
     /// The sum of the durations of all unfinished timed tasks, in milliseconds.

@@ -3,7 +3,7 @@
 //! They decide nothing, so they are written by plain puts in batches. Their keys follow from their
 //! content: writing a record twice changes nothing.
 
-use std::fmt::Write;
+use std::fmt;
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,7 @@ impl Table {
     /// The name of the sort key, in tables that have one.
     pub fn sort_key(self) -> Option<&'static str> {
         match self {
-            Self::History => Some("finishedAt#taskId"),
+            Self::History => Some("finishedAt#sequence"),
             Self::Rejections => Some("receivedAt#entry"),
             _ => None,
         }
@@ -144,11 +144,8 @@ impl Record {
     }
 }
 
-fn sort_key(at: Timestamp, id: &str) -> String {
-    let mut key = String::with_capacity("2026-11-20T12:00:00.000Z#".len() + id.len());
-    // Writing to a string cannot fail.
-    let _ = write!(key, "{at}#{id}");
-    key
+fn sort_key(at: Timestamp, rest: impl fmt::Display) -> String {
+    format!("{at}#{rest}")
 }
 
 /// A finished task.
@@ -162,69 +159,75 @@ pub struct HistoryRecord {
     /// The task.
     #[n(1)]
     pub task_id: TaskId,
-    /// What sort of work it was.
+    /// Counts the finished tasks of the player, from 1. Two records never have the same number, not
+    /// even of one task id that finishes twice in a millisecond.
     #[n(2)]
+    pub sequence: u64,
+    /// What sort of work it was.
+    #[n(3)]
     pub kind: TaskKind,
     /// Its last priority.
-    #[n(3)]
+    #[n(4)]
     pub priority: Priority,
     /// How it ended.
-    #[n(4)]
+    #[n(5)]
     pub outcome: Outcome,
     /// Why it failed or was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[n(5)]
+    #[n(6)]
     pub reason: Option<String>,
     /// The number of failed attempts.
-    #[cbor(n(6), skip_if = "is_default")]
+    #[cbor(n(7), skip_if = "is_default")]
     pub attempts: u8,
     /// What it needed to complete.
-    #[n(7)]
+    #[n(8)]
     pub work: Work,
     /// Units done of reported work.
-    #[cbor(n(8), skip_if = "is_default")]
+    #[cbor(n(9), skip_if = "is_default")]
     pub units_done: u64,
     /// The effective time of the command that queued it.
-    #[n(9)]
+    #[n(10)]
     pub enqueued_at: Timestamp,
     /// When its last attempt started, if it was active at its end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[n(10)]
+    #[n(11)]
     pub started_at: Option<Timestamp>,
     /// When it ended.
-    #[n(11)]
+    #[n(12)]
     pub finished_at: Timestamp,
     /// Milliseconds from the last start to the end, pauses excluded.
-    #[n(12)]
+    #[n(13)]
     pub time_spent_ms: u64,
     /// The costs that it had paid.
     #[serde(default)]
-    #[cbor(n(13), skip_if = "Resources::is_empty")]
+    #[cbor(n(14), skip_if = "Resources::is_empty")]
     pub costs: Resources,
     /// What of the costs was refunded.
     #[serde(default)]
-    #[cbor(n(14), skip_if = "Resources::is_empty")]
+    #[cbor(n(15), skip_if = "Resources::is_empty")]
     pub refunded: Resources,
     /// The rewards that were credited.
     #[serde(default)]
-    #[cbor(n(15), skip_if = "Resources::is_empty")]
+    #[cbor(n(16), skip_if = "Resources::is_empty")]
     pub rewards: Resources,
     /// What of rewards or refunds was lost at the limit of a balance.
     #[serde(default)]
-    #[cbor(n(16), skip_if = "Resources::is_empty")]
+    #[cbor(n(17), skip_if = "Resources::is_empty")]
     pub lost: Resources,
 }
 
 impl HistoryRecord {
-    /// `finishedAt#taskId`, which orders the rows by time.
+    /// `finishedAt#sequence`, which orders the rows by time, and those of one moment by the order
+    /// in which the tasks ended. The sequence has 12 digits, enough for a task a millisecond during
+    /// 31 years.
     pub fn sort_key(&self) -> String {
-        sort_key(self.finished_at, self.task_id.as_str())
+        sort_key(self.finished_at, format_args!("{:012}", self.sequence))
     }
 
     fn size(&self) -> usize {
         let resources = [&self.costs, &self.refunded, &self.rewards, &self.lost];
-        320 + self.player_id.as_str().len()
-            + 2 * self.task_id.as_str().len()
+        350 + self.player_id.as_str().len()
+            + self.task_id.as_str().len()
             + self.kind.as_str().len()
             + self.reason.as_ref().map_or(0, String::len)
             + resources.into_iter().map(Resources::size_estimate).sum::<usize>()

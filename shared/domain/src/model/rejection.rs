@@ -15,10 +15,9 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 #[repr(u8)]
 pub enum RejectionReason {
-    /// The task id is unfinished, remembered as finished, or occurs twice in the command.
+    /// The task id is unfinished, remembered as completed, or occurs twice in the command.
     DuplicateTask = 1,
-    /// The queue would have more unfinished tasks than `maxTasks`, or more bytes than a row can
-    /// hold.
+    /// The queue would have more unfinished tasks than `maxTasks`.
     QueueFull = 2,
     /// The queue has no unfinished task of this id.
     UnknownTask = 3,
@@ -30,7 +29,8 @@ pub enum RejectionReason {
     TaskNotPending = 6,
     /// A report names a timed task, which ends by the server's clock alone.
     NotReportedWork = 7,
-    /// The report was sent before the current attempt of the task started.
+    /// The report or failure is about another attempt of the task: it names one, or it was sent
+    /// before the current attempt started and the task has failed before.
     StaleReport = 8,
     /// A prerequisite is no task of this queue, of the same command before it, or remembered as
     /// finished.
@@ -43,11 +43,13 @@ pub enum RejectionReason {
     Malformed = 12,
     /// The queue would have balances of too many different resources.
     TooManyResources = 13,
+    /// The unfinished tasks would take too many bytes.
+    QueueTooLarge = 14,
 }
 
 impl RejectionReason {
     /// All reasons, ordered by their number.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::DuplicateTask,
         Self::QueueFull,
         Self::UnknownTask,
@@ -61,6 +63,7 @@ impl RejectionReason {
         Self::QueueTooLong,
         Self::Malformed,
         Self::TooManyResources,
+        Self::QueueTooLarge,
     ];
 
     /// The number of the reason in rows, from 1.
@@ -89,6 +92,7 @@ impl RejectionReason {
             Self::QueueTooLong => "queue_too_long",
             Self::Malformed => "malformed",
             Self::TooManyResources => "too_many_resources",
+            Self::QueueTooLarge => "queue_too_large",
         }
     }
 }

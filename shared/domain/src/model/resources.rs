@@ -13,7 +13,8 @@ use crate::model::ids::ResourceName;
 /// The largest amount, 2^53-1: the largest whole number that every JSON reader keeps exactly.
 pub const MAX_AMOUNT: u64 = (1 << 53) - 1;
 
-/// Amounts by resource name. Each name occurs once.
+/// Amounts by resource name, from 1 to [`MAX_AMOUNT`]. Each name occurs once. An amount of 0 has no
+/// entry, so a resource that is spent takes no room.
 ///
 /// The entries are a vector sorted by name, which for a handful of entries is faster than a map.
 /// Two entries fit in place, enough for most costs and rewards. Equal amounts have equal bytes.
@@ -44,6 +45,11 @@ impl Resources {
         }
     }
 
+    /// Whether there is an entry of `name`.
+    pub fn contains(&self, name: &ResourceName) -> bool {
+        self.position(name.as_str()).is_ok()
+    }
+
     /// The entries, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&ResourceName, u64)> {
         self.0.iter().map(|(name, amount)| (name, *amount))
@@ -54,19 +60,11 @@ impl Resources {
         other.0.iter().all(|(name, amount)| self.get(name.as_str()) >= *amount)
     }
 
-    /// Adds an entry. Returns false, and changes nothing, if there is one of that name.
-    pub(crate) fn insert(&mut self, name: ResourceName, amount: u64) -> bool {
-        match self.position(name.as_str()) {
-            Ok(_) => false,
-            Err(at) => {
-                self.0.insert(at, (name, amount));
-                true
-            }
-        }
-    }
-
     /// Adds `amount`, up to [`MAX_AMOUNT`]. Returns how much is lost at that limit.
     pub fn add(&mut self, name: &ResourceName, amount: u64) -> u64 {
+        if amount == 0 {
+            return 0;
+        }
         let at = match self.position(name.as_str()) {
             Ok(at) => at,
             Err(at) => {
@@ -99,12 +97,15 @@ impl Resources {
         for (name, amount) in other.iter() {
             if let Ok(at) = self.position(name.as_str()) {
                 self.0[at].1 -= amount;
+                if self.0[at].1 == 0 {
+                    self.0.remove(at);
+                }
             }
         }
         true
     }
 
-    /// These amounts less those of `other`, at least 0 each. Entries of 0 are left out.
+    /// These amounts less those of `other`, at least 0 each.
     pub fn without(&self, other: &Resources) -> Resources {
         Resources(
             self.0
@@ -115,14 +116,19 @@ impl Resources {
         )
     }
 
-    /// About how many bytes the amounts take in a row.
+    /// The most bytes that the amounts take in a row.
     pub fn size_estimate(&self) -> usize {
-        self.iter().map(|(name, _)| name.as_str().len() + 12).sum()
+        self.iter().map(|(name, _)| entry_size(name)).sum()
     }
 
     fn position(&self, name: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|(known, _)| known.as_str().cmp(name))
     }
+}
+
+/// The most bytes that one amount takes in a row: the name with its length, and the number.
+pub(crate) fn entry_size(name: &ResourceName) -> usize {
+    name.as_str().len() + 12
 }
 
 impl FromIterator<(ResourceName, u64)> for Resources {
@@ -192,5 +198,17 @@ mod tests {
         balances.add(&name("wood"), 1);
         assert!(balances.take_all(&price));
         assert_eq!((balances.get("gold"), balances.get("wood")), (3, 0));
+    }
+
+    #[test]
+    fn an_amount_of_zero_has_no_entry() {
+        let mut balances = Resources::new();
+        assert_eq!(balances.add(&name("gold"), 0), 0);
+        assert!(balances.is_empty());
+        balances.add(&name("gold"), 5);
+        balances.add(&name("wood"), 1);
+        assert!(balances.take_all(&[(name("gold"), 5), (name("stone"), 0)].into_iter().collect()));
+        assert_eq!(balances, [(name("wood"), 1)].into_iter().collect());
+        assert_eq!([(name("gold"), 0)].into_iter().collect::<Resources>(), Resources::new());
     }
 }

@@ -19,6 +19,11 @@ pub const MAX_UNITS: u64 = 1_000_000_000;
 pub const MAX_RETRIES: u64 = 10;
 /// Longest first retry delay, and longest delay after doubling, in milliseconds: one hour.
 pub const MAX_RETRY_DELAY_MS: u64 = 3_600_000;
+/// The most bytes of an unfinished task in a row, without its names and amounts.
+const MAX_TASK_OVERHEAD: usize = 84;
+/// The most bytes of a task's history record in the outbox, without the names and amounts of the
+/// task. The longest player id and the longest reason of a cancellation are included.
+const MAX_RECORD_OVERHEAD: usize = 248;
 /// Most prerequisites, costs or rewards of a task.
 pub const MAX_TASK_LIST: usize = 20;
 
@@ -95,7 +100,7 @@ impl Work {
 /// A task as a command asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskSpec {
-    /// The id, which no unfinished or remembered task may have.
+    /// The id, which no unfinished and no remembered completed task may have.
     pub task_id: TaskId,
     /// What sort of work it is.
     pub kind: TaskKind,
@@ -253,6 +258,11 @@ impl Task {
         }
     }
 
+    /// The number of the current attempt, or of the next one while the task is pending, from 1.
+    pub fn attempt(&self) -> u64 {
+        u64::from(self.attempts) + 1
+    }
+
     /// The delay after so many failed attempts, in milliseconds: the first delay, doubled for each
     /// attempt after the first one, at most one hour.
     pub fn retry_delay(&self, attempts: u8) -> u64 {
@@ -260,13 +270,17 @@ impl Task {
         u64::from(self.retry_delay_ms).saturating_mul(factor).min(MAX_RETRY_DELAY_MS)
     }
 
-    /// About how many bytes the task takes in a row.
+    /// The most bytes that the task takes in a row: unfinished, or as the history record of its end
+    /// in the outbox, whichever is larger. All tasks of a queue can end in one commit. A longer
+    /// reason of a `failTask` is not included.
     pub fn size_estimate(&self) -> usize {
-        80 + self.id.as_str().len()
-            + self.kind.as_str().len()
-            + self.open_prerequisites.iter().map(|id| 2 + id.as_str().len()).sum::<usize>()
-            + self.costs.size_estimate()
-            + self.rewards.size_estimate()
+        let (costs, rewards) = (self.costs.size_estimate(), self.rewards.size_estimate());
+        let prerequisites: usize = self.open_prerequisites.iter().map(|id| 2 + id.as_str().len()).sum();
+        let unfinished = MAX_TASK_OVERHEAD + prerequisites + costs + rewards;
+        // Completed: costs, rewards, and what of the rewards is lost.
+        // Cancelled: costs, what of them is refunded, and what of that is lost.
+        let finished = MAX_RECORD_OVERHEAD + costs + 2 * rewards.max(costs);
+        self.id.as_str().len() + self.kind.as_str().len() + unfinished.max(finished)
     }
 }
 

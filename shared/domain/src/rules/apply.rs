@@ -8,12 +8,12 @@ use crate::{
         command::{Command, Delivery},
         event::Event,
         ids::TaskId,
-        queue::{MAX_BALANCES, Queue},
+        queue::Queue,
         rejection::{Rejection, RejectionReason},
         resources::Resources,
         time::Timestamp,
     },
-    rules::deployment::Rules,
+    rules::{checks::AttemptClaim, deployment::Rules},
 };
 
 /// The result of a delivery.
@@ -52,8 +52,7 @@ impl Queue {
             return (Verdict::Duplicate(decided.rejection), RequiredWrite::Nothing);
         }
         let events_before = events.len();
-        let at = delivery.sent_at.min(now).max(self.advanced_to);
-        self.advance(at, rules, events);
+        let at = self.advance_for(delivery, now, rules, events);
         let result = self.execute(delivery, at, events);
         self.command_memory.remember(delivery, result.as_ref().err().map(|rejection| rejection.reason));
         match result {
@@ -76,6 +75,20 @@ impl Queue {
         }
     }
 
+    /// Advances the queue to the effective time of a command that is not remembered, and returns
+    /// that time. Delivering the command afterwards has the same effect as without this.
+    pub fn advance_for(
+        &mut self,
+        delivery: &Delivery,
+        now: Timestamp,
+        rules: Rules,
+        events: &mut Vec<Event>,
+    ) -> Timestamp {
+        let at = delivery.sent_at.min(now).max(self.advanced_to);
+        self.advance(at, rules, events);
+        at
+    }
+
     /// Advances the queue to `now`. If nothing is due, nothing changes.
     pub fn tick(&mut self, now: Timestamp, rules: Rules, events: &mut Vec<Event>) -> RequiredWrite {
         if self.due_at(rules).is_none_or(|due| due > now) {
@@ -93,12 +106,14 @@ impl Queue {
     ) -> Result<RequiredWrite, Rejection> {
         match &delivery.command {
             Command::EnqueueTasks { tasks } => self.enqueue(tasks, at, events)?,
-            Command::ReportProgress { task_id, units_done } => {
-                return self.report(task_id, *units_done, delivery.sent_at, at, events);
+            Command::ReportProgress { task_id, units_done, attempt } => {
+                let claim = AttemptClaim { named: *attempt, sent_at: delivery.sent_at };
+                return self.report(task_id, *units_done, claim, at, events);
             }
-            Command::FailTask { task_id, reason } => {
+            Command::FailTask { task_id, reason, attempt } => {
                 let position = self.require_unfinished(task_id)?;
-                self.require_active(position)?;
+                let claim = AttemptClaim { named: *attempt, sent_at: delivery.sent_at };
+                self.require_current_attempt(position, claim)?;
                 self.fail(position, reason, at, events);
             }
             Command::CancelTask { task_id } => {
@@ -143,16 +158,8 @@ impl Queue {
     }
 
     fn grant(&mut self, resources: &Resources, events: &mut Vec<Event>) -> Result<(), Rejection> {
-        let mut balances = self.balances.clone();
-        let lost = balances.add_all(resources);
-        // A queue may have more balances from rewards; those can still be added to.
-        if balances.len() > MAX_BALANCES.max(self.balances.len()) {
-            return Err(Rejection::new(
-                RejectionReason::TooManyResources,
-                format!("resources: balances of {} different resources; allowed: {MAX_BALANCES}", balances.len()),
-            ));
-        }
-        self.balances = balances;
+        self.check_grant(resources)?;
+        let lost = self.balances.add_all(resources);
         events.push(Event::ResourcesGranted { resources: resources.clone(), lost });
         Ok(())
     }

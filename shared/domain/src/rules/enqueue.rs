@@ -3,7 +3,7 @@
 use crate::model::{
     event::Event,
     ids::TaskId,
-    queue::{MAX_QUEUE_BYTES, MAX_QUEUED_MS, Queue},
+    queue::Queue,
     rejection::{Rejection, RejectionReason},
     task::{Outcome, Task, TaskSpec},
     time::Timestamp,
@@ -24,44 +24,12 @@ impl Queue {
             new_tasks.push(Task::new(spec, open_prerequisites, at));
         }
         self.check_duration(specs)?;
-        let tasks_before = self.tasks.len();
+        let task_bytes = self.check_task_bytes(&new_tasks)?;
+        self.check_rewards(specs, task_bytes)?;
         // Queues stay in memory for long: reserve what is needed instead of doubling the capacity.
         self.tasks.reserve_exact(new_tasks.len());
         self.tasks.append(&mut new_tasks);
-        if self.size_estimate() > MAX_QUEUE_BYTES {
-            self.tasks.truncate(tasks_before);
-            return Err(Rejection::new(
-                RejectionReason::QueueFull,
-                format!("the queue would take more bytes than it may; allowed: {MAX_QUEUE_BYTES}"),
-            ));
-        }
         events.extend(specs.iter().map(|spec| Event::TaskQueued { task_id: spec.task_id.clone(), at }));
-        Ok(())
-    }
-
-    fn check_task_count(&self, new: usize) -> Result<(), Rejection> {
-        let unfinished = self.tasks.len();
-        let max = usize::from(self.max_tasks);
-        if unfinished + new > max {
-            return Err(Rejection::new(
-                RejectionReason::QueueFull,
-                format!("{unfinished} unfinished and {new} new tasks; allowed: {max} together"),
-            ));
-        }
-        Ok(())
-    }
-
-    fn check_duration(&self, specs: &[TaskSpec]) -> Result<(), Rejection> {
-        let unfinished_ms = self.queued_ms();
-        let new_ms: u64 = specs.iter().map(|spec| spec.work.duration_ms()).sum();
-        if unfinished_ms + new_ms > MAX_QUEUED_MS {
-            return Err(Rejection::new(
-                RejectionReason::QueueTooLong,
-                format!(
-                    "{unfinished_ms} ms of timed work unfinished and {new_ms} ms new; allowed: {MAX_QUEUED_MS} ms together"
-                ),
-            ));
-        }
         Ok(())
     }
 

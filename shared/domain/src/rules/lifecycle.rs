@@ -12,7 +12,7 @@ use crate::{
         task::{FinishedTask, Outcome, Priority, Task, TaskState, Work},
         time::Timestamp,
     },
-    rules::apply::RequiredWrite,
+    rules::{apply::RequiredWrite, checks::AttemptClaim},
 };
 
 /// The reason of a task that was cancelled by `cancelTask`.
@@ -70,7 +70,7 @@ impl Queue {
         &mut self,
         id: &TaskId,
         units_done: u64,
-        sent_at: Timestamp,
+        claim: AttemptClaim,
         at: Timestamp,
         events: &mut Vec<Event>,
     ) -> Result<RequiredWrite, Rejection> {
@@ -86,16 +86,8 @@ impl Queue {
                 format!("taskId: `{id}` is timed work, which ends by the server's clock"),
             ));
         };
-        let started_at = self.require_active(position)?;
-        // The first attempt has none before it, and the clocks of senders differ.
-        if task.attempts > 0 && sent_at < started_at {
-            return Err(Rejection::new(
-                RejectionReason::StaleReport,
-                format!(
-                    "the report was sent at {sent_at}, before the current attempt of `{id}` started at {started_at}"
-                ),
-            ));
-        }
+        self.require_current_attempt(position, claim)?;
+        let task = &self.tasks[position];
         let done = units_done.min(units);
         if done <= task.units_done {
             return Ok(RequiredWrite::Nothing);
@@ -126,7 +118,7 @@ impl Queue {
         };
         self.totals.completed += 1;
         self.totals.time_spent_ms += task.active_ms(now);
-        self.totals.rewards.add_all(&rewards);
+        self.totals.add_rewards(&rewards);
         let end = TaskEnd { outcome: Outcome::Completed, reason: None, refunded: Resources::new(), rewards, lost };
         self.record_end(task, end, now, events);
     }
@@ -197,7 +189,7 @@ impl Queue {
         self.record_end(task, end, now, events);
     }
 
-    /// Remembers the end of a task that was removed, and appends its event.
+    /// Remembers the end of a task that was removed and counted, and appends its event.
     fn record_end(&mut self, task: Task, end: TaskEnd<'_>, now: Timestamp, events: &mut Vec<Event>) {
         self.finished_tasks.push(&FinishedTask { task_id: task.id.clone(), outcome: end.outcome, finished_at: now });
         // While the queue is paused, work stands still.
@@ -206,6 +198,7 @@ impl Queue {
         events.push(Event::TaskFinished(Box::new(HistoryRecord {
             player_id: self.player_id.clone(),
             task_id: task.id,
+            sequence: self.totals.finished(),
             kind: task.kind,
             priority: task.priority,
             outcome: end.outcome,

@@ -1,18 +1,26 @@
 //! The queue compared with a model of it that counts every millisecond, for random commands within
 //! a few hundred milliseconds.
 
+mod limits;
+mod memory;
 mod reference;
 #[path = "../support/mod.rs"]
 mod support;
+mod tasks;
 
-use millrace_domain::{Event, MAX_AMOUNT, Queue, RequiredWrite, Rules, TaskId, Timestamp, Verdict, task::Outcome};
+use std::collections::{BTreeMap, BTreeSet};
+
+use millrace_domain::{
+    Event, MAX_AMOUNT, Queue, RequiredWrite, Resources, Rules, TaskId, Timestamp, Verdict, task::Outcome,
+};
 use proptest::{option, prelude::*};
-use reference::{FinishedModelTask, Model, ModelTask, ModelVerdict, Moment, amount_of};
+use reference::{Model, ModelVerdict};
 use support::{
     config,
     generators::{Scale, steps},
-    steps::{BEGINNING, RESOURCES, Step, new_queue, take_under, time},
+    steps::{BEGINNING, Step, new_queue, take_under, time},
 };
+use tasks::{FinishedModelTask, ModelTask, Moment};
 
 fn moment(at: Timestamp) -> Moment {
     at.as_millis() - BEGINNING
@@ -27,6 +35,8 @@ fn in_model_terms(queue: &Queue, at: usize, expected: &ModelTask) -> ModelTask {
     (spec.task_id, spec.kind, spec.work) = (task.id.clone(), task.kind.clone(), task.work);
     (spec.costs, spec.rewards) = (task.costs.clone(), task.rewards.clone());
     ModelTask {
+        number: expected.number,
+        waits_for: expected.waits_for.clone(),
         spec,
         priority: task.priority,
         attempts: task.attempts,
@@ -38,6 +48,19 @@ fn in_model_terms(queue: &Queue, at: usize, expected: &ModelTask) -> ModelTask {
         started_at: task.started_at().map(moment),
         worked: task.active_ms(worked_until),
     }
+}
+
+fn in_plain_terms(amounts: &Resources) -> BTreeMap<String, u64> {
+    amounts.iter().map(|(name, amount)| (name.to_string(), amount)).collect()
+}
+
+/// The keys of the history rows among the events.
+fn history_keys(events: &[Event]) -> Vec<String> {
+    let keys = events.iter().filter_map(|event| match event {
+        Event::TaskFinished(record) => Some(record.sort_key()),
+        _ => None,
+    });
+    keys.collect()
 }
 
 /// The finished tasks among the events, and the starts.
@@ -94,10 +117,10 @@ fn compare(queue: &Queue, events: &[Event], model: &Model) -> Result<(), TestCas
         completed.map(|task| task.task_id.clone()).collect()
     };
     prop_assert_eq!(completed(&finished), completed(&model.finished), "completions in their order");
-    for name in RESOURCES {
-        prop_assert_eq!(queue.balances.get(name), amount_of(&model.balances, name), "{}", name);
-        prop_assert_eq!(queue.totals.rewards.get(name), amount_of(&model.rewards, name).min(MAX_AMOUNT), "{}", name);
-    }
+    let balances = model.balances.iter().filter(|(_, amount)| **amount > 0);
+    prop_assert_eq!(in_plain_terms(&queue.balances), balances.map(|(name, amount)| (name.clone(), *amount)).collect());
+    let rewards = model.rewards.iter().map(|(name, amount)| (name.clone(), (*amount).min(MAX_AMOUNT)));
+    prop_assert_eq!(in_plain_terms(&queue.totals.rewards), rewards.collect());
     let totals = &queue.totals;
     prop_assert_eq!(
         (totals.completed, totals.failed, totals.cancelled, totals.time_spent_ms),
@@ -124,6 +147,10 @@ proptest! {
         let (mut queue, mut events, mut model) = (new_queue(), Vec::new(), Model::new(pause_after));
         for step in &steps {
             let result = take_under(rules, &mut queue, step);
+            if let Step::Deliver { delivery, .. } = step {
+                // Each command is a batch, after which the queue forgets what is too old.
+                queue.command_memory.trim(std::iter::once(delivery));
+            }
             if let Step::Tick { now } = step {
                 // A tick with nothing due does not move the time. The model always moves it.
                 let mut more = Vec::new();
@@ -140,5 +167,8 @@ proptest! {
         queue.advance(time(end), rules, &mut events);
         model.advance(end);
         compare(&queue, &events, &model)?;
+        let keys = history_keys(&events);
+        let different: BTreeSet<_> = keys.iter().collect();
+        prop_assert_eq!(different.len(), keys.len(), "two history rows have one key");
     }
 }

@@ -1,46 +1,16 @@
 //! A slow and simple queue, written from the rules alone. It counts every millisecond that a task
 //! has worked, and forgets nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use millrace_domain::{
-    Command, Delivery, MAX_AMOUNT, Priority, RejectionReason, Resources, TaskId, TaskSpec, Work, task::Outcome,
+use millrace_domain::{Command, Delivery, RejectionReason, TaskId, TaskSpec, Work, task::Outcome};
+
+use crate::{
+    limits,
+    memory::ModelMemory,
+    support::steps::{BEGINNING, Step},
+    tasks::{Amounts, FinishedModelTask, ModelTask, Moment, amount_of, credit},
 };
-
-use crate::support::steps::{BEGINNING, Step};
-
-/// Milliseconds after the beginning.
-pub type Moment = u64;
-type Amounts = BTreeMap<String, u64>;
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModelTask {
-    pub spec: TaskSpec,
-    pub priority: Priority,
-    pub attempts: u8,
-    pub units_done: u64,
-    pub paid: bool,
-    pub enqueued_at: Moment,
-    /// The earliest start, from the spec or from the last retry.
-    pub wait_until: Moment,
-    /// When the current attempt of an active task started.
-    pub started_at: Option<Moment>,
-    /// Milliseconds that the current attempt has worked.
-    pub worked: u64,
-}
-
-/// A finished task.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FinishedModelTask {
-    pub task_id: TaskId,
-    pub outcome: Outcome,
-    pub reason: Option<String>,
-    pub at: Moment,
-    pub worked: u64,
-    pub attempts: u8,
-    pub units_done: u64,
-    pub started_at: Option<Moment>,
-}
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum ModelVerdict {
@@ -65,8 +35,10 @@ pub struct Model {
     /// The time without activity after which the queue is paused, if something is still due.
     pause_after: Option<Moment>,
     active_at: Moment,
-    decided: BTreeMap<String, Option<RejectionReason>>,
-    last_position: Option<(u128, u16)>,
+    memory: ModelMemory,
+    queued: usize,
+    /// How the tasks ended, by their numbers.
+    ended: BTreeMap<usize, Outcome>,
 }
 
 impl Model {
@@ -84,8 +56,9 @@ impl Model {
             rewards: Amounts::new(),
             pause_after,
             active_at: 0,
-            decided: BTreeMap::new(),
-            last_position: None,
+            memory: ModelMemory::default(),
+            queued: 0,
+            ended: BTreeMap::new(),
         }
     }
 
@@ -136,25 +109,15 @@ impl Model {
     }
 
     fn deliver(&mut self, delivery: &Delivery, now: Moment) -> ModelVerdict {
-        let name = delivery.command_id.to_string();
-        if let Some(reason) = self.decided.get(&name) {
-            return ModelVerdict::Duplicate(*reason);
-        }
-        let position = delivery.position.map(|position| (position.sequence, position.index));
-        if let (Some(position), Some(last)) = (position, self.last_position)
-            && position <= last
-        {
-            return ModelVerdict::Duplicate(None);
+        if let Some(reason) = self.memory.decided(delivery) {
+            return ModelVerdict::Duplicate(reason);
         }
         let sent = delivery.sent_at.as_millis() - BEGINNING;
         self.advance(sent.min(now));
         self.active_at = self.now;
         let refused = self.execute(&delivery.command, sent).err();
         self.start_tasks();
-        self.decided.insert(name, refused);
-        if position.is_some() {
-            self.last_position = position;
-        }
+        self.memory.remember(delivery, refused);
         match refused {
             Some(reason) => ModelVerdict::Rejected(reason),
             None => ModelVerdict::Applied,
@@ -164,25 +127,20 @@ impl Model {
     fn execute(&mut self, command: &Command, sent: Moment) -> Result<(), RejectionReason> {
         match command {
             Command::EnqueueTasks { tasks } => self.enqueue(tasks)?,
-            Command::ReportProgress { task_id, units_done } => {
+            Command::ReportProgress { task_id, units_done, attempt } => {
                 let at = match self.find(task_id) {
                     Err(_) if self.outcome_of(task_id) == Some(Outcome::Completed) => return Ok(()),
                     found => found?,
                 };
+                let Work::Units(units) = self.tasks[at].spec.work else { return Err(RejectionReason::NotReportedWork) };
+                self.check_attempt(at, *attempt, sent)?;
                 let task = &mut self.tasks[at];
-                let Work::Units(units) = task.spec.work else { return Err(RejectionReason::NotReportedWork) };
-                let started_at = task.started_at.ok_or(RejectionReason::TaskNotActive)?;
-                if task.attempts > 0 && sent < started_at {
-                    return Err(RejectionReason::StaleReport);
-                }
                 task.units_done = task.units_done.max((*units_done).min(units));
                 self.complete_reported();
             }
-            Command::FailTask { task_id, reason } => {
+            Command::FailTask { task_id, reason, attempt } => {
                 let at = self.find(task_id)?;
-                if self.tasks[at].started_at.is_none() {
-                    return Err(RejectionReason::TaskNotActive);
-                }
+                self.check_attempt(at, *attempt, sent)?;
                 self.fail(at, reason);
             }
             Command::CancelTask { task_id } => {
@@ -214,7 +172,10 @@ impl Model {
                     self.finish(0, Outcome::Cancelled, Some("queue_cleared"));
                 }
             }
-            Command::GrantResources { resources } => credit(&mut self.balances, resources),
+            Command::GrantResources { resources } => {
+                limits::check_grant(&self.tasks, &self.balances, resources)?;
+                credit(&mut self.balances, resources);
+            }
             Command::ConfigureQueue { slots, max_tasks } => {
                 self.slots = slots.map_or(self.slots, usize::from);
                 self.max_tasks = max_tasks.map_or(self.max_tasks, usize::from);
@@ -228,33 +189,35 @@ impl Model {
         if self.tasks.len() + specs.len() > self.max_tasks {
             return Err(RejectionReason::QueueFull);
         }
-        let mut known: Vec<TaskId> = self.tasks.iter().map(|task| task.spec.task_id.clone()).collect();
-        let outcome_of = |id: &TaskId| self.outcome_of(id);
+        // The tasks that can be waited for, with their numbers.
+        let mut known: Vec<(TaskId, usize)> =
+            self.tasks.iter().map(|task| (task.spec.task_id.clone(), task.number)).collect();
+        let mut new = Vec::new();
         for spec in specs {
-            if known.contains(&spec.task_id) || outcome_of(&spec.task_id) == Some(Outcome::Completed) {
+            let number_of = |id: &TaskId| known.iter().find(|(other, _)| other == id).map(|(_, number)| *number);
+            if number_of(&spec.task_id).is_some() || self.outcome_of(&spec.task_id) == Some(Outcome::Completed) {
                 return Err(RejectionReason::DuplicateTask);
             }
-            if spec.prerequisites.iter().any(|id| !known.contains(id) && outcome_of(id).is_none()) {
+            let (open, ended): (Vec<&TaskId>, Vec<&TaskId>) =
+                spec.prerequisites.iter().partition(|id| number_of(id).is_some());
+            let outcomes: Vec<Option<Outcome>> = ended.into_iter().map(|id| self.outcome_of(id)).collect();
+            if outcomes.contains(&None) {
                 return Err(RejectionReason::UnknownPrerequisite);
             }
-            let has_failed = |id: &&TaskId| {
-                !known.contains(id) && outcome_of(id).is_some_and(|outcome| outcome != Outcome::Completed)
-            };
-            if spec.prerequisites.iter().any(|id| has_failed(&id)) {
+            if outcomes.iter().any(|outcome| *outcome != Some(Outcome::Completed)) {
                 return Err(RejectionReason::PrerequisiteFailed);
             }
-            known.push(spec.task_id.clone());
+            let waits_for: BTreeSet<usize> = open.iter().filter_map(|id| number_of(id)).collect();
+            let open: BTreeSet<TaskId> = open.into_iter().cloned().collect();
+            known.push((spec.task_id.clone(), self.queued + new.len()));
+            new.push((spec, open, waits_for));
         }
-        let duration = |spec: &TaskSpec| match spec.work {
-            Work::DurationMs(duration) => duration,
-            Work::Units(_) => 0,
-        };
-        let total: u64 = self.tasks.iter().map(|task| &task.spec).chain(specs).map(duration).sum();
-        if total > 7 * 24 * 60 * 60 * 1_000 {
-            return Err(RejectionReason::QueueTooLong);
-        }
-        for spec in specs {
+        let with_open: Vec<_> = new.iter().map(|(spec, open, _)| (*spec, open.clone())).collect();
+        limits::check_new_tasks(&self.tasks, &self.balances, &with_open)?;
+        for (spec, _, waits_for) in new {
             self.tasks.push(ModelTask {
+                number: self.queued,
+                waits_for,
                 spec: spec.clone(),
                 priority: spec.priority,
                 attempts: 0,
@@ -265,8 +228,20 @@ impl Model {
                 started_at: None,
                 worked: 0,
             });
+            self.queued += 1;
         }
         Ok(())
+    }
+
+    /// Refuses what is about another attempt of an active task.
+    fn check_attempt(&self, at: usize, attempt: Option<u64>, sent: Moment) -> Result<(), RejectionReason> {
+        let task = &self.tasks[at];
+        let started_at = task.started_at.ok_or(RejectionReason::TaskNotActive)?;
+        let is_stale = match attempt {
+            Some(attempt) => attempt != u64::from(task.attempts) + 1,
+            None => task.attempts > 0 && sent < started_at,
+        };
+        if is_stale { Err(RejectionReason::StaleReport) } else { Ok(()) }
     }
 
     /// The outcome of a remembered finished task.
@@ -299,11 +274,10 @@ impl Model {
     }
 
     fn may_start(&self, task: &ModelTask) -> bool {
-        let completed =
-            |id: &TaskId| self.finished.iter().any(|task| task.task_id == *id && task.outcome == Outcome::Completed);
+        let completed = |number: &usize| self.ended.get(number) == Some(&Outcome::Completed);
         task.started_at.is_none()
             && task.wait_until <= self.now
-            && task.spec.prerequisites.iter().all(completed)
+            && task.waits_for.iter().all(completed)
             && (task.paid
                 || task.spec.costs.iter().all(|(name, cost)| amount_of(&self.balances, name.as_str()) >= cost))
     }
@@ -341,12 +315,10 @@ impl Model {
 
     /// Cancels the tasks that wait for a task that did not complete, until there is none.
     fn cancel_dependants(&mut self) {
-        let did_not_complete = |finished: &[FinishedModelTask], id: &TaskId| {
-            finished.iter().any(|task| task.task_id == *id && task.outcome != Outcome::Completed)
-        };
         let dependant = |model: &Self| {
-            let mut tasks = model.tasks.iter();
-            tasks.position(|task| task.spec.prerequisites.iter().any(|id| did_not_complete(&model.finished, id)))
+            let did_not_complete =
+                |number: &usize| model.ended.get(number).is_some_and(|outcome| *outcome != Outcome::Completed);
+            model.tasks.iter().position(|task| task.waits_for.iter().any(did_not_complete))
         };
         while let Some(at) = dependant(self) {
             self.finish(at, Outcome::Cancelled, Some("prerequisite_failed"));
@@ -359,14 +331,23 @@ impl Model {
             Outcome::Completed => {
                 let before = self.balances.clone();
                 credit(&mut self.balances, &task.spec.rewards);
-                for (name, amount) in &self.balances {
-                    *self.rewards.entry(name.clone()).or_default() += amount - amount_of(&before, name);
-                }
+                let credited: Vec<(String, u64)> = task
+                    .spec
+                    .rewards
+                    .iter()
+                    .map(|(name, _)| {
+                        let name = name.to_string();
+                        let amount = amount_of(&self.balances, &name) - amount_of(&before, &name);
+                        (name, amount)
+                    })
+                    .collect();
+                limits::total(&mut self.rewards, &credited);
                 self.time_spent += task.worked;
             }
             Outcome::Cancelled if task.paid => credit(&mut self.balances, &task.spec.costs),
             Outcome::Cancelled | Outcome::Failed => {}
         }
+        self.ended.insert(task.number, outcome);
         self.finished.push(FinishedModelTask {
             task_id: task.spec.task_id,
             outcome,
@@ -381,16 +362,5 @@ impl Model {
 
     pub fn count(&self, outcome: Outcome) -> u64 {
         self.finished.iter().filter(|task| task.outcome == outcome).count() as u64
-    }
-}
-
-pub fn amount_of(amounts: &Amounts, name: &str) -> u64 {
-    amounts.get(name).copied().unwrap_or(0)
-}
-
-fn credit(balances: &mut Amounts, resources: &Resources) {
-    for (name, amount) in resources.iter() {
-        let balance = balances.entry(name.to_string()).or_default();
-        *balance = (*balance + amount).min(MAX_AMOUNT);
     }
 }

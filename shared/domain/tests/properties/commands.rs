@@ -25,12 +25,15 @@ proptest! {
         for step in &steps {
             let result = take(&mut queue, step);
             let (Step::Deliver { delivery, now }, Some(verdict)) = (step, result.verdict) else { continue };
-            let reason = match verdict {
+            let reason = match &verdict {
                 Verdict::Applied => None,
                 Verdict::Rejected(rejection) => Some(rejection.reason),
-                Verdict::Duplicate(reason) => reason,
+                Verdict::Duplicate(reason) => *reason,
             };
-            verdicts.push((delivery, reason));
+            // What is a duplicate by its position alone is one only while its queue is remembered.
+            if !matches!(verdict, Verdict::Duplicate(_)) {
+                verdicts.push((delivery, reason));
+            }
             let before = encode(&queue);
             let repeated = Step::Deliver { delivery: delivery.clone(), now: *now + 5_000 };
             let result = take(&mut queue, &repeated);

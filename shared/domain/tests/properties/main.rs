@@ -41,7 +41,7 @@ fn any_rules() -> impl Strategy<Value = Rules> {
 }
 
 /// The tasks that a step has queued. These sequences are too short for a queue to forget a task, so
-/// there is one accepted spec for each id.
+/// an id has another accepted spec only after the task before it failed or was cancelled.
 fn accepted_specs(step: &Step, result: &StepResult) -> Vec<TaskSpec> {
     match (step, &result.verdict) {
         (Step::Deliver { delivery, .. }, Some(Verdict::Applied)) => match &delivery.command {

@@ -145,8 +145,11 @@ proptest! {
         prop_assert_eq!(starts, predicted);
         prop_assert!(pending.iter().all(|task| !task.blocked_by.is_empty()), "a pending task names what blocks it");
         for task in &view.tasks {
-            let finished = queue.finished_tasks.iter().find(|finished| finished.task_id == task.task_id);
-            prop_assert_eq!(task.estimated_finish_at, finished.map(|finished| finished.finished_at));
+            let finished = events.iter().find_map(|event| match event {
+                Event::TaskFinished(record) if record.task_id == task.task_id => Some(record.finished_at),
+                _ => None,
+            });
+            prop_assert_eq!(task.estimated_finish_at, finished);
         }
     }
 }

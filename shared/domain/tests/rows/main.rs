@@ -12,7 +12,7 @@ mod newer_release;
 mod samples;
 
 use millrace_domain::{
-    Command, CommandId, Delivery, Queue, RejectionReason, RequiredWrite, Rules, TaskId, Timestamp, Verdict,
+    Command, CommandId, Delivery, Queue, RejectionReason, RequiredWrite, Rules, Sender, TaskId, Timestamp, Verdict,
     codec::{CachedQueue, CodecError, Outbox, StoredValue, decode, encode},
     task::{Outcome, Priority},
 };
@@ -40,8 +40,9 @@ fn deliver(queue: &mut Queue, id: &str, after_ms: u64, command: Command) -> (Ver
     let delivery = Delivery {
         player_id: queue.player_id.clone(),
         command_id: CommandId::new(id).unwrap(),
+        sender: Sender::Trusted,
         sent_at: at,
-        position: None,
+        fifo: None,
         command,
     };
     queue.deliver(&delivery, at, Rules::default(), &mut Vec::new())
@@ -56,7 +57,7 @@ fn a_row_of_a_newer_release_is_read_changed_and_written() {
     let finished = queue.finished_task(&TaskId::new("skipped").unwrap()).unwrap();
     assert_eq!(finished.outcome, Outcome::Cancelled, "an unknown outcome counts as cancelled");
 
-    let report = Command::ReportProgress { task_id: TaskId::new("active").unwrap(), units_done: 100 };
+    let report = Command::ReportProgress { task_id: TaskId::new("active").unwrap(), units_done: 100, attempt: None };
     assert_eq!(deliver(&mut queue, "c-new", 10, report), (Verdict::Applied, RequiredWrite::Commit));
     assert_eq!((queue.totals.completed, queue.balances.get("gold")), (8, 13));
     assert!(queue.tasks[0].is_active(), "the next task has started");

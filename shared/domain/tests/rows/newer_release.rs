@@ -122,8 +122,12 @@ pub struct NewerFinishedTasks {
 #[cbor(map)]
 pub struct NewerCommandMemory {
     #[cbor(n(0), with = "minicbor::bytes")]
-    commands: Vec<u8>,
-    #[n(2)]
+    trusted: Vec<u8>,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    player: Vec<u8>,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    fifo: Vec<u8>,
+    #[n(3)]
     new: Option<Vec<u64>>,
 }
 
@@ -197,9 +201,20 @@ impl<C> Encode<C> for NewerRecord {
                 new_content().encode(encoder, context)
             }
             Self::History { priority, outcome } => {
-                encoder.array(2)?.u8(0)?.map(9)?.u8(0)?.str("p-1")?.u8(1)?.str("t-1")?.u8(2)?.str("k")?;
-                encoder.u8(3)?.u8(*priority)?.u8(4)?.u8(*outcome)?.u8(7)?.array(2)?.u8(1)?.u8(100)?;
-                encoder.u8(9)?.u64(BEGIN)?.u8(11)?.u64(BEGIN)?.u8(12)?.u8(0)?.ok()
+                encoder
+                    .array(2)?
+                    .u8(0)?
+                    .map(10)?
+                    .u8(0)?
+                    .str("p-1")?
+                    .u8(1)?
+                    .str("t-1")?
+                    .u8(2)?
+                    .u8(1)?
+                    .u8(3)?
+                    .str("k")?;
+                encoder.u8(4)?.u8(*priority)?.u8(5)?.u8(*outcome)?.u8(8)?.array(2)?.u8(1)?.u8(100)?;
+                encoder.u8(10)?.u64(BEGIN)?.u8(12)?.u64(BEGIN)?.u8(13)?.u8(0)?.ok()
             }
             Self::Event { sequence } => encoder.array(2)?.u8(4)?.u64(*sequence)?.ok(),
         }
@@ -245,11 +260,14 @@ pub fn queue() -> NewerQueue {
         tasks: vec![task("active", 1, active), task("urgent", 4, NewerState::Pending)],
         finished_tasks: NewerFinishedTasks { bytes: finished_task("skipped", 9), new: Some(1) },
         command_memory: NewerCommandMemory {
-            commands: [
+            trusted: [
                 remembered_command("c-unknown-reason", 200),
                 remembered_command("c-known-reason", RejectionReason::QueueFull as u8),
             ]
             .concat(),
+            player: remembered_command("c-of-the-player", 0),
+            // A queue, a sequence number and an index.
+            fifo: [&7_u64.to_be_bytes()[..], &8_u128.to_be_bytes(), &0_u16.to_be_bytes()].concat(),
             new: Some(vec![1, 2]),
         },
         event_sequence: 42,
@@ -298,8 +316,9 @@ impl NewerView {
         outcomes
     }
 
-    /// The numbers of the rejection reasons of all remembered commands, oldest first.
+    /// The numbers of the rejection reasons of all remembered commands of trusted senders, oldest
+    /// first.
     pub fn command_reasons(&self) -> Vec<u8> {
-        self.command_memory.commands.chunks(17).map(|entry| entry[16]).collect()
+        self.command_memory.trusted.chunks(17).map(|entry| entry[16]).collect()
     }
 }

@@ -3,8 +3,8 @@
 use std::{fs, path::Path};
 
 use millrace_domain::{
-    CommandId, Delivery, FifoPosition, PlayerId, Priority, Queue, Record, RejectionReason, Resources, Task, TaskId,
-    TaskKind, Timestamp, Work,
+    CommandId, Delivery, FifoPlace, FifoPosition, FifoQueueId, PlayerId, Priority, Queue, Record, RejectionReason,
+    Resources, Sender, Task, TaskId, TaskKind, Timestamp, Work,
     codec::{CachedQueue, Outbox},
     command::Command,
     queue::Totals,
@@ -56,12 +56,13 @@ pub fn task(task_id: &str, work: Work) -> Task {
     }
 }
 
-pub fn delivery(command_id: &str, position: Option<FifoPosition>) -> Delivery {
+pub fn delivery(command_id: &str, sender: Sender, fifo: Option<FifoPlace>) -> Delivery {
     Delivery {
         player_id: PlayerId::new("p-1").unwrap(),
         command_id: CommandId::new(command_id).unwrap(),
+        sender,
         sent_at: at(0),
-        position,
+        fifo,
         command: Command::PauseQueue,
     }
 }
@@ -74,7 +75,7 @@ pub fn queue() -> Queue {
     queue.active_at = at(4_000);
     queue.paused_at = Some(at(4_500));
     (queue.slots, queue.max_tasks) = (2, 200);
-    queue.balances = amounts(&[("gold", 9_007_199_254_740_991), ("wood", 0)]);
+    queue.balances = amounts(&[("gold", 9_007_199_254_740_991), ("wood", 3)]);
     queue.totals =
         Totals { completed: 7, failed: 1, cancelled: 2, time_spent_ms: 90_000, rewards: amounts(&[("gold", 8)]) };
     queue.tasks = vec![
@@ -103,9 +104,14 @@ pub fn queue() -> Queue {
     {
         queue.finished_tasks.push(&FinishedTask { task_id: id(task_id), outcome, finished_at: at(3_000) });
     }
-    let position = FifoPosition { sequence: u128::MAX, index: 3 };
-    queue.command_memory.remember(&delivery("c-1", None), None);
-    queue.command_memory.remember(&delivery("c-2", Some(position)), Some(RejectionReason::TooManyResources));
+    let fifo = FifoPlace {
+        queue: FifoQueueId::of("arn:aws:sqs:eu-central-1:123456789012:commands.fifo"),
+        position: FifoPosition { sequence: u128::MAX, index: 3 },
+    };
+    let memory = &mut queue.command_memory;
+    memory.remember(&delivery("c-1", Sender::Trusted, None), None);
+    memory.remember(&delivery("c-2", Sender::Trusted, Some(fifo)), Some(RejectionReason::QueueTooLarge));
+    memory.remember(&delivery("c-2", Sender::Player, None), Some(RejectionReason::UnknownTask));
     queue
 }
 
@@ -115,6 +121,7 @@ pub fn outbox() -> Outbox {
     let history = HistoryRecord {
         player_id: queue.player_id.clone(),
         task_id: id("done"),
+        sequence: 8,
         kind: TaskKind::new("harvest.wood").unwrap(),
         priority: Priority::Normal,
         outcome: Outcome::Cancelled,

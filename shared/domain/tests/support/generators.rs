@@ -6,8 +6,8 @@ use proptest::{collection::vec, option, prelude::*};
 
 use super::{
     naming::Naming,
-    steps::{RESOURCES, Step},
-    unnamed::{Target, UnnamedAmounts, UnnamedCommand, UnnamedStep, UnnamedTask},
+    steps::{FIFO_QUEUES, RESOURCES, Step},
+    unnamed::{Path, Target, UnnamedAmounts, UnnamedAttempt, UnnamedCommand, UnnamedId, UnnamedStep, UnnamedTask},
 };
 
 /// The scale of a run: how long work takes, and how far apart commands come.
@@ -20,7 +20,7 @@ pub struct Scale {
 /// Random sequences of up to `most` steps, after a first grant and a first configuration.
 pub fn steps(scale: Scale, most: usize) -> impl Strategy<Value = Vec<Step>> {
     (granted(), 1..5_u8, vec(step(scale), 1..most)).prop_map(|(granted, slots, mut unnamed)| {
-        let first = |command| UnnamedStep { gap: 0, lag: 0, fifo: None, command };
+        let first = |command| UnnamedStep { gap: 0, lag: 0, path: Path::Standard, command };
         let beginning = [first(UnnamedCommand::Grant(granted)), first(UnnamedCommand::Configure(Some(slots), None))];
         unnamed.splice(0..0, beginning);
         Naming::new().name(unnamed)
@@ -64,7 +64,11 @@ fn work(scale: Scale) -> BoxedStrategy<Work> {
 }
 
 fn task(scale: Scale) -> impl Strategy<Value = UnnamedTask> {
-    let reused_id = option::weighted(0.03, 1..9_u32);
+    let id = prop_oneof![
+        82 => Just(UnnamedId::New),
+        3 => (1..9_u32).prop_map(UnnamedId::Ago),
+        15 => any::<prop::sample::Index>().prop_map(UnnamedId::Freed),
+    ];
     let not_before = match scale.small {
         true => (-10..30_i64).boxed(),
         false => prop_oneof![-50..200_i64, 1_000..200_000_000_i64].boxed(),
@@ -74,17 +78,18 @@ fn task(scale: Scale) -> impl Strategy<Value = UnnamedTask> {
         true => (0..15_u32).boxed(),
         false => prop_oneof![0..50_u32, 1_000..3_600_001_u32].boxed(),
     };
-    let when = (reused_id, priority(), work(scale), option::weighted(0.2, not_before), prerequisites);
+    let when = (id, priority(), work(scale), option::weighted(0.2, not_before), prerequisites);
     (when, (amounts(), amounts(), 0..3_u8, retry_delay)).prop_map(|(when, (costs, rewards, max_retries, retry))| {
-        let (reused_id, priority, work, not_before, prerequisites) = when;
+        let (id, priority, work, not_before, prerequisites) = when;
         let retry_delay_ms = retry;
         UnnamedTask {
-            reused_id,
+            id,
             priority,
             work,
             not_before,
             prerequisites,
             costs,
+            unique_rewards: 0,
             rewards,
             max_retries,
             retry_delay_ms,
@@ -97,16 +102,56 @@ fn day(scale: Scale) -> impl Strategy<Value = UnnamedTask> {
     task(scale).prop_map(|task| UnnamedTask { work: Work::DurationMs(86_400_000), ..task })
 }
 
-fn command(scale: Scale) -> impl Strategy<Value = UnnamedCommand> {
+/// A task of a millisecond with 20 rewards of resources that no other task rewards.
+fn trophy(scale: Scale) -> impl Strategy<Value = UnnamedTask> {
+    task(scale).prop_map(|task| UnnamedTask {
+        work: Work::DurationMs(1),
+        not_before: None,
+        costs: Vec::new(),
+        unique_rewards: 20,
+        rewards: Vec::new(),
+        ..task
+    })
+}
+
+fn attempt() -> impl Strategy<Value = UnnamedAttempt> {
+    prop_oneof![
+        5 => Just(UnnamedAttempt::None),
+        3 => Just(UnnamedAttempt::Current),
+        1 => prop_oneof![Just(-1), Just(1), Just(9)].prop_map(UnnamedAttempt::Other),
+    ]
+}
+
+/// Commands that make sequences long. They are rare, because a model takes long for them.
+fn mass_command(scale: Scale) -> impl Strategy<Value = UnnamedCommand> {
+    prop_oneof![
+        2 => vec(trophy(scale), 10..45).prop_map(UnnamedCommand::Enqueue),
+        1 => (10..60_usize).prop_map(UnnamedCommand::PauseAndResume),
+    ]
+}
+
+fn command(scale: Scale) -> BoxedStrategy<UnnamedCommand> {
+    // Only the model forgets commands and tasks as a queue does.
+    let mass = if scale.small { 8 } else { 0 };
+    prop_oneof![
+        200 => single_command(scale),
+        mass => mass_command(scale),
+    ]
+    .boxed()
+}
+
+fn single_command(scale: Scale) -> impl Strategy<Value = UnnamedCommand> {
     let slots = option::of(1..5_u8);
     let max_tasks = option::weighted(0.3, prop_oneof![1 => 2..12_u16, 2 => Just(50)]);
     prop_oneof![
         40 => vec(task(scale), 1..4).prop_map(UnnamedCommand::Enqueue),
         2 => vec(task(scale), 7..12).prop_map(UnnamedCommand::Enqueue),
         1 => vec(day(scale), 3..9).prop_map(UnnamedCommand::Enqueue),
-        35 => (target(), 0..1_100_u64).prop_map(|(task, thousandths)| UnnamedCommand::Report(task, thousandths)),
-        20 => target().prop_map(UnnamedCommand::Fail),
-        7 => target().prop_map(UnnamedCommand::Cancel),
+        35 => (target(), 0..1_100_u64, attempt())
+            .prop_map(|(task, thousandths, attempt)| UnnamedCommand::Report(task, thousandths, attempt)),
+        20 => (target(), attempt()).prop_map(|(task, attempt)| UnnamedCommand::Fail(task, attempt)),
+        5 => target().prop_map(UnnamedCommand::Cancel),
+        8 => (target(), task(scale)).prop_map(|(target, task)| UnnamedCommand::Replace(target, Box::new(task))),
         5 => (target(), priority()).prop_map(|(task, priority)| UnnamedCommand::SetPriority(task, priority)),
         5 => target().prop_map(UnnamedCommand::MoveToFront),
         9 => Just(UnnamedCommand::Pause),
@@ -116,14 +161,22 @@ fn command(scale: Scale) -> impl Strategy<Value = UnnamedCommand> {
         3 => (slots, max_tasks).prop_map(|(slots, max_tasks)| UnnamedCommand::Configure(slots, max_tasks)),
         6 => Just(UnnamedCommand::Tick),
         5 => (1..6_usize).prop_map(UnnamedCommand::Repeat),
+        3 => any::<prop::sample::Index>().prop_map(UnnamedCommand::RepeatAny),
     ]
+}
+
+/// Most commands through a FIFO queue come through the first two.
+fn path() -> impl Strategy<Value = Path> {
+    let queue = prop_oneof![6 => 0..2_usize, 1 => 0..FIFO_QUEUES];
+    let fifo = (queue, prop::bool::weighted(0.2)).prop_map(|(queue, passed)| Path::Fifo { queue, passed });
+    prop_oneof![4 => Just(Path::Standard), 2 => Just(Path::Player), 4 => fifo]
 }
 
 fn step(scale: Scale) -> impl Strategy<Value = UnnamedStep> {
     let (gap, lag) = if scale.small {
         (
             prop_oneof![2 => Just(0_i64), 6 => 1..12_i64, 1 => -5..0_i64].boxed(),
-            prop_oneof![4 => Just(0_i64), 2 => 1..10_i64, 1 => -5..0_i64].boxed(),
+            prop_oneof![4 => Just(0_i64), 2 => 1..10_i64, 1 => 10..40_i64, 1 => -5..0_i64].boxed(),
         )
     } else {
         (
@@ -132,6 +185,5 @@ fn step(scale: Scale) -> impl Strategy<Value = UnnamedStep> {
             prop_oneof![4 => Just(0_i64), 2 => 1..50_i64, 1 => 0..100_000_000_i64, 1 => -1_000..0_i64].boxed(),
         )
     };
-    let fifo = prop_oneof![6 => Just(None), 3 => Just(Some(false)), 1 => Just(Some(true))];
-    (gap, lag, fifo, command(scale)).prop_map(|(gap, lag, fifo, command)| UnnamedStep { gap, lag, fifo, command })
+    (gap, lag, path(), command(scale)).prop_map(|(gap, lag, path, command)| UnnamedStep { gap, lag, path, command })
 }

@@ -7,6 +7,9 @@ pub const BEGINNING: u64 = 1_800_000_000_000;
 /// The resources that generated commands name.
 pub const RESOURCES: [&str; 2] = ["gold", "wood"];
 
+/// The number of FIFO queues that generated commands come from: more than a queue remembers.
+pub const FIFO_QUEUES: usize = 6;
+
 pub fn player() -> PlayerId {
     PlayerId::new("p-1").unwrap()
 }

@@ -6,17 +6,28 @@ use proptest::prelude::prop;
 /// Amounts by index of `RESOURCES`.
 pub type UnnamedAmounts = Vec<(usize, u64)>;
 
+/// The id of a task.
+#[derive(Debug, Clone, Copy)]
+pub enum UnnamedId {
+    New,
+    /// The id that was given so many tasks ago.
+    Ago(u32),
+    /// The id of a remembered task that failed or was cancelled, if there is one.
+    Freed(prop::sample::Index),
+}
+
 /// A task without its names.
 #[derive(Debug, Clone)]
 pub struct UnnamedTask {
-    /// Usually a new id. Otherwise the id that was given so many tasks ago.
-    pub reused_id: Option<u32>,
+    pub id: UnnamedId,
     pub priority: Priority,
     pub work: Work,
     /// Milliseconds from now.
     pub not_before: Option<i64>,
     pub prerequisites: Vec<Target>,
     pub costs: UnnamedAmounts,
+    /// So many further rewards, each of a resource that no other task rewards.
+    pub unique_rewards: u32,
     pub rewards: UnnamedAmounts,
     pub max_retries: u8,
     pub retry_delay_ms: u32,
@@ -31,14 +42,37 @@ pub enum Target {
     Ago(u32),
 }
 
+/// The attempt that a report or a failure names.
+#[derive(Debug, Clone, Copy)]
+pub enum UnnamedAttempt {
+    None,
+    /// The current attempt of the task.
+    Current,
+    /// So many attempts after the current one, or before it.
+    Other(i64),
+}
+
+/// How a command comes.
+#[derive(Debug, Clone, Copy)]
+pub enum Path {
+    /// From a trusted sender, not through a FIFO queue.
+    Standard,
+    /// From the player itself.
+    Player,
+    /// Through the player's group of one of the FIFO queues, and whether its position has passed.
+    Fifo { queue: usize, passed: bool },
+}
+
 /// A command without its names.
 #[derive(Debug, Clone)]
 pub enum UnnamedCommand {
     Enqueue(Vec<UnnamedTask>),
     /// Reports so many thousandths of the units.
-    Report(Target, u64),
-    Fail(Target),
+    Report(Target, u64, UnnamedAttempt),
+    Fail(Target, UnnamedAttempt),
     Cancel(Target),
+    /// Cancels a task, then queues another one under its id at the same moment.
+    Replace(Target, Box<UnnamedTask>),
     SetPriority(Target, Priority),
     MoveToFront(Target),
     Pause,
@@ -49,6 +83,10 @@ pub enum UnnamedCommand {
     Tick,
     /// Repeats the delivery of so many commands ago.
     Repeat(usize),
+    /// Repeats one of all deliveries so far.
+    RepeatAny(prop::sample::Index),
+    /// Pauses and resumes the queue so many times.
+    PauseAndResume(usize),
 }
 
 /// A step without its names and times.
@@ -58,7 +96,6 @@ pub struct UnnamedStep {
     pub gap: i64,
     /// Milliseconds from the sending to the arrival. Negative if the sender's clock is ahead.
     pub lag: i64,
-    /// Whether the command comes through the FIFO group, and whether its position has passed.
-    pub fifo: Option<bool>,
+    pub path: Path,
     pub command: UnnamedCommand,
 }

@@ -8,8 +8,8 @@ use std::{
 };
 
 use millrace_domain::{
-    Delivery, Event, PlayerId, Queue, Record, RequiredWrite, Timestamp, Verdict, Work, codec::CachedQueue,
-    record::RejectionRecord, task,
+    Command, Delivery, Event, PlayerId, Queue, Record, RequiredWrite, Rules, Timestamp, Verdict, Work,
+    codec::CachedQueue, record::RejectionRecord, task,
 };
 
 use crate::{
@@ -19,12 +19,9 @@ use crate::{
     failure::Failure,
     item::{Action, Item, Outcome},
     loaded_queue::LoadedQueue,
-    player::{Missing, Player, PlayerState},
+    player::{MAX_PLAYER_ITEMS, Missing, Player, PlayerState},
+    row_size::MAX_OUTBOX_BYTES,
 };
-
-/// Bytes of records after which a commit takes no further item. A row keeps the records until the
-/// next commit, beside the queue, and DynamoDB allows 400 KB. The rest takes another commit.
-const MAX_OUTBOX_BYTES: usize = 64 * 1024;
 
 /// Applies the open items of every player whose queue is loaded.
 ///
@@ -79,12 +76,14 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
 pub fn apply_items(input: ApplyInput<'_>) -> Applied {
     let ApplyInput { player_id, loaded, items, decided, now, rules } = input;
     let mut applied = Applied::new(loaded);
-    let (mut events, mut outbox_bytes) = (Vec::new(), 0);
+    let mut events = Vec::new();
     for item in &mut items[decided..] {
-        if outbox_bytes > MAX_OUTBOX_BYTES {
+        if let Action::Command(delivery) = &item.action {
+            end_tasks_before_new_ones(&mut applied, delivery, now, rules);
+        }
+        if applied.outbox_bytes > MAX_OUTBOX_BYTES {
             break;
         }
-        let first_record = applied.records.len();
         let queue = &mut applied.loaded.queue;
         let change = match (&item.action, queue) {
             (Action::Tick, None) => {
@@ -99,7 +98,7 @@ pub fn apply_items(input: ApplyInput<'_>) -> Applied {
                 let cached = queue.get_or_insert_with(|| new_queue(player_id, delivery, now));
                 let (verdict, change) = Arc::make_mut(cached).queue.deliver(delivery, now, rules, &mut events);
                 if let Verdict::Rejected(rejection) = &verdict {
-                    applied.records.push(Record::Rejection(RejectionRecord {
+                    applied.add_record(Record::Rejection(RejectionRecord {
                         partition: player_id.as_str().to_owned(),
                         received_at: delivery.sent_at,
                         command_id: delivery.command_id.clone(),
@@ -116,11 +115,7 @@ pub fn apply_items(input: ApplyInput<'_>) -> Applied {
                 change
             }
         };
-        for event in events.drain(..) {
-            tracing::debug!(player_id = player_id.as_str(), ?event, "event");
-            applied.add_event(event);
-        }
-        outbox_bytes += applied.records[first_record..].iter().map(Record::size).sum::<usize>();
+        events.drain(..).for_each(|event| applied.add_event(event));
         // A duplicate is confirmed by the copy itself: it was decided if it is remembered.
         applied.is_unconfirmed |= change == RequiredWrite::Nothing && item.outcome == Outcome::Applied;
         applied.change = applied.change.max(change);
@@ -128,6 +123,25 @@ pub fn apply_items(input: ApplyInput<'_>) -> Applied {
     }
     finish_queue(&mut applied, items);
     applied
+}
+
+/// Advances a queue before new tasks are queued, if the records of the tasks that end may fill the
+/// outbox. A row has no room for those records and as many new tasks. Advancing in one step or in
+/// two gives the same queue.
+fn end_tasks_before_new_ones(applied: &mut Applied, delivery: &Delivery, now: Timestamp, rules: Rules) {
+    let Some(cached) = &mut applied.loaded.queue else { return };
+    let adds_tasks = matches!(delivery.command, Command::EnqueueTasks { .. });
+    if !adds_tasks || applied.outbox_bytes + cached.queue.task_bytes() <= MAX_OUTBOX_BYTES {
+        return;
+    }
+    if cached.queue.command_memory.find(delivery).is_none() {
+        let mut events = Vec::new();
+        Arc::make_mut(cached).queue.advance_for(delivery, now, rules, &mut events);
+        if !events.is_empty() {
+            applied.change = RequiredWrite::Commit;
+        }
+        events.into_iter().for_each(|event| applied.add_event(event));
+    }
 }
 
 fn new_queue(player_id: &PlayerId, delivery: &Delivery, now: Timestamp) -> Arc<CachedQueue> {
@@ -144,13 +158,23 @@ fn outcome_of(verdict: Verdict) -> Outcome {
 }
 
 impl Applied {
+    fn add_record(&mut self, record: Record) {
+        self.outbox_bytes += record.size();
+        self.records.push(record);
+    }
+
     fn add_event(&mut self, event: Event) {
+        tracing::debug!(
+            player_id = self.loaded.queue.as_ref().map(|cached| cached.queue.player_id.as_str()),
+            ?event,
+            "event"
+        );
         if let Event::TaskFinished(record) = event {
             self.totals_changed = true;
             if record.outcome == task::Outcome::Completed && matches!(record.work, Work::DurationMs(_)) {
                 self.completed_at.push(record.finished_at);
             }
-            self.records.push(Record::History(record));
+            self.add_record(Record::History(record));
         }
     }
 }
@@ -159,13 +183,13 @@ impl Applied {
 fn finish_queue(applied: &mut Applied, items: &[Item]) {
     let Some(cached) = &mut applied.loaded.queue else { return };
     let CachedQueue { queue, progress_known } = Arc::make_mut(cached);
-    if applied.change == RequiredWrite::Commit {
-        let commands = items.iter().filter_map(|item| Some(&item.action.delivery()?.command_id));
+    // Reports between milestones are remembered without a commit, but not without a limit.
+    if applied.change == RequiredWrite::Commit || queue.command_memory.len() > MAX_PLAYER_ITEMS {
         // A tick brings nothing to remember, and so it forgets nothing: the batch before it may
         // have failed after its commit, and is delivered again as a whole.
-        if commands.clone().next().is_some() {
-            queue.command_memory.trim(commands);
-        }
+        queue.command_memory.trim(items.iter().filter_map(|item| item.action.delivery()));
+    }
+    if applied.change == RequiredWrite::Commit {
         queue.version = applied.base_version + 1;
     }
     *progress_known |= !queue.has_partial_progress();

@@ -12,7 +12,7 @@
 use std::{borrow::Cow, fmt, time::Instant};
 
 use millrace_domain::{
-    CommandId, Delivery, FifoPosition, PlayerId, RejectionReason, Timestamp,
+    CommandId, Delivery, FifoPlace, FifoPosition, FifoQueueId, PlayerId, RejectionReason, Sender, Timestamp,
     json::{self, MalformedInput, Message, Request},
     record::RejectionRecord,
 };
@@ -57,12 +57,12 @@ pub fn decode(ctx: &Context<'_>, payload: &[u8]) -> Batch {
     batch
 }
 
-/// Decodes commands that a caller sends for the queue of `player` alone. Each is a separate
+/// Decodes commands that `sender` sends for the queue of `player` alone. Each is a separate
 /// message, so that results come in the order of the commands. Commands without a name get one that
 /// is made from `id`.
-pub fn decode_for_player(ctx: &Context<'_>, player: &PlayerId, id: &str, payload: &[u8]) -> Batch {
+pub fn decode_for_player(ctx: &Context<'_>, player: &PlayerId, sender: Sender, id: &str, payload: &[u8]) -> Batch {
     let started = Instant::now();
-    let mut batch = decode_body_for(ctx, player, id, &Text::new(payload));
+    let mut batch = decode_body_for(ctx, player, sender, id, &Text::new(payload));
     finish(&mut batch, started);
     batch
 }
@@ -139,8 +139,12 @@ fn add_record(ctx: &Context<'_>, batch: &mut Batch, record: Record<'_>) {
     let envelope = Envelope {
         message: batch.add_message(message_id.to_string(), group.map(str::to_owned)),
         names: CommandNames { id: id.as_deref().unwrap_or(&message_id), first: 0 },
+        sender: Sender::Trusted,
         sent_at: attributes.sent_timestamp.parse().map_or(ctx.now, Timestamp::from_millis),
-        fifo: group.zip(sequence).map(|(group, sequence)| FifoPlace { group, sequence }),
+        fifo: group.zip(sequence).map(|(group, sequence)| {
+            let queue = FifoQueueId::of(&source_arn);
+            FifoMessage { queue, group, sequence }
+        }),
     };
     add_body(batch, envelope, message);
 }
@@ -154,7 +158,7 @@ fn add_unreadable_record(ctx: &Context<'_>, batch: &mut Batch, index: usize, rec
     };
     let names = CommandNames { id: &id, first: 0 };
     let message = batch.add_message(id.clone(), None);
-    let envelope = Envelope { message, names, sent_at: ctx.now, fifo: None };
+    let envelope = Envelope { message, names, sender: Sender::Trusted, sent_at: ctx.now, fifo: None };
     add_malformed(batch, envelope, malformed(record, detail), names.name(0));
 }
 
@@ -193,13 +197,13 @@ fn add_element(ctx: &Context<'_>, batch: &mut Batch, text: &Text<'_>, element: &
         Some(id) => CommandNames { id, first: 0 },
         None => CommandNames { id: &ctx.invocation.request_id, first },
     };
-    let envelope = add_message(ctx, batch, names);
+    let envelope = add_message(ctx, batch, Sender::Trusted, names);
     add_body(batch, envelope, message);
     if id.is_some() { 0 } else { commands }
 }
 
 /// Decodes commands for one player. Each is a separate message.
-fn decode_body_for(ctx: &Context<'_>, player: &PlayerId, id: &str, text: &Text<'_>) -> Batch {
+fn decode_body_for(ctx: &Context<'_>, player: &PlayerId, sender: Sender, id: &str, text: &Text<'_>) -> Batch {
     let mut batch = Batch::new(Source::Invoker, ctx.platform.settings.batching, 1);
     let body = match text.is_utf8(text.as_str()) {
         true => json::parse_message_for(player, text.as_str()),
@@ -210,21 +214,21 @@ fn decode_body_for(ctx: &Context<'_>, player: &PlayerId, id: &str, text: &Text<'
     match body {
         Ok(Message::Commands(commands)) => {
             for (first, command) in commands.into_iter().enumerate() {
-                let envelope = add_message(ctx, &mut batch, CommandNames { id, first });
+                let envelope = add_message(ctx, &mut batch, sender, CommandNames { id, first });
                 add_body(&mut batch, envelope, command.map(|request| Message::Commands(smallvec![Ok(request)])));
             }
         }
         other => {
-            let envelope = add_message(ctx, &mut batch, CommandNames { id, first: 0 });
+            let envelope = add_message(ctx, &mut batch, sender, CommandNames { id, first: 0 });
             add_body(&mut batch, envelope, other);
         }
     }
     batch
 }
 
-fn add_message<'a>(ctx: &Context<'_>, batch: &mut Batch, names: CommandNames<'a>) -> Envelope<'a> {
+fn add_message<'a>(ctx: &Context<'_>, batch: &mut Batch, sender: Sender, names: CommandNames<'a>) -> Envelope<'a> {
     let message = batch.add_message(names.id.to_owned(), None);
-    Envelope { message, names, sent_at: ctx.now, fifo: None }
+    Envelope { message, names, sender, sent_at: ctx.now, fifo: None }
 }
 
 /// What is known of a message beside its body.
@@ -234,15 +238,19 @@ struct Envelope<'a> {
     message: usize,
     /// How its commands are named that bring no name.
     names: CommandNames<'a>,
+    /// Who sent it.
+    sender: Sender,
     /// When it was sent.
     sent_at: Timestamp,
     /// Its place in a FIFO queue; none for any other message.
-    fifo: Option<FifoPlace<'a>>,
+    fifo: Option<FifoMessage<'a>>,
 }
 
 /// The place of a message in a FIFO queue.
 #[derive(Debug, Clone, Copy)]
-struct FifoPlace<'a> {
+struct FifoMessage<'a> {
+    /// The queue.
+    queue: FifoQueueId,
     /// The message group.
     group: &'a str,
     /// The sequence number in the queue.
@@ -270,16 +278,18 @@ fn add_body(batch: &mut Batch, envelope: Envelope<'_>, body: Result<Message, Mal
 }
 
 fn add_command(batch: &mut Batch, envelope: Envelope<'_>, request: Request, index: usize) {
-    let Envelope { message, names, sent_at, fifo } = envelope;
+    let Envelope { message, names, sender, sent_at, fifo } = envelope;
     // The sequence orders the commands of a player only where the group is the player.
-    let position = fifo
-        .filter(|place| place.group == request.player_id.as_str())
-        .map(|place| FifoPosition { sequence: place.sequence, index: index as u16 });
+    let fifo = fifo.filter(|place| place.group == request.player_id.as_str()).map(|place| FifoPlace {
+        queue: place.queue,
+        position: FifoPosition { sequence: place.sequence, index: index as u16 },
+    });
     let delivery = Delivery {
         command_id: request.command_id.unwrap_or_else(|| names.name(index)),
         player_id: request.player_id.clone(),
+        sender,
         sent_at,
-        position,
+        fifo,
         command: request.command,
     };
     batch.add_item(message, request.player_id, Action::Command(delivery));

@@ -14,7 +14,7 @@ use crate::{
     loaded_queue::LoadedQueue,
     lookup::lookup_before,
     player::{Missing, Player, PlayerState},
-    rows::{RowRequest, Rows, read_rows},
+    rows::{RowRequest, read_rows},
 };
 
 /// Loads the queue of every player that lacks one. A player whose queue cannot be read fails.
@@ -50,6 +50,8 @@ async fn look_up(ctx: &Context<'_>, players: &mut [Player], counters: &mut Count
     counters.cache.shared_errors += lookup.shared_errors;
     for (player, hit) in players.into_iter().zip(lookup.hits) {
         counters.cache.count(hit.as_ref().map(|hit| hit.tier));
+        // A queue is cached once its records are written.
+        player.recorded_version = hit.as_ref().map_or(0, |hit| hit.copy.cached.queue.version);
         player.state = match hit.map(|hit| LoadedQueue::from_cache(hit.copy)) {
             None => PlayerState::Unloaded(Missing::QueueRow),
             Some(loaded) if player.needs_progress && loaded.lacks_progress() => {
@@ -64,10 +66,11 @@ async fn look_up(ctx: &Context<'_>, players: &mut [Player], counters: &mut Count
 fn request_of(player: &mut Player) -> Option<RowRequest> {
     let player_id = player.player_id.clone();
     match player.take_state() {
-        PlayerState::Unloaded(Missing::ProgressRow(loaded)) => {
-            Some(RowRequest { player_id, rows: Rows::Progress(loaded) })
-        }
-        PlayerState::Unloaded(_) => Some(RowRequest::queue(player_id, player.needs_progress)),
+        PlayerState::Unloaded(Missing::ProgressRow(loaded)) => Some(RowRequest::progress(player_id, loaded)),
+        PlayerState::Unloaded(_) => Some(RowRequest {
+            recorded_version: player.recorded_version,
+            ..RowRequest::queue(player_id, player.needs_progress)
+        }),
         state => {
             player.state = state;
             None

@@ -44,6 +44,15 @@ pub async fn repeated_put_keeps_one_row(store: SharedStore) {
     assert_eq!((page.items, page.next), (rows, None));
 }
 
+/// The sequence tells apart two tasks of one id that end at the same moment.
+pub async fn task_that_ends_twice_at_one_moment_keeps_two_rows(store: SharedStore) {
+    let player = sample::player();
+    let first = HistoryRecord { sequence: 9, ..sample::history(&player, "t-1", sample::now()) };
+    let second = HistoryRecord { sequence: 10, outcome: Outcome::Cancelled, ..first.clone() };
+    put(&store, &[first.clone(), second.clone()]).await;
+    assert_eq!(store.history(&player, 10, None).await.expect(READABLE).items, [second, first]);
+}
+
 /// A batch of the maximum number of rows is written. An empty batch is allowed.
 pub async fn full_batch_is_written(store: SharedStore) {
     let player = sample::player();
@@ -135,7 +144,7 @@ pub async fn every_field_of_a_record_is_read_back(store: SharedStore) {
 pub async fn history_pages_are_complete_and_newest_first(store: SharedStore) {
     let player = sample::player();
     let mut rows = tasks(&player, 12);
-    // Tasks that finished at the same moment are sorted by their ids.
+    // Tasks that finished at the same moment are sorted by their sequence numbers.
     rows.push(sample::history(&player, "t-5.b", rows[5].finished_at));
     put(&store, &rows).await;
     rows.sort_by_key(HistoryRecord::sort_key);

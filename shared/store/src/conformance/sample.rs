@@ -40,7 +40,7 @@ pub fn write(player: &PlayerId, expected: u64) -> QueueWrite {
     }
 }
 
-/// A finished task.
+/// A finished task. Tasks with other names have other sequence numbers.
 pub fn history(player: &PlayerId, task: &str, finished_at: Timestamp) -> HistoryRecord {
     let amount = |name: &str, amount| {
         Resources::from_iter([(millrace_domain::ResourceName::new(name).expect("the name is allowed"), amount)])
@@ -48,6 +48,7 @@ pub fn history(player: &PlayerId, task: &str, finished_at: Timestamp) -> History
     HistoryRecord {
         player_id: player.clone(),
         task_id: TaskId::new(task).expect("the name is allowed"),
+        sequence: task.bytes().fold(0, |sequence: u64, byte| (31 * sequence + u64::from(byte)) % 1_000_000_000_000),
         kind: TaskKind::new("harvest.wood").expect("the name is allowed"),
         priority: Priority::High,
         outcome: Outcome::Completed,

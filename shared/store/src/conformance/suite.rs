@@ -44,6 +44,7 @@ macro_rules! conformance_tests {
             due::pages_contain_every_due_queue_once,
             due::page_continues_after_a_moved_row,
             records::repeated_put_keeps_one_row,
+            records::task_that_ends_twice_at_one_moment_keeps_two_rows,
             records::full_batch_is_written,
             records::batch_of_26_is_refused,
             records::duplicate_keys_are_refused,

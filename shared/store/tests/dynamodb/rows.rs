@@ -103,7 +103,7 @@ async fn records_are_stored_as_native_attributes() {
     let player = sample::player();
     let row = sample::history(&player, "t-1", sample::now());
     assert_eq!(write_records(&store, Table::History, &[Record::History(Box::new(row.clone()))]).await, Ok(vec![]));
-    let key = item([("playerId", s(&player)), ("finishedAt#taskId", s(row.sort_key()))]);
+    let key = item([("playerId", s(&player)), ("finishedAt#sequence", s(row.sort_key()))]);
     let mut found = at.get_item(Table::History, key).await.expect("the row was written");
     let at_time = s(row.finished_at);
     let expires_at: u64 = found.remove("expiresAt").unwrap().as_n().unwrap().parse().unwrap();
@@ -111,7 +111,7 @@ async fn records_are_stored_as_native_attributes() {
     assert!(expires_at.abs_diff(in_90_days) < 60, "{expires_at}");
     let expected = item([
         ("playerId", s(&player)),
-        ("finishedAt#taskId", s(row.sort_key())),
+        ("finishedAt#sequence", s(row.sort_key())),
         ("taskId", s("t-1")),
         ("kind", s("harvest.wood")),
         ("priority", s("high")),
@@ -192,7 +192,7 @@ async fn damaged_row_does_not_hide_older_history_or_other_due_queues() {
     let player = sample::player();
     let rows = put_history(&at, at.settings(), &player, sample::now(), 3).await;
     let damaged = format!("{}#t-x", rows[2].finished_at);
-    at.put_item(Table::History, item([("playerId", s(&player)), ("finishedAt#taskId", s(&damaged))])).await;
+    at.put_item(Table::History, item([("playerId", s(&player)), ("finishedAt#sequence", s(&damaged))])).await;
     let first = store.history(&player, 1, None).await.unwrap();
     assert_eq!((first.items, first.next.as_ref()), (vec![], Some(&damaged)));
     let rest = store.history(&player, 3, Some(&damaged)).await.unwrap();

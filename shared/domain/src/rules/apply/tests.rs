@@ -1,7 +1,7 @@
 //! When commands take effect, duplicates, ticks, and the commands without a module of their name.
 
 use super::*;
-use crate::{Priority, task::TaskSpec, testing::*};
+use crate::{FifoPlace, FifoPosition, FifoQueueId, Priority, command::Sender, task::TaskSpec, testing::*};
 
 #[test]
 fn a_command_takes_effect_when_it_was_sent() {
@@ -97,7 +97,7 @@ fn a_refused_command_advances_the_queue() {
 fn fifo_positions_detect_duplicates() {
     let mut test = TestQueue::new();
     let fifo = |name: &str, sequence, index| Delivery {
-        position: Some(crate::FifoPosition { sequence, index }),
+        fifo: Some(FifoPlace { queue: FifoQueueId::of("q"), position: FifoPosition { sequence, index } }),
         ..delivery(name, 0, grant(gold(1)))
     };
     assert_eq!(test.deliver(0, &fifo("a", 7, 0)).0, Verdict::Applied);
@@ -114,17 +114,53 @@ fn fifo_positions_detect_duplicates() {
 }
 
 #[test]
+fn the_same_id_from_the_player_and_from_a_trusted_sender_names_two_commands() {
+    let mut test = TestQueue::new();
+    let trusted = delivery("c", 0, grant(gold(3)));
+    let by_player = Delivery { sender: Sender::Player, ..delivery("c", 0, Command::PauseQueue) };
+    assert_eq!(test.deliver(0, &by_player).0, Verdict::Applied);
+    assert_eq!(test.deliver(0, &trusted).0, Verdict::Applied);
+    assert_eq!(test.deliver(0, &by_player).0, Verdict::Duplicate(None));
+    assert_eq!(test.deliver(0, &trusted).0, Verdict::Duplicate(None));
+    assert_eq!(test.gold(), 3);
+}
+
+#[test]
 fn commands_for_a_finished_or_unknown_task_are_refused() {
     let mut test = TestQueue::new();
     test.enqueue(0, [timed("done", 1)]);
     test.advance(1);
     for task in ["done", "never"] {
-        for command in
-            [report(task, 1), fail(task), cancel(task), set_priority(task, Priority::High), move_to_front(task)]
-        {
+        for command in [fail(task), cancel(task), set_priority(task, Priority::High), move_to_front(task)] {
             assert_eq!(test.refuse(2, command.clone()), RejectionReason::UnknownTask, "{command:?}");
         }
     }
+    assert_eq!(test.refuse(2, report("never", 1)), RejectionReason::UnknownTask);
+}
+
+#[test]
+fn a_report_for_a_failed_or_cancelled_task_is_refused() {
+    let mut test = TestQueue::new();
+    test.apply(0, slots(2));
+    test.enqueue(0, [TaskSpec { max_retries: 0, ..reported("failed", 9) }, reported("cancelled", 9)]);
+    test.apply(1, fail("failed"));
+    test.apply(1, cancel("cancelled"));
+    for task in ["failed", "cancelled"] {
+        assert_eq!(test.refuse(2, report(task, 1)), RejectionReason::UnknownTask, "{task}");
+    }
+}
+
+#[test]
+fn an_id_that_failed_and_then_completed_counts_as_completed() {
+    let mut test = TestQueue::new();
+    test.enqueue(0, [TaskSpec { max_retries: 0, ..reported("a", 5) }]);
+    test.apply(1, fail("a"));
+    test.enqueue(2, [reported("a", 5)]);
+    test.apply(3, report("a", 5));
+    assert_eq!(test.send(4, report("a", 5)), (Verdict::Applied, RequiredWrite::Nothing));
+    assert_eq!(test.refuse_tasks(4, [timed("a", 5)]), RejectionReason::DuplicateTask);
+    test.enqueue(4, [TaskSpec { prerequisites: ids(["a"]), ..timed("b", 5) }]);
+    assert!(test.task("b").is_active());
 }
 
 #[test]
@@ -207,17 +243,15 @@ fn a_grant_stops_at_the_limit_and_reports_what_is_lost() {
 }
 
 #[test]
-fn a_grant_of_too_many_resources_is_refused_as_a_whole() {
+fn a_balance_of_zero_is_not_stored() {
     let mut test = TestQueue::new();
-    let names = |from: usize, to: usize| {
-        (from..to).map(|n| (crate::ResourceName::new(&format!("r-{n}")).unwrap(), 1)).collect::<Resources>()
-    };
-    test.apply(0, grant(names(0, MAX_BALANCES)));
-    let balances = test.queue.balances.clone();
-    assert_eq!(test.refuse(0, grant(names(MAX_BALANCES - 1, MAX_BALANCES + 1))), RejectionReason::TooManyResources);
-    assert_eq!(test.queue.balances, balances);
-    test.apply(0, grant(names(0, 3)));
-    assert_eq!(test.queue.balances.get("r-2"), 2);
+    test.apply(0, grant(gold(0)));
+    assert!(test.queue.balances.is_empty());
+    test.apply(0, grant(gold(5)));
+    test.enqueue(0, [TaskSpec { costs: gold(5), rewards: amounts([("wood", 0)]), ..timed("a", 10) }]);
+    assert!(test.queue.balances.is_empty(), "the costs took all");
+    test.advance(10);
+    assert!(test.queue.balances.is_empty() && test.queue.totals.rewards.is_empty());
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! `enqueueTasks`: limits, ids, prerequisites, and the order of the refusals.
 
 use crate::{
-    Command, RejectionReason, ResourceName, Verdict,
-    queue::MAX_QUEUE_BYTES,
+    RejectionReason,
     task::{MAX_DURATION_MS, TaskSpec},
     testing::*,
 };
@@ -49,39 +48,26 @@ fn a_new_queue_takes_50_tasks() {
 }
 
 #[test]
-fn a_queue_has_a_largest_size_in_bytes() {
-    let mut test = TestQueue::new();
-    test.apply(0, max_tasks(200));
-    let name = |n: usize, m: usize| format!("{n:03}-{m:03}-{}", "x".repeat(56));
-    let large_task = |n: usize| {
-        let rewards = (0..20).map(|m| (ResourceName::new(&name(n, m)).unwrap(), 1)).collect();
-        TaskSpec { rewards, ..timed(&format!("t-{n}"), 1_000) }
-    };
-    let fits = (0..200).take_while(|n| matches!(try_enqueue(&mut test, large_task(*n)), Ok(()))).count();
-    assert!((60..100).contains(&fits), "{fits} tasks of about 1.6 KB");
-    let tasks = test.queue.tasks.clone();
-    assert_eq!(test.refuse_tasks(0, [large_task(fits)]), RejectionReason::QueueFull);
-    assert_eq!(test.queue.tasks, tasks);
-    assert!(test.queue.size_estimate() <= MAX_QUEUE_BYTES);
-    test.enqueue(0, [timed("small", 1)]);
-}
-
-fn try_enqueue(test: &mut TestQueue, task: TaskSpec) -> Result<(), RejectionReason> {
-    match test.send(0, Command::EnqueueTasks { tasks: vec![task] }).0 {
-        Verdict::Applied => Ok(()),
-        Verdict::Rejected(rejection) => Err(rejection.reason),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn the_id_of_an_unfinished_remembered_or_earlier_task_is_taken() {
+fn the_id_of_an_unfinished_completed_or_earlier_task_is_taken() {
     let mut test = TestQueue::new();
     test.enqueue(0, [timed("done", 1), timed("open", 100)]);
     test.advance(1);
     assert_eq!(test.refuse_tasks(1, [timed("open", 1)]), RejectionReason::DuplicateTask);
     assert_eq!(test.refuse_tasks(1, [timed("done", 1)]), RejectionReason::DuplicateTask);
     assert_eq!(test.refuse_tasks(1, [timed("new", 1), timed("new", 1)]), RejectionReason::DuplicateTask);
+}
+
+#[test]
+fn the_id_of_a_failed_or_cancelled_task_is_free() {
+    let mut test = TestQueue::new();
+    test.enqueue(0, [TaskSpec { max_retries: 0, ..timed("a", 10) }]);
+    test.apply(1, fail("a"));
+    test.enqueue(2, [timed("a", 10)]);
+    test.apply(3, cancel("a"));
+    test.enqueue(4, [timed("a", 10)]);
+    test.advance(14);
+    assert_eq!(test.refuse_tasks(14, [timed("a", 10)]), RejectionReason::DuplicateTask, "it has completed");
+    assert_eq!(test.queue.finished_tasks.len(), 3);
 }
 
 #[test]

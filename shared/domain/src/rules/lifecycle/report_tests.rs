@@ -52,7 +52,6 @@ fn a_report_of_all_units_or_more_completes_the_task_once() {
     let record = test.record("a");
     assert_eq!((record.units_done, record.time_spent_ms), (100, 9));
     assert_eq!(test.take_events(), ["9 a at 100 %", "9 a completed", "9 next started"]);
-    assert_eq!(test.refuse(10, report("a", 100)), RejectionReason::UnknownTask);
     assert_eq!((test.gold(), test.queue.totals.completed), (7, 1));
 }
 
@@ -94,23 +93,83 @@ fn the_first_refusal_reason_in_order_is_given() {
 }
 
 #[test]
-fn a_report_sent_before_the_current_attempt_started_is_stale() {
+fn a_late_report_for_a_completed_task_is_applied_and_needs_no_write() {
     let mut test = TestQueue::new();
-    test.enqueue(10, [TaskSpec { retry_delay_ms: 5, ..reported("a", 100) }]);
-    let stale = |test: &mut TestQueue, name: &str, sent_at| match test
-        .deliver(100, &delivery(name, sent_at, report("a", 50)))
-    {
-        (Verdict::Rejected(rejection), _) => Some(rejection.reason),
-        _ => None,
-    };
-    assert_eq!(stale(&mut test, "c-9", 9), Some(RejectionReason::StaleReport));
-    assert_eq!(stale(&mut test, "c-10", 10), None, "a report sent at the start is not stale");
-    test.apply(20, fail("a"));
-    test.advance(30);
-    assert_eq!(test.task("a").started_at(), Some(at(25)));
-    assert_eq!(stale(&mut test, "c-24", 24), Some(RejectionReason::StaleReport), "it belongs to the first attempt");
-    assert_eq!(test.task("a").units_done, 0);
-    assert_eq!(stale(&mut test, "c-25", 25), None);
+    test.enqueue(0, [TaskSpec { rewards: gold(7), ..reported("a", 100) }]);
+    test.apply(9, report("a", 100));
+    test.clear_events();
+    for late in [report("a", 100), report("a", 1), report_in(1, "a", 100), report_in(7, "a", 100)] {
+        assert_eq!(test.apply(10, late), RequiredWrite::Nothing);
+    }
+    assert_eq!((test.gold(), test.queue.totals.completed), (7, 1));
+    assert_eq!(test.take_events(), [""; 0]);
+}
+
+/// The reason for which a command is refused that is sent and delivered at these times.
+fn refusal(test: &mut TestQueue, sent_ms: u64, now_ms: u64, command: Command) -> Option<RejectionReason> {
+    let name = format!("c-{sent_ms}-{now_ms}-{command:?}").replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    match test.deliver(now_ms, &delivery(&name[..name.len().min(128)], sent_ms, command)).0 {
+        Verdict::Rejected(rejection) => Some(rejection.reason),
+        Verdict::Applied => None,
+        duplicate => panic!("{duplicate:?}"),
+    }
+}
+
+#[test]
+fn nothing_is_stale_during_the_first_attempt() {
+    let mut test = TestQueue::new();
+    test.enqueue(10, [reported("a", 100)]);
+    assert_eq!(refusal(&mut test, 3, 10, report("a", 10)), None, "sent before the task was queued");
+    test.advance(50);
+    assert_eq!(refusal(&mut test, 9, 20, report("a", 20)), None, "the clock of the process is behind the queue");
+    assert_eq!(test.task("a").units_done, 20);
+    assert_eq!(refusal(&mut test, 1, 60, fail("a")), None);
+    assert_eq!(test.task("a").attempts, 1);
+}
+
+#[test]
+fn without_an_attempt_a_command_sent_before_a_later_attempt_started_is_stale() {
+    for command in [report("a", 50), fail("a")] {
+        let mut test = TestQueue::new();
+        test.enqueue(10, [TaskSpec { retry_delay_ms: 5, ..reported("a", 100) }]);
+        test.apply(20, fail("a"));
+        test.advance(30);
+        assert_eq!(test.task("a").started_at(), Some(at(25)));
+        let before = test.task("a").clone();
+        let stale = Some(RejectionReason::StaleReport);
+        assert_eq!(refusal(&mut test, 24, 100, command.clone()), stale, "it belongs to the first attempt");
+        assert_eq!(test.task("a"), &before);
+        assert_eq!(refusal(&mut test, 25, 100, command), None);
+    }
+}
+
+#[test]
+fn a_command_that_names_another_attempt_is_stale_whenever_it_was_sent() {
+    let mut test = TestQueue::new();
+    test.enqueue(0, [TaskSpec { retry_delay_ms: 5, ..reported("a", 100) }]);
+    for (attempt, expected) in [(2, Some(RejectionReason::StaleReport)), (1, None)] {
+        assert_eq!(refusal(&mut test, 9, 9, report_in(attempt, "a", 10)), expected);
+    }
+    assert_eq!(refusal(&mut test, 10, 10, fail_in(2, "a")), Some(RejectionReason::StaleReport));
+    assert_eq!(refusal(&mut test, 10, 10, fail_in(1, "a")), None);
+    test.advance(15);
+    for attempt in [1, 3, u64::MAX] {
+        assert_eq!(refusal(&mut test, 99, 99, report_in(attempt, "a", 10)), Some(RejectionReason::StaleReport));
+        assert_eq!(refusal(&mut test, 99, 99, fail_in(attempt, "a")), Some(RejectionReason::StaleReport));
+    }
+    assert_eq!(refusal(&mut test, 3, 99, report_in(2, "a", 10)), None, "the attempt decides, not the time");
+}
+
+#[test]
+fn an_attempt_is_compared_after_the_other_refusals() {
+    let mut test = TestQueue::new();
+    test.enqueue(0, [reported("active", 10)]);
+    test.enqueue(0, [timed("timed", 10), reported("pending", 10)]);
+    assert_eq!(test.refuse(1, report_in(7, "never", 1)), RejectionReason::UnknownTask);
+    assert_eq!(test.refuse(1, report_in(7, "timed", 1)), RejectionReason::NotReportedWork);
+    assert_eq!(test.refuse(1, report_in(7, "pending", 1)), RejectionReason::TaskNotActive);
+    assert_eq!(test.refuse(1, fail_in(7, "pending")), RejectionReason::TaskNotActive);
+    assert_eq!(test.refuse(1, report_in(7, "active", 1)), RejectionReason::StaleReport);
 }
 
 #[test]

@@ -30,7 +30,20 @@ fn the_history_record_of_a_completed_task_is_complete() {
     assert_eq!((record.outcome, record.attempts, record.time_spent_ms), (Outcome::Completed, 0, 20));
     assert_eq!((&record.costs, &record.rewards), (&gold(4), &gold(1)));
     assert!(record.refunded.is_empty() && record.lost.is_empty() && record.reason.is_none());
-    assert_eq!(record.sort_key(), format!("{}#a", at(32)));
+    assert_eq!(record.sort_key(), format!("{}#000000000002", at(32)), "the second task that has finished");
+}
+
+#[test]
+fn a_task_id_that_ends_twice_in_a_millisecond_has_two_history_rows() {
+    let mut test = TestQueue::new();
+    test.enqueue(5, [TaskSpec { max_retries: 0, ..timed("a", 10) }]);
+    test.apply(5, fail("a"));
+    let failed = test.record("a").sort_key();
+    test.clear_events();
+    test.enqueue(5, [timed("a", 10)]);
+    test.apply(5, cancel("a"));
+    let cancelled = test.record("a").sort_key();
+    assert!(failed < cancelled, "{failed} and {cancelled}");
 }
 
 #[test]
