@@ -73,8 +73,8 @@ async fn the_event_files_lead_to_the_documented_queues() {
             "10:02:02 forge-tools completed",
             "10:08:45 scout-north completed",
             "10:10:00 dig-moat cancelled",
-            "10:10:00 map-south cancelled",
             "10:10:00 scout-south failed",
+            "10:10:00 map-south cancelled",
             "10:17:02 build-wall completed",
             "13:00:00 festival completed",
         ]

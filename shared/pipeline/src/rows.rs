@@ -1,7 +1,8 @@
 //! Reads queue rows and progress rows from the table, past all caches.
 //!
 //! A queue row may carry records that a crashed process never wrote: its outbox. They are written
-//! again before anything is decided on that row, because the next commit replaces them.
+//! again before anything is decided on that row, because the next commit replaces them. A cached
+//! copy of the same version shows that they are written.
 
 use millrace_domain::{
     PlayerId, Queue, Record,

@@ -79,7 +79,7 @@ impl CommandMemory {
     /// by the position in the FIFO group.
     pub fn find(&self, delivery: &Delivery) -> Option<DecidedCommand> {
         let hash = hash(&delivery.command_id);
-        if let Some(entry) = self.of(delivery.sender).iter().rfind(|entry| *entry_hash(entry) == hash) {
+        if let Some(entry) = self.commands(delivery.sender).iter().rfind(|entry| *entry_hash(entry) == hash) {
             return Some(DecidedCommand { rejection: entry_rejection(entry) });
         }
         let passed = delivery.fifo.is_some_and(|place| self.fifo.has_reached(place));
@@ -89,7 +89,7 @@ impl CommandMemory {
     /// Remembers a delivery, with the reason if it was refused. [`CommandMemory::trim`] is
     /// separate.
     pub fn remember(&mut self, delivery: &Delivery, rejection: Option<RejectionReason>) {
-        let commands = self.of_mut(delivery.sender);
+        let commands = self.commands_mut(delivery.sender);
         if commands.len() == commands.capacity() {
             // Queues stay in memory for long: reserve a little instead of doubling the capacity.
             commands.reserve_exact((commands.len() / 4).max(SLACK));
@@ -116,7 +116,7 @@ impl CommandMemory {
     /// command in the batch displaces none, so its own memory stays as it is.
     pub fn trim<'a>(&mut self, batch: impl Iterator<Item = &'a Delivery> + Clone) {
         for (sender, limit) in [(Sender::Trusted, REMEMBERED_COMMANDS), (Sender::Player, REMEMBERED_PLAYER_COMMANDS)] {
-            let commands = self.of_mut(sender);
+            let commands = self.commands_mut(sender);
             if commands.len() > limit {
                 let batch = batch.clone().filter(|delivery| delivery.sender == sender);
                 trim_to(limit, commands, batch.map(|delivery| hash(&delivery.command_id)).collect());
@@ -129,14 +129,14 @@ impl CommandMemory {
         (self.trusted.capacity() + self.player.capacity()) * size_of::<Entry>() + self.fifo.allocated_bytes()
     }
 
-    fn of(&self, sender: Sender) -> &[Entry] {
+    fn commands(&self, sender: Sender) -> &[Entry] {
         match sender {
             Sender::Trusted => &self.trusted,
             Sender::Player => &self.player,
         }
     }
 
-    fn of_mut(&mut self, sender: Sender) -> &mut Vec<Entry> {
+    fn commands_mut(&mut self, sender: Sender) -> &mut Vec<Entry> {
         match sender {
             Sender::Trusted => &mut self.trusted,
             Sender::Player => &mut self.player,

@@ -113,6 +113,7 @@ async fn records_are_stored_as_native_attributes() {
         ("playerId", s(&player)),
         ("finishedAt#sequence", s(row.sort_key())),
         ("taskId", s("t-1")),
+        ("sequence", n(row.sequence)),
         ("kind", s("harvest.wood")),
         ("priority", s("high")),
         ("outcome", s("completed")),
