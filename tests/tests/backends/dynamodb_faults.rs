@@ -208,7 +208,7 @@ async fn lost_answers_apply_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_queue_is_full_before_its_row_is_too_large_for_the_table() {
+async fn tasks_are_refused_before_the_row_is_too_large_for_the_table() {
     let (backends, function, players) = backends().await;
     let player = &players[..1];
     apply(&function, &messages(player, 1, |_| json!({"type": "configureQueue", "maxTasks": 200}))).await;
@@ -216,7 +216,7 @@ async fn a_queue_is_full_before_its_row_is_too_large_for_the_table() {
     let amounts = |kind: char| -> serde_json::Map<String, serde_json::Value> {
         (0..20).map(|at| (format!("{kind}{at:063}"), json!(1))).collect()
     };
-    let mut full = 0;
+    let mut refused = 0;
     for round in 0..60 {
         let task = json!({
             "taskId": format!("{round:0128}"), "kind": "k".repeat(64), "work": {"units": 10},
@@ -226,10 +226,10 @@ async fn a_queue_is_full_before_its_row_is_too_large_for_the_table() {
             send(&function, &messages(player, 2 + round, |_| json!({"type": "enqueueTasks", "tasks": [task]}))).await;
         assert!(failures(&answer).is_empty(), "a row was too large for the table: {answer:#}");
         if counts(&answer).rejected == 1 {
-            assert_eq!(answer["results"][0]["reason"], "queue_full", "{answer:#}");
-            full += 1;
+            assert_eq!(answer["results"][0]["reason"], "queue_too_large", "{answer:#}");
+            refused += 1;
         }
     }
     let tasks = backends.queue(player[0].as_str()).await.tasks.len();
-    assert_eq!((tasks + full, tasks > 30), (60, true), "{tasks} tasks fit");
+    assert_eq!((tasks + refused, tasks > 30), (60, true), "{tasks} tasks fit");
 }

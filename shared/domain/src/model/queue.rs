@@ -23,7 +23,7 @@ pub const MAX_QUEUED_MS: u64 = 7 * 86_400_000;
 ///
 /// A DynamoDB row has at most 400 KB. The pipeline checks that this limit and the others leave room
 /// for what a queue remembers and for the outbox.
-pub const MAX_TASK_BYTES: usize = 128 * 1024;
+pub const MAX_TASK_BYTES: usize = 152 * 1024;
 /// The largest size of the balances, in bytes as by [`Resources::size_estimate`]: about 1,300
 /// resources with names of 42 characters. Rewards and refunds of unfinished tasks are included,
 /// because they are credited without a further check.

@@ -9,7 +9,7 @@ use crate::tasks::{Amounts, ModelTask, amount_of};
 /// The largest sum of the durations of unfinished timed tasks, in milliseconds: seven days.
 const MAX_QUEUED_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 /// The largest size of the unfinished tasks, in bytes.
-const MAX_TASK_BYTES: usize = 128 * 1024;
+const MAX_TASK_BYTES: usize = 152 * 1024;
 /// The largest size of the balances, in bytes.
 const MAX_BALANCE_BYTES: usize = 72 * 1024;
 /// The largest number of resources that may be granted.
