@@ -67,8 +67,7 @@ impl PendingInvalidations {
         taken
     }
 
-    /// Drops players whose copy is about to be replaced by one that may stay. It is newer than every
-    /// copy that was to be removed.
+    /// Drops players whose copy is about to be replaced by one that may stay.
     pub(super) fn settle(&self, puts: &[(PlayerId, Forget)]) {
         let mut players = self.players();
         if players.is_empty() {
