@@ -16,6 +16,7 @@ export const CACHE_PORT = 6380;
 /** The Redis commands that every function sends (shared/cache). Every user may also log in. */
 const COMMANDS = [
   'get',
+  'getex',
   'mget',
   'set',
   'getrange',

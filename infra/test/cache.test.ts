@@ -46,8 +46,8 @@ test('cache users may run only their commands on the keys of the deployment', ()
     propertiesOfType(production, 'AWS::ElastiCache::User').map((properties) => [properties.UserName, properties]),
   );
   const tasks =
-    'on ~millrace-production-* resetchannels -@all +get +mget +set +getrange +del +evalsha +script|load ' +
-    '+info +ping +cluster|slots +asking +zadd +zremrangebyrank +pexpire +lpush +ltrim';
+    'on ~millrace-production-* resetchannels -@all +get +getex +mget +set +getrange +del +evalsha ' +
+    '+script|load +info +ping +cluster|slots +asking +zadd +zremrangebyrank +pexpire +lpush +ltrim';
   const upkeep = `${tasks} +scan +unlink +pttl +dbsize +zrevrangebyscore +zremrangebyscore +lrange`;
   assert.equal(users['millrace-production-tasks'].AccessString, tasks);
   assert.equal(users['millrace-production-upkeep'].AccessString, upkeep);

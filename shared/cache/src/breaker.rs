@@ -2,10 +2,14 @@
 //!
 //! While it is closed, calls are made. After a number of failures in a row it opens, and no calls
 //! are made. After the cool-down one probe runs in the background. If it succeeds, the breaker
-//! closes; otherwise the next cool-down is twice as long. The caller passes the time and runs the
-//! probes.
+//! closes; otherwise the next cool-down is twice as long. While the server answers and refuses
+//! writes, cool-downs stay short. The caller passes the time and runs the probes.
 
 use std::time::Duration;
+
+/// The longest cool-down while the server refuses writes. Other processes may read copies that are
+/// stale from the moment at which it accepts writes again, until this process removes them.
+const MAX_COOL_DOWN_AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
 /// When a circuit breaker opens and how long it stays open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +19,7 @@ pub struct BreakerSettings {
     /// The first cool-down. Each is shortened at random by up to a quarter, so that not all
     /// processes probe at the same moment.
     pub cool_down: Duration,
-    /// The longest cool-down.
+    /// The longest cool-down. While the server refuses writes, it is at most one second.
     pub max_cool_down: Duration,
 }
 
@@ -44,6 +48,15 @@ impl Moment {
         let monotonic = self.monotonic.saturating_sub(earlier.monotonic);
         monotonic.max(self.wall.saturating_sub(earlier.wall))
     }
+}
+
+/// The kind of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The server did not answer, or it cannot serve.
+    NotServed,
+    /// The server refuses writes. That does not pass by a retry, and its values may be stale.
+    RefusesWrites,
 }
 
 /// A circuit breaker.
@@ -82,26 +95,28 @@ impl Breaker {
         }
     }
 
-    /// Counts a failed call. Returns whether that opened the breaker.
-    pub fn failure(&mut self, now: Moment) -> bool {
+    /// Counts a failed call. A call whose writes are refused opens the breaker at once. Returns
+    /// whether the call opened it.
+    pub fn failure(&mut self, kind: FailureKind, now: Moment) -> bool {
         match &mut self.state {
-            State::Closed { failures } if *failures + 1 < self.settings.failures => {
+            State::Closed { failures } if kind == FailureKind::NotServed && *failures + 1 < self.settings.failures => {
                 *failures += 1;
                 false
             }
-            State::Closed { .. } => self.trip(now),
+            State::Closed { .. } => {
+                self.open(kind, now);
+                true
+            }
             State::Open { .. } => false,
         }
     }
 
-    /// Opens the breaker after a failure that does not pass by itself. Returns whether it was
-    /// closed.
-    pub fn trip(&mut self, now: Moment) -> bool {
-        let opens = self.is_closed();
-        if opens {
-            self.open(now);
+    /// The time until a probe is due, 0 while one runs; none while the breaker is closed.
+    pub fn time_to_probe(&self, now: Moment) -> Option<Duration> {
+        match self.state {
+            State::Closed { .. } => None,
+            State::Open { since, cool_down, .. } => Some(cool_down.saturating_sub(now.since(since))),
         }
-        opens
     }
 
     /// Whether the caller must run a probe now, and report its result to [`Breaker::probed`].
@@ -115,19 +130,26 @@ impl Breaker {
         }
     }
 
-    /// Takes the result of a probe; a probe that was aborted has failed.
-    pub fn probed(&mut self, succeeded: bool, now: Moment) {
-        match self.state {
-            State::Open { probing: true, .. } if succeeded => self.state = State::Closed { failures: 0 },
-            State::Open { probing: true, .. } => self.open(now),
-            _ => {}
+    /// Takes the result of a probe; a probe that was aborted is not served.
+    pub fn probed(&mut self, result: Result<(), FailureKind>, now: Moment) {
+        if matches!(self.state, State::Open { probing: true, .. }) {
+            match result {
+                Ok(()) => self.state = State::Closed { failures: 0 },
+                Err(kind) => self.open(kind, now),
+            }
         }
     }
 
-    fn open(&mut self, now: Moment) {
-        let full = self.settings.cool_down.saturating_mul(1 << self.openings.min(20)).min(self.settings.max_cool_down);
+    fn open(&mut self, kind: FailureKind, now: Moment) {
+        let full = match kind {
+            FailureKind::RefusesWrites => self.settings.cool_down.min(MAX_COOL_DOWN_AFTER_REFUSAL),
+            FailureKind::NotServed => {
+                let doubled = self.settings.cool_down.saturating_mul(1 << self.openings.min(20));
+                self.openings = self.openings.saturating_add(1);
+                doubled.min(self.settings.max_cool_down)
+            }
+        };
         let cool_down = full.mul_f64(1.0 - 0.25 * self.random.f64());
-        self.openings = self.openings.saturating_add(1);
         self.state = State::Open { since: now, cool_down, probing: false };
     }
 }
@@ -136,7 +158,7 @@ impl Breaker {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{FailureKind::*, *};
 
     const SETTINGS: BreakerSettings =
         BreakerSettings { failures: 3, cool_down: Duration::from_secs(1), max_cool_down: Duration::from_secs(30) };
@@ -147,21 +169,25 @@ mod tests {
 
     fn opened(now: Moment) -> Breaker {
         let mut breaker = Breaker::new(SETTINGS, 7);
-        assert!(breaker.trip(now));
+        open(&mut breaker, now);
         breaker
+    }
+
+    fn open(breaker: &mut Breaker, now: Moment) {
+        assert!(!breaker.failure(NotServed, now) && !breaker.failure(NotServed, now));
+        assert!(breaker.failure(NotServed, now), "the third");
     }
 
     #[test]
     fn failures_in_a_row_open_the_breaker_and_a_success_resets_the_count() {
         let mut breaker = Breaker::new(SETTINGS, 7);
         for _ in 0..5 {
-            assert!(!breaker.failure(at(0)) && !breaker.failure(at(0)));
+            assert!(!breaker.failure(NotServed, at(0)) && !breaker.failure(NotServed, at(0)));
             breaker.success();
         }
-        assert!(!breaker.failure(at(0)) && !breaker.failure(at(0)));
-        assert!(breaker.failure(at(0)), "the third");
+        open(&mut breaker, at(0));
         assert!(!breaker.is_closed());
-        assert!(!breaker.failure(at(0)), "it is already open");
+        assert!(!breaker.failure(NotServed, at(0)), "it is already open");
     }
 
     #[test]
@@ -172,7 +198,7 @@ mod tests {
         assert!(!breaker.claim_probe(at(90_000)), "one at a time");
         breaker.success();
         assert!(!breaker.is_closed(), "a call that began before is ignored");
-        breaker.probed(true, at(1_010));
+        breaker.probed(Ok(()), at(1_010));
         assert!(breaker.is_closed());
     }
 
@@ -184,12 +210,12 @@ mod tests {
             assert!(!breaker.claim_probe(at(now + seconds * 750 - 1)), "{seconds}");
             now += seconds * 1_000;
             assert!(breaker.claim_probe(at(now)), "{seconds}");
-            breaker.probed(false, at(now));
+            breaker.probed(Err(NotServed), at(now));
         }
         assert!(breaker.claim_probe(at(now + 30_000)));
-        breaker.probed(true, at(now + 30_000));
+        breaker.probed(Ok(()), at(now + 30_000));
         breaker.success();
-        breaker.trip(at(now + 40_000));
+        open(&mut breaker, at(now + 40_000));
         assert!(breaker.claim_probe(at(now + 41_000)));
     }
 
@@ -197,10 +223,25 @@ mod tests {
     fn a_breaker_that_reopens_without_a_success_waits_longer() {
         let mut breaker = opened(at(0));
         assert!(breaker.claim_probe(at(1_000)));
-        breaker.probed(true, at(1_000));
-        breaker.trip(at(1_000));
+        breaker.probed(Ok(()), at(1_000));
+        open(&mut breaker, at(1_000));
         assert!(!breaker.claim_probe(at(2_400)));
         assert!(breaker.claim_probe(at(3_000)));
+    }
+
+    #[test]
+    fn refused_writes_open_the_breaker_at_once_and_are_probed_every_second() {
+        for cool_down in [1, 60] {
+            let cool_down = Duration::from_secs(cool_down);
+            let mut breaker = Breaker::new(BreakerSettings { cool_down, ..SETTINGS }, 7);
+            assert!(breaker.failure(RefusesWrites, at(0)));
+            for second in 1..20 {
+                assert!(breaker.time_to_probe(at(second * 1_000)) == Some(Duration::ZERO));
+                assert!(breaker.claim_probe(at(second * 1_000)));
+                breaker.probed(Err(RefusesWrites), at(second * 1_000));
+                assert!(breaker.time_to_probe(at(second * 1_000)) >= Some(Duration::from_millis(750)));
+            }
+        }
     }
 
     #[test]
@@ -219,20 +260,19 @@ mod tests {
     #[derive(Debug, Clone, Copy)]
     enum Step {
         Success,
-        Failure,
-        Trip,
+        Failure(FailureKind),
         Claim,
-        Probed(bool),
+        Probed(Result<(), FailureKind>),
         Wait(u64),
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let kind = prop_oneof![Just(NotServed), Just(RefusesWrites)];
         let step = prop_oneof![
             Just(Step::Success),
-            Just(Step::Failure),
-            Just(Step::Trip),
+            kind.clone().prop_map(Step::Failure),
             Just(Step::Claim),
-            any::<bool>().prop_map(Step::Probed),
+            proptest::result::maybe_ok(Just(()), kind).prop_map(Step::Probed),
             (0..40_000_u64).prop_map(Step::Wait),
         ];
         proptest::collection::vec(step, 0..200)
@@ -247,23 +287,22 @@ mod tests {
                 let closed = breaker.is_closed();
                 match step {
                     Step::Success => breaker.success(),
-                    Step::Failure => { breaker.failure(at(now)); }
-                    Step::Trip => { breaker.trip(at(now)); }
+                    Step::Failure(kind) => { breaker.failure(kind, at(now)); }
                     Step::Claim => {
                         let claimed = breaker.claim_probe(at(now));
                         prop_assert!(!(claimed && (closed || probing)));
                         probing |= claimed;
                     }
-                    Step::Probed(succeeded) => {
-                        breaker.probed(succeeded, at(now));
-                        prop_assert_eq!(breaker.is_closed(), closed || (probing && succeeded));
+                    Step::Probed(result) => {
+                        breaker.probed(result, at(now));
+                        prop_assert_eq!(breaker.is_closed(), closed || (probing && result.is_ok()));
                         probing = false;
                     }
                     Step::Wait(millis) => now += millis,
                 }
                 if closed {
-                    in_a_row = match step { Step::Failure => in_a_row + 1, Step::Success => 0, _ => in_a_row };
-                    let opens = matches!(step, Step::Trip) || in_a_row == SETTINGS.failures;
+                    in_a_row = match step { Step::Failure(_) => in_a_row + 1, Step::Success => 0, _ => in_a_row };
+                    let opens = matches!(step, Step::Failure(RefusesWrites)) || in_a_row == SETTINGS.failures;
                     prop_assert_eq!(breaker.is_closed(), !opens, "{:?}", step);
                 } else if !matches!(step, Step::Probed(_)) {
                     prop_assert!(!breaker.is_closed(), "{:?}", step);
@@ -273,7 +312,7 @@ mod tests {
                 }
             }
             if !breaker.is_closed() {
-                breaker.probed(false, at(now));
+                breaker.probed(Err(NotServed), at(now));
                 prop_assert!(breaker.claim_probe(at(now + 30_000)), "no cool-down exceeds the maximum");
             }
         }

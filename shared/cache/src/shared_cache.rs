@@ -23,7 +23,7 @@ pub trait SharedCache: Send + Sync {
     async fn put(&self, copies: &[Arc<CachedQueue>], now: Timestamp) -> u64;
 
     /// Removes the copies of players, so that an older copy under way cannot come back. Returns the
-    /// number of errors.
+    /// number of errors; these players become pending invalidations.
     async fn forget(&self, players: &[PlayerId]) -> u64;
 
     /// The page that was last put for a player if it was put for this version of the queue, and the

@@ -65,7 +65,7 @@ pub struct SharedStatistics {
     pub get: Operation,
     /// Puts.
     pub put: Operation,
-    /// Removals of players.
+    /// Removals of players, and the pending invalidations that are sent after an outage.
     pub forget: Operation,
     /// Calls of the upkeep.
     pub upkeep: Operation,
@@ -75,7 +75,7 @@ pub struct SharedStatistics {
     /// How often the circuit breaker opened.
     pub openings: u64,
     /// Players whose shared copy may be stale because Redis could not be told. It is told with the
-    /// next call that succeeds.
+    /// next call that succeeds, and before the circuit breaker closes.
     pub pending_invalidations: u64,
     /// The reports of the servers; none while unknown. They are asked with a put, once a minute,
     /// and may refuse.

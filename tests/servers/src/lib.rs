@@ -28,6 +28,6 @@ mod tools;
 pub use self::aws::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
 pub use self::dynamo_proxy::{Call, DynamoProxy, Entry, Fault, rules};
 pub use self::emulators::{DynamoDbLocal, Emulator, MiniStack};
-pub use self::redis::{Redis, RedisBuilder, RedisCluster, RedisProgram};
+pub use self::redis::{Redis, RedisBuilder, RedisCluster, RedisProgram, WriteRefusal};
 pub use self::tcp_proxy::{Cut, TcpProxy};
 pub use self::tools::schemathesis_python;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use millrace_servers::{Redis, RedisCluster, RedisProgram};
+use millrace_servers::{Redis, RedisCluster, RedisProgram, WriteRefusal};
 use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClient;
 use redis::{AsyncCommands, Client, ErrorKind, RedisResult, ServerErrorKind, TlsCertificates};
@@ -111,6 +111,30 @@ async fn a_replica_is_read_only_until_it_is_promoted() {
     primary.demote_to_replica_of(&replica).await;
     let refusal = primary.try_cli::<()>(&["SET", "key", "x"]).await;
     assert_eq!(refusal.unwrap_err().kind(), read_only);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_writes_answers_reads_and_accepts_writes_again() {
+    for program in [RedisProgram::Redis, RedisProgram::Valkey] {
+        let server = Redis::builder().program(program).start().await;
+        server.cli::<()>(&["SET", "key", "value"]).await;
+        for why in [
+            WriteRefusal::FailedSnapshot,
+            WriteRefusal::MissingReplicas,
+            WriteRefusal::ReadOnlyReplica,
+            WriteRefusal::OutOfMemory,
+        ] {
+            server.refuse_writes(why).await;
+            let refusal = server.try_cli::<()>(&["SET", "key", "new"]).await.unwrap_err();
+            assert_eq!(refusal.code(), Some(why.code()));
+            assert_eq!(server.cli::<String>(&["GET", "key"]).await, "value");
+            // A server without memory accepts what needs none.
+            let deletion = server.try_cli::<u64>(&["DEL", "none"]).await;
+            assert_eq!(deletion.is_ok(), why == WriteRefusal::OutOfMemory, "{why:?}: {deletion:?}");
+            server.accept_writes(why).await;
+            server.cli::<()>(&["SET", "key", "value"]).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //! | `counts` | the exact number of round trips of an invocation |
 //! | `redis_faults` | Redis killed, emptied, paused, demoted, full, locked, and broken connections to it |
 //! | `dynamodb_faults` | DynamoDB throttling, refusing, slow, and losing answers |
+//! | `refused_writes` | Redis answers reads and refuses writes |
 //! | `stale` | stale copies in either cache, and many processes that change one player |
 //! | `switches` | features switched off or on for some players |
 //! | `thousand` | 1,000 players on 8 processes |
@@ -12,6 +13,7 @@
 mod counts;
 mod dynamodb_faults;
 mod redis_faults;
+mod refused_writes;
 mod stale;
 mod switches;
 mod thousand;

@@ -89,7 +89,7 @@ async fn a_wrong_password_is_reported_without_the_password() {
 
 #[tokio::test]
 async fn a_redis_user_without_permission_to_scan_gets_that_error() {
-    let rules = "on >secret ~t-* -@all +get +mget +set +getrange +del +evalsha +script|load";
+    let rules = "on >secret ~t-* -@all +get +getex +mget +set +getrange +del +evalsha +script|load";
     let (database, redis) = (Database::new(), Redis::builder().user("app", rules).start().await);
     let builder = database.function("maintain-cache").env("MILLRACE_REDIS_URL", redis.url_as("app", "secret"));
     let function = builder.env("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "2000").started().await;

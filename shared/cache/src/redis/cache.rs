@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -16,7 +16,6 @@ use super::{
     client::Client,
     connection::Connector,
     pending_invalidations::PendingInvalidations,
-    reply::Failure,
     settings::{RedisCacheSettings, RedisCredentials, RedisSettingsError},
     value,
 };
@@ -36,7 +35,7 @@ pub struct RedisCache {
 pub(super) struct Core {
     pub(super) settings: RedisCacheSettings,
     pub(super) client: Client,
-    breaker: Mutex<Breaker>,
+    pub(super) breaker: Mutex<Breaker>,
     pub(super) pending: PendingInvalidations,
     jitter: Mutex<fastrand::Rng>,
     started: Instant,
@@ -45,7 +44,9 @@ pub(super) struct Core {
     pub(super) put: OperationCounters,
     pub(super) forget: OperationCounters,
     pub(super) upkeep: OperationCounters,
-    openings: AtomicU64,
+    pub(super) openings: AtomicU64,
+    /// For background tasks, which do not keep it alive.
+    pub(super) itself: Weak<Self>,
 }
 
 #[derive(Default)]
@@ -65,7 +66,7 @@ impl RedisCache {
         credentials: Option<Arc<dyn RedisCredentials>>,
     ) -> Result<Self, RedisSettingsError> {
         let client = Client::new(Connector::new(&settings, credentials)?, &settings.key_prefix);
-        let core = Arc::new(Core {
+        let core = Arc::new_cyclic(|itself| Core {
             client,
             breaker: Mutex::new(Breaker::new(settings.breaker, settings.seed)),
             pending: PendingInvalidations::default(),
@@ -78,10 +79,11 @@ impl RedisCache {
             upkeep: OperationCounters::default(),
             openings: AtomicU64::default(),
             settings,
+            itself: itself.clone(),
         });
         if let Err(failure) = core.client.connection(Instant::now() + core.settings.time_to_connect()).await {
             tracing::warn!(reason = %failure, "Redis cannot be reached at the start; continuing without it");
-            core.breaker().failure(core.moment());
+            core.failed(&failure);
         }
         Ok(Self { core })
     }
@@ -105,53 +107,10 @@ impl OperationCounters {
 }
 
 impl Core {
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn moment(&self) -> Moment {
         Moment {
             monotonic: self.started.elapsed(),
             wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-        }
-    }
-
-    /// Whether the breaker is closed. Starts a probe if one is due: a frozen sandbox has no timers,
-    /// so the calls of the process start the probes.
-    pub(super) fn state_and_probe(self: &Arc<Self>) -> SharedCacheState {
-        let mut breaker = self.breaker();
-        if breaker.is_closed() {
-            return SharedCacheState::Up;
-        }
-        if let Ok(runtime) = tokio::runtime::Handle::try_current()
-            && breaker.claim_probe(self.moment())
-        {
-            drop(breaker);
-            let probe = Probe { core: Arc::clone(self), finished: false };
-            runtime.spawn(probe.run());
-        }
-        SharedCacheState::Down
-    }
-
-    /// Counts an answered call.
-    pub(super) fn succeeded(&self) {
-        self.breaker().success();
-    }
-
-    /// Counts an unanswered call.
-    pub(super) fn failed(&self, failure: &Failure) {
-        let now = self.moment();
-        let opened = {
-            let mut breaker = self.breaker();
-            if failure.refuses_writes { breaker.trip(now) } else { breaker.failure(now) }
-        };
-        if opened {
-            // The cluster client would go on to reconnect in the background.
-            self.client.disconnect();
-            self.openings.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(reason = %failure, "calls to Redis fail; continuing without it for a while");
-        } else {
-            tracing::debug!(reason = %failure, "a call to Redis failed");
         }
     }
 
@@ -217,33 +176,5 @@ fn key_space(kind: DataKind) -> &'static str {
     match kind {
         DataKind::Queue | DataKind::Progress | DataKind::Stats => "queue:",
         DataKind::Frequent => "frequent:",
-    }
-}
-
-/// A running probe. One that is dropped has failed, so that another one can start.
-struct Probe {
-    core: Arc<Core>,
-    finished: bool,
-}
-
-impl Probe {
-    async fn run(mut self) {
-        // A new connection, to where the name leads now.
-        self.core.client.disconnect();
-        let result = self.core.client.probe(&self.core.settings, self.core.moment()).await;
-        self.finished = true;
-        self.core.breaker().probed(result.is_ok(), self.core.moment());
-        match result {
-            Ok(()) => tracing::info!("Redis answers again"),
-            Err(failure) => tracing::debug!(reason = %failure, "the probe of Redis failed"),
-        }
-    }
-}
-
-impl Drop for Probe {
-    fn drop(&mut self) {
-        if !self.finished {
-            self.core.breaker().probed(false, self.core.moment());
-        }
     }
 }

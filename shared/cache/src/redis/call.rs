@@ -12,7 +12,7 @@ use super::{
     housekeeping::Traffic,
     reply::{Failure, Reply, describe},
 };
-use crate::{kind::DataKind, stamp::Stamp};
+use crate::kind::DataKind;
 
 /// The housekeeping and the pending invalidations of a call.
 pub(super) struct Call<'a> {
@@ -21,7 +21,7 @@ pub(super) struct Call<'a> {
     pub(super) reads: &'a [PlayerId],
     /// The invalidations that become pending if the call is not answered: one for each command, or
     /// none at all.
-    pub(super) invalidations: Vec<(PlayerId, Stamp)>,
+    pub(super) invalidations: Vec<(PlayerId, Forget)>,
 }
 
 impl Default for Call<'_> {
@@ -32,23 +32,23 @@ impl Default for Call<'_> {
 
 impl Core {
     /// The command that replaces a player's copy by a tombstone.
-    pub(super) fn forget(&self, player: &PlayerId, stamp: Stamp, which: Forget) -> Cmd {
-        command::forget(&self.queue_key(player), stamp, self.settings.tombstone_ttl, which)
+    pub(super) fn forget(&self, player: &PlayerId, which: Forget) -> Cmd {
+        command::forget(&self.queue_key(player), which, self.settings.tombstone_ttl)
     }
 
     /// Sends the commands of a call, and pending invalidations before them. Returns the reply to
-    /// each command, and whether some were not answered.
+    /// each command, and why some were not answered.
     pub(super) async fn call(
         &self,
         counters: &OperationCounters,
         mut commands: Vec<Cmd>,
         call: Call<'_>,
-    ) -> (Vec<Reply>, bool) {
+    ) -> (Vec<Reply>, Option<Failure>) {
         let started = Instant::now();
         let mut pending = self.pending.take(call.reads);
         let sent_before = pending.len();
         if sent_before > 0 {
-            let forgets = pending.iter().map(|(player, stamp)| self.forget(player, *stamp, Forget::Older));
+            let forgets = pending.iter().map(|(player, which)| self.forget(player, *which));
             commands.splice(0..0, forgets);
         }
         pending.extend(call.invalidations);
@@ -72,7 +72,7 @@ impl Core {
             self.succeeded();
         }
         replies.drain(..sent_before);
-        (replies, exchange.failure.is_some())
+        (replies, exchange.failure)
     }
 
     /// A command may read many players.
@@ -140,7 +140,7 @@ pub(super) struct Unreadable;
 /// pending.
 struct RunningCall<'a> {
     core: &'a Core,
-    pending: Vec<(PlayerId, Stamp)>,
+    pending: Vec<(PlayerId, Forget)>,
     finished: bool,
 }
 

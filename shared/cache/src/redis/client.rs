@@ -21,7 +21,7 @@ use super::{
     reply::{Class, Failure, Reply, classify},
     settings::{RedisCacheSettings, RedisMode},
 };
-use crate::breaker::Moment;
+use crate::breaker::{FailureKind, Moment};
 
 /// The maximum number of round trips of a call.
 const MAX_ROUND_TRIPS: usize = 3;
@@ -213,7 +213,7 @@ impl Exchange {
     /// Keeps the first failure, or the first one that refuses writes.
     fn fail(&mut self, failure: Failure) {
         match &self.failure {
-            Some(known) if known.refuses_writes || !failure.refuses_writes => {}
+            Some(known) if known.kind == FailureKind::RefusesWrites || failure.kind == FailureKind::NotServed => {}
             _ => self.failure = Some(failure),
         }
     }

@@ -1,4 +1,4 @@
-//! The commands that the cache sends. Each has one key, except reads from a single server.
+//! The commands that the cache sends. Each has one key, except `MGET` to a single server.
 
 use std::time::Duration;
 
@@ -10,13 +10,17 @@ use super::{
 };
 use crate::{kind::DataKind, stamp::Stamp};
 
-/// Reads the values of some keys.
-pub(super) fn get(keys: impl ExactSizeIterator<Item = String>) -> Cmd {
+/// Reads a value, from a server that accepts writes: others refuse a `GETEX`.
+pub(super) fn get(key: &str) -> Cmd {
+    let mut command = Cmd::with_capacity(2, key.len() + 8);
+    command.arg("GETEX").arg(key);
+    command
+}
+
+/// Reads the values of some keys, also from a server that refuses writes.
+pub(super) fn get_all(keys: &[String]) -> Cmd {
     let mut command = Cmd::with_capacity(1 + keys.len(), 48 * keys.len());
-    command.arg("MGET");
-    for key in keys {
-        command.arg(key.as_str());
-    }
+    command.arg("MGET").arg(keys);
     command
 }
 
@@ -25,20 +29,20 @@ pub(super) fn put(key: &str, value: &[u8], ttl: Duration) -> Cmd {
     scripts::run(&PUT_SCRIPT, key, &[value], ttl, None)
 }
 
-/// The copies that [`forget`] removes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The copies of a player that [`forget`] removes. The greater value removes more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Forget {
+    /// Copies that are older than the stamp.
+    OlderThan(Stamp),
     /// Every copy.
     Any,
-    /// Copies that are older than the stamp.
-    Older,
 }
 
 /// Sets a tombstone with the version of the stamp or the current one, whichever is greater.
-pub(super) fn forget(key: &str, stamp: Stamp, ttl: Duration, which: Forget) -> Cmd {
-    let which = match which {
-        Forget::Any => "any",
-        Forget::Older => "older",
+pub(super) fn forget(key: &str, which: Forget, ttl: Duration) -> Cmd {
+    let (stamp, which) = match which {
+        Forget::OlderThan(stamp) => (stamp, "older"),
+        Forget::Any => (Stamp::default(), "any"),
     };
     scripts::run(&FORGET_SCRIPT, key, &[&stamp.digits()], ttl, Some(which))
 }

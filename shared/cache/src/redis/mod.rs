@@ -10,7 +10,9 @@
 //! | `connection` | opens connections |
 //! | `client`, `batch` | sends commands and repeats what may be repeated |
 //! | `routing` | routes in a cluster without a key |
+//! | `write_check` | reads copies only from servers that accept writes |
 //! | `reply` | classifies answers |
+//! | `recovery` | opens the circuit breaker, and closes it after a probe |
 //! | `probe` | the writes that show whether Redis works |
 //! | `pending_invalidations` | players whose copy in Redis may be stale |
 //! | `housekeeping` | commands that are sent in the same pipeline as a call |
@@ -23,15 +25,17 @@
 //!   second round trip is made only after a lost connection and for a missing script.
 //! - **A version never moves backwards.** A value begins with its stamp, and a script compares and
 //!   sets.
+//! - **A copy is read only from a server that accepts writes.** Others get no newer copies.
 //! - **The time of a call is bounded.** After some failures in a row the circuit breaker opens, and
 //!   calls return at once. One probe at a time runs in the background on a new connection. It
 //!   writes, so a demoted primary fails it.
 //! - **An outage leaves no stale copy for long.** Players whose put failed are remembered as
-//!   pending invalidations, which are sent with the next call that Redis answers.
+//!   pending invalidations. They are sent with the next call that Redis answers, and before the
+//!   circuit breaker closes.
 //! - **A damaged value is a miss** and an error for its player only.
 //!
 //! # Commands that the user needs
-//! `MGET`, `GET`, `SET`, `GETRANGE`, `DEL`, `EVALSHA`, `SCRIPT|LOAD`, and in a cluster
+//! `GETEX`, `MGET`, `GET`, `SET`, `GETRANGE`, `DEL`, `EVALSHA`, `SCRIPT|LOAD`, and in a cluster
 //! `CLUSTER|SLOTS` and `ASKING`, on keys that begin with the prefix.
 //!
 //! Housekeeping uses these commands and is left out without them:
@@ -53,6 +57,7 @@ mod measurement;
 mod nodes;
 mod pending_invalidations;
 mod probe;
+mod recovery;
 mod reply;
 mod routing;
 mod scan;
@@ -63,6 +68,7 @@ pub mod settings;
 mod upkeep;
 mod upkeep_call;
 pub mod value;
+mod write_check;
 
 pub use cache::RedisCache;
 pub use settings::{Credentials, RedisCacheSettings, RedisCredentials, RedisMode, RedisSettingsError};

@@ -1,6 +1,7 @@
 //! Pending invalidations: players whose copy in Redis may be stale because Redis did not answer.
 //!
-//! The next call that Redis answers tells it to remove these copies.
+//! The next call that Redis answers tells it to remove these copies. After an outage they are sent
+//! without a call (`recovery`).
 
 use std::{
     collections::HashMap,
@@ -10,7 +11,7 @@ use std::{
 use foldhash::fast::RandomState;
 use millrace_domain::PlayerId;
 
-use crate::stamp::Stamp;
+use super::command::Forget;
 
 /// The maximum number of players. The stale copies of further players live until the end of their
 /// time, as they would if this process had ended.
@@ -18,13 +19,17 @@ const MAX_PLAYERS: usize = 10_000;
 /// The maximum number of players that one call sends.
 const MAX_PER_CALL: usize = 500;
 
-/// Players with the stamp from which on a copy is valid.
+/// Players with the copies that are to be removed.
 #[derive(Debug, Default)]
-pub(super) struct PendingInvalidations(Mutex<HashMap<PlayerId, Stamp, RandomState>>);
+pub(super) struct PendingInvalidations(Mutex<HashMap<PlayerId, Forget, RandomState>>);
 
 impl PendingInvalidations {
-    fn players(&self) -> MutexGuard<'_, HashMap<PlayerId, Stamp, RandomState>> {
+    fn players(&self) -> MutexGuard<'_, HashMap<PlayerId, Forget, RandomState>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.players().is_empty()
     }
 
     /// The number of players.
@@ -32,20 +37,25 @@ impl PendingInvalidations {
         self.players().len()
     }
 
-    /// Adds players, or raises their stamps.
-    pub(super) fn add(&self, invalidations: impl IntoIterator<Item = (PlayerId, Stamp)>) {
+    /// Whether a player's copy may be stale.
+    pub(super) fn contains(&self, player: &PlayerId) -> bool {
+        self.players().contains_key(player)
+    }
+
+    /// Adds players. Of two invalidations of a player the one that removes more is kept.
+    pub(super) fn add(&self, invalidations: impl IntoIterator<Item = (PlayerId, Forget)>) {
         let mut players = self.players();
-        for (player, stamp) in invalidations {
+        for (player, which) in invalidations {
             if let Some(known) = players.get_mut(&player) {
-                *known = stamp.max(*known);
+                *known = which.max(*known);
             } else if players.len() < MAX_PLAYERS {
-                players.insert(player, stamp);
+                players.insert(player, which);
             }
         }
     }
 
     /// Takes out all of the players that are about to be read, and some others.
-    pub(super) fn take(&self, reads: &[PlayerId]) -> Vec<(PlayerId, Stamp)> {
+    pub(super) fn take(&self, reads: &[PlayerId]) -> Vec<(PlayerId, Forget)> {
         let mut players = self.players();
         if players.is_empty() {
             return Vec::new();
@@ -57,14 +67,14 @@ impl PendingInvalidations {
         taken
     }
 
-    /// Drops players whose copy is about to be put with a stamp that is valid.
-    pub(super) fn settle(&self, puts: &[(PlayerId, Stamp)]) {
+    /// Drops players whose copy is about to be replaced by one that may stay.
+    pub(super) fn settle(&self, puts: &[(PlayerId, Forget)]) {
         let mut players = self.players();
         if players.is_empty() {
             return;
         }
-        for (player, stamp) in puts {
-            if players.get(player).is_some_and(|pending| pending <= stamp) {
+        for (player, put) in puts {
+            if players.get(player).is_some_and(|pending| *pending == Forget::Any || pending <= put) {
                 players.remove(player);
             }
         }
@@ -74,9 +84,14 @@ impl PendingInvalidations {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stamp::Stamp;
 
-    fn invalidation(player: &str, version: u64) -> (PlayerId, Stamp) {
-        (PlayerId::new(player).unwrap(), Stamp::of_version(version))
+    fn invalidation(player: &str, version: u64) -> (PlayerId, Forget) {
+        (PlayerId::new(player).unwrap(), Forget::OlderThan(Stamp::of_version(version)))
+    }
+
+    fn removal(player: &str) -> (PlayerId, Forget) {
+        (PlayerId::new(player).unwrap(), Forget::Any)
     }
 
     #[test]
@@ -84,7 +99,17 @@ mod tests {
         let pending = PendingInvalidations::default();
         pending.add([invalidation("a", 2), invalidation("a", 3), invalidation("a", 1)]);
         assert_eq!(pending.take(&[]), [invalidation("a", 3)]);
-        assert_eq!(pending.len(), 0);
+        assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn the_removal_of_every_copy_stays_pending_until_the_next_put() {
+        let pending = PendingInvalidations::default();
+        pending.add([invalidation("a", 2), removal("a"), invalidation("a", 3)]);
+        assert_eq!(pending.take(&[]), [removal("a")]);
+        pending.add([removal("a")]);
+        pending.settle(&[invalidation("a", 1)]);
+        assert!(pending.is_empty());
     }
 
     #[test]

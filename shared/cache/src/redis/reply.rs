@@ -2,6 +2,8 @@
 
 use redis::{ErrorKind, RedisError, ServerError, ServerErrorKind, Value};
 
+use crate::breaker::FailureKind;
+
 /// The answer to a command that Redis could execute or refuse.
 #[derive(Debug)]
 pub(super) enum Reply {
@@ -14,10 +16,11 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    /// Splits the answer to a command with several keys into one for each key.
+    /// Splits the answer to a command with some keys into one for each key.
     pub(super) fn split(self, keys: usize) -> Vec<Self> {
         let mut replies: Vec<Self> = match self {
             Self::Value(Value::Array(values)) => values.into_iter().map(Self::Value).collect(),
+            reply if keys == 1 => vec![reply],
             Self::Refused(error) => (0..keys).map(|_| Self::Refused(error.clone())).collect(),
             Self::Value(_) | Self::Missing => Vec::new(),
         };
@@ -39,13 +42,12 @@ impl Reply {
 #[error("{reason}")]
 pub(super) struct Failure {
     reason: String,
-    /// Redis accepts no writes: a retry is useless, and its values may be stale.
-    pub(super) refuses_writes: bool,
+    pub(super) kind: FailureKind,
 }
 
 impl Failure {
     pub(super) fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), refuses_writes: false }
+        Self { reason: reason.into(), kind: FailureKind::NotServed }
     }
 
     /// The caller has dropped the call.
@@ -91,8 +93,8 @@ pub(super) fn classify(answer: Answer, address: &str, cluster: bool) -> Class {
             Err(error) => return classify_client_error(&error, address),
         },
     };
-    let failed = |reconnect, refuses_writes| {
-        let failure = Failure { reason: format!("{address}: {}", describe(&error)), refuses_writes };
+    let failed = |reconnect, kind| {
+        let failure = Failure { reason: format!("{address}: {}", describe(&error)), kind };
         Class::Failed { failure, reconnect }
     };
     match error.kind() {
@@ -102,20 +104,20 @@ pub(super) fn classify(answer: Answer, address: &str, cluster: bool) -> Class {
         }
         Some(ServerErrorKind::NoScript) => Class::ScriptMissing,
         // A demoted primary: the name may lead to another server now.
-        Some(ServerErrorKind::ReadOnly) => failed(true, true),
+        Some(ServerErrorKind::ReadOnly) => failed(true, FailureKind::RefusesWrites),
         Some(
             ServerErrorKind::BusyLoading
             | ServerErrorKind::MasterDown
             | ServerErrorKind::ClusterDown
             | ServerErrorKind::Moved
             | ServerErrorKind::Ask,
-        ) => failed(true, false),
-        Some(ServerErrorKind::TryAgain | ServerErrorKind::NoPerm) => failed(false, false),
+        ) => failed(true, FailureKind::NotServed),
+        Some(ServerErrorKind::TryAgain | ServerErrorKind::NoPerm) => failed(false, FailureKind::NotServed),
         _ => match error.code() {
             // Redis cannot save to its disk, or has too few replicas.
-            "MISCONF" | "NOREPLICAS" => failed(false, true),
-            "NOAUTH" | "WRONGPASS" => failed(true, false),
-            "BUSY" | "UNKILLABLE" => failed(false, false),
+            "MISCONF" | "NOREPLICAS" => failed(false, FailureKind::RefusesWrites),
+            "NOAUTH" | "WRONGPASS" => failed(true, FailureKind::NotServed),
+            "BUSY" | "UNKILLABLE" => failed(false, FailureKind::NotServed),
             _ => Class::Reply(Reply::Refused(error)),
         },
     }

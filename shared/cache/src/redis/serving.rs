@@ -9,6 +9,7 @@ use super::{
     housekeeping::Traffic,
     reply::Reply,
     value,
+    write_check::CheckedRead,
 };
 use crate::{
     emergency::Emergency, kind::DataKind, shared_cache::SharedCache, stamp::Stamp, state::SharedCacheState,
@@ -16,10 +17,6 @@ use crate::{
 };
 use async_trait::async_trait;
 use millrace_domain::{PlayerId, Timestamp, codec::CachedQueue};
-
-/// The maximum number of keys that one command reads, so that other clients do not wait long for
-/// it.
-const KEYS_PER_COMMAND: usize = 100;
 
 #[async_trait]
 impl SharedCache for RedisCache {
@@ -32,15 +29,14 @@ impl SharedCache for RedisCache {
         if players.is_empty() || core.state_and_probe() != SharedCacheState::Up {
             return (vec![None; players.len()], 0);
         }
-        // In a cluster each player has a command, so that a lost node fails only its own players.
-        let per_command = if core.client.is_cluster() { 1 } else { KEYS_PER_COMMAND };
-        let chunks = || players.chunks(per_command);
-        let reads = chunks().map(|chunk| command::get(chunk.iter().map(|player| core.queue_key(player))));
+        let keys = players.iter().map(|player| core.queue_key(player)).collect();
+        let read = CheckedRead::new(keys, core.client.is_cluster());
         let call = Call { traffic: Traffic::Get, reads: players, invalidations: Vec::new() };
-        let (replies, failed) = core.call(&core.get, reads.collect(), call).await;
-        let mut errors = u64::from(failed);
-        let replies = chunks().zip(replies).flat_map(|(chunk, reply)| reply.split(chunk.len()));
-        let found = players.iter().zip(replies).map(|(player, reply)| {
+        let (replies, failure) = core.call(&core.get, read.commands(), call).await;
+        let mut errors = u64::from(failure.is_some());
+        let found = players.iter().zip(read.replies(replies)).map(|(player, reply)| {
+            // The invalidation that was sent before the read may be what failed.
+            let reply = if failure.is_some() && core.pending.contains(player) { Reply::Missing } else { reply };
             let copy = core.read(player, DataKind::Queue, reply, |bytes| decode(bytes, player));
             errors += u64::from(copy.is_err());
             copy.ok().flatten().map(Arc::new)
@@ -53,10 +49,11 @@ impl SharedCache for RedisCache {
         if copies.is_empty() {
             return 0;
         }
-        let invalidations = copies.iter().map(|copy| (copy.queue.player_id.clone(), Stamp::of(copy)));
+        let invalidations =
+            copies.iter().map(|copy| (copy.queue.player_id.clone(), Forget::OlderThan(Stamp::of(copy))));
         let invalidations: Vec<_> = invalidations.collect();
-        if core.state_and_probe() != SharedCacheState::Up {
-            core.pending.add(invalidations);
+        core.state_and_probe();
+        if core.add_pending_while_down(&invalidations) {
             return 0;
         }
         let puts = copies.iter().map(|copy| {
@@ -65,12 +62,12 @@ impl SharedCache for RedisCache {
         });
         core.pending.settle(&invalidations);
         let call = Call { traffic: Traffic::Put(copies), reads: &[], invalidations };
-        let (replies, failed) = core.call(&core.put, puts.collect(), call).await;
+        let (replies, failure) = core.call(&core.put, puts.collect(), call).await;
         let refused = copies
             .iter()
             .zip(&replies)
             .map(|(copy, reply)| u64::from(!core.count_put(&copy.queue.player_id, DataKind::of(copy), reply)));
-        u64::from(failed) + refused.sum::<u64>()
+        u64::from(failure.is_some()) + refused.sum::<u64>()
     }
 
     /// Replaces the copies by tombstones with their versions.
@@ -79,11 +76,14 @@ impl SharedCache for RedisCache {
         if players.is_empty() {
             return 0;
         }
-        if core.state_and_probe() != SharedCacheState::Up {
+        let invalidations: Vec<_> = players.iter().map(|player| (player.clone(), Forget::Any)).collect();
+        core.state_and_probe();
+        if core.add_pending_while_down(&invalidations) {
             return players.len() as u64;
         }
-        let commands = players.iter().map(|player| core.forget(player, Stamp::default(), Forget::Any));
-        let (replies, _) = core.call(&core.forget, commands.collect(), Call::default()).await;
+        let commands = players.iter().map(|player| core.forget(player, Forget::Any));
+        let call = Call { invalidations, ..Call::default() };
+        let (replies, _) = core.call(&core.forget, commands.collect(), call).await;
         replies.iter().filter(|reply| !matches!(reply, Reply::Value(_))).count() as u64
     }
 
@@ -92,15 +92,15 @@ impl SharedCache for RedisCache {
         if core.state_and_probe() != SharedCacheState::Up {
             return (None, 0);
         }
-        let read = command::get([core.key(DataKind::Frequent, player)].into_iter());
+        let read = command::get(&core.key(DataKind::Frequent, player));
         let call = Call { traffic: Traffic::Get, ..Call::default() };
-        let (replies, failed) = core.call(&core.get, vec![read], call).await;
-        let reply = replies.into_iter().flat_map(|reply| reply.split(1)).next().unwrap_or(Reply::Missing);
+        let (replies, failure) = core.call(&core.get, vec![read], call).await;
+        let reply = replies.into_iter().next().unwrap_or(Reply::Missing);
         let page = core.read(player, DataKind::Frequent, reply, |bytes| {
             let page = value::decode_page(bytes, version).map_err(|error| error.to_string())?;
             Ok(page.map(|page| (DataKind::Frequent, page)))
         });
-        let errors = u64::from(failed) + u64::from(page.is_err());
+        let errors = u64::from(failure.is_some()) + u64::from(page.is_err());
         (page.ok().flatten(), errors)
     }
 
@@ -115,9 +115,9 @@ impl SharedCache for RedisCache {
         core.kinds()[DataKind::Frequent].bytes_written += value.len() as u64;
         let ttl = core.jittered(core.settings.ttls[DataKind::Frequent]);
         let write = command::set(&core.key(DataKind::Frequent, player), &value, ttl);
-        let (replies, failed) = core.call(&core.put, vec![write], Call::default()).await;
+        let (replies, failure) = core.call(&core.put, vec![write], Call::default()).await;
         let stored = replies.iter().all(|reply| core.count_put(player, DataKind::Frequent, reply));
-        u64::from(failed) + u64::from(!stored)
+        u64::from(failure.is_some()) + u64::from(!stored)
     }
 
     /// Succeeds only if the server, or every node of a cluster, accepts a write.

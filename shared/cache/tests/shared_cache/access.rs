@@ -16,15 +16,15 @@ use super::support::*;
 
 #[tokio::test]
 async fn a_user_needs_only_the_documented_commands() {
-    let rules = "on >secret ~millrace:* -@all +get +mget +set +getrange +del +evalsha +script|load";
+    let rules = "on >secret ~millrace:* -@all +get +getex +mget +set +getrange +del +evalsha +script|load";
     let redis = server().user("app", rules).start().await;
     let cache = connect(settings(redis.url_as("app", "secret"))).await;
-    put(&cache, &[copy("a", 1), copy("b", 1)]).await;
+    put(&cache, &[copy("a", 1), copy("b", 1), copy("c", 1)]).await;
     assert_eq!(cache.forget(&[player("b")]).await, 0);
-    assert_eq!(versions(&cache, &["a", "b"]).await, [Some(1), None]);
-    redis.cli::<()>(&["ACL", "SETUSER", "app", "-mget"]).await;
+    assert_eq!(versions(&cache, &["a", "b", "c"]).await, [Some(1), None, Some(1)]);
+    redis.cli::<()>(&["ACL", "SETUSER", "app", "-getex"]).await;
     fail_until_down(&cache).await;
-    redis.cli::<()>(&["ACL", "SETUSER", "app", "+mget"]).await;
+    redis.cli::<()>(&["ACL", "SETUSER", "app", "+getex"]).await;
     until_up(&cache).await;
     assert_eq!(versions(&cache, &["a"]).await, [Some(1)]);
 }

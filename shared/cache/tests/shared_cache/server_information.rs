@@ -111,7 +111,7 @@ async fn a_lost_answer_is_asked_for_within_the_same_put() {
 
 #[tokio::test]
 async fn a_user_without_the_right_asks_once_and_without_errors() {
-    let rules = "on >secret ~millrace:* -@all +get +mget +set +getrange +del +evalsha +script|load";
+    let rules = "on >secret ~millrace:* -@all +get +getex +mget +set +getrange +del +evalsha +script|load";
     let redis = server().user("app", rules).start().await;
     let cache = connect(settings(redis.url_as("app", "secret"))).await;
     for version in 1..5 {

@@ -158,7 +158,7 @@ async fn copies_are_extended_and_tombstones_are_not() {
 
 #[tokio::test]
 async fn a_user_without_the_rights_gets_the_refusal() {
-    let rules = "on >secret ~millrace:* -@all +get +mget +set +getrange +del +evalsha +script|load +ping";
+    let rules = "on >secret ~millrace:* -@all +get +getex +mget +set +getrange +del +evalsha +script|load +ping";
     let redis = server().user("app", rules).start().await;
     let cache = connect(settings(redis.url_as("app", "secret"))).await;
     put(&cache, &[copy("a", 1)]).await;

@@ -105,7 +105,7 @@ table! {
         "The circuit breaker opens after this many failures in a row: calls to the shared cache are skipped.");
     REDIS_BREAKER_COOL_DOWN_MS = Spec::whole("MILLRACE_REDIS_BREAKER_COOL_DOWN_MS", 1_000, 50, 60_000,
         "How long the circuit breaker stays open before the next attempt. The time grows with each failed \
-         attempt, up to 30 s.");
+         attempt, up to 30 s. While the shared cache refuses writes, it is at most 1 s.");
     TICKS_QUEUE_URL = Spec::text("MILLRACE_TICKS_QUEUE_URL", None, "the http:// or https:// URL of an SQS queue",
         "The queue to which `advance-queues` sends ticks. Unset or empty: it advances queues itself.");
     ADVANCE_PERIOD_SECONDS = Spec::whole("MILLRACE_ADVANCE_PERIOD_SECONDS", 60, 1, 600,
