@@ -61,7 +61,7 @@ async fn emergency_mode_answers_reads_from_extended_copies_without_the_table() {
     // Longer than the time to live, and than the processes take to notice emergency mode.
     tokio::time::sleep(Duration::from_millis(3_500)).await;
     tick(&process_tasks, &players).await;
-    let before = invoke(&process_tasks, json!({"type": "advanceQueues", "playerIds": ["p-0"]})).await;
+    let before = tick(&process_tasks, &players[..1]).await;
     let answer = tick(&process_tasks, &players).await;
     assert!(is_on(&answer), "{answer:#}");
     assert_eq!(number(&answer, "/report/cache/redis/hits"), 20, "{answer:#}");

@@ -24,7 +24,12 @@ use millrace_cache::{
 };
 use millrace_domain::{PlayerId, Queue, Timestamp, codec::CachedQueue};
 use millrace_servers::Redis;
-use millrace_tests::{Function, FunctionError, Invocation, answers::number, store_contents::player};
+use millrace_tests::{
+    Function, FunctionError, Invocation,
+    answers::number,
+    sqs::{self, Message},
+    store_contents::player,
+};
 use serde_json::{Value, json};
 
 /// Invokes a function. Panics if it fails.
@@ -65,11 +70,12 @@ async fn grant(process_tasks: &Function, players: &[PlayerId]) -> Value {
     apply(process_tasks, players, &json!({"type": "grantResources", "resources": {"gold": 1}})).await
 }
 
-/// Sends a tick for queues in which nothing is due. `process-tasks` loads them, also those that are
-/// cached, and writes nothing.
+/// Sends a tick for queues in which nothing is due, through SQS, so that a tick that fails is handed
+/// back. `process-tasks` loads the queues, also those that are cached, and writes nothing.
 async fn tick(process_tasks: &Function, players: &[PlayerId]) -> Value {
     let ids: Vec<&str> = players.iter().map(PlayerId::as_str).collect();
-    invoke(process_tasks, json!({"type": "advanceQueues", "playerIds": ids})).await
+    let tick = json!({"type": "advanceQueues", "playerIds": ids});
+    invoke(process_tasks, sqs::standard(&[Message::new(1, tick)])).await
 }
 
 /// The number of round trips for upkeep since the process started.
