@@ -89,6 +89,7 @@ fn task(scale: Scale) -> impl Strategy<Value = UnnamedTask> {
             not_before,
             prerequisites,
             costs,
+            unique_costs: 0,
             unique_rewards: 0,
             rewards,
             max_retries,
@@ -114,6 +115,11 @@ fn trophy(scale: Scale) -> impl Strategy<Value = UnnamedTask> {
     })
 }
 
+/// A task that waits for 20 resources which the player never gets.
+fn bulky(scale: Scale) -> impl Strategy<Value = UnnamedTask> {
+    task(scale).prop_map(|task| UnnamedTask { unique_costs: 20, ..task })
+}
+
 fn attempt() -> impl Strategy<Value = UnnamedAttempt> {
     prop_oneof![
         5 => Just(UnnamedAttempt::None),
@@ -125,7 +131,8 @@ fn attempt() -> impl Strategy<Value = UnnamedAttempt> {
 /// Commands that make sequences long. They are rare, because a model takes long for them.
 fn mass_command(scale: Scale) -> impl Strategy<Value = UnnamedCommand> {
     prop_oneof![
-        2 => vec(trophy(scale), 10..45).prop_map(UnnamedCommand::Enqueue),
+        1 => vec(bulky(scale), 10..45).prop_map(UnnamedCommand::Enqueue),
+        3 => vec(trophy(scale), 10..45).prop_map(UnnamedCommand::Enqueue),
         1 => (10..60_usize).prop_map(UnnamedCommand::PauseAndResume),
     ]
 }

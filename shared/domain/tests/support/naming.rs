@@ -152,14 +152,14 @@ impl Naming {
         }
     }
 
-    /// Rewards, with so many of resources that were not named before.
-    fn rewards(&mut self, amounts: &[(usize, u64)], unique: u32) -> Resources {
-        let mut rewards = resources(amounts);
+    /// Amounts, with so many of resources that were not named before.
+    fn amounts(&mut self, amounts: &[(usize, u64)], unique: u32) -> Resources {
+        let mut amounts = resources(amounts);
         for _ in 0..unique {
             self.unique_resources += 1;
-            rewards.add(&ResourceName::new(&format!("trophy-{:057}", self.unique_resources)).unwrap(), 1);
+            amounts.add(&ResourceName::new(&format!("trophy-{:057}", self.unique_resources)).unwrap(), 1);
         }
-        rewards
+        amounts
     }
 
     fn command(&mut self, unnamed: UnnamedCommand) -> Command {
@@ -221,7 +221,8 @@ impl Naming {
         });
         let prerequisites = prerequisites.collect();
         let task_id = self.new_id(unnamed.id);
-        let rewards = self.rewards(&unnamed.rewards, unnamed.unique_rewards);
+        let costs = self.amounts(&unnamed.costs, unnamed.unique_costs);
+        let rewards = self.amounts(&unnamed.rewards, unnamed.unique_rewards);
         TaskSpec {
             task_id,
             kind: TaskKind::new("test").unwrap(),
@@ -229,7 +230,7 @@ impl Naming {
             work: unnamed.work,
             not_before: unnamed.not_before.map(|offset| time((self.now + offset).max(0) as u64)),
             prerequisites,
-            costs: resources(&unnamed.costs),
+            costs,
             rewards,
             max_retries: unnamed.max_retries,
             retry_delay_ms: unnamed.retry_delay_ms,

@@ -26,7 +26,9 @@ pub struct UnnamedTask {
     pub not_before: Option<i64>,
     pub prerequisites: Vec<Target>,
     pub costs: UnnamedAmounts,
-    /// So many further rewards, each of a resource that no other task rewards.
+    /// So many further costs, each of a resource that nothing else names.
+    pub unique_costs: u32,
+    /// So many further rewards, likewise.
     pub unique_rewards: u32,
     pub rewards: UnnamedAmounts,
     pub max_retries: u8,
