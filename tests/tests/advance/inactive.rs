@@ -68,6 +68,7 @@ async fn a_queue_is_paused_after_three_days_without_a_command_until_it_is_resume
     assert!(!index_is_empty(&database).await, "the task is due again");
 }
 
+/// From a game that plans an event months ahead: its task never ran.
 #[tokio::test]
 async fn a_queue_is_never_paused_while_a_task_waits_for_its_not_before() {
     for days in ["0", "3"] {
