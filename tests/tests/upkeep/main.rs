@@ -70,8 +70,8 @@ async fn grant(process_tasks: &Function, players: &[PlayerId]) -> Value {
     apply(process_tasks, players, &json!({"type": "grantResources", "resources": {"gold": 1}})).await
 }
 
-/// Sends a tick for queues in which nothing is due, through SQS, so that a tick that fails is handed
-/// back. `process-tasks` loads the queues, also those that are cached, and writes nothing.
+/// Sends a tick for queues in which nothing is due, through SQS, so that a tick that fails is
+/// handed back. `process-tasks` loads the queues, also those that are cached, and writes nothing.
 async fn tick(process_tasks: &Function, players: &[PlayerId]) -> Value {
     let ids: Vec<&str> = players.iter().map(PlayerId::as_str).collect();
     let tick = json!({"type": "advanceQueues", "playerIds": ids});
