@@ -14,19 +14,8 @@ pub struct CommandNames<'a> {
 impl CommandNames<'_> {
     /// The name of the command at `index` of the message.
     pub fn name(self, index: usize) -> CommandId {
-        indexed(self.id, self.first + index)
+        CommandId::named_after(self.id, self.first + index)
     }
-}
-
-/// Ids of AWS messages fit as they are. Anything else is made to fit.
-fn indexed(id: &str, index: usize) -> CommandId {
-    CommandId::with_index(id, index).unwrap_or_else(|_| fitted(id, index))
-}
-
-fn fitted(id: &str, index: usize) -> CommandId {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
-    let start: String = id.chars().take(100).map(|c| if allowed(c) { c } else { '_' }).collect();
-    CommandId::new(&format!("{start}:{index}")).unwrap_or_else(|_| unreachable!("it has allowed characters only"))
 }
 
 /// The partition of malformed input that names no player: `unknown#<hex digit>`. A redelivery goes

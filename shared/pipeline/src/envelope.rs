@@ -58,11 +58,11 @@ impl Body {
                 }
                 None => Err(malformed(text, "detail: missing".to_owned())),
             };
-            return Some(Self { id: wrapped.id, message });
+            return Some(Self { id: wrapped.id.filter(|id| !id.is_empty()), message });
         }
         if wrapped.notification_type.as_deref() == Some("Notification") {
             let body = Self::parse(&wrapped.notification?);
-            return Some(Self { id: body.id.or(wrapped.notification_id), ..body });
+            return Some(Self { id: body.id.or(wrapped.notification_id.filter(|id| !id.is_empty())), ..body });
         }
         None
     }

@@ -230,6 +230,17 @@ impl CommandId {
     }
 }
 
+impl CommandId {
+    /// `<id>:<index>`, or `<hash of the id>:<index>` for an id that does not fit. Two ids that do
+    /// not fit keep different names, so that no command is taken for another one.
+    pub fn named_after(id: &str, index: usize) -> Self {
+        Self::with_index(id, index).unwrap_or_else(|_| {
+            let hash = xxhash_rust::xxh3::xxh3_128(id.as_bytes());
+            Self(CompactString::from(format!("{hash:032x}:{index}")))
+        })
+    }
+}
+
 impl PlayerId {
     /// A hash of the player that is the same in every process and release. Different seeds give
     /// independent values.
@@ -275,6 +286,16 @@ mod tests {
         assert_eq!(CommandId::with_index(&"x".repeat(125), 99).unwrap().as_str().len(), 128);
         assert!(CommandId::with_index(&"x".repeat(125), 100).is_err());
         assert!(CommandId::with_index("ä", 1).is_err());
+    }
+
+    #[test]
+    fn ids_that_do_not_fit_give_different_names() {
+        let long = |end: &str| "x".repeat(200) + end;
+        let ids = ["a b".to_owned(), "a_b".to_owned(), "ä".to_owned(), long("1"), long("2")];
+        let names: std::collections::BTreeSet<CommandId> = ids.iter().map(|id| CommandId::named_after(id, 3)).collect();
+        assert_eq!(names.len(), ids.len());
+        assert!(names.iter().all(|name| CommandId::new(name.as_str()).is_ok() && name.as_str().ends_with(":3")));
+        assert_eq!(CommandId::named_after("m-1", 3).as_str(), "m-1:3");
     }
 
     #[test]
