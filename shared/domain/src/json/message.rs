@@ -113,11 +113,16 @@ fn parse_object<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, MalformedInp
         _ => format!("{path}: {error}"),
     };
     if let Some(value) = value.map(|value| clip(value, MAX_SHOWN))
-        && !detail.contains(value.trim_matches('"'))
+        && !is_quoted(&detail, value.trim_matches('"'))
     {
         detail += &format!("; sent: `{value}`");
     }
     Err(malformed(body, clip(&detail, 2_000)))
+}
+
+/// Whether the error quotes the value already.
+fn is_quoted(detail: &str, value: &str) -> bool {
+    detail.contains(&format!("`{value}`")) || detail.contains(&format!("\"{value}\""))
 }
 
 /// The value at `path` as it was sent.
