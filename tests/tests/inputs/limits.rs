@@ -56,7 +56,7 @@ fn task(id: usize, costs: &[String], rewards: &[String]) -> Value {
     json!({"taskId": format!("t-{id}"), "kind": "k", "work": {"durationMs": 1}, "costs": amounts(costs), "rewards": amounts(rewards)})
 }
 
-/// From a game whose items are resources of their own: `sword-<uuid>`.
+/// From a game in which each item is a separate resource, such as `sword-<uuid>`.
 #[tokio::test]
 async fn thousands_of_different_rewards_leave_a_queue_that_takes_tasks() {
     let (database, function) = Database::with_process_tasks().await;
