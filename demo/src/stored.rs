@@ -131,7 +131,7 @@ fn task_row(task: &TaskView) -> [String; 5] {
 fn history_row(row: &HistoryRecord) -> [String; 5] {
     let work = match row.work {
         Work::DurationMs(_) => duration(row.time_spent_ms),
-        Work::Units(units) => format!("{} of {}", row.units_done, count(units, "unit")),
+        Work::Units { units, .. } => format!("{} of {}", row.units_done, count(units, "unit")),
     };
     let mut notes = Vec::new();
     if let Some(reason) = &row.reason {

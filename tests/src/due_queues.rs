@@ -25,6 +25,7 @@ pub fn queue_write(player_id: &PlayerId, created_at: Timestamp, due_at: Timestam
         kind: TaskKind::new("test").expect("an allowed name"),
         priority: Default::default(),
         work: Work::DurationMs(due_at.millis_since(created_at)),
+        payload: None,
         not_before: None,
         prerequisites: Vec::new(),
         costs: Resources::new(),

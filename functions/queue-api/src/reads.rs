@@ -1,7 +1,10 @@
 //! The routes that read.
 
 use lambda_http::http::StatusCode;
-use millrace_domain::{FailureReason, PlayerId, TaskId, Timestamp, view::TaskView};
+use millrace_domain::{
+    FailureReason, PlayerId, TaskId, Timestamp,
+    view::{TaskDetails, TaskView},
+};
 use millrace_pipeline::{Invocation, Platform};
 use millrace_queries::{
     PageRead, PageRequest, QueueRead, ReadError, ReadReport, read_history, read_queue, read_rejections,
@@ -47,9 +50,10 @@ impl Reader<'_> {
         let answer = |as_of, task| OneTask { player_id: self.player, version: view.version, as_of, task };
         let nothing = Timestamp::default();
         if let Some(task) = view.tasks.iter().find(|task| task.task_id == *id) {
-            let shown = answer(view.as_of, TaskState::Unfinished(task));
+            let details = TaskDetails::of(&read.advanced(), id);
+            let shown = answer(view.as_of, TaskState::Unfinished { task, details: &details });
             let still = timeless(task);
-            let tagged = answer(nothing, TaskState::Unfinished(&still));
+            let tagged = answer(nothing, TaskState::Unfinished { task: &still, details: &details });
             return Ok(self.tagged(&shown, &tagged, view.version, &read.report));
         }
         let Some(finished) = view.recent.iter().find(|finished| finished.task_id == *id) else {

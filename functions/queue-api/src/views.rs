@@ -1,12 +1,13 @@
 //! Rows as clients see them. Fields that do not apply are left out.
 
 use millrace_domain::{
-    CommandId, PlayerId, Priority, Resources, TaskId, TaskKind, Timestamp, Work,
+    CommandId, JsonText, PlayerId, Priority, Resources, TaskId, TaskKind, Timestamp, Work,
+    attempt::FailedAttempt,
     ids::clip,
     queue::Totals,
     record::{HistoryRecord, RejectionRecord},
     task::{FinishedTask, Outcome},
-    view::TaskView,
+    view::{TaskDetails, TaskView},
 };
 use serde::Serialize;
 
@@ -34,7 +35,14 @@ pub struct OneTask<'a> {
 #[serde(untagged)]
 pub enum TaskState<'a> {
     /// It is unfinished.
-    Unfinished(&'a TaskView),
+    Unfinished {
+        /// The task as lists show it.
+        #[serde(flatten)]
+        task: &'a TaskView,
+        /// What its workers need to know, and the last failed attempts.
+        #[serde(flatten)]
+        details: &'a TaskDetails,
+    },
     /// It is finished, and the queue remembers it.
     Finished {
         /// `finished`.
@@ -99,11 +107,15 @@ pub struct HistoryItem {
     rewards: Resources,
     #[serde(skip_serializing_if = "Resources::is_empty")]
     lost: Resources,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<JsonText>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failures: Vec<FailedAttempt>,
 }
 
 impl From<HistoryRecord> for HistoryItem {
     fn from(row: HistoryRecord) -> Self {
-        let units_done = matches!(row.work, Work::Units(_)).then_some(row.units_done);
+        let units_done = row.work.is_reported().then_some(row.units_done);
         Self {
             task_id: row.task_id,
             kind: row.kind,
@@ -121,6 +133,8 @@ impl From<HistoryRecord> for HistoryItem {
             refunded: row.refunded,
             rewards: row.rewards,
             lost: row.lost,
+            result: row.result,
+            failures: row.failures,
         }
     }
 }

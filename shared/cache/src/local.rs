@@ -301,9 +301,11 @@ fn footprint(cached: &CachedQueue) -> usize {
     let queue = &cached.queue;
     let lists: usize =
         queue.tasks.iter().map(|task| task.open_prerequisites.len() + task.costs.len() + task.rewards.len()).sum();
+    let task_bytes: usize = queue.tasks.iter().map(Task::allocated_bytes).sum();
     let bytes = BOOKKEEPING
         + size_of::<Queue>()
         + queue.tasks.capacity() * size_of::<Task>()
+        + task_bytes
         + (lists + queue.balances.len() + queue.totals.rewards.len()) * ENTRY
         + queue.finished_tasks.allocated_bytes()
         + queue.command_memory.allocated_bytes();

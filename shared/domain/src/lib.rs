@@ -26,6 +26,7 @@ pub mod view;
 mod testing;
 
 pub use model::{
+    attempt,
     command::{self, Command, Delivery, FifoPlace, FifoPosition, FifoQueueId, Sender},
     command_memory,
     event::{self, Event},
@@ -33,12 +34,14 @@ pub use model::{
     feature_switch::FeatureSwitch,
     fifo_positions, finished_tasks,
     ids::{self, CommandId, PlayerId, ResourceName, TaskId, TaskKind},
+    json_text::{self, JsonText},
     queue::{self, Queue},
     record::{self, Record},
     rejection::{self, Rejection, RejectionReason},
     resources::{self, MAX_AMOUNT, Resources},
-    task::{self, Priority, Task, TaskSpec, Work},
+    task::{self, Priority, Task, TaskSpec},
     time::{self, Timestamp},
+    work::{self, Work},
 };
 pub use rules::{
     apply::{RequiredWrite, Verdict},

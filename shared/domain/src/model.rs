@@ -5,7 +5,10 @@
 //! | [`ids`] | validated identifiers and names |
 //! | [`time`] | instants: milliseconds since the Unix epoch, RFC 3339 in JSON |
 //! | [`resources`] | amounts of resources: balances, costs, rewards |
+//! | [`json_text`] | any JSON value, as the payload or the result of a task |
 //! | [`task`] | tasks as they are asked for, unfinished and finished |
+//! | [`work`] | what a task needs to complete |
+//! | [`attempt`] | when an attempt fails by itself, and what is kept of it |
 //! | [`finished_tasks`] | the finished tasks that a queue remembers |
 //! | [`command`] | the requests that change a queue, and how they are delivered |
 //! | [`command_memory`] | the commands that a queue remembers |
@@ -18,6 +21,7 @@
 //! | [`event`] | what happened in a queue |
 //! | [`feature_switch`] | features that are switched on for a share of the players |
 
+pub mod attempt;
 pub mod command;
 pub mod command_memory;
 pub(crate) mod encoding;
@@ -27,6 +31,7 @@ pub mod feature_switch;
 pub mod fifo_positions;
 pub mod finished_tasks;
 pub mod ids;
+pub mod json_text;
 pub mod queue;
 pub mod record;
 pub mod rejection;
@@ -34,3 +39,4 @@ pub mod resources;
 pub mod task;
 pub mod time;
 pub mod totals;
+pub mod work;

@@ -8,7 +8,8 @@
 //! | `enqueue` | `enqueueTasks` and the order of its refusals |
 //! | `pause` | `pauseQueue` and `resumeQueue` |
 //! | `checks` | checks that several commands share |
-//! | `lifecycle` | starts tasks, counts reported units, completes, fails and cancels tasks |
+//! | `lifecycle` | starts, completes, fails and cancels tasks |
+//! | `report` | `reportProgress` and `completeTask` |
 //! | `advance` | lets time pass, from one due moment to the next |
 //! | [`deployment`] | what a deployment decides for all its queues |
 
@@ -20,3 +21,4 @@ mod enqueue;
 mod lifecycle;
 mod limits;
 mod pause;
+mod report;

@@ -6,12 +6,14 @@ use crate::{
         command::{Command, Delivery, Sender},
         event::Event,
         ids::{CommandId, PlayerId, ResourceName, TaskId, TaskKind},
+        json_text::JsonText,
         queue::Queue,
         record::HistoryRecord,
         rejection::RejectionReason,
         resources::Resources,
-        task::{Priority, Task, TaskSpec, Work},
+        task::{Priority, Task, TaskSpec},
         time::Timestamp,
+        work::Work,
     },
     rules::{
         apply::{RequiredWrite, Verdict},
@@ -50,6 +52,7 @@ pub(crate) fn timed(task_id: &str, duration_ms: u64) -> TaskSpec {
         kind: TaskKind::new("test").unwrap(),
         priority: Priority::Normal,
         work: Work::DurationMs(duration_ms),
+        payload: None,
         not_before: None,
         prerequisites: Vec::new(),
         costs: Resources::new(),
@@ -61,7 +64,26 @@ pub(crate) fn timed(task_id: &str, duration_ms: u64) -> TaskSpec {
 
 /// A reported task; all other fields have their defaults.
 pub(crate) fn reported(task_id: &str, units: u64) -> TaskSpec {
-    TaskSpec { work: Work::Units(units), ..timed(task_id, 1) }
+    TaskSpec { work: Work::units(units), ..timed(task_id, 1) }
+}
+
+/// A reported task that fails after so many milliseconds without a report.
+pub(crate) fn with_heartbeat(task_id: &str, units: u64, heartbeat_ms: u32) -> TaskSpec {
+    let work = Work::Units { units, heartbeat_ms: Some(heartbeat_ms), timeout_ms: None };
+    TaskSpec { work, ..timed(task_id, 1) }
+}
+
+pub(crate) fn json(text: &str) -> JsonText {
+    text.parse().unwrap()
+}
+
+pub(crate) fn complete(task_id: &str, result: Option<&str>) -> Command {
+    Command::CompleteTask { task_id: id(task_id), attempt: None, result: result.map(json) }
+}
+
+/// A failure that finishes the task at once.
+pub(crate) fn fail_for_good(task_id: &str) -> Command {
+    Command::FailTask { task_id: id(task_id), reason: "broken".to_owned(), attempt: None, retry: false }
 }
 
 pub(crate) fn report(task_id: &str, units_done: u64) -> Command {
@@ -69,7 +91,7 @@ pub(crate) fn report(task_id: &str, units_done: u64) -> Command {
 }
 
 pub(crate) fn fail(task_id: &str) -> Command {
-    Command::FailTask { task_id: id(task_id), reason: "broken".to_owned(), attempt: None }
+    Command::FailTask { task_id: id(task_id), reason: "broken".to_owned(), attempt: None, retry: true }
 }
 
 /// A report that names its attempt.
@@ -79,7 +101,7 @@ pub(crate) fn report_in(attempt: u64, task_id: &str, units_done: u64) -> Command
 
 /// A failure that names its attempt.
 pub(crate) fn fail_in(attempt: u64, task_id: &str) -> Command {
-    Command::FailTask { task_id: id(task_id), reason: "broken".to_owned(), attempt: Some(attempt) }
+    Command::FailTask { task_id: id(task_id), reason: "broken".to_owned(), attempt: Some(attempt), retry: true }
 }
 
 pub(crate) fn cancel(task_id: &str) -> Command {

@@ -6,13 +6,16 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     model::{
+        attempt::FailedAttempt,
         event::Event,
         ids::{PlayerId, TaskId, TaskKind},
+        json_text::JsonText,
         queue::Queue,
         resources::Resources,
-        task::{FinishedTask, Priority, Task, Work},
+        task::{FinishedTask, Priority, Task},
         time::Timestamp,
         totals::Totals,
+        work::Work,
     },
     rules::deployment::Rules,
 };
@@ -105,6 +108,10 @@ pub struct TaskView {
     /// When it completes; of active timed tasks of a running queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finish_at: Option<Timestamp>,
+    /// When the attempt fails unless it is reported or completed; of active reported tasks of a
+    /// running queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
     /// When it completes if no further command comes and reported work never ends. Left out if that
     /// is never.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,6 +119,27 @@ pub struct TaskView {
     /// What keeps it from starting; of pending tasks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocked_by: Vec<BlockedBy>,
+}
+
+/// What only the view of a single task shows.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskDetails {
+    /// What its workers need to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<JsonText>,
+    /// The last failed attempts, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<FailedAttempt>,
+}
+
+impl TaskDetails {
+    /// The details of an unfinished task; empty if there is none.
+    pub fn of(queue: &Queue, id: &TaskId) -> Self {
+        let Some(position) = queue.position(id) else { return Self::default() };
+        let task = &queue.tasks[position];
+        Self { payload: task.payload.clone(), failures: task.failures.clone() }
+    }
 }
 
 /// A number from 0 to 1, in thousandths.
@@ -169,7 +197,7 @@ impl TaskView {
         let worked_until = queue.paused_at.unwrap_or(now);
         let progress = match task.work {
             Work::DurationMs(ms) => Fraction::of(task.active_ms(worked_until), ms),
-            Work::Units(units) => Fraction::of(task.units_done, units),
+            Work::Units { units, .. } => Fraction::of(task.units_done, units),
         };
         Self {
             task_id: task.id.clone(),
@@ -181,6 +209,7 @@ impl TaskView {
             units_done: (active && task.work.is_reported()).then_some(task.units_done),
             started_at: task.started_at(),
             finish_at: task.finish_at().filter(|_| !queue.is_paused()),
+            deadline: task.deadline().map(|(at, _)| at).filter(|_| !queue.is_paused()),
             estimated_finish_at: forecast.finish_at(&task.id),
             blocked_by: if active { Vec::new() } else { blocked_by(queue, task) },
         }
@@ -200,6 +229,13 @@ fn blocked_by(queue: &Queue, task: &Task) -> Vec<BlockedBy> {
     .collect()
 }
 
+/// The queue if reported work never ends: without deadlines, at which attempts would fail.
+fn without_deadlines(queue: &Queue) -> Queue {
+    let mut queue = queue.clone();
+    queue.tasks.iter_mut().for_each(|task| task.work = task.work.without_deadlines());
+    queue
+}
+
 /// What happens if no further command comes: the queue, advanced to the end of its timed work.
 struct Forecast {
     starts: Vec<TaskId>,
@@ -208,8 +244,8 @@ struct Forecast {
 
 impl Forecast {
     fn of(queue: &Queue, rules: Rules) -> Self {
-        let mut events = Vec::new();
-        queue.clone().advance(Timestamp::from_millis(u64::MAX), rules, &mut events);
+        let (mut queue, mut events) = (without_deadlines(queue), Vec::new());
+        queue.advance(Timestamp::from_millis(u64::MAX), rules, &mut events);
         let mut forecast = Self { starts: Vec::new(), finishes: Vec::new() };
         for event in events {
             match event {
@@ -226,7 +262,7 @@ impl Forecast {
         if !queue.is_paused() {
             return self.starts.clone();
         }
-        let (mut resumed, mut events) = (queue.clone(), Vec::new());
+        let (mut resumed, mut events) = (without_deadlines(queue), Vec::new());
         resumed.active_at = queue.advanced_to;
         resumed.resume(queue.advanced_to, &mut events);
         resumed.start_eligible_tasks(queue.advanced_to, &mut events);

@@ -67,7 +67,7 @@ pub fn progress(name: &str, version: u64, units_done: u64, progress_known: bool)
     let task = r#"{"taskId": "t-1", "kind": "dig", "work": {"units": 100}}"#;
     let mut cached = Arc::unwrap_or_clone(with_task(name, version, task));
     let task = &mut cached.queue.tasks[0];
-    task.state = TaskState::Active { started_at: Timestamp::from_millis(1_000), paused_ms: 0 };
+    task.state = TaskState::Active { started_at: Timestamp::from_millis(1_000), paused_ms: 0, reported_ms: 0 };
     task.units_done = units_done;
     cached.progress_known = progress_known;
     Arc::new(cached)

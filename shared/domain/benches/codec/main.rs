@@ -71,13 +71,14 @@ fn queue(finished: usize, unfinished: usize, commands: usize) -> Queue {
         let work = match n {
             _ if n < finished => Work::DurationMs(500),
             _ if n == finished => Work::DurationMs(86_400_000),
-            _ => Work::Units(1_000),
+            _ => Work::units(1_000),
         };
         let spec = TaskSpec {
             task_id: TaskId::new(&format!("task-{:08x}", 0x5bd1_e995_u32.wrapping_mul(n as u32 + 1))).unwrap(),
             kind: TaskKind::new(["harvest.wood", "harvest.stone", "build.house", "research.metal"][n % 4]).unwrap(),
             priority: Priority::Normal,
             work,
+            payload: None,
             not_before: None,
             prerequisites: Vec::new(),
             costs: amount("gold", 5),

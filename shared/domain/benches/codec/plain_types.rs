@@ -181,11 +181,11 @@ impl From<&Task> for PlainTask {
     fn from(task: &Task) -> Self {
         let (duration_ms, units) = match task.work {
             Work::DurationMs(duration_ms) => (Some(duration_ms), None),
-            Work::Units(units) => (None, Some(units)),
+            Work::Units { units, .. } => (None, Some(units)),
         };
         let (started_at, paused_ms) = match task.state {
             TaskState::Pending => (None, 0),
-            TaskState::Active { started_at, paused_ms } => (Some(started_at.as_millis()), paused_ms),
+            TaskState::Active { started_at, paused_ms, .. } => (Some(started_at.as_millis()), paused_ms),
         };
         Self {
             id: task.id.to_string(),
@@ -238,7 +238,7 @@ impl PlainTask {
             id: TaskId::new(&self.id).unwrap(),
             kind: TaskKind::new(&self.kind).unwrap(),
             priority: [Priority::Low, Priority::Normal, Priority::High, Priority::Critical][self.priority as usize],
-            work: self.duration_ms.map(Work::DurationMs).or(self.units.map(Work::Units)).unwrap(),
+            work: self.duration_ms.map(Work::DurationMs).or(self.units.map(Work::units)).unwrap(),
             units_done: self.units_done,
             not_before: self.not_before.map(at),
             open_prerequisites: self.open_prerequisites.iter().map(|id| TaskId::new(id).unwrap()).collect(),
@@ -252,7 +252,11 @@ impl PlainTask {
             state: self.started_at.map_or(TaskState::Pending, |started_at| TaskState::Active {
                 started_at: at(started_at),
                 paused_ms: self.paused_ms,
+                reported_ms: 0,
             }),
+            payload: None,
+            result: None,
+            failures: Vec::new(),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     model::{
         command::Command,
         ids::{CommandId, PlayerId, TaskId, clip},
+        json_text::JsonText,
         resources::{MAX_AMOUNT, Resources},
         task::{Priority, TaskSpec},
     },
@@ -30,8 +31,8 @@ pub const MAX_GRANTED: usize = 100;
 pub const MAX_REASON_LENGTH: usize = 1024;
 
 /// The types of commands, for errors.
-const TYPES: &str = "enqueueTasks, reportProgress, failTask, cancelTask, setPriority, moveToFront, \
-                     pauseQueue, resumeQueue, clearQueue, grantResources, configureQueue";
+const TYPES: &str = "enqueueTasks, reportProgress, completeTask, failTask, cancelTask, setPriority, \
+                     moveToFront, pauseQueue, resumeQueue, clearQueue, grantResources, configureQueue";
 /// The fields that every command has.
 const COMMON_FIELDS: [&str; 3] = ["type", "playerId", "commandId"];
 
@@ -65,6 +66,8 @@ pub(super) struct MessageFields<'a> {
     attempt: Option<Bounded<1, MAX_AMOUNT>>,
     #[serde(default, deserialize_with = "reason")]
     reason: Option<String>,
+    retry: Option<bool>,
+    result: Option<JsonText>,
     priority: Option<Priority>,
     #[serde(default, deserialize_with = "resources")]
     resources: Option<Resources>,
@@ -88,6 +91,8 @@ impl<'a> MessageFields<'a> {
             self.units_done.is_some().then_some("unitsDone"),
             self.attempt.is_some().then_some("attempt"),
             self.reason.is_some().then_some("reason"),
+            self.retry.is_some().then_some("retry"),
+            self.result.is_some().then_some("result"),
             self.priority.is_some().then_some("priority"),
             self.resources.is_some().then_some("resources"),
             self.slots.is_some().then_some("slots"),
@@ -145,7 +150,8 @@ impl<'a> MessageFields<'a> {
         let fields: &[&str] = match type_name {
             "enqueueTasks" => &["tasks"],
             "reportProgress" => &["taskId", "unitsDone", "attempt"],
-            "failTask" => &["taskId", "reason", "attempt"],
+            "completeTask" => &["taskId", "attempt", "result"],
+            "failTask" => &["taskId", "reason", "attempt", "retry"],
             "cancelTask" | "moveToFront" => &["taskId"],
             "setPriority" => &["taskId", "priority"],
             "pauseQueue" | "resumeQueue" | "clearQueue" => &[],
@@ -173,9 +179,13 @@ impl<'a> MessageFields<'a> {
                 units_done: required(self.units_done, "unitsDone")?.0,
                 attempt,
             },
-            "failTask" => {
-                Command::FailTask { task_id: task_id(self.task_id)?, reason: required(self.reason, "reason")?, attempt }
-            }
+            "completeTask" => Command::CompleteTask { task_id: task_id(self.task_id)?, attempt, result: self.result },
+            "failTask" => Command::FailTask {
+                task_id: task_id(self.task_id)?,
+                reason: required(self.reason, "reason")?,
+                attempt,
+                retry: self.retry.unwrap_or(true),
+            },
             "cancelTask" => Command::CancelTask { task_id: task_id(self.task_id)? },
             "setPriority" => {
                 Command::SetPriority { task_id: task_id(self.task_id)?, priority: required(self.priority, "priority")? }

@@ -8,10 +8,13 @@ use crate::{
         value::{Bounded, Object, at_most, or_default},
     },
     model::{
+        attempt::{MAX_DEADLINE_MS, MIN_DEADLINE_MS},
         ids::{TaskId, TaskKind},
+        json_text::JsonText,
         resources::Resources,
-        task::{MAX_DURATION_MS, MAX_RETRIES, MAX_RETRY_DELAY_MS, MAX_TASK_LIST, MAX_UNITS, Priority, TaskSpec, Work},
+        task::{MAX_RETRIES, MAX_RETRY_DELAY_MS, MAX_TASK_LIST, Priority, TaskSpec},
         time::Timestamp,
+        work::{MAX_DURATION_MS, MAX_UNITS, Work},
     },
 };
 
@@ -31,6 +34,8 @@ struct TaskFields {
     priority: Priority,
     #[serde(deserialize_with = "work")]
     work: Work,
+    #[serde(default)]
+    payload: Option<JsonText>,
     #[serde(default)]
     not_before: Option<Timestamp>,
     #[serde(default, deserialize_with = "prerequisites")]
@@ -68,13 +73,25 @@ fn retry_delay_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::
 struct WorkFields {
     duration_ms: Option<Bounded<1, MAX_DURATION_MS>>,
     units: Option<Bounded<1, MAX_UNITS>>,
+    heartbeat_ms: Option<Bounded<MIN_DEADLINE_MS, MAX_DEADLINE_MS>>,
+    timeout_ms: Option<Bounded<MIN_DEADLINE_MS, MAX_DEADLINE_MS>>,
 }
 
 fn work<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Work, D::Error> {
     let Object(fields) = Object::<WorkFields>::deserialize(deserializer)?;
     match (fields.duration_ms, fields.units) {
-        (Some(Bounded(duration_ms)), None) => Ok(Work::DurationMs(duration_ms)),
-        (None, Some(Bounded(units))) => Ok(Work::Units(units)),
+        (Some(Bounded(duration_ms)), None) => match (fields.heartbeat_ms, fields.timeout_ms) {
+            (None, None) => Ok(Work::DurationMs(duration_ms)),
+            _ => Err(de::Error::custom(
+                "`heartbeatMs` or `timeoutMs` is given with `durationMs`; allowed: only with `units`",
+            )),
+        },
+        (None, Some(Bounded(units))) => {
+            // The limits fit 32 bits.
+            let [heartbeat_ms, timeout_ms] =
+                [fields.heartbeat_ms, fields.timeout_ms].map(|ms| ms.map(|Bounded(ms)| ms as u32));
+            Ok(Work::Units { units, heartbeat_ms, timeout_ms })
+        }
         (Some(_), Some(_)) => Err(de::Error::custom("both `durationMs` and `units` are given; allowed: one of them")),
         (None, None) => Err(de::Error::custom("neither `durationMs` nor `units` is given; allowed: one of them")),
     }

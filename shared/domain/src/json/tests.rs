@@ -1,7 +1,7 @@
 //! Accepted messages, and the errors of malformed ones.
 
 use super::*;
-use crate::{Command, CommandId, PlayerId, Resources, Work};
+use crate::{Command, CommandId, JsonText, PlayerId, Resources, Work};
 
 fn detail(body: &str) -> String {
     match parse_message(body) {
@@ -56,6 +56,27 @@ fn errors_name_the_field_its_value_and_what_is_allowed() {
         (r#"{"type":"pauseQueue","playerId":"a b"}"#.to_owned(), vec!["playerId", "`a b`", "1 to 128"]),
         (r#"{"type":"pauseQueue","playerId":""}"#.to_owned(), vec!["playerId", "``", "1 to 128"]),
         (r#"{"type":"pauseQueue","playerId":7}"#.to_owned(), vec!["playerId", "7", "a player id"]),
+        (
+            task(r#""work":{"units":1,"heartbeatMs":999}"#),
+            vec!["tasks[0].work.heartbeatMs", "`999`", "1000 to 604800000"],
+        ),
+        (task(r#""work":{"units":1,"timeoutMs":604800001}"#), vec!["tasks[0].work.timeoutMs", "1000 to 604800000"]),
+        (
+            task(r#""work":{"durationMs":1,"timeoutMs":2000}"#),
+            vec!["tasks[0].work", "`timeoutMs`", "only with `units`"],
+        ),
+        (
+            task(&format!(r#"{timed},"payload":["{}"]"#, "x".repeat(4_093))),
+            vec!["tasks[0].payload: 4097 bytes of compact JSON are given; allowed: at most 4096"],
+        ),
+        (
+            format!(r#"{{"type":"completeTask","playerId":"p","taskId":"t","result":"{}"}}"#, "x".repeat(4_095)),
+            vec!["result: 4097 bytes of compact JSON are given; allowed: at most 4096"],
+        ),
+        (
+            r#"{"type":"completeTask","playerId":"p","taskId":"t","retry":true}"#.to_owned(),
+            vec!["retry: unknown field of `completeTask`"],
+        ),
         (task(r#""work":{"durationMs":0}"#), vec!["tasks[0].work", "`0`", "1 to 86400000"]),
         (task(r#""work":{"units":1000000001}"#), vec!["tasks[0].work", "`1000000001`", "1 to 1000000000"]),
         (task(r#""work":{}"#), vec!["tasks[0].work", "neither"]),
@@ -189,4 +210,35 @@ fn amounts_of_zero_are_dropped_and_count_for_the_limit() {
     assert!(parse_message(&grant(100)).is_ok());
     assert!(detail(&grant(101)).contains("101 resources are given; allowed: at most 100"));
     assert!(detail(&grant(30_000)).contains("allowed: at most"));
+}
+
+/// The only command of a message.
+fn command(body: &str) -> Command {
+    match parse_message(body) {
+        Ok(Message::Commands(mut commands)) => commands.remove(0).unwrap().command,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn payloads_results_and_deadlines_are_optional() {
+    let body = enqueue(
+        r#"{"taskId":"a","kind":"k","work":{"units":5,"heartbeatMs":1000,"timeoutMs":6e8},"payload":{ "x" : [1.0] }},
+           {"taskId":"b","kind":"k","work":{"units":5,"heartbeatMs":null},"payload":null}"#,
+    );
+    let Command::EnqueueTasks { tasks } = command(&body) else { panic!("another command") };
+    let work = Work::Units { units: 5, heartbeat_ms: Some(1_000), timeout_ms: Some(600_000_000) };
+    assert_eq!((tasks[0].work, tasks[1].work), (work, Work::units(5)));
+    assert_eq!(tasks[0].payload.as_ref().map(JsonText::as_str), Some(r#"{"x":[1.0]}"#));
+    assert_eq!(tasks[1].payload, None);
+
+    let body = r#"{"type":"completeTask","playerId":"p","taskId":"t","attempt":2,"result": [ 1 ]}"#;
+    let Command::CompleteTask { attempt, result, .. } = command(body) else { panic!("another command") };
+    assert_eq!((attempt, result.as_ref().map(JsonText::as_str)), (Some(2), Some("[1]")));
+
+    for (field, expected) in [("", true), (r#","retry":null"#, true), (r#","retry":false"#, false)] {
+        let body = format!(r#"{{"type":"failTask","playerId":"p","taskId":"t","reason":"r"{field}}}"#);
+        let Command::FailTask { retry, .. } = command(&body) else { panic!("another command") };
+        assert_eq!(retry, expected);
+    }
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use crate::model::{
     ids::{CommandId, PlayerId, TaskId},
+    json_text::JsonText,
     resources::Resources,
     task::{Priority, TaskSpec},
     time::Timestamp,
@@ -28,6 +29,16 @@ pub enum Command {
         /// whether the report is stale.
         attempt: Option<u64>,
     },
+    /// Completes an active task of reported work, as if all its units were reported.
+    CompleteTask {
+        /// An active task of reported work.
+        task_id: TaskId,
+        /// The attempt that has completed, from 1. Without it, the time of sending decides whether
+        /// the command is stale.
+        attempt: Option<u64>,
+        /// What came of the work, for the history.
+        result: Option<JsonText>,
+    },
     /// Fails the attempt of an active task: it is retried, or finished as failed.
     FailTask {
         /// An active task.
@@ -37,6 +48,8 @@ pub enum Command {
         /// The attempt that failed, from 1. Without it, the time of sending decides whether the
         /// command is stale.
         attempt: Option<u64>,
+        /// Whether the task may be retried. Otherwise it is finished at once.
+        retry: bool,
     },
     /// Finishes an unfinished task as cancelled and refunds its costs.
     CancelTask {
@@ -81,6 +94,7 @@ impl Command {
         match self {
             Self::EnqueueTasks { .. } => "enqueueTasks",
             Self::ReportProgress { .. } => "reportProgress",
+            Self::CompleteTask { .. } => "completeTask",
             Self::FailTask { .. } => "failTask",
             Self::CancelTask { .. } => "cancelTask",
             Self::SetPriority { .. } => "setPriority",
@@ -97,6 +111,7 @@ impl Command {
     pub fn task_id(&self) -> Option<&TaskId> {
         match self {
             Self::ReportProgress { task_id, .. }
+            | Self::CompleteTask { task_id, .. }
             | Self::FailTask { task_id, .. }
             | Self::CancelTask { task_id }
             | Self::SetPriority { task_id, .. }

@@ -4,13 +4,15 @@ use minicbor::{Decode, Encode};
 
 pub use crate::model::totals::{MAX_TOTALLED_RESOURCES, Totals};
 use crate::model::{
+    attempt::MissedDeadline,
     command_memory::CommandMemory,
     finished_tasks::FinishedTasks,
     ids::{PlayerId, TaskId},
     record::{ProgressRecord, StatsRecord, TaskProgress},
     resources::Resources,
-    task::{FinishedTask, Outcome, Task, Work},
+    task::{FinishedTask, Outcome, Task, TaskState},
     time::Timestamp,
+    work::Work,
 };
 
 /// The largest number of active tasks of a new queue.
@@ -143,35 +145,49 @@ impl Queue {
         self.tasks.iter().any(|task| task.is_active() && task.work.is_reported() && !task.is_full())
     }
 
-    /// The units done of all active reported tasks, as a record.
-    pub fn progress(&self) -> ProgressRecord {
-        let tasks = self.tasks.iter().filter(|task| task.work.is_reported() && task.units_done > 0);
-        ProgressRecord {
-            player_id: self.player_id.clone(),
-            version: self.version,
-            tasks: tasks
-                .filter_map(|task| {
-                    Some(TaskProgress {
-                        task_id: task.id.clone(),
-                        started_at: task.started_at()?,
-                        attempts: task.attempts,
-                        units_done: task.units_done,
-                    })
-                })
-                .collect(),
-        }
+    /// Whether the progress row must be read and merged before the queue is advanced to `now`. A
+    /// heartbeat deadline passes by then, as far as this queue knows, but only the progress row has
+    /// the last report between milestones.
+    ///
+    /// Progress that a cached copy knows is not enough: another process may have taken a report
+    /// since. A pause only moves deadlines to later, so it is not considered.
+    pub fn needs_progress_to_advance(&self, now: Timestamp) -> bool {
+        let is_missed = |task: &Task| {
+            matches!(task.deadline(), Some((at, MissedDeadline::HeartbeatLost)) if at <= now) && !task.is_full()
+        };
+        self.tasks.iter().any(is_missed)
     }
 
-    /// Takes over the units of a progress row, as far as they are of the current attempts. Units
-    /// are never lowered, and a milestone is never crossed.
+    /// The units done and the last report of all active reported tasks, as a record.
+    pub fn progress(&self) -> ProgressRecord {
+        let tasks = self.tasks.iter().filter_map(|task| {
+            let TaskState::Active { started_at, reported_ms, .. } = task.state else { return None };
+            let is_reported = task.units_done > 0 || reported_ms > 0;
+            is_reported.then(|| TaskProgress {
+                task_id: task.id.clone(),
+                started_at,
+                attempts: task.attempts,
+                units_done: task.units_done,
+                reported_ms,
+            })
+        });
+        ProgressRecord { player_id: self.player_id.clone(), version: self.version, tasks: tasks.collect() }
+    }
+
+    /// Takes over the units and reports of a progress row, as far as they are of the current
+    /// attempts. Units are never lowered, a milestone is never crossed, and a heartbeat is only
+    /// renewed.
     pub fn merge_progress(&mut self, progress: &ProgressRecord) {
         for known in &progress.tasks {
             let Some(at) = self.position(&known.task_id) else { continue };
             let task = &mut self.tasks[at];
-            let Work::Units(units) = task.work else { continue };
+            let Work::Units { units, .. } = task.work else { continue };
+            if task.started_at() != Some(known.started_at) || task.attempts != known.attempts {
+                continue;
+            }
+            task.renew_heartbeat(known.reported_ms);
             let done = known.units_done.min(units);
-            let same_attempt = task.started_at() == Some(known.started_at) && task.attempts == known.attempts;
-            if same_attempt && task.quarter(done) == task.quarter(task.units_done) {
+            if task.quarter(done) == task.quarter(task.units_done) {
                 task.units_done = task.units_done.max(done);
             }
         }

@@ -9,13 +9,16 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    attempt::FailedAttempt,
     encoding::is_default,
     ids::{CommandId, PlayerId, TaskId, TaskKind},
+    json_text::{self, JsonText},
     rejection::RejectionReason,
     resources::Resources,
-    task::{Outcome, Priority, Work},
+    task::{Outcome, Priority},
     time::Timestamp,
     totals::Totals,
+    work::Work,
 };
 
 /// The tables. Their names follow the prefix of the deployment.
@@ -24,7 +27,7 @@ use crate::model::{
 pub enum Table {
     /// One row a player: the whole queue with its version.
     Queues,
-    /// One row a player: units done of active reported tasks, between milestones.
+    /// One row a player: units done and last report of active reported tasks, between milestones.
     Progress,
     /// One row a finished task.
     History,
@@ -73,7 +76,7 @@ pub enum Record {
     /// A player's totals.
     #[n(2)]
     Stats(#[n(0)] StatsRecord),
-    /// Units done between milestones.
+    /// Units done and last report between milestones.
     #[n(3)]
     Progress(#[n(0)] ProgressRecord),
 }
@@ -214,6 +217,14 @@ pub struct HistoryRecord {
     #[serde(default)]
     #[cbor(n(17), skip_if = "Resources::is_empty")]
     pub lost: Resources,
+    /// What came of the work, as the worker said. A string in the table.
+    #[serde(default, with = "json_text::as_string", skip_serializing_if = "Option::is_none")]
+    #[n(18)]
+    pub result: Option<JsonText>,
+    /// The last failed attempts, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cbor(n(19), with = "crate::model::encoding::list", skip_if = "Vec::is_empty")]
+    pub failures: Vec<FailedAttempt>,
 }
 
 impl HistoryRecord {
@@ -231,6 +242,8 @@ impl HistoryRecord {
             + self.kind.as_str().len()
             + self.reason.as_ref().map_or(0, String::len)
             + resources.into_iter().map(Resources::size_estimate).sum::<usize>()
+            + self.result.as_ref().map_or(0, JsonText::size)
+            + self.failures.iter().map(|failure| 60 + failure.reason.len()).sum::<usize>()
     }
 }
 
@@ -300,7 +313,7 @@ pub struct StatsRecord {
     pub totals: Totals,
 }
 
-/// Units done of a player's active reported tasks, between milestones.
+/// Units done and last report of a player's active reported tasks, between milestones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "camelCase")]
 #[cbor(map)]
@@ -316,7 +329,7 @@ pub struct ProgressRecord {
     pub tasks: Vec<TaskProgress>,
 }
 
-/// Units done in one attempt of a task.
+/// Units done and last report in one attempt of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "camelCase")]
 #[cbor(map)]
@@ -333,4 +346,8 @@ pub struct TaskProgress {
     /// Units done.
     #[n(3)]
     pub units_done: u64,
+    /// Milliseconds from the start to the last report, pauses excluded; of work with a heartbeat.
+    #[serde(default)]
+    #[cbor(n(4), skip_if = "is_default")]
+    pub reported_ms: u64,
 }

@@ -5,22 +5,21 @@ use minicbor::{Decode, Decoder, Encode, decode::Error as DecodeError};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    attempt::{FailedAttempt, KEPT_FAILURES, MAX_FAILURE_BYTES, MissedDeadline},
     encoding::{is_default, strict},
     ids::{TaskId, TaskKind},
+    json_text::JsonText,
     resources::Resources,
     time::Timestamp,
+    work::Work,
 };
 
-/// Longest timed work, in milliseconds: one day.
-pub const MAX_DURATION_MS: u64 = 86_400_000;
-/// Most units of reported work.
-pub const MAX_UNITS: u64 = 1_000_000_000;
 /// Most retries of a task.
 pub const MAX_RETRIES: u64 = 10;
 /// Longest first retry delay, and longest delay after doubling, in milliseconds: one hour.
 pub const MAX_RETRY_DELAY_MS: u64 = 3_600_000;
 /// The most bytes of an unfinished task in a row, without its names and amounts.
-const MAX_TASK_OVERHEAD: usize = 84;
+const MAX_TASK_OVERHEAD: usize = 112;
 /// The most bytes of a task's history record in the outbox, without the names and amounts of the
 /// task. The longest player id and the longest reason of a cancellation are included.
 const MAX_RECORD_OVERHEAD: usize = 248;
@@ -69,34 +68,6 @@ fn priority_or_normal<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<Priorit
     })
 }
 
-/// What a task needs to complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[serde(rename_all = "camelCase")]
-#[cbor(flat)]
-pub enum Work {
-    /// Timed work: completes by the server's clock so many milliseconds after its start.
-    #[n(0)]
-    DurationMs(#[n(0)] u64),
-    /// Reported work: completes when so many units are reported done.
-    #[n(1)]
-    Units(#[n(0)] u64),
-}
-
-impl Work {
-    /// Whether the work is done elsewhere and reported.
-    pub fn is_reported(self) -> bool {
-        matches!(self, Self::Units(_))
-    }
-
-    /// The duration of timed work in milliseconds; 0 for reported work.
-    pub fn duration_ms(self) -> u64 {
-        match self {
-            Self::DurationMs(duration_ms) => duration_ms,
-            Self::Units(_) => 0,
-        }
-    }
-}
-
 /// A task as a command asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskSpec {
@@ -108,6 +79,8 @@ pub struct TaskSpec {
     pub priority: Priority,
     /// What it needs to complete: 1 to 86,400,000 milliseconds, or 1 to 1,000,000,000 units.
     pub work: Work,
+    /// What its workers need to know.
+    pub payload: Option<JsonText>,
     /// The earliest start.
     pub not_before: Option<Timestamp>,
     /// Tasks that must have completed before it starts; at most 20.
@@ -139,6 +112,10 @@ pub enum TaskState {
         /// The length of all pauses since then that have ended, in milliseconds.
         #[n(1)]
         paused_ms: u64,
+        /// Milliseconds from the start to the last report, pauses excluded; 0 without a report.
+        /// Only counted for work with a heartbeat.
+        #[n(2)]
+        reported_ms: u64,
     },
 }
 
@@ -192,6 +169,15 @@ pub struct Task {
     /// The state.
     #[cbor(n(14), decode_with = "strict", skip_if = "is_default")]
     pub state: TaskState,
+    /// What its workers need to know.
+    #[n(15)]
+    pub payload: Option<JsonText>,
+    /// The result of a task that was completed during a pause, until it completes.
+    #[n(16)]
+    pub result: Option<JsonText>,
+    /// The last failed attempts, oldest first: at most [`KEPT_FAILURES`].
+    #[cbor(n(17), with = "crate::model::encoding::list", skip_if = "Vec::is_empty")]
+    pub failures: Vec<FailedAttempt>,
 }
 
 impl Task {
@@ -213,6 +199,9 @@ impl Task {
             paid: spec.costs.is_empty(),
             enqueued_at,
             state: TaskState::Pending,
+            payload: spec.payload.clone(),
+            result: None,
+            failures: Vec::new(),
         }
     }
 
@@ -229,23 +218,77 @@ impl Task {
         }
     }
 
+    /// Milliseconds from the current start to the last report, pauses excluded; of active tasks with
+    /// a heartbeat.
+    pub fn reported_ms(&self) -> u64 {
+        match self.state {
+            TaskState::Active { reported_ms, .. } => reported_ms,
+            TaskState::Pending => 0,
+        }
+    }
+
     /// When an active timed task completes, unless the queue is paused again.
     pub fn finish_at(&self) -> Option<Timestamp> {
         match (self.state, self.work) {
-            (TaskState::Active { started_at, paused_ms }, Work::DurationMs(ms)) => Some(started_at + paused_ms + ms),
+            (TaskState::Active { started_at, paused_ms, .. }, Work::DurationMs(ms)) => {
+                Some(started_at + paused_ms + ms)
+            }
             _ => None,
         }
     }
 
+    /// When the current attempt of reported work fails by itself, unless the queue is paused again
+    /// or a report renews the heartbeat, and for which reason. If both deadlines pass at one
+    /// moment, the attempt has timed out.
+    pub fn deadline(&self) -> Option<(Timestamp, MissedDeadline)> {
+        let TaskState::Active { started_at, paused_ms, reported_ms } = self.state else { return None };
+        let Work::Units { heartbeat_ms, timeout_ms, .. } = self.work else { return None };
+        let heartbeat = heartbeat_ms.map(|ms| (reported_ms + u64::from(ms), MissedDeadline::HeartbeatLost));
+        let timeout = timeout_ms.map(|ms| (u64::from(ms), MissedDeadline::TimedOut));
+        let (active_ms, missed) = match (heartbeat, timeout) {
+            (Some(heartbeat), Some(timeout)) if heartbeat.0 < timeout.0 => heartbeat,
+            (heartbeat, timeout) => timeout.or(heartbeat)?,
+        };
+        Some((started_at + paused_ms + active_ms, missed))
+    }
+
+    /// When an active task completes or its attempt fails by time alone.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        self.finish_at().or_else(|| self.deadline().map(|(at, _)| at))
+    }
+
+    /// Renews the heartbeat: the attempt has been active for `active_ms` milliseconds and was
+    /// reported. Returns whether that changes anything.
+    pub fn renew_heartbeat(&mut self, active_ms: u64) -> bool {
+        match (&mut self.state, self.work) {
+            (TaskState::Active { reported_ms, .. }, Work::Units { heartbeat_ms: Some(_), .. })
+                if active_ms > *reported_ms =>
+            {
+                *reported_ms = active_ms;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Counts the failure of the current attempt. The oldest kept failure makes room for it.
+    pub(crate) fn add_failure(&mut self, reason: &str, at: Timestamp) {
+        self.attempts += 1;
+        if self.failures.len() == KEPT_FAILURES {
+            self.failures.remove(0);
+        }
+        self.failures.push(FailedAttempt::new(self.attempts, reason, at));
+    }
+
     /// Whether all units of reported work are done.
     pub fn is_full(&self) -> bool {
-        matches!(self.work, Work::Units(units) if self.units_done >= units)
+        matches!(self.work, Work::Units { units, .. } if self.units_done >= units)
     }
 
     /// Milliseconds from the current start to `now`, ended pauses excluded.
     pub fn active_ms(&self, now: Timestamp) -> u64 {
         match self.state {
-            TaskState::Active { started_at, paused_ms } => now.millis_since(started_at).saturating_sub(paused_ms),
+            TaskState::Active { started_at, paused_ms, .. } => now.millis_since(started_at).saturating_sub(paused_ms),
             TaskState::Pending => 0,
         }
     }
@@ -253,7 +296,7 @@ impl Task {
     /// The quarter of the units that `units_done` completes, 0 to 4. A new quarter is a milestone.
     pub fn quarter(&self, units_done: u64) -> u64 {
         match self.work {
-            Work::Units(units) => 4 * units_done / units.max(1),
+            Work::Units { units, .. } => 4 * units_done / units.max(1),
             Work::DurationMs(_) => 0,
         }
     }
@@ -271,16 +314,27 @@ impl Task {
     }
 
     /// The most bytes that the task takes in a row: unfinished, or as the history record of its end
-    /// in the outbox, whichever is larger. All tasks of a queue can end in one commit. A longer
-    /// reason of a `failTask` is not included.
+    /// in the outbox, whichever is larger. All tasks of a queue can end in one commit. The reason of
+    /// a `failTask`, and the result of a task that completes at once, are not included: one item
+    /// brings at most one of them.
     pub fn size_estimate(&self) -> usize {
         let (costs, rewards) = (self.costs.size_estimate(), self.rewards.size_estimate());
         let prerequisites: usize = self.open_prerequisites.iter().map(|id| 2 + id.as_str().len()).sum();
-        let unfinished = MAX_TASK_OVERHEAD + prerequisites + costs + rewards;
+        let failures = KEPT_FAILURES.min(usize::from(self.max_retries) + 1) * MAX_FAILURE_BYTES;
+        let result = self.result.as_ref().map_or(0, JsonText::size);
+        let payload = self.payload.as_ref().map_or(0, JsonText::size);
+        let unfinished = MAX_TASK_OVERHEAD + prerequisites + costs + rewards + payload;
         // Completed: costs, rewards, and what of the rewards is lost.
         // Cancelled: costs, what of them is refunded, and what of that is lost.
         let finished = MAX_RECORD_OVERHEAD + costs + 2 * rewards.max(costs);
-        self.id.as_str().len() + self.kind.as_str().len() + unfinished.max(finished)
+        self.id.as_str().len() + self.kind.as_str().len() + failures + result + unfinished.max(finished)
+    }
+
+    /// How many bytes of memory its JSON values and failures take.
+    pub fn allocated_bytes(&self) -> usize {
+        let json = [&self.payload, &self.result].into_iter().flatten().map(JsonText::size).sum::<usize>();
+        let failures = self.failures.iter().map(|failure| failure.reason.len()).sum::<usize>();
+        json + failures + self.failures.capacity() * size_of::<FailedAttempt>()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Lets time pass: what is due completes, and free slots are filled.
+//! Lets time pass: what is due completes or fails, and free slots are filled.
 //!
 //! Advancing goes from one due moment to the next. Its cost grows with what is due, not with the
 //! time that passes. The next task starts when the one before it ended, not when the queue was
@@ -6,13 +6,13 @@
 
 use crate::{
     model::{event::Event, queue::Queue, task::Task, time::Timestamp},
-    rules::deployment::Rules,
+    rules::{deployment::Rules, lifecycle::Failure},
 };
 
 /// A moment at which time alone changes the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DueMoment {
-    /// Tasks complete or start.
+    /// Tasks complete, fail or start.
     Tasks(Timestamp),
     /// The queue is paused because its player is inactive.
     InactivityPause(Timestamp),
@@ -37,7 +37,7 @@ impl Queue {
             self.advanced_to = now;
             match moment {
                 DueMoment::Tasks(_) => {
-                    self.complete_due_tasks(now, events);
+                    self.end_due_attempts(now, events);
                     self.start_eligible_tasks(now, events);
                 }
                 DueMoment::InactivityPause(_) => self.pause(now, events),
@@ -46,8 +46,9 @@ impl Queue {
         self.advanced_to = self.advanced_to.max(to);
     }
 
-    /// The next due moment: an active timed task completes, a pending task that only waits for its
-    /// `notBefore` takes a free slot, or the queue is paused for inactivity. None while paused.
+    /// The next due moment: an active timed task completes, an active reported task misses its
+    /// deadline, a pending task that only waits for its `notBefore` takes a free slot, or the queue
+    /// is paused for inactivity. None while paused.
     pub fn due_at(&self, rules: Rules) -> Option<Timestamp> {
         self.next_due_moment(rules).map(DueMoment::at)
     }
@@ -69,20 +70,20 @@ impl Queue {
         self.tasks.iter().filter_map(|task| task.not_before).fold(self.active_at, Timestamp::max)
     }
 
-    /// The next moment at which a task completes or starts by time alone.
+    /// The next moment at which a task completes, fails or starts by time alone.
     fn tasks_due_at(&self) -> Option<Timestamp> {
         if self.is_paused() {
             return None;
         }
-        let finish = self.tasks.iter().filter_map(Task::finish_at).min();
+        let end = self.tasks.iter().filter_map(Task::ends_at).min();
         if self.active_tasks() >= usize::from(self.slots) {
-            return finish;
+            return end;
         }
         let startable = self.tasks.iter().filter(|task| self.is_startable(task));
         let start = startable.filter_map(|task| task.not_before).filter(|at| *at > self.advanced_to).min();
-        match (finish, start) {
-            (Some(finish), Some(start)) => Some(finish.min(start)),
-            (finish, start) => finish.or(start),
+        match (end, start) {
+            (Some(end), Some(start)) => Some(end.min(start)),
+            (end, start) => end.or(start),
         }
     }
 
@@ -91,18 +92,29 @@ impl Queue {
         !task.is_active() && task.open_prerequisites.is_empty() && (task.paid || self.balances.covers(&task.costs))
     }
 
-    /// Completes all active timed tasks that are due at `now`, in queue order.
-    fn complete_due_tasks(&mut self, now: Timestamp, events: &mut Vec<Event>) {
-        let mut at = 0;
-        while at < self.tasks.len() {
-            if self.tasks[at].finish_at().is_some_and(|finish| finish <= now) {
-                self.complete(at, now, events);
-            } else {
-                at += 1;
+    /// Completes the active timed tasks that are due at `now`, and fails the attempts whose deadline
+    /// has passed, in queue order.
+    fn end_due_attempts(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        let mut from = 0;
+        let is_due = |task: &Task| task.ends_at().is_some_and(|end| end <= now);
+        while let Some(offset) = self.tasks[from..].iter().position(is_due) {
+            let position = from + offset;
+            match self.tasks[position].deadline() {
+                // A failure may also cancel tasks that come before this one.
+                Some((_, missed)) => {
+                    self.fail(position, Failure { reason: missed.as_str(), retry: true }, now, events);
+                    from = 0;
+                }
+                None => {
+                    self.complete(position, now, events);
+                    from = position;
+                }
             }
         }
     }
 }
 
+#[cfg(test)]
+mod deadline_tests;
 #[cfg(test)]
 mod tests;

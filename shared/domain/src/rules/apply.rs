@@ -13,7 +13,7 @@ use crate::{
         resources::Resources,
         time::Timestamp,
     },
-    rules::{checks::AttemptClaim, deployment::Rules},
+    rules::{checks::AttemptClaim, deployment::Rules, lifecycle::Failure, report::Report},
 };
 
 /// The result of a delivery.
@@ -108,13 +108,17 @@ impl Queue {
             Command::EnqueueTasks { tasks } => self.enqueue(tasks, at, events)?,
             Command::ReportProgress { task_id, units_done, attempt } => {
                 let claim = AttemptClaim { named: *attempt, sent_at: delivery.sent_at };
-                return self.report(task_id, *units_done, claim, at, events);
+                return self.report(task_id, &Report::Progress(*units_done), claim, at, events);
             }
-            Command::FailTask { task_id, reason, attempt } => {
+            Command::CompleteTask { task_id, attempt, result } => {
+                let claim = AttemptClaim { named: *attempt, sent_at: delivery.sent_at };
+                return self.report(task_id, &Report::Completion(result.as_ref()), claim, at, events);
+            }
+            Command::FailTask { task_id, reason, attempt, retry } => {
                 let position = self.require_unfinished(task_id)?;
                 let claim = AttemptClaim { named: *attempt, sent_at: delivery.sent_at };
                 self.require_current_attempt(position, claim)?;
-                self.fail(position, reason, at, events);
+                self.fail(position, Failure { reason, retry: *retry }, at, events);
             }
             Command::CancelTask { task_id } => {
                 let position = self.require_unfinished(task_id)?;

@@ -1,18 +1,13 @@
-//! The life of a task: it starts, gets units of work done, and is completed, failed or cancelled,
-//! with all that follows.
+//! The life of a task: it starts, and is completed, failed or cancelled, with all that follows.
 
-use crate::{
-    model::{
-        event::Event,
-        ids::TaskId,
-        queue::Queue,
-        record::HistoryRecord,
-        rejection::{Rejection, RejectionReason},
-        resources::Resources,
-        task::{FinishedTask, Outcome, Priority, Task, TaskState, Work},
-        time::Timestamp,
-    },
-    rules::{apply::RequiredWrite, checks::AttemptClaim},
+use crate::model::{
+    event::Event,
+    ids::TaskId,
+    queue::Queue,
+    record::HistoryRecord,
+    resources::Resources,
+    task::{FinishedTask, Outcome, Priority, Task, TaskState},
+    time::Timestamp,
 };
 
 /// The reason of a task that was cancelled by `cancelTask`.
@@ -21,6 +16,12 @@ const CANCELLED: &str = "cancelled";
 const QUEUE_CLEARED: &str = "queue_cleared";
 /// The reason of a task that was cancelled because a prerequisite failed or was cancelled.
 const PREREQUISITE_FAILED: &str = "prerequisite_failed";
+
+/// Why an attempt fails, and whether the task may be retried.
+pub(super) struct Failure<'a> {
+    pub(super) reason: &'a str,
+    pub(super) retry: bool,
+}
 
 /// How a task ends, and what that does to the balances.
 struct TaskEnd<'a> {
@@ -47,7 +48,7 @@ impl Queue {
                 let covered = self.balances.take_all(&task.costs);
                 debug_assert!(covered, "only a task whose costs are covered is eligible");
             }
-            task.state = TaskState::Active { started_at: now, paused_ms: 0 };
+            task.state = TaskState::Active { started_at: now, paused_ms: 0, reported_ms: 0 };
             events.push(Event::TaskStarted { task_id: task.id.clone(), at: now });
             active += 1;
         }
@@ -62,47 +63,6 @@ impl Queue {
             }
         }
         best.map(|(at, _)| at)
-    }
-
-    /// Raises the units done of a task. Only a milestone must be committed. A report for a
-    /// remembered completed task changes nothing.
-    pub(super) fn report(
-        &mut self,
-        id: &TaskId,
-        units_done: u64,
-        claim: AttemptClaim,
-        at: Timestamp,
-        events: &mut Vec<Event>,
-    ) -> Result<RequiredWrite, Rejection> {
-        if self.position(id).is_none() && self.has_completed(id) {
-            // Workers report at intervals, and the last report may come after the task has ended.
-            return Ok(RequiredWrite::Nothing);
-        }
-        let position = self.require_unfinished(id)?;
-        let task = &self.tasks[position];
-        let Work::Units(units) = task.work else {
-            return Err(Rejection::new(
-                RejectionReason::NotReportedWork,
-                format!("taskId: `{id}` is timed work, which ends by the server's clock"),
-            ));
-        };
-        self.require_current_attempt(position, claim)?;
-        let task = &self.tasks[position];
-        let done = units_done.min(units);
-        if done <= task.units_done {
-            return Ok(RequiredWrite::Nothing);
-        }
-        let reached = task.quarter(done);
-        let milestone = reached > task.quarter(task.units_done);
-        self.tasks[position].units_done = done;
-        if !milestone {
-            return Ok(RequiredWrite::Progress);
-        }
-        events.push(Event::MilestoneReached { task_id: id.clone(), percent: 25 * reached, at });
-        if done == units && !self.is_paused() {
-            self.complete(position, at, events);
-        }
-        Ok(RequiredWrite::Commit)
     }
 
     /// Completes the task at `position` and credits its rewards.
@@ -123,14 +83,17 @@ impl Queue {
         self.record_end(task, end, now, events);
     }
 
-    /// Fails the current attempt of the active task at `position`.
-    pub(super) fn fail(&mut self, position: usize, reason: &str, now: Timestamp, events: &mut Vec<Event>) {
+    /// Fails the current attempt of the active task at `position`. The task is retried if it may be
+    /// and has retries left.
+    pub(super) fn fail(&mut self, position: usize, failure: Failure<'_>, now: Timestamp, events: &mut Vec<Event>) {
+        let Failure { reason, retry } = failure;
         let task = &mut self.tasks[position];
-        task.attempts += 1;
-        if task.attempts <= task.max_retries {
+        task.add_failure(reason, now);
+        if retry && task.attempts <= task.max_retries {
             let not_before = now + task.retry_delay(task.attempts);
             task.state = TaskState::Pending;
             task.units_done = 0;
+            task.result = None;
             task.not_before = Some(not_before);
             events.push(Event::TaskRetried { task_id: task.id.clone(), attempts: task.attempts, not_before });
             return;
@@ -214,11 +177,12 @@ impl Queue {
             refunded: end.refunded,
             rewards: end.rewards,
             lost: end.lost,
+            // A result that came during a pause counts only if the task completes.
+            result: task.result.filter(|_| end.outcome == Outcome::Completed),
+            failures: task.failures,
         })));
     }
 }
 
-#[cfg(test)]
-mod report_tests;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{
     ids::ResourceName,
+    json_text::JsonText,
     queue::{MAX_BALANCE_BYTES, MAX_BALANCES, MAX_QUEUED_MS, MAX_TASK_BYTES, Queue},
     rejection::{Rejection, RejectionReason},
     resources::{Resources, entry_size},
@@ -50,12 +51,29 @@ impl Queue {
                 RejectionReason::QueueTooLarge,
                 format!(
                     "{unfinished} bytes of unfinished tasks and {new} bytes of new ones; allowed: {MAX_TASK_BYTES} \
-                     together. Finish or cancel tasks, or give new ones shorter names and fewer prerequisites, costs \
-                     and rewards"
+                     together. Finish or cancel tasks, or give new ones shorter names, smaller payloads, and fewer \
+                     prerequisites, costs and rewards"
                 ),
             ));
         }
         Ok(unfinished + new)
+    }
+
+    /// Checks that there is room for the result of the task at `position`, which waits in the queue
+    /// for the end of a pause.
+    pub(super) fn check_result(&self, position: usize, result: &JsonText) -> Result<(), Rejection> {
+        let replaced = self.tasks[position].result.as_ref().map_or(0, JsonText::size);
+        let bytes = self.task_bytes() - replaced + result.size();
+        if bytes > MAX_TASK_BYTES {
+            return Err(Rejection::new(
+                RejectionReason::QueueTooLarge,
+                format!(
+                    "result: {bytes} bytes of unfinished tasks with this result; allowed while the queue is paused: \
+                     {MAX_TASK_BYTES}. Resume the queue, cancel tasks, or send a shorter result"
+                ),
+            ));
+        }
+        Ok(())
     }
 
     /// Checks that the balances have room for the rewards of new tasks. A task that rewards nothing

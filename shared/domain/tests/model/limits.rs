@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use millrace_domain::{RejectionReason, Resources, TaskId, TaskSpec, Work};
+use millrace_domain::{JsonText, RejectionReason, Resources, TaskId, TaskSpec, Work};
 
 use crate::tasks::{Amounts, ModelTask, amount_of};
 
@@ -25,13 +25,34 @@ fn bytes_of(amounts: &Resources) -> usize {
     amounts.iter().map(|(name, _)| bytes_of_name(name.as_str())).sum()
 }
 
+fn bytes_of_json(json: Option<&JsonText>) -> usize {
+    json.map_or(0, |json| json.as_str().len())
+}
+
 /// A task as it is unfinished, or as the record of its end, whichever is larger.
 fn bytes_of_task<'a>(spec: &TaskSpec, open_prerequisites: impl Iterator<Item = &'a TaskId>) -> usize {
     let (costs, rewards) = (bytes_of(&spec.costs), bytes_of(&spec.rewards));
     let open: usize = open_prerequisites.map(|id| 2 + id.as_str().len()).sum();
-    let unfinished = 84 + open + costs + rewards;
+    let unfinished = 112 + open + costs + rewards + bytes_of_json(spec.payload.as_ref());
     let finished = 248 + costs + 2 * costs.max(rewards);
-    spec.task_id.as_str().len() + spec.kind.as_str().len() + unfinished.max(finished)
+    let failures = 148 * 3.min(1 + usize::from(spec.max_retries));
+    spec.task_id.as_str().len() + spec.kind.as_str().len() + failures + unfinished.max(finished)
+}
+
+/// All unfinished tasks.
+fn bytes_of_tasks(tasks: &[ModelTask]) -> usize {
+    let bytes = tasks.iter().map(|task| {
+        let open = tasks.iter().filter(|other| task.waits_for.contains(&other.number));
+        bytes_of_task(&task.spec, open.map(|other| &other.spec.task_id)) + bytes_of_json(task.result.as_ref())
+    });
+    bytes.sum()
+}
+
+/// Refuses a result that would wait for the end of a pause, in a queue without room for it.
+pub fn check_result(tasks: &[ModelTask], at: usize, result: &JsonText) -> Result<(), RejectionReason> {
+    let mut tasks = tasks.to_vec();
+    tasks[at].result = Some(result.clone());
+    if bytes_of_tasks(&tasks) > MAX_TASK_BYTES { Err(RejectionReason::QueueTooLarge) } else { Ok(()) }
 }
 
 /// The limits of `enqueueTasks` beside the number of tasks. Each new task comes with the
@@ -43,19 +64,14 @@ pub fn check_new_tasks(
 ) -> Result<(), RejectionReason> {
     let duration = |spec: &TaskSpec| match spec.work {
         Work::DurationMs(duration) => duration,
-        Work::Units(_) => 0,
+        Work::Units { .. } => 0,
     };
     let specs = || tasks.iter().map(|task| &task.spec).chain(new.iter().map(|(spec, _)| *spec));
     if specs().map(duration).sum::<u64>() > MAX_QUEUED_MS {
         return Err(RejectionReason::QueueTooLong);
     }
-    let open_of = |task: &ModelTask| -> Vec<TaskId> {
-        let open = tasks.iter().filter(|other| task.waits_for.contains(&other.number));
-        open.map(|other| other.spec.task_id.clone()).collect()
-    };
-    let unfinished = tasks.iter().map(|task| bytes_of_task(&task.spec, open_of(task).iter()));
-    let new_bytes = new.iter().map(|(spec, open)| bytes_of_task(spec, open.iter()));
-    if unfinished.chain(new_bytes).sum::<usize>() > MAX_TASK_BYTES {
+    let new_bytes: usize = new.iter().map(|(spec, open)| bytes_of_task(spec, open.iter())).sum();
+    if bytes_of_tasks(tasks) + new_bytes > MAX_TASK_BYTES {
         return Err(RejectionReason::QueueTooLarge);
     }
     check_balances(tasks, balances, new.iter().map(|(spec, _)| &spec.rewards))

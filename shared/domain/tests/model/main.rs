@@ -11,7 +11,8 @@ mod tasks;
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_domain::{
-    Event, MAX_AMOUNT, Queue, RequiredWrite, Resources, Rules, TaskId, Timestamp, Verdict, task::Outcome,
+    Event, MAX_AMOUNT, Queue, RequiredWrite, Resources, Rules, TaskId, Timestamp, Verdict, attempt::FailedAttempt,
+    task::Outcome,
 };
 use proptest::{option, prelude::*};
 use reference::{Model, ModelVerdict};
@@ -32,6 +33,7 @@ fn in_model_terms(queue: &Queue, at: usize, expected: &ModelTask) -> ModelTask {
     let task = &queue.tasks[at];
     let worked_until = queue.paused_at.unwrap_or(queue.advanced_to);
     let mut spec = expected.spec.clone();
+    spec.payload = task.payload.clone();
     (spec.task_id, spec.kind, spec.work) = (task.id.clone(), task.kind.clone(), task.work);
     (spec.costs, spec.rewards) = (task.costs.clone(), task.rewards.clone());
     ModelTask {
@@ -41,13 +43,20 @@ fn in_model_terms(queue: &Queue, at: usize, expected: &ModelTask) -> ModelTask {
         priority: task.priority,
         attempts: task.attempts,
         units_done: task.units_done,
+        result: task.result.clone(),
+        failures: failures_of(&task.failures),
         // In the queue a task without costs is paid from the beginning.
         paid: task.paid && (expected.paid || !task.costs.is_empty()),
         enqueued_at: moment(task.enqueued_at),
         wait_until: task.not_before.map_or(0, |at| at.as_millis().saturating_sub(BEGINNING)),
         started_at: task.started_at().map(moment),
         worked: task.active_ms(worked_until),
+        reported: task.reported_ms(),
     }
+}
+
+fn failures_of(failures: &[FailedAttempt]) -> Vec<(u8, String, Moment)> {
+    failures.iter().map(|failure| (failure.attempt, failure.reason.clone(), moment(failure.at))).collect()
 }
 
 fn in_plain_terms(amounts: &Resources) -> BTreeMap<String, u64> {
@@ -78,6 +87,8 @@ fn finished_and_started(events: &[Event]) -> (Vec<FinishedModelTask>, Vec<(TaskI
                 attempts: record.attempts,
                 units_done: record.units_done,
                 started_at: record.started_at.map(moment),
+                result: record.result.clone(),
+                failures: failures_of(&record.failures),
             }),
             _ => {}
         }

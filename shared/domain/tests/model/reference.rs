@@ -86,7 +86,7 @@ impl Model {
                     task.worked += 1;
                 }
             }
-            self.complete_all(|task| task.spec.work == Work::DurationMs(task.worked));
+            self.end_attempts();
             self.start_tasks();
             self.paused = self.is_inactive() && self.something_is_due();
         }
@@ -103,7 +103,7 @@ impl Model {
     fn something_is_due(&self) -> bool {
         let active = self.tasks.iter().filter(|task| task.started_at.is_some()).count();
         self.tasks.iter().any(|task| match task.started_at {
-            Some(_) => matches!(task.spec.work, Work::DurationMs(_)),
+            Some(_) => !matches!(task.spec.work, Work::Units { heartbeat_ms: None, timeout_ms: None, .. }),
             None => active < self.slots && self.may_start(&ModelTask { wait_until: 0, ..task.clone() }),
         })
     }
@@ -128,20 +128,25 @@ impl Model {
         match command {
             Command::EnqueueTasks { tasks } => self.enqueue(tasks)?,
             Command::ReportProgress { task_id, units_done, attempt } => {
-                let at = match self.find(task_id) {
-                    Err(_) if self.outcome_of(task_id) == Some(Outcome::Completed) => return Ok(()),
-                    found => found?,
-                };
-                let Work::Units(units) = self.tasks[at].spec.work else { return Err(RejectionReason::NotReportedWork) };
-                self.check_attempt(at, *attempt, sent)?;
-                let task = &mut self.tasks[at];
-                task.units_done = task.units_done.max((*units_done).min(units));
+                let Some(at) = self.find_reported(task_id, *attempt, sent)? else { return Ok(()) };
+                self.tasks[at].report(*units_done);
                 self.complete_reported();
             }
-            Command::FailTask { task_id, reason, attempt } => {
+            Command::CompleteTask { task_id, attempt, result } => {
+                let Some(at) = self.find_reported(task_id, *attempt, sent)? else { return Ok(()) };
+                if let Some(result) = result {
+                    if self.paused {
+                        limits::check_result(&self.tasks, at, result)?;
+                    }
+                    self.tasks[at].result = Some(result.clone());
+                }
+                self.tasks[at].report(u64::MAX);
+                self.complete_reported();
+            }
+            Command::FailTask { task_id, reason, attempt, retry } => {
                 let at = self.find(task_id)?;
                 self.check_attempt(at, *attempt, sent)?;
-                self.fail(at, reason);
+                self.fail(at, reason, *retry);
             }
             Command::CancelTask { task_id } => {
                 let at = self.find(task_id)?;
@@ -222,15 +227,31 @@ impl Model {
                 priority: spec.priority,
                 attempts: 0,
                 units_done: 0,
+                result: None,
+                failures: Vec::new(),
                 paid: false,
                 enqueued_at: self.now,
                 wait_until: spec.not_before.map_or(0, |at| at.as_millis().saturating_sub(BEGINNING)),
                 started_at: None,
                 worked: 0,
+                reported: 0,
             });
             self.queued += 1;
         }
         Ok(())
+    }
+
+    /// The active task of reported work that a report names; none if the task has completed.
+    fn find_reported(&self, id: &TaskId, attempt: Option<u64>, sent: Moment) -> Result<Option<usize>, RejectionReason> {
+        let at = match self.find(id) {
+            Err(_) if self.outcome_of(id) == Some(Outcome::Completed) => return Ok(None),
+            found => found?,
+        };
+        if !matches!(self.tasks[at].spec.work, Work::Units { .. }) {
+            return Err(RejectionReason::NotReportedWork);
+        }
+        self.check_attempt(at, attempt, sent)?;
+        Ok(Some(at))
     }
 
     /// Refuses what is about another attempt of an active task.
@@ -268,6 +289,7 @@ impl Model {
             }
             task.started_at = Some(self.now);
             task.worked = 0;
+            task.reported = 0;
             task.units_done = 0;
             self.starts.push((task.spec.task_id.clone(), self.now));
         }
@@ -284,7 +306,7 @@ impl Model {
 
     fn complete_reported(&mut self) {
         if !self.paused {
-            self.complete_all(|task| task.spec.work == Work::Units(task.units_done));
+            self.complete_all(|task| task.units() > 0 && task.units_done == task.units());
         }
     }
 
@@ -295,10 +317,25 @@ impl Model {
         }
     }
 
-    fn fail(&mut self, at: usize, reason: &str) {
+    /// Completes the tasks whose time is over, and fails the attempts that missed a deadline, in
+    /// queue order.
+    fn end_attempts(&mut self) {
+        while let Some(at) = self.tasks.iter().position(|task| task.is_over() || task.missed_deadline().is_some()) {
+            match self.tasks[at].missed_deadline() {
+                Some(reason) => self.fail(at, reason, true),
+                None => self.finish(at, Outcome::Completed, None),
+            }
+        }
+    }
+
+    fn fail(&mut self, at: usize, reason: &str, retry: bool) {
         let task = &mut self.tasks[at];
         task.attempts += 1;
-        if task.attempts > task.spec.max_retries {
+        task.failures.push((task.attempts, reason.to_owned(), self.now));
+        if task.failures.len() > 3 {
+            task.failures.remove(0);
+        }
+        if !retry || task.attempts > task.spec.max_retries {
             self.finish(at, Outcome::Failed, Some(reason));
             self.cancel_dependants();
             return;
@@ -311,6 +348,8 @@ impl Model {
         task.started_at = None;
         task.units_done = 0;
         task.worked = 0;
+        task.reported = 0;
+        task.result = None;
     }
 
     /// Cancels the tasks that wait for a task that did not complete, until there is none.
@@ -357,6 +396,8 @@ impl Model {
             attempts: task.attempts,
             units_done: task.units_done,
             started_at: task.started_at,
+            result: task.result.filter(|_| outcome == Outcome::Completed),
+            failures: task.failures,
         });
     }
 

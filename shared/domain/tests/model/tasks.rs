@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millrace_domain::{MAX_AMOUNT, Priority, Resources, TaskId, TaskSpec, task::Outcome};
+use millrace_domain::{JsonText, MAX_AMOUNT, Priority, Resources, TaskId, TaskSpec, Work, task::Outcome};
 
 /// Milliseconds after the beginning.
 pub type Moment = u64;
@@ -18,6 +18,10 @@ pub struct ModelTask {
     pub priority: Priority,
     pub attempts: u8,
     pub units_done: u64,
+    /// The result of a task that was completed during a pause.
+    pub result: Option<JsonText>,
+    /// The last three failed attempts: the attempt, its reason, and when it failed.
+    pub failures: Vec<(u8, String, Moment)>,
     pub paid: bool,
     pub enqueued_at: Moment,
     /// The earliest start, from the spec or from the last retry.
@@ -26,6 +30,8 @@ pub struct ModelTask {
     pub started_at: Option<Moment>,
     /// Milliseconds that the current attempt has worked.
     pub worked: u64,
+    /// How long the current attempt had worked at its last report, for work with a heartbeat.
+    pub reported: u64,
 }
 
 /// A finished task.
@@ -39,6 +45,42 @@ pub struct FinishedModelTask {
     pub attempts: u8,
     pub units_done: u64,
     pub started_at: Option<Moment>,
+    pub result: Option<JsonText>,
+    pub failures: Vec<(u8, String, Moment)>,
+}
+
+impl ModelTask {
+    /// Whether an active task has worked as long as its timed work takes.
+    pub fn is_over(&self) -> bool {
+        self.started_at.is_some() && self.spec.work == Work::DurationMs(self.worked)
+    }
+
+    /// The reason for which the attempt of an active task fails by itself now.
+    pub fn missed_deadline(&self) -> Option<&'static str> {
+        let Work::Units { heartbeat_ms, timeout_ms, .. } = self.spec.work else { return None };
+        let has_passed = |limit: Option<u32>, worked: u64| limit.is_some_and(|limit| worked >= u64::from(limit));
+        self.started_at?;
+        if has_passed(timeout_ms, self.worked) {
+            return Some("timed_out");
+        }
+        has_passed(heartbeat_ms, self.worked - self.reported).then_some("heartbeat_lost")
+    }
+
+    /// Takes a report: the heartbeat is renewed, and the units are raised.
+    pub fn report(&mut self, done: u64) {
+        if matches!(self.spec.work, Work::Units { heartbeat_ms: Some(_), .. }) {
+            self.reported = self.worked;
+        }
+        self.units_done = self.units_done.max(done.min(self.units()));
+    }
+
+    /// The units of reported work; 0 of timed work.
+    pub fn units(&self) -> u64 {
+        match self.spec.work {
+            Work::Units { units, .. } => units,
+            Work::DurationMs(_) => 0,
+        }
+    }
 }
 
 pub fn amount_of(amounts: &Amounts, name: &str) -> u64 {

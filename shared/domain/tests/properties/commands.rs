@@ -1,9 +1,10 @@
 //! Duplicates, refusals, and reports between milestones.
 
 use millrace_domain::{
-    Command, RequiredWrite, Rules, Verdict, Work,
+    Command, RequiredWrite, Rules, Task, Verdict, Work,
     codec::encode,
     record::{ProgressRecord, TaskProgress},
+    task::TaskState,
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -14,6 +15,16 @@ use crate::{
         steps::{Step, new_queue, player, take, time},
     },
 };
+
+/// Takes back what reports between milestones may change.
+fn restore_report(task: &mut Task, before: &Task) {
+    task.units_done = before.units_done;
+    if let (TaskState::Active { reported_ms, .. }, TaskState::Active { reported_ms: old, .. }) =
+        (&mut task.state, before.state)
+    {
+        *reported_ms = old;
+    }
+}
 
 proptest! {
     #![proptest_config(config(250))]
@@ -77,16 +88,20 @@ proptest! {
                 continue;
             }
             prop_assert!(result.events.is_empty());
-            let is_report =
-                matches!(step, Step::Deliver { delivery, .. } if matches!(delivery.command, Command::ReportProgress { .. }));
+            let is_report = matches!(
+                step,
+                Step::Deliver { delivery, .. }
+                    if matches!(delivery.command, Command::ReportProgress { .. } | Command::CompleteTask { .. })
+            );
             prop_assert!(is_report || result.verdict.is_none() || matches!(result.verdict, Some(Verdict::Duplicate(_))));
             for (old, new) in before.tasks.iter().zip(&queue.tasks) {
                 prop_assert_eq!(old.quarter(old.units_done), new.quarter(new.units_done));
-                prop_assert!(old.units_done == new.units_done || result.required == RequiredWrite::Progress);
+                let unchanged = (old.units_done, old.state) == (new.units_done, new.state);
+                prop_assert!(unchanged || result.required == RequiredWrite::Progress);
             }
             let mut rest = queue.clone();
             for (task, old) in rest.tasks.iter_mut().zip(&before.tasks) {
-                task.units_done = old.units_done;
+                restore_report(task, old);
             }
             (rest.command_memory, rest.advanced_to, rest.active_at) = (before.command_memory.clone(), before.advanced_to, before.active_at);
             prop_assert_eq!(rest, before);
@@ -96,15 +111,15 @@ proptest! {
     #[test]
     fn merged_progress_never_lowers_units_or_crosses_a_milestone(
         steps in any_steps(),
-        rows in vec((0..12_usize, 0..130_u64, 0..3_u8, any::<bool>()), 0..6),
+        rows in vec((0..12_usize, 0..130_u64, 0..3_u8, any::<bool>(), 0..9_u64), 0..6),
     ) {
         let mut queue = new_queue();
         steps.iter().for_each(|step| drop(take(&mut queue, step)));
-        let known = rows.into_iter().filter_map(|(at, units_done, attempts, of_this_attempt)| {
+        let known = rows.into_iter().filter_map(|(at, units_done, attempts, of_this_attempt, reported_ms)| {
             let task = queue.tasks.get(at)?;
             let started_at = task.started_at().filter(|_| of_this_attempt).unwrap_or(time(1));
             let attempts = if of_this_attempt { task.attempts } else { attempts };
-            Some(TaskProgress { task_id: task.id.clone(), started_at, attempts, units_done })
+            Some(TaskProgress { task_id: task.id.clone(), started_at, attempts, units_done, reported_ms })
         });
         let row = ProgressRecord { player_id: player(), version: 0, tasks: known.collect() };
         let mut merged = queue.clone();
@@ -113,7 +128,7 @@ proptest! {
             prop_assert!(after.units_done >= before.units_done);
             prop_assert_eq!(before.quarter(before.units_done), after.quarter(after.units_done));
             prop_assert_eq!(before.is_full(), after.is_full());
-            if let Work::Units(units) = after.work {
+            if let Work::Units { units, .. } = after.work {
                 prop_assert!(after.units_done <= units);
             } else {
                 prop_assert_eq!(after.units_done, 0);
@@ -123,8 +138,9 @@ proptest! {
         again.merge_progress(&row);
         prop_assert_eq!(&again, &merged, "merging again changes nothing");
         for (task, before) in merged.tasks.iter_mut().zip(&queue.tasks) {
-            task.units_done = before.units_done;
+            prop_assert!(task.deadline().map(|(at, _)| at) >= before.deadline().map(|(at, _)| at));
+            restore_report(task, before);
         }
-        prop_assert_eq!(merged, queue, "only units are merged");
+        prop_assert_eq!(merged, queue, "only units and reports are merged");
     }
 }

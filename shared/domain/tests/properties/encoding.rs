@@ -1,7 +1,9 @@
 //! Encoding and decoding.
 
 use millrace_domain::{
-    Event, PlayerId, Priority, Queue, Record, RequiredWrite, Resources, Task, TaskId, TaskKind, Timestamp, Work,
+    Event, JsonText, PlayerId, Priority, Queue, Record, RequiredWrite, Resources, Task, TaskId, TaskKind, Timestamp,
+    Work,
+    attempt::FailedAttempt,
     codec::{CachedQueue, FORMAT_VERSION, Outbox, decode, encode},
     task::TaskState,
 };
@@ -36,25 +38,34 @@ fn any_amounts() -> impl Strategy<Value = Resources> {
         .prop_map(|amounts| amounts.iter().map(|(name, amount)| (name.parse().unwrap(), *amount)).collect())
 }
 
+fn any_json() -> impl Strategy<Value = JsonText> {
+    prop_oneof![Just("{\"a\":[1,null]}"), Just("\"text\""), Just("7.50")].prop_map(|json| json.parse().unwrap())
+}
+
 prop_compose! {
     /// A task with values that no command could give it.
     fn any_task()(
         id in any_id(),
         kind in "[a-z.]{1,64}",
         priority in prop::sample::select(vec![Priority::Low, Priority::Normal, Priority::High, Priority::Critical]),
-        work in prop_oneof![any::<u64>().prop_map(Work::DurationMs), any::<u64>().prop_map(Work::Units)],
+        work in prop_oneof![any::<u64>().prop_map(Work::DurationMs), any::<(u64, Option<u32>, Option<u32>)>()
+            .prop_map(|(units, heartbeat_ms, timeout_ms)| Work::Units { units, heartbeat_ms, timeout_ms })],
         (units_done, retry_delay_ms, max_retries, attempts, paid) in any::<(u64, u32, u8, u8, bool)>(),
         (not_before, enqueued_at) in (option::of(any_time()), any_time()),
         open_prerequisites in vec(any_id(), 0..3),
         (costs, rewards) in (any_amounts(), any_amounts()),
+        (payload, result) in (option::of(any_json()), option::of(any_json())),
+        failures in vec((any::<u8>(), ".{0,200}", any_time()).prop_map(|(attempt, reason, at)| FailedAttempt::new(attempt, &reason, at)), 0..3),
         state in prop_oneof![
             Just(TaskState::Pending),
-            (any_time(), any::<u64>()).prop_map(|(started_at, paused_ms)| TaskState::Active { started_at, paused_ms }),
+            (any_time(), any::<u64>(), any::<u64>())
+                .prop_map(|(started_at, paused_ms, reported_ms)| TaskState::Active { started_at, paused_ms, reported_ms }),
         ],
     ) -> Task {
         Task {
             id, kind: TaskKind::new(&kind).unwrap(), priority, work, units_done, not_before, open_prerequisites, costs,
             rewards, max_retries, retry_delay_ms, attempts, paid, enqueued_at, state,
+            payload, result, failures,
         }
     }
 }

@@ -54,7 +54,7 @@ pub struct NewerTotals {
 #[cbor(flat)]
 pub enum NewerWork {
     #[n(1)]
-    Units(#[n(0)] u64, #[n(1)] NewContent),
+    Units(#[n(0)] u64, #[n(1)] Option<u32>, #[n(2)] Option<u32>, #[n(3)] NewContent),
     #[n(2)]
     Repeated(#[n(0)] u64),
 }
@@ -71,6 +71,8 @@ pub enum NewerState {
         #[n(1)]
         paused_ms: u64,
         #[n(2)]
+        reported_ms: u64,
+        #[n(3)]
         new: NewContent,
     },
     #[n(2)]
@@ -103,7 +105,7 @@ pub struct NewerTask {
     enqueued_at: Timestamp,
     #[n(14)]
     pub state: NewerState,
-    #[n(15)]
+    #[n(18)]
     new: NewContent,
     #[n(1_000)]
     far_number: u64,
@@ -226,7 +228,7 @@ fn task(name: &str, priority: u8, state: NewerState) -> NewerTask {
         id: id(name),
         kind: TaskKind::new("harvest.wood").unwrap(),
         priority,
-        work: NewerWork::Units(100, new_content()),
+        work: NewerWork::Units(100, Some(60_000), None, new_content()),
         rewards: amounts(&[("gold", 10)]),
         max_retries: 3,
         retry_delay_ms: 1_000,
@@ -247,7 +249,7 @@ fn finished_task(name: &str, outcome: u8) -> Vec<u8> {
 }
 
 pub fn queue() -> NewerQueue {
-    let active = NewerState::Active { started_at: at(0), paused_ms: 0, new: new_content() };
+    let active = NewerState::Active { started_at: at(0), paused_ms: 0, reported_ms: 0, new: new_content() };
     NewerQueue {
         player_id: PlayerId::new("p-1").unwrap(),
         version: 41,

@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use millrace_domain::{
     CommandId, Delivery, FifoPlace, FifoPosition, FifoQueueId, PlayerId, Priority, Queue, Record, RejectionReason,
     Resources, Sender, Task, TaskId, TaskKind, Timestamp, Work,
+    attempt::FailedAttempt,
     codec::{CachedQueue, Outbox},
     command::Command,
     queue::Totals,
@@ -53,6 +54,9 @@ pub fn task(task_id: &str, work: Work) -> Task {
         paid: true,
         enqueued_at: at(0),
         state: TaskState::Pending,
+        payload: None,
+        result: None,
+        failures: Vec::new(),
     }
 }
 
@@ -82,8 +86,11 @@ pub fn queue() -> Queue {
         Task {
             units_done: 42,
             attempts: 1,
-            state: TaskState::Active { started_at: at(1_000), paused_ms: 250 },
-            ..task("reported", Work::Units(100))
+            state: TaskState::Active { started_at: at(1_000), paused_ms: 250, reported_ms: 300 },
+            payload: Some("{\"cell\":[1,2]}".parse().unwrap()),
+            result: Some("\"done\"".parse().unwrap()),
+            failures: vec![FailedAttempt::new(1, "heartbeat_lost", at(900))],
+            ..task("reported", Work::Units { units: 100, heartbeat_ms: Some(60_000), timeout_ms: Some(3_600_000) })
         },
         Task {
             priority: Priority::High,
@@ -96,8 +103,8 @@ pub fn queue() -> Queue {
             paid: false,
             ..task("timed", Work::DurationMs(30_000))
         },
-        Task { priority: Priority::Low, ..task("low", Work::Units(1)) },
-        Task { priority: Priority::Critical, ..task("critical", Work::Units(1)) },
+        Task { priority: Priority::Low, ..task("low", Work::units(1)) },
+        Task { priority: Priority::Critical, ..task("critical", Work::units(1)) },
     ];
     for (task_id, outcome) in
         [("done", Outcome::Completed), ("broken", Outcome::Failed), ("dropped", Outcome::Cancelled)]
@@ -127,7 +134,7 @@ pub fn outbox() -> Outbox {
         outcome: Outcome::Cancelled,
         reason: Some("cancelled".to_owned()),
         attempts: 2,
-        work: Work::Units(100),
+        work: Work::units(100),
         units_done: 50,
         enqueued_at: at(0),
         started_at: Some(at(1_000)),
@@ -137,6 +144,8 @@ pub fn outbox() -> Outbox {
         refunded: amounts(&[("gold", 4)]),
         rewards: amounts(&[("wood", 1)]),
         lost: amounts(&[("gold", 1)]),
+        result: Some("[1]".parse().unwrap()),
+        failures: vec![FailedAttempt::new(2, "heartbeat_lost", at(2_500))],
     };
     let rejection = RejectionRecord {
         partition: "p-1".to_owned(),
@@ -149,7 +158,8 @@ pub fn outbox() -> Outbox {
         body: Some("{}".to_owned()),
         entry: "42.1".to_owned(),
     };
-    let progress = TaskProgress { task_id: id("reported"), started_at: at(1_000), attempts: 1, units_done: 42 };
+    let progress =
+        TaskProgress { task_id: id("reported"), started_at: at(1_000), attempts: 1, units_done: 42, reported_ms: 300 };
     Outbox(vec![
         Record::History(Box::new(history)),
         Record::Rejection(rejection),

@@ -1,7 +1,7 @@
 //! Random commands. They do not name their tasks yet: which tasks there are depends on the commands
 //! before.
 
-use millrace_domain::{MAX_AMOUNT, Priority, Work};
+use millrace_domain::{JsonText, MAX_AMOUNT, Priority, Work, json_text::MAX_JSON_BYTES};
 use proptest::{collection::vec, option, prelude::*};
 
 use super::{
@@ -53,7 +53,16 @@ fn granted() -> impl Strategy<Value = UnnamedAmounts> {
 }
 
 fn work(scale: Scale) -> BoxedStrategy<Work> {
-    let units = prop_oneof![1 => 1..12_u64, 1 => 40..200_u64].prop_map(Work::Units);
+    let deadline = match scale.small {
+        true => option::weighted(0.4, 1..40_u32).boxed(),
+        false => option::weighted(0.4, prop_oneof![1..100_u32, 1_000..604_800_001_u32]).boxed(),
+    };
+    let units = prop_oneof![1 => 1..12_u64, 1 => 40..200_u64];
+    let units = (units, deadline.clone(), deadline).prop_map(|(units, heartbeat_ms, timeout_ms)| Work::Units {
+        units,
+        heartbeat_ms,
+        timeout_ms,
+    });
     let short = prop_oneof![1 => 1..20_u64, 1 => 10..60_u64].prop_map(Work::DurationMs);
     if scale.small {
         prop_oneof![20 => short, 10 => units].boxed()
@@ -61,6 +70,12 @@ fn work(scale: Scale) -> BoxedStrategy<Work> {
         let long = (1_000..86_400_000_u64).prop_map(Work::DurationMs);
         prop_oneof![10 => short, 8 => units, 4 => long].boxed()
     }
+}
+
+/// A payload or a result of some bytes; at times as long as allowed.
+fn json() -> impl Strategy<Value = Option<JsonText>> {
+    let text = prop_oneof![12 => 0..30_usize, 1 => Just(MAX_JSON_BYTES - 2)];
+    option::weighted(0.4, text.prop_map(|length| format!("\"{}\"", "x".repeat(length)).parse().unwrap()))
 }
 
 fn task(scale: Scale) -> impl Strategy<Value = UnnamedTask> {
@@ -78,14 +93,15 @@ fn task(scale: Scale) -> impl Strategy<Value = UnnamedTask> {
         true => (0..15_u32).boxed(),
         false => prop_oneof![0..50_u32, 1_000..3_600_001_u32].boxed(),
     };
-    let when = (id, priority(), work(scale), option::weighted(0.2, not_before), prerequisites);
+    let when = ((id, json()), priority(), work(scale), option::weighted(0.2, not_before), prerequisites);
     (when, (amounts(), amounts(), 0..3_u8, retry_delay)).prop_map(|(when, (costs, rewards, max_retries, retry))| {
-        let (id, priority, work, not_before, prerequisites) = when;
+        let ((id, payload), priority, work, not_before, prerequisites) = when;
         let retry_delay_ms = retry;
         UnnamedTask {
             id,
             priority,
             work,
+            payload,
             not_before,
             prerequisites,
             costs,
@@ -156,7 +172,10 @@ fn single_command(scale: Scale) -> impl Strategy<Value = UnnamedCommand> {
         1 => vec(day(scale), 3..9).prop_map(UnnamedCommand::Enqueue),
         35 => (target(), 0..1_100_u64, attempt())
             .prop_map(|(task, thousandths, attempt)| UnnamedCommand::Report(task, thousandths, attempt)),
-        20 => (target(), attempt()).prop_map(|(task, attempt)| UnnamedCommand::Fail(task, attempt)),
+        8 => (target(), attempt(), json())
+            .prop_map(|(task, attempt, result)| UnnamedCommand::Complete(task, attempt, result)),
+        20 => (target(), attempt(), prop::bool::weighted(0.9))
+            .prop_map(|(task, attempt, retry)| UnnamedCommand::Fail(task, attempt, retry)),
         5 => target().prop_map(UnnamedCommand::Cancel),
         8 => (target(), task(scale)).prop_map(|(target, task)| UnnamedCommand::Replace(target, Box::new(task))),
         5 => (target(), priority()).prop_map(|(task, priority)| UnnamedCommand::SetPriority(task, priority)),

@@ -176,15 +176,20 @@ impl Naming {
                 let task_id = self.task(target, |task| task.is_active() && task.work.is_reported());
                 let attempt = self.attempt(&task_id, attempt);
                 let units = match self.queue.position(&task_id).map(|at| self.queue.tasks[at].work) {
-                    Some(Work::Units(units)) => units,
+                    Some(Work::Units { units, .. }) => units,
                     _ => 1_000,
                 };
                 Command::ReportProgress { task_id, units_done: units * thousandths / 1_000, attempt }
             }
-            UnnamedCommand::Fail(target, attempt) => {
+            UnnamedCommand::Complete(target, attempt, result) => {
+                let task_id = self.task(target, |task| task.is_active() && task.work.is_reported());
+                let attempt = self.attempt(&task_id, attempt);
+                Command::CompleteTask { task_id, attempt, result }
+            }
+            UnnamedCommand::Fail(target, attempt, retry) => {
                 let task_id = self.task(target, Task::is_active);
                 let attempt = self.attempt(&task_id, attempt);
-                Command::FailTask { task_id, reason: "broken".to_owned(), attempt }
+                Command::FailTask { task_id, reason: "broken".to_owned(), attempt, retry }
             }
             UnnamedCommand::Cancel(target) => Command::CancelTask { task_id: self.task(target, |_| true) },
             UnnamedCommand::SetPriority(target, priority) => {
@@ -228,6 +233,7 @@ impl Naming {
             kind: TaskKind::new("test").unwrap(),
             priority: unnamed.priority,
             work: unnamed.work,
+            payload: unnamed.payload,
             not_before: unnamed.not_before.map(|offset| time((self.now + offset).max(0) as u64)),
             prerequisites,
             costs,

@@ -1,6 +1,6 @@
 //! Steps, commands and tasks without their names. See [`naming`](super::naming).
 
-use millrace_domain::{Priority, Work};
+use millrace_domain::{JsonText, Priority, Work};
 use proptest::prelude::prop;
 
 /// Amounts by index of `RESOURCES`.
@@ -22,6 +22,7 @@ pub struct UnnamedTask {
     pub id: UnnamedId,
     pub priority: Priority,
     pub work: Work,
+    pub payload: Option<JsonText>,
     /// Milliseconds from now.
     pub not_before: Option<i64>,
     pub prerequisites: Vec<Target>,
@@ -71,7 +72,10 @@ pub enum UnnamedCommand {
     Enqueue(Vec<UnnamedTask>),
     /// Reports so many thousandths of the units.
     Report(Target, u64, UnnamedAttempt),
-    Fail(Target, UnnamedAttempt),
+    /// Completes a task with a result.
+    Complete(Target, UnnamedAttempt, Option<JsonText>),
+    /// Fails an attempt; the task may be retried or not.
+    Fail(Target, UnnamedAttempt, bool),
     Cancel(Target),
     /// Cancels a task, then queues another one under its id at the same moment.
     Replace(Target, Box<UnnamedTask>),

@@ -118,7 +118,7 @@ pub async fn every_field_of_a_record_is_read_back(store: SharedStore) {
     let reported = HistoryRecord {
         outcome: Outcome::Failed,
         reason: Some("the \"axe\" broke \u{2013} \u{1f4a5}\n".to_owned()),
-        work: Work::Units(1_000_000_000),
+        work: Work::units(1_000_000_000),
         units_done: 999_999_999,
         started_at: None,
         refunded: timed.costs.clone(),

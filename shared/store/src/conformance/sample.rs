@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use millrace_domain::{
     CommandId, PlayerId, Priority, RejectionReason, Resources, TaskId, TaskKind, Timestamp, Work,
+    attempt::FailedAttempt,
     queue::Totals,
     record::{HistoryRecord, ProgressRecord, RejectionRecord, StatsRecord, TaskProgress},
     task::Outcome,
@@ -64,6 +65,8 @@ pub fn history(player: &PlayerId, task: &str, finished_at: Timestamp) -> History
         refunded: Resources::new(),
         rewards: amount("wood", 9_007_199_254_740_991),
         lost: Resources::new(),
+        result: Some("{\"found\":[1,\"x\"]}".parse().expect("JSON")),
+        failures: vec![FailedAttempt::new(1, "heartbeat_lost", finished_at)],
     }
 }
 
@@ -91,6 +94,6 @@ pub fn stats(player: &PlayerId, version: u64) -> StatsRecord {
 /// Progress of one task.
 pub fn progress(player: &PlayerId, units_done: u64) -> ProgressRecord {
     let task_id = TaskId::new("t-1").expect("the name is allowed");
-    let tasks = vec![TaskProgress { task_id, started_at: now(), attempts: 1, units_done }];
+    let tasks = vec![TaskProgress { task_id, started_at: now(), attempts: 1, units_done, reported_ms: 7 }];
     ProgressRecord { player_id: player.clone(), version: 3, tasks }
 }

@@ -11,6 +11,7 @@ fn row(test: &TestQueue, task_id: &str, units_done: u64) -> ProgressRecord {
         started_at: task.started_at().unwrap_or(at(0)),
         attempts: task.attempts,
         units_done,
+        reported_ms: 0,
     };
     ProgressRecord { player_id: test.queue.player_id.clone(), version: test.queue.version, tasks: vec![known] }
 }

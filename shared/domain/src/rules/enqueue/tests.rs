@@ -1,10 +1,6 @@
 //! `enqueueTasks`: limits, ids, prerequisites, and the order of the refusals.
 
-use crate::{
-    RejectionReason,
-    task::{MAX_DURATION_MS, TaskSpec},
-    testing::*,
-};
+use crate::{RejectionReason, task::TaskSpec, testing::*, work::MAX_DURATION_MS};
 
 #[test]
 fn all_tasks_are_queued_in_their_order() {

@@ -2,11 +2,14 @@
 
 use super::*;
 use crate::{
-    Command, Event, MAX_AMOUNT, Priority, Record, ResourceName, Timestamp, Verdict, Work,
+    Command, Event, JsonText, MAX_AMOUNT, Priority, Record, ResourceName, Timestamp, Verdict, Work,
+    attempt::{FailedAttempt, KEPT_FAILURES, MAX_DEADLINE_MS, MAX_KEPT_REASON},
     codec::{Outbox, encode},
+    json_text::MAX_JSON_BYTES,
     queue::MAX_TOTALLED_RESOURCES,
-    task::{MAX_DURATION_MS, MAX_RETRIES, MAX_RETRY_DELAY_MS, MAX_TASK_LIST, MAX_UNITS, TaskState},
+    task::{MAX_RETRIES, MAX_RETRY_DELAY_MS, MAX_TASK_LIST, TaskState},
     testing::*,
+    work::{MAX_DURATION_MS, MAX_UNITS},
 };
 
 /// Amounts of 1 of the resources `<prefix>-<from>` to `<prefix>-<to - 1>`, with names of `length`
@@ -64,8 +67,9 @@ fn tasks_of_too_many_bytes_are_too_large() {
     assert!((25..100).contains(&fitting), "{fitting} tasks of 20 long names");
     assert_eq!(test.queue.tasks.len(), fitting);
     assert!(test.queue.task_bytes() <= MAX_TASK_BYTES);
-    test.enqueue(0, [timed("small", 1)]);
     test.apply(0, cancel("t-0"));
+    test.enqueue(0, [timed("small", 1)]);
+    test.apply(0, cancel("small"));
     assert_eq!(try_enqueue(&mut test, large_task(fitting)), Ok(()));
 }
 
@@ -149,6 +153,14 @@ fn full_amounts(prefix: &str) -> Resources {
     names(prefix, 0, MAX_TASK_LIST, 64).iter().map(|(name, _)| (name.clone(), MAX_AMOUNT)).collect()
 }
 
+fn longest_failure() -> FailedAttempt {
+    FailedAttempt::new(MAX_RETRIES as u8 + 1, &"x".repeat(2 * MAX_KEPT_REASON), Timestamp::from_millis(u64::MAX))
+}
+
+fn full_json() -> JsonText {
+    json(&format!("\"{}\"", "x".repeat(MAX_JSON_BYTES - 2)))
+}
+
 /// An active task whose names and numbers are as long as they can be.
 fn longest_task(n: usize, work: Work) -> Task {
     let spec = TaskSpec {
@@ -156,6 +168,7 @@ fn longest_task(n: usize, work: Work) -> Task {
         priority: Priority::Critical,
         work,
         not_before: Some(Timestamp::from_millis(u64::MAX)),
+        payload: Some(full_json()),
         costs: full_amounts("cost"),
         rewards: full_amounts("reward"),
         max_retries: MAX_RETRIES as u8,
@@ -166,14 +179,24 @@ fn longest_task(n: usize, work: Work) -> Task {
         units_done: if work.is_reported() { MAX_UNITS - 1 } else { 0 },
         attempts: MAX_RETRIES as u8,
         paid: true,
-        state: TaskState::Active { started_at: at(0), paused_ms: 253_402_300_799_999 },
+        state: TaskState::Active {
+            started_at: at(0),
+            paused_ms: 253_402_300_799_999,
+            reported_ms: 253_402_300_799_999,
+        },
+        result: work.is_reported().then(full_json),
+        failures: (0..KEPT_FAILURES).map(|_| longest_failure()).collect(),
         ..Task::new(&spec, Vec::new(), at(0))
     }
 }
 
 /// Such tasks with all amounts, and with prerequisites only.
 fn longest_tasks() -> Vec<Task> {
-    let works = [Work::Units(MAX_UNITS), Work::DurationMs(MAX_DURATION_MS)];
+    let deadline = Some(MAX_DEADLINE_MS as u32);
+    let works = [
+        Work::Units { units: MAX_UNITS, heartbeat_ms: deadline, timeout_ms: deadline },
+        Work::DurationMs(MAX_DURATION_MS),
+    ];
     let prerequisites = || (0..MAX_TASK_LIST).map(|n| id(&format!("{n:0128}"))).collect();
     let tasks = works.map(|work| longest_task(77, work));
     let without_amounts = tasks.clone().map(|task| Task {
@@ -225,4 +248,36 @@ fn no_end_of_a_task_takes_more_bytes_in_the_outbox_than_estimated() {
             }
         }
     }
+}
+
+#[test]
+fn payloads_count_towards_the_bytes_of_a_queue() {
+    let mut test = TestQueue::new();
+    test.apply(0, max_tasks(200));
+    let mut fitting = 0;
+    let refused = loop {
+        let task = TaskSpec { payload: Some(full_json()), ..timed(&format!("t-{fitting}"), 1_000) };
+        match try_enqueue(&mut test, task) {
+            Ok(()) => fitting += 1,
+            Err(rejection) => break rejection,
+        }
+    };
+    assert_eq!(refused.reason, RejectionReason::QueueTooLarge);
+    assert!(refused.detail.contains("smaller payloads"), "{}", refused.detail);
+    assert!((30..38).contains(&fitting), "{fitting} tasks with the largest payload");
+}
+
+#[test]
+fn a_result_that_waits_for_the_end_of_a_pause_needs_room() {
+    let mut test = TestQueue::new();
+    test.enqueue(0, [reported("a", 1)]);
+    fill_with_tasks(&mut test);
+    let small = (0..).map(|n| timed(&format!("small-{n}"), 1));
+    assert!(small.map(|task| try_enqueue(&mut test, task)).any(|result| result.is_err()));
+    test.apply(0, Command::PauseQueue);
+    let completion = || Command::CompleteTask { task_id: id("a"), attempt: None, result: Some(full_json()) };
+    assert_eq!(test.refuse(0, completion()), RejectionReason::QueueTooLarge);
+    assert_eq!((&test.task("a").result, test.task("a").units_done), (&None, 0));
+    test.apply(0, Command::ResumeQueue);
+    test.apply(0, completion());
 }

@@ -1,4 +1,4 @@
-//! `reportProgress`: milestones, refusals, and reports that need no commit.
+//! `reportProgress` and `completeTask`: milestones, refusals, and reports that need no commit.
 
 use crate::{Command, RejectionReason, RequiredWrite, Verdict, task::TaskSpec, testing::*};
 
@@ -198,4 +198,85 @@ fn reports_during_a_pause_are_kept_and_full_tasks_complete_at_the_resume() {
         test.take_events(),
         ["30 a at 100 %", "30 b at 75 %", "50 resumed after 40", "50 a completed", "50 next started"]
     );
+}
+
+#[test]
+fn a_completion_completes_a_task_whatever_its_units() {
+    let mut test = TestQueue::new();
+    test.enqueue(0, [TaskSpec { rewards: gold(7), ..reported("a", 100) }, timed("next", 5)]);
+    test.apply(5, report("a", 30));
+    assert_eq!(test.apply(9, complete("a", Some("{ \"score\": 7 }"))), RequiredWrite::Commit);
+    let record = test.record("a");
+    assert_eq!((record.units_done, record.result.clone()), (100, Some(json("{\"score\":7}"))));
+    assert_eq!((test.gold(), test.queue.totals.completed), (7, 1));
+    assert!(test.task("next").is_active());
+}
+
+#[test]
+fn a_completion_of_a_remembered_completed_task_changes_nothing() {
+    let mut test = TestQueue::new();
+    test.enqueue(0, [reported("a", 100)]);
+    test.apply(1, complete("a", Some("1")));
+    test.clear_events();
+    assert_eq!(test.apply(2, complete("a", Some("2"))), RequiredWrite::Nothing);
+    assert_eq!(test.take_events(), [""; 0]);
+}
+
+#[test]
+fn completions_are_refused_for_the_same_reasons_as_reports() {
+    let mut test = TestQueue::new();
+    test.enqueue(0, [TaskSpec { retry_delay_ms: 0, ..reported("a", 100) }, timed("b", 5), reported("c", 5)]);
+    assert_eq!(test.refuse(1, complete("none", None)), RejectionReason::UnknownTask);
+    assert_eq!(test.refuse(1, complete("b", None)), RejectionReason::NotReportedWork);
+    assert_eq!(test.refuse(1, complete("c", None)), RejectionReason::TaskNotActive);
+    let other_attempt = Command::CompleteTask { task_id: id("a"), attempt: Some(2), result: None };
+    assert_eq!(test.refuse(1, other_attempt), RejectionReason::StaleReport);
+    test.apply(2, fail("a"));
+    let late = delivery("late", 1, complete("a", None));
+    assert!(
+        matches!(test.deliver(3, &late).0, Verdict::Rejected(refused) if refused.reason == RejectionReason::StaleReport)
+    );
+}
+
+#[test]
+fn a_completion_during_a_pause_takes_effect_on_resume() {
+    let mut test = TestQueue::new();
+    test.enqueue(0, [reported("a", 100)]);
+    test.apply(1, Command::PauseQueue);
+    assert_eq!(test.apply(2, complete("a", Some("7"))), RequiredWrite::Commit);
+    assert_eq!(test.queue.totals.completed, 0);
+    test.apply(3, complete("a", None));
+    test.apply(4, Command::ResumeQueue);
+    assert_eq!((test.record("a").result.clone(), test.queue.totals.completed), (Some(json("7")), 1));
+}
+
+#[test]
+fn a_result_of_a_failed_attempt_is_dropped() {
+    let mut test = TestQueue::new();
+    test.enqueue(0, [TaskSpec { max_retries: 0, ..reported("a", 100) }]);
+    test.apply(1, Command::PauseQueue);
+    test.apply(2, complete("a", Some("7")));
+    test.apply(3, fail("a"));
+    assert_eq!(test.record("a").result, None);
+}
+
+#[test]
+fn a_failure_that_excludes_a_retry_finishes_the_task_at_once() {
+    let mut test = TestQueue::new();
+    test.enqueue(0, [reported("a", 100)]);
+    test.apply(1, fail_for_good("a"));
+    let record = test.record("a");
+    assert_eq!((record.attempts, record.reason.as_deref(), record.failures.len()), (1, Some("broken"), 1));
+}
+
+#[test]
+fn the_last_three_failures_are_kept_with_clipped_reasons() {
+    let mut test = TestQueue::new();
+    test.enqueue(0, [TaskSpec { retry_delay_ms: 0, max_retries: 9, ..reported("a", 100) }]);
+    for attempt in 1..=5 {
+        let reason = format!("{attempt}{}", "ä".repeat(100));
+        test.apply(attempt, Command::FailTask { task_id: id("a"), reason, attempt: None, retry: true });
+    }
+    let kept: Vec<_> = test.task("a").failures.iter().map(|failure| (failure.attempt, failure.reason.len())).collect();
+    assert_eq!(kept, [(3, 127), (4, 127), (5, 127)]);
 }
