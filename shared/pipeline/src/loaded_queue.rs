@@ -66,6 +66,12 @@ impl LoadedQueue {
         self.queue.as_ref().is_some_and(|cached| !cached.progress_known && cached.queue.has_partial_progress())
     }
 
+    /// Whether an attempt would fail by `now` for a lost heartbeat, unless the progress row has a
+    /// later report. The progress that a cached copy knows may be older than that row.
+    pub fn needs_last_reports(&self, now: Timestamp) -> bool {
+        self.queue.as_ref().is_some_and(|cached| cached.queue.needs_progress_to_advance(now))
+    }
+
     /// The queue as the caches keep it; none where there is no queue.
     pub fn copy(&self) -> Option<CachedCopy> {
         let cached = Arc::clone(self.queue.as_ref()?);

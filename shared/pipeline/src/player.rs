@@ -40,7 +40,7 @@ pub enum Missing {
     Queue,
     /// The queue row: a cached copy may be stale.
     QueueRow,
-    /// The progress row: the queue came from a cache that does not know the progress.
+    /// The progress row: the progress is not known, or an attempt would fail for a lost heartbeat.
     ProgressRow(LoadedQueue),
 }
 

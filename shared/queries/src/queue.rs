@@ -122,5 +122,5 @@ async fn read_missing(
 
 /// In emergency mode the table is in trouble: what the milestones say is enough.
 fn needs_progress_row(ctx: &Context<'_>, loaded: &LoadedQueue) -> bool {
-    loaded.lacks_progress() && ctx.platform.cache.emergency(ctx.now).is_none()
+    (loaded.lacks_progress() || loaded.needs_last_reports(ctx.now)) && ctx.platform.cache.emergency(ctx.now).is_none()
 }
