@@ -32,7 +32,7 @@
 //! | rejection reason of a remembered command | counts as no reason | its number is kept |
 //! | outcome of a remembered task | counts as cancelled | its number is kept; no task starts |
 //! | work or state of a task | the row is unreadable | a guess could credit rewards twice |
-//! | a record, or an enum in one | the outbox is unreadable | a commit would drop or falsify it |
+//! | a record, an event, or an enum in one | the outbox is unreadable | a commit would drop or falsify it |
 //!
 //! A row that is unreadable affects one player. It is left as it is, and its commands are handed
 //! back until a release that knows the variant takes them. An unreadable cached copy is a cache
@@ -42,7 +42,7 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::model::{queue::Queue, record::Record};
+use crate::model::{event::OutboxEvent, queue::Queue, record::Record};
 
 /// The format that this release writes, and the newest one that it reads.
 pub const FORMAT_VERSION: u8 = 1;
@@ -99,10 +99,24 @@ impl StoredValue for Queue {
     const CAPACITY: usize = 2048;
 }
 
-/// The records of a queue's last commit. They stay in its row until the next commit.
+/// The records and events of a queue's last commit. They stay in its row until the next commit.
 #[derive(Debug, Clone, PartialEq, Default, Encode, Decode)]
 #[cbor(map)]
-pub struct Outbox(#[cbor(n(0), with = "crate::model::encoding::list")] pub Vec<Record>);
+pub struct Outbox {
+    /// The records.
+    #[cbor(n(0), with = "crate::model::encoding::list", skip_if = "Vec::is_empty")]
+    pub records: Vec<Record>,
+    /// The events to be published, in their order; none if nothing takes them.
+    #[cbor(n(1), with = "crate::model::encoding::list", skip_if = "Vec::is_empty")]
+    pub events: Vec<OutboxEvent>,
+}
+
+impl Outbox {
+    /// Whether the commit has led to nothing that must be written or published.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.events.is_empty()
+    }
+}
 
 impl StoredValue for Outbox {
     const KIND: u8 = b'O';

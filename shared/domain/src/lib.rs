@@ -6,10 +6,11 @@
 //! | [`model`] | identifiers, time, amounts, tasks, queues, commands, records |
 //! | [`rules`] | how time and commands change a queue |
 //! | [`json`] | commands and ticks as they come in, with errors that name the field |
+//! | [`events`] | events in JSON, and the queue that they add up to |
 //! | [`codec`] | queues and outboxes as the bytes of a row |
 //! | [`view`] | a queue as its readers see it |
 //!
-//! Imports go one way: `rules`, `json`, `codec` and `view` import `model`, which imports none of
+//! Imports go one way: `rules`, `json`, `events`, `codec` and `view` import `model`, which imports none of
 //! them. `view` also uses the rules, because it shows a queue as of now.
 //!
 //! Time, and everything else from outside, comes in as a value. The same input gives the same
@@ -17,6 +18,7 @@
 #![deny(missing_docs)]
 
 pub mod codec;
+pub mod events;
 pub mod json;
 pub mod model;
 pub mod rules;
@@ -29,7 +31,7 @@ pub use model::{
     attempt,
     command::{self, Command, Delivery, FifoPlace, FifoPosition, FifoQueueId, Sender},
     command_memory,
-    event::{self, Event},
+    event::{self, Event, EventData},
     failure::{self, FailureReason},
     feature_switch::FeatureSwitch,
     fifo_positions, finished_tasks,

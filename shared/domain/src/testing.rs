@@ -4,7 +4,7 @@
 use crate::{
     model::{
         command::{Command, Delivery, Sender},
-        event::Event,
+        event::{Event, EventData, TaskChange},
         ids::{CommandId, PlayerId, ResourceName, TaskId, TaskKind},
         json_text::JsonText,
         queue::Queue,
@@ -210,9 +210,15 @@ impl TestQueue {
         self.queue.due_at(self.rules)
     }
 
-    /// Removes the events so far, and returns each of them as a line of text.
+    /// Removes the events so far, and returns each of them as a line of text. Emptied queues and
+    /// refused commands are left out: other tests are about them.
     pub(crate) fn take_events(&mut self) -> Vec<String> {
-        self.events.drain(..).map(|event| event_line(&event)).collect()
+        self.events.drain(..).filter_map(|event| event_line(&event)).collect()
+    }
+
+    /// Removes the events so far, and returns them.
+    pub(crate) fn drain_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
     }
 
     /// Removes the events so far.
@@ -237,34 +243,38 @@ impl TestQueue {
     /// The history record of a task that ended since the events were last removed.
     #[track_caller]
     pub(crate) fn record(&self, task_id: &str) -> &HistoryRecord {
-        let record = self.events.iter().find_map(|event| match event {
-            Event::TaskFinished(record) if record.task_id.as_str() == task_id => Some(record),
+        let record = self.events.iter().find_map(|event| match &event.data {
+            EventData::TaskFinished(record) if record.task_id.as_str() == task_id => Some(record),
             _ => None,
         });
         record.expect("a finished task")
     }
 }
 
-fn event_line(event: &Event) -> String {
+fn event_line(event: &Event) -> Option<String> {
     let ms = |time: Timestamp| time.millis_since(at(0));
-    match event {
-        Event::TaskQueued { task_id, at } => format!("{} {task_id} queued", ms(*at)),
-        Event::TaskStarted { task_id, at } => format!("{} {task_id} started", ms(*at)),
-        Event::MilestoneReached { task_id, percent, at } => format!("{} {task_id} at {percent} %", ms(*at)),
-        Event::TaskRetried { task_id, attempts, not_before } => {
-            format!("{task_id} failed {attempts} times, again from {}", ms(*not_before))
+    let now = ms(event.at);
+    Some(match &event.data {
+        EventData::TaskQueued(spec) => format!("{now} {} queued", spec.task_id),
+        EventData::TaskStarted(started) => format!("{now} {} started", started.task.task_id),
+        EventData::TaskProgressed { task, percent } => format!("{now} {} at {percent} %", task.task_id),
+        EventData::TaskRetried { task, not_before, .. } => {
+            format!("{} failed {} times, again from {}", task.task_id, task.attempt, ms(*not_before))
         }
-        Event::TaskFinished(record) => {
+        EventData::TaskFinished(record) => {
             let reason = record.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-            format!("{} {} {}{reason}", ms(record.finished_at), record.task_id, record.outcome.as_str())
+            format!("{now} {} {}{reason}", record.task_id, record.outcome.as_str())
         }
-        Event::PrioritySet { task_id, priority } => format!("{task_id} is {}", priority.as_str()),
-        Event::MovedToFront { task_id } => format!("{task_id} moved to the front"),
-        Event::QueuePaused { at } => format!("{} paused", ms(*at)),
-        Event::QueueResumed { at, paused_ms } => format!("{} resumed after {paused_ms}", ms(*at)),
-        Event::ResourcesGranted { resources, lost } => {
+        EventData::TaskChanged { task_id, change } => match change {
+            TaskChange::Priority(priority) => format!("{task_id} is {}", priority.as_str()),
+            TaskChange::MovedToFront => format!("{task_id} moved to the front"),
+        },
+        EventData::QueuePaused => format!("{now} paused"),
+        EventData::QueueResumed => format!("{now} resumed"),
+        EventData::ResourcesGranted { resources, lost } => {
             format!("granted {} gold, {} lost", resources.get("gold"), lost.get("gold"))
         }
-        Event::QueueConfigured { slots, max_tasks } => format!("{slots} slots, {max_tasks} tasks"),
-    }
+        EventData::QueueConfigured { slots, max_tasks } => format!("{slots} slots, {max_tasks} tasks"),
+        EventData::QueueEmptied | EventData::CommandRejected { .. } => return None,
+    })
 }

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::{
     model::{
         attempt::FailedAttempt,
-        event::Event,
+        event::EventData,
         ids::{PlayerId, TaskId, TaskKind},
         json_text::JsonText,
         queue::Queue,
@@ -248,9 +248,9 @@ impl Forecast {
         queue.advance(Timestamp::from_millis(u64::MAX), rules, &mut events);
         let mut forecast = Self { starts: Vec::new(), finishes: Vec::new() };
         for event in events {
-            match event {
-                Event::TaskStarted { task_id, .. } => forecast.starts.push(task_id),
-                Event::TaskFinished(record) => forecast.finishes.push((record.task_id, record.finished_at)),
+            match event.data {
+                EventData::TaskStarted(started) => forecast.starts.push(started.task.task_id),
+                EventData::TaskFinished(record) => forecast.finishes.push((record.task_id, record.finished_at)),
                 _ => {}
             }
         }
@@ -267,8 +267,8 @@ impl Forecast {
         resumed.resume(queue.advanced_to, &mut events);
         resumed.start_eligible_tasks(queue.advanced_to, &mut events);
         resumed.advance(Timestamp::from_millis(u64::MAX), rules, &mut events);
-        let started = events.into_iter().filter_map(|event| match event {
-            Event::TaskStarted { task_id, .. } => Some(task_id),
+        let started = events.into_iter().filter_map(|event| match event.data {
+            EventData::TaskStarted(started) => Some(started.task.task_id),
             _ => None,
         });
         started.collect()

@@ -151,7 +151,7 @@ fn decode_row(player_id: &PlayerId, row: &QueueRow) -> Result<(CachedQueue, Vec<
         )));
     }
     let mut records = match &row.outbox {
-        Some(outbox) => codec::decode::<Outbox>(outbox).map_err(|error| unreadable(&error))?.0,
+        Some(outbox) => codec::decode::<Outbox>(outbox).map_err(|error| unreadable(&error))?.records,
         None => Vec::new(),
     };
     if records.iter().any(|record| matches!(record, Record::History(_))) {

@@ -1,7 +1,7 @@
 //! Encoding and decoding, and what is refused.
 
 use super::*;
-use crate::{Command, MAX_AMOUNT, task::TaskSpec, testing::*};
+use crate::{Command, MAX_AMOUNT, event::EventType, task::TaskSpec, testing::*};
 
 /// A queue with a value in every field.
 fn queue() -> Queue {
@@ -31,7 +31,8 @@ fn decoding_restores_the_value() {
     assert_eq!(decode::<Queue>(&bytes), Ok(queue.clone()));
     let cached = CachedQueue { queue, progress_known: true };
     assert_eq!(decode::<CachedQueue>(&encode(&cached)), Ok(cached.clone()));
-    let outbox = Outbox(vec![Record::Stats(cached.queue.stats())]);
+    let event = OutboxEvent { sequence: 7, event_type: EventType::QueuePaused, json: "{}".to_owned() };
+    let outbox = Outbox { records: vec![Record::Stats(cached.queue.stats())], events: vec![event] };
     assert_eq!(decode::<Outbox>(&encode(&outbox)), Ok(outbox));
 }
 

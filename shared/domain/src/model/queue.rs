@@ -6,6 +6,7 @@ pub use crate::model::totals::{MAX_TOTALLED_RESOURCES, Totals};
 use crate::model::{
     attempt::MissedDeadline,
     command_memory::CommandMemory,
+    event::{Event, EventData},
     finished_tasks::FinishedTasks,
     ids::{PlayerId, TaskId},
     record::{ProgressRecord, StatsRecord, TaskProgress},
@@ -74,6 +75,9 @@ pub struct Queue {
     /// The last commands, and the last positions in FIFO queues.
     #[n(11)]
     pub command_memory: CommandMemory,
+    /// The number of events so far, which is the sequence of the last one.
+    #[n(12)]
+    pub event_sequence: u64,
 }
 
 impl Queue {
@@ -92,6 +96,7 @@ impl Queue {
             tasks: Vec::new(),
             finished_tasks: FinishedTasks::default(),
             command_memory: CommandMemory::default(),
+            event_sequence: 0,
         }
     }
 
@@ -128,6 +133,12 @@ impl Queue {
     /// The sum of the durations of all unfinished timed tasks, in milliseconds.
     pub fn queued_ms(&self) -> u64 {
         self.tasks.iter().map(|task| task.work.duration_ms()).sum()
+    }
+
+    /// Counts an event, and appends it to `events`.
+    pub(crate) fn add_event(&mut self, at: Timestamp, data: EventData, events: &mut Vec<Event>) {
+        self.event_sequence += 1;
+        events.push(Event { sequence: self.event_sequence, at, data });
     }
 
     /// The totals as a record.

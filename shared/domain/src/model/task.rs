@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{
     attempt::{FailedAttempt, KEPT_FAILURES, MAX_FAILURE_BYTES, MissedDeadline},
     encoding::{is_default, strict},
+    event::TaskAttempt,
     ids::{TaskId, TaskKind},
     json_text::JsonText,
     resources::Resources,
@@ -269,6 +270,19 @@ impl Task {
             }
             _ => false,
         }
+    }
+
+    /// The task in its current attempt.
+    pub(crate) fn in_attempt(&self) -> TaskAttempt {
+        TaskAttempt { task_id: self.id.clone(), kind: self.kind.clone(), attempt: self.attempt() }
+    }
+
+    /// Makes the task wait for its next attempt, which starts from 0 units.
+    pub(crate) fn retry_from(&mut self, not_before: Timestamp) {
+        self.state = TaskState::Pending;
+        self.units_done = 0;
+        self.result = None;
+        self.not_before = Some(not_before);
     }
 
     /// Counts the failure of the current attempt. The oldest kept failure makes room for it.

@@ -41,6 +41,14 @@ impl Work {
         matches!(self, Self::Units { .. })
     }
 
+    /// The units of reported work.
+    pub fn reported_units(self) -> Option<u64> {
+        match self {
+            Self::DurationMs(_) => None,
+            Self::Units { units, .. } => Some(units),
+        }
+    }
+
     /// The duration of timed work in milliseconds; 0 for reported work.
     pub fn duration_ms(self) -> u64 {
         match self {

@@ -6,7 +6,7 @@
 use crate::{
     model::{
         command::{Command, Delivery},
-        event::Event,
+        event::{Event, EventData, TaskChange},
         ids::TaskId,
         queue::Queue,
         rejection::{Rejection, RejectionReason},
@@ -70,6 +70,9 @@ impl Queue {
             }
             Err(rejection) => {
                 self.active_at = at;
+                let (reason, detail) = (rejection.reason, rejection.detail.clone());
+                let command_id = delivery.command_id.clone();
+                self.add_event(at, EventData::CommandRejected { command_id, reason, detail }, events);
                 (Verdict::Rejected(rejection), RequiredWrite::Commit)
             }
         }
@@ -126,18 +129,19 @@ impl Queue {
             }
             Command::SetPriority { task_id, priority } => {
                 let position = self.require_unfinished(task_id)?;
-                self.tasks[position].priority = *priority;
-                events.push(Event::PrioritySet { task_id: task_id.clone(), priority: *priority });
+                if self.tasks[position].priority != *priority {
+                    self.tasks[position].priority = *priority;
+                    let change = TaskChange::Priority(*priority);
+                    self.add_event(at, EventData::TaskChanged { task_id: task_id.clone(), change }, events);
+                }
             }
-            Command::MoveToFront { task_id } => self.move_to_front(task_id, events)?,
+            Command::MoveToFront { task_id } => self.move_to_front(task_id, at, events)?,
             Command::PauseQueue => self.pause(at, events),
             Command::ResumeQueue => self.resume(at, events),
             Command::ClearQueue => self.clear(at, events),
-            Command::GrantResources { resources } => self.grant(resources, events)?,
+            Command::GrantResources { resources } => self.grant(resources, at, events)?,
             Command::ConfigureQueue { slots, max_tasks } => {
-                self.slots = slots.unwrap_or(self.slots);
-                self.max_tasks = max_tasks.unwrap_or(self.max_tasks);
-                events.push(Event::QueueConfigured { slots: self.slots, max_tasks: self.max_tasks });
+                self.configure(*slots, *max_tasks, at, events);
             }
         }
         Ok(RequiredWrite::Commit)
@@ -145,7 +149,7 @@ impl Queue {
 
     /// Moves a pending task right before the first other one of its priority. Tasks of other
     /// priorities keep their order, which matters if priorities change later.
-    fn move_to_front(&mut self, id: &TaskId, events: &mut Vec<Event>) -> Result<(), Rejection> {
+    fn move_to_front(&mut self, id: &TaskId, at: Timestamp, events: &mut Vec<Event>) -> Result<(), Rejection> {
         let position = self.require_unfinished(id)?;
         if self.tasks[position].is_active() {
             return Err(Rejection::new(
@@ -156,15 +160,29 @@ impl Queue {
         let priority = self.tasks[position].priority;
         if let Some(first) = self.tasks[..position].iter().position(|task| task.priority == priority) {
             self.tasks[first..=position].rotate_right(1);
+            let moved = EventData::TaskChanged { task_id: id.clone(), change: TaskChange::MovedToFront };
+            self.add_event(at, moved, events);
         }
-        events.push(Event::MovedToFront { task_id: id.clone() });
         Ok(())
     }
 
-    fn grant(&mut self, resources: &Resources, events: &mut Vec<Event>) -> Result<(), Rejection> {
+    fn configure(&mut self, slots: Option<u8>, max_tasks: Option<u16>, at: Timestamp, events: &mut Vec<Event>) {
+        let before = (self.slots, self.max_tasks);
+        self.slots = slots.unwrap_or(self.slots);
+        self.max_tasks = max_tasks.unwrap_or(self.max_tasks);
+        if (self.slots, self.max_tasks) != before {
+            let configured = EventData::QueueConfigured { slots: self.slots, max_tasks: self.max_tasks };
+            self.add_event(at, configured, events);
+        }
+    }
+
+    fn grant(&mut self, resources: &Resources, at: Timestamp, events: &mut Vec<Event>) -> Result<(), Rejection> {
         self.check_grant(resources)?;
         let lost = self.balances.add_all(resources);
-        events.push(Event::ResourcesGranted { resources: resources.clone(), lost });
+        if !resources.is_empty() {
+            let resources = if lost.is_empty() { resources.clone() } else { resources.without(&lost) };
+            self.add_event(at, EventData::ResourcesGranted { resources, lost }, events);
+        }
         Ok(())
     }
 }

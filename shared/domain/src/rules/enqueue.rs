@@ -1,7 +1,7 @@
 //! `enqueueTasks`: all tasks or none, and the order of the refusals.
 
 use crate::model::{
-    event::Event,
+    event::{Event, EventData},
     ids::TaskId,
     queue::Queue,
     rejection::{Rejection, RejectionReason},
@@ -29,7 +29,9 @@ impl Queue {
         // Queues stay in memory for long: reserve what is needed instead of doubling the capacity.
         self.tasks.reserve_exact(new_tasks.len());
         self.tasks.append(&mut new_tasks);
-        events.extend(specs.iter().map(|spec| Event::TaskQueued { task_id: spec.task_id.clone(), at }));
+        for spec in specs {
+            self.add_event(at, EventData::TaskQueued(Box::new(spec.clone())), events);
+        }
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The life of a task: it starts, and is completed, failed or cancelled, with all that follows.
 
 use crate::model::{
-    event::Event,
+    event::{Event, EventData, StartedTask},
     ids::TaskId,
     queue::Queue,
     record::HistoryRecord,
@@ -42,16 +42,30 @@ impl Queue {
         let mut active = self.active_tasks();
         while active < usize::from(self.slots) {
             let Some(best) = self.best_eligible_task(now) else { return };
-            let task = &mut self.tasks[best];
-            if !task.paid {
-                task.paid = true;
-                let covered = self.balances.take_all(&task.costs);
-                debug_assert!(covered, "only a task whose costs are covered is eligible");
-            }
-            task.state = TaskState::Active { started_at: now, paused_ms: 0, reported_ms: 0 };
-            events.push(Event::TaskStarted { task_id: task.id.clone(), at: now });
+            self.start(best, now, events);
             active += 1;
         }
+    }
+
+    fn start(&mut self, position: usize, now: Timestamp, events: &mut Vec<Event>) {
+        let task = &mut self.tasks[position];
+        let mut costs = Resources::new();
+        if !task.paid {
+            task.paid = true;
+            costs = task.costs.clone();
+            let covered = self.balances.take_all(&costs);
+            debug_assert!(covered, "only a task whose costs are covered is eligible");
+        }
+        task.state = TaskState::Active { started_at: now, paused_ms: 0, reported_ms: 0 };
+        let started = StartedTask {
+            task: task.in_attempt(),
+            payload: task.payload.clone(),
+            finish_at: task.finish_at(),
+            units: task.work.reported_units(),
+            deadline: task.deadline().map(|(at, _)| at),
+            costs,
+        };
+        self.add_event(now, EventData::TaskStarted(Box::new(started)), events);
     }
 
     fn best_eligible_task(&self, now: Timestamp) -> Option<usize> {
@@ -88,14 +102,13 @@ impl Queue {
     pub(super) fn fail(&mut self, position: usize, failure: Failure<'_>, now: Timestamp, events: &mut Vec<Event>) {
         let Failure { reason, retry } = failure;
         let task = &mut self.tasks[position];
+        let failed = task.in_attempt();
         task.add_failure(reason, now);
         if retry && task.attempts <= task.max_retries {
             let not_before = now + task.retry_delay(task.attempts);
-            task.state = TaskState::Pending;
-            task.units_done = 0;
-            task.result = None;
-            task.not_before = Some(not_before);
-            events.push(Event::TaskRetried { task_id: task.id.clone(), attempts: task.attempts, not_before });
+            task.retry_from(not_before);
+            let retried = EventData::TaskRetried { task: failed, reason: reason.to_owned(), not_before };
+            self.add_event(now, retried, events);
             return;
         }
         let task = self.tasks.remove(position);
@@ -152,13 +165,14 @@ impl Queue {
         self.record_end(task, end, now, events);
     }
 
-    /// Remembers the end of a task that was removed and counted, and appends its event.
+    /// Remembers the end of a task that was removed and counted, and appends its event. If no task is
+    /// left, the queue has emptied.
     fn record_end(&mut self, task: Task, end: TaskEnd<'_>, now: Timestamp, events: &mut Vec<Event>) {
         self.finished_tasks.push(&FinishedTask { task_id: task.id.clone(), outcome: end.outcome, finished_at: now });
         // While the queue is paused, work stands still.
         let time_spent_ms = task.active_ms(self.paused_at.unwrap_or(now));
         let started_at = task.started_at();
-        events.push(Event::TaskFinished(Box::new(HistoryRecord {
+        let record = HistoryRecord {
             player_id: self.player_id.clone(),
             task_id: task.id,
             sequence: self.totals.finished(),
@@ -180,7 +194,11 @@ impl Queue {
             // A result that came during a pause counts only if the task completes.
             result: task.result.filter(|_| end.outcome == Outcome::Completed),
             failures: task.failures,
-        })));
+        };
+        self.add_event(now, EventData::TaskFinished(Box::new(record)), events);
+        if self.tasks.is_empty() {
+            self.add_event(now, EventData::QueueEmptied, events);
+        }
     }
 }
 

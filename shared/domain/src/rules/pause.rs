@@ -1,13 +1,18 @@
 //! `pauseQueue` and `resumeQueue`.
 
-use crate::model::{event::Event, queue::Queue, task::TaskState, time::Timestamp};
+use crate::model::{
+    event::{Event, EventData},
+    queue::Queue,
+    task::TaskState,
+    time::Timestamp,
+};
 
 impl Queue {
     /// Pauses the queue. No effect if it is paused.
     pub(super) fn pause(&mut self, at: Timestamp, events: &mut Vec<Event>) {
         if self.paused_at.is_none() {
             self.paused_at = Some(at);
-            events.push(Event::QueuePaused { at });
+            self.add_event(at, EventData::QueuePaused, events);
         }
     }
 
@@ -20,7 +25,7 @@ impl Queue {
                 *paused_ms += length;
             }
         }
-        events.push(Event::QueueResumed { at, paused_ms: length });
+        self.add_event(at, EventData::QueueResumed, events);
         self.complete_full_tasks(at, events);
     }
 

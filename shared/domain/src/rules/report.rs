@@ -2,7 +2,7 @@
 
 use crate::{
     model::{
-        event::Event,
+        event::{Event, EventData},
         ids::TaskId,
         json_text::JsonText,
         queue::Queue,
@@ -74,9 +74,11 @@ impl Queue {
         if reached == before {
             return RequiredWrite::Progress;
         }
-        events.push(Event::MilestoneReached { task_id: task.id.clone(), percent: 25 * reached, at });
-        if task.is_full() && !self.is_paused() {
+        if task.is_full() && self.paused_at.is_none() {
             self.complete(position, at, events);
+        } else if reached.min(3) > before {
+            let progressed = EventData::TaskProgressed { task: task.in_attempt(), percent: 25 * reached.min(3) };
+            self.add_event(at, progressed, events);
         }
         RequiredWrite::Commit
     }

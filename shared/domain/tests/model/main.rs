@@ -1,6 +1,7 @@
 //! The queue compared with a model of it that counts every millisecond, for random commands within
 //! a few hundred milliseconds.
 
+mod attempts;
 mod limits;
 mod memory;
 mod reference;
@@ -11,8 +12,8 @@ mod tasks;
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_domain::{
-    Event, MAX_AMOUNT, Queue, RequiredWrite, Resources, Rules, TaskId, Timestamp, Verdict, attempt::FailedAttempt,
-    task::Outcome,
+    Event, EventData, MAX_AMOUNT, Queue, RequiredWrite, Resources, Rules, TaskId, Timestamp, Verdict,
+    attempt::FailedAttempt, task::Outcome,
 };
 use proptest::{option, prelude::*};
 use reference::{Model, ModelVerdict};
@@ -65,8 +66,8 @@ fn in_plain_terms(amounts: &Resources) -> BTreeMap<String, u64> {
 
 /// The keys of the history rows among the events.
 fn history_keys(events: &[Event]) -> Vec<String> {
-    let keys = events.iter().filter_map(|event| match event {
-        Event::TaskFinished(record) => Some(record.sort_key()),
+    let keys = events.iter().filter_map(|event| match &event.data {
+        EventData::TaskFinished(record) => Some(record.sort_key()),
         _ => None,
     });
     keys.collect()
@@ -76,9 +77,9 @@ fn history_keys(events: &[Event]) -> Vec<String> {
 fn finished_and_started(events: &[Event]) -> (Vec<FinishedModelTask>, Vec<(TaskId, Moment)>) {
     let (mut finished, mut starts) = (Vec::new(), Vec::new());
     for event in events {
-        match event {
-            Event::TaskStarted { task_id, at } => starts.push((task_id.clone(), moment(*at))),
-            Event::TaskFinished(record) => finished.push(FinishedModelTask {
+        match &event.data {
+            EventData::TaskStarted(started) => starts.push((started.task.task_id.clone(), moment(event.at))),
+            EventData::TaskFinished(record) => finished.push(FinishedModelTask {
                 task_id: record.task_id.clone(),
                 outcome: record.outcome,
                 reason: record.reason.clone(),

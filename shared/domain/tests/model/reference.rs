@@ -241,36 +241,12 @@ impl Model {
         Ok(())
     }
 
-    /// The active task of reported work that a report names; none if the task has completed.
-    fn find_reported(&self, id: &TaskId, attempt: Option<u64>, sent: Moment) -> Result<Option<usize>, RejectionReason> {
-        let at = match self.find(id) {
-            Err(_) if self.outcome_of(id) == Some(Outcome::Completed) => return Ok(None),
-            found => found?,
-        };
-        if !matches!(self.tasks[at].spec.work, Work::Units { .. }) {
-            return Err(RejectionReason::NotReportedWork);
-        }
-        self.check_attempt(at, attempt, sent)?;
-        Ok(Some(at))
-    }
-
-    /// Refuses what is about another attempt of an active task.
-    fn check_attempt(&self, at: usize, attempt: Option<u64>, sent: Moment) -> Result<(), RejectionReason> {
-        let task = &self.tasks[at];
-        let started_at = task.started_at.ok_or(RejectionReason::TaskNotActive)?;
-        let is_stale = match attempt {
-            Some(attempt) => attempt != u64::from(task.attempts) + 1,
-            None => task.attempts > 0 && sent < started_at,
-        };
-        if is_stale { Err(RejectionReason::StaleReport) } else { Ok(()) }
-    }
-
     /// The outcome of a remembered finished task.
-    fn outcome_of(&self, id: &TaskId) -> Option<Outcome> {
+    pub fn outcome_of(&self, id: &TaskId) -> Option<Outcome> {
         self.finished.iter().rev().take(64).find(|task| task.task_id == *id).map(|task| task.outcome)
     }
 
-    fn find(&self, id: &TaskId) -> Result<usize, RejectionReason> {
+    pub fn find(&self, id: &TaskId) -> Result<usize, RejectionReason> {
         self.tasks.iter().position(|task| task.spec.task_id == *id).ok_or(RejectionReason::UnknownTask)
     }
 
@@ -317,43 +293,8 @@ impl Model {
         }
     }
 
-    /// Completes the tasks whose time is over, and fails the attempts that missed a deadline, in
-    /// queue order.
-    fn end_attempts(&mut self) {
-        while let Some(at) = self.tasks.iter().position(|task| task.is_over() || task.missed_deadline().is_some()) {
-            match self.tasks[at].missed_deadline() {
-                Some(reason) => self.fail(at, reason, true),
-                None => self.finish(at, Outcome::Completed, None),
-            }
-        }
-    }
-
-    fn fail(&mut self, at: usize, reason: &str, retry: bool) {
-        let task = &mut self.tasks[at];
-        task.attempts += 1;
-        task.failures.push((task.attempts, reason.to_owned(), self.now));
-        if task.failures.len() > 3 {
-            task.failures.remove(0);
-        }
-        if !retry || task.attempts > task.spec.max_retries {
-            self.finish(at, Outcome::Failed, Some(reason));
-            self.cancel_dependants();
-            return;
-        }
-        let mut delay = u64::from(task.spec.retry_delay_ms);
-        for _ in 1..task.attempts {
-            delay *= 2;
-        }
-        task.wait_until = self.now + delay.min(60 * 60 * 1_000);
-        task.started_at = None;
-        task.units_done = 0;
-        task.worked = 0;
-        task.reported = 0;
-        task.result = None;
-    }
-
     /// Cancels the tasks that wait for a task that did not complete, until there is none.
-    fn cancel_dependants(&mut self) {
+    pub fn cancel_dependants(&mut self) {
         let dependant = |model: &Self| {
             let did_not_complete =
                 |number: &usize| model.ended.get(number).is_some_and(|outcome| *outcome != Outcome::Completed);
@@ -364,7 +305,7 @@ impl Model {
         }
     }
 
-    fn finish(&mut self, at: usize, outcome: Outcome, reason: Option<&str>) {
+    pub fn finish(&mut self, at: usize, outcome: Outcome, reason: Option<&str>) {
         let task = self.tasks.remove(at);
         match outcome {
             Outcome::Completed => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace_domain::{Event, MAX_AMOUNT, Resources, task::Outcome};
+use millrace_domain::{EventData, MAX_AMOUNT, Resources, task::Outcome};
 use proptest::prelude::*;
 
 use crate::{
@@ -46,7 +46,7 @@ proptest! {
     #[test]
     fn costs_are_refunded_on_cancellation_only(steps in any_steps()) {
         check_events(&steps, |before, event| {
-            if let Event::TaskFinished(record) = event {
+            if let EventData::TaskFinished(record) = &event.data {
                 let task = &before.tasks[&record.task_id];
                 let paid = if task.has_started { task.spec.costs.clone() } else { Resources::new() };
                 for name in RESOURCES {
@@ -66,9 +66,13 @@ proptest! {
     #[test]
     fn only_what_exceeds_the_limit_is_lost(steps in any_steps()) {
         check_events(&steps, |before, event| {
-            let (added, lost) = match event {
-                Event::ResourcesGranted { resources, lost } => (resources.clone(), lost.clone()),
-                Event::TaskFinished(record) => {
+            let (added, lost) = match &event.data {
+                EventData::ResourcesGranted { resources, lost } => {
+                    let mut granted = resources.clone();
+                    granted.add_all(lost);
+                    (granted, lost.clone())
+                }
+                EventData::TaskFinished(record) => {
                     let mut added = record.rewards.clone();
                     added.add_all(&record.refunded);
                     added.add_all(&record.lost);

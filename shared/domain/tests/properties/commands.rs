@@ -1,7 +1,7 @@
 //! Duplicates, refusals, and reports between milestones.
 
 use millrace_domain::{
-    Command, RequiredWrite, Rules, Task, Verdict, Work,
+    Command, EventData, RequiredWrite, Rules, Task, Verdict, Work,
     codec::encode,
     record::{ProgressRecord, TaskProgress},
     task::TaskState,
@@ -72,7 +72,12 @@ proptest! {
                 prop_assert_eq!(expected.command_memory.len() + 1, queue.command_memory.len());
                 expected.command_memory = queue.command_memory.clone();
                 expected.active_at = queue.active_at;
+                expected.event_sequence += 1;
                 prop_assert_eq!(&expected, &queue);
+                let mut result = result;
+                let last = result.events.pop().map(|event| event.data);
+                let is_rejection = matches!(last, Some(EventData::CommandRejected { .. }));
+                prop_assert!(is_rejection);
                 prop_assert_eq!(events, result.events);
             }
         }

@@ -1,10 +1,11 @@
 //! Encoding and decoding.
 
 use millrace_domain::{
-    Event, JsonText, PlayerId, Priority, Queue, Record, RequiredWrite, Resources, Task, TaskId, TaskKind, Timestamp,
-    Work,
+    EventData, JsonText, PlayerId, Priority, Queue, Record, RequiredWrite, Resources, Task, TaskId, TaskKind,
+    Timestamp, Work,
     attempt::FailedAttempt,
     codec::{CachedQueue, FORMAT_VERSION, Outbox, decode, encode},
+    events::published::PublishedEvent,
     task::TaskState,
 };
 use proptest::{collection::vec, option, prelude::*, sample::Index};
@@ -82,11 +83,14 @@ proptest! {
             let decoded: Queue = decode(&bytes).unwrap();
             prop_assert_eq!(&decoded, &queue);
             prop_assert_eq!(encode(&decoded), bytes);
-            let records = result.events.into_iter().filter_map(|event| match event {
-                Event::TaskFinished(record) => Some(Record::History(record)),
+            let published = |event| PublishedEvent::new(event, &queue.player_id, queue.version).to_outbox();
+            let events = result.events.iter().map(published).collect();
+            let records = result.events.into_iter().filter_map(|event| match event.data {
+                EventData::TaskFinished(record) => Some(Record::History(record)),
                 _ => None,
             });
-            let outbox = Outbox(records.chain([Record::Stats(queue.stats()), Record::Progress(queue.progress())]).collect());
+            let records = records.chain([Record::Stats(queue.stats()), Record::Progress(queue.progress())]).collect();
+            let outbox = Outbox { records, events };
             prop_assert_eq!(decode::<Outbox>(&encode(&outbox)).unwrap(), outbox);
             let cached =
                 CachedQueue { queue: queue.clone(), progress_known: result.required == RequiredWrite::Commit };

@@ -7,11 +7,13 @@
 //! | [`time`] | how time passes, and what that costs |
 //! | [`commands`] | duplicates, refusals, reports between milestones |
 //! | [`encoding`] | encoding and decoding |
+//! | [`events`] | events are complete, numbered without a gap, and never without a change |
 //! | [`observed_queue`] | the queue as its events describe it, which the properties compare with |
 
 mod balances;
 mod commands;
 mod encoding;
+mod events;
 mod observed_queue;
 #[path = "../support/mod.rs"]
 mod support;

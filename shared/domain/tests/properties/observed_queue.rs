@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_domain::{
-    Event, MAX_AMOUNT, Priority, Resources, TaskId, TaskSpec, Timestamp, record::HistoryRecord, task::Outcome,
+    Event, EventData, MAX_AMOUNT, Priority, Resources, TaskId, TaskSpec, Timestamp, event::TaskChange,
+    record::HistoryRecord, task::Outcome,
 };
 
 /// An unfinished task.
@@ -74,30 +75,33 @@ impl ObservedQueue {
 
     /// Applies an event.
     pub fn observe(&mut self, event: &Event) {
-        match event {
-            Event::TaskQueued { task_id, .. } => {
-                let spec = self.specs[task_id].clone();
+        match &event.data {
+            EventData::TaskQueued(spec) => {
+                let (id, spec) = (spec.task_id.clone(), (**spec).clone());
                 let (priority, not_before) = (spec.priority, spec.not_before);
                 let known = ObservedTask { spec, priority, not_before, active: false, has_started: false };
-                self.tasks.insert(task_id.clone(), known);
-                self.order.push(task_id.clone());
-                self.queued.push(task_id.clone());
+                self.tasks.insert(id.clone(), known);
+                self.order.push(id.clone());
+                self.queued.push(id);
             }
-            Event::TaskStarted { task_id, .. } => {
-                let task = self.tasks.get_mut(task_id).expect("only a queued task starts");
+            EventData::TaskStarted(started) => {
+                let task = self.tasks.get_mut(&started.task.task_id).expect("only a queued task starts");
                 let first = !std::mem::replace(&mut task.has_started, true);
                 task.active = true;
                 if first {
                     let costs = task.spec.costs.clone();
+                    assert_eq!(started.costs, costs, "the first start pays the costs");
                     self.add(&costs, -1);
+                } else {
+                    assert!(started.costs.is_empty(), "a further start pays nothing");
                 }
             }
-            Event::TaskRetried { task_id, not_before, .. } => {
-                let task = self.tasks.get_mut(task_id).expect("only a queued task fails");
+            EventData::TaskRetried { task, not_before, .. } => {
+                let task = self.tasks.get_mut(&task.task_id).expect("only a queued task fails");
                 task.active = false;
                 task.not_before = Some(*not_before);
             }
-            Event::TaskFinished(record) => {
+            EventData::TaskFinished(record) => {
                 self.tasks.remove(&record.task_id);
                 self.order.retain(|id| *id != record.task_id);
                 self.add(&record.rewards, 1);
@@ -107,24 +111,21 @@ impl ObservedQueue {
                 }
                 self.finished.push((**record).clone());
             }
-            Event::PrioritySet { task_id, priority } => {
+            EventData::TaskChanged { task_id, change: TaskChange::Priority(priority) } => {
                 self.tasks.get_mut(task_id).expect("only a queued task has a priority").priority = *priority;
             }
-            Event::MovedToFront { task_id } => {
+            EventData::TaskChanged { task_id, change: TaskChange::MovedToFront } => {
                 let priority = self.tasks[task_id].priority;
                 let from = self.order.iter().position(|id| id == task_id).expect("only a queued task moves");
                 self.order.remove(from);
                 let to = self.order.iter().position(|id| self.tasks[id].priority == priority).unwrap_or(from);
                 self.order.insert(to.min(from), task_id.clone());
             }
-            Event::QueuePaused { .. } => self.paused = true,
-            Event::QueueResumed { .. } => self.paused = false,
-            Event::ResourcesGranted { resources, lost } => {
-                self.add(resources, 1);
-                self.add(lost, -1);
-            }
-            Event::QueueConfigured { slots, .. } => self.slots = usize::from(*slots),
-            Event::MilestoneReached { .. } => {}
+            EventData::QueuePaused => self.paused = true,
+            EventData::QueueResumed => self.paused = false,
+            EventData::ResourcesGranted { resources, .. } => self.add(resources, 1),
+            EventData::QueueConfigured { slots, .. } => self.slots = usize::from(*slots),
+            EventData::TaskProgressed { .. } | EventData::QueueEmptied | EventData::CommandRejected { .. } => {}
             other => panic!("an unknown event: {other:?}"),
         }
     }
@@ -139,18 +140,5 @@ impl ObservedQueue {
     pub fn out_of_bounds(&self) -> Option<(&String, i128)> {
         let allowed = 0..=i128::from(MAX_AMOUNT);
         self.balances.iter().map(|(name, amount)| (name, *amount)).find(|(_, amount)| !allowed.contains(amount))
-    }
-}
-
-/// The time of an event, if the event has one.
-pub fn time_of(event: &Event) -> Option<Timestamp> {
-    match event {
-        Event::TaskQueued { at, .. }
-        | Event::TaskStarted { at, .. }
-        | Event::MilestoneReached { at, .. }
-        | Event::QueuePaused { at }
-        | Event::QueueResumed { at, .. } => Some(*at),
-        Event::TaskFinished(record) => Some(record.finished_at),
-        _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use millrace_domain::{Event, task::Outcome};
+use millrace_domain::{EventData, task::Outcome};
 use proptest::prelude::*;
 
 use crate::{
@@ -45,8 +45,8 @@ proptest! {
     #[test]
     fn the_best_eligible_task_starts(steps in any_steps()) {
         check_events(&steps, |before, event| {
-            if let Event::TaskStarted { task_id, at } = event {
-                prop_assert_eq!(before.best_eligible_task(*at), Some(task_id));
+            if let EventData::TaskStarted(started) = &event.data {
+                prop_assert_eq!(before.best_eligible_task(event.at), Some(&started.task.task_id));
             }
             Ok(())
         })?;
@@ -55,7 +55,7 @@ proptest! {
     #[test]
     fn nothing_starts_without_a_free_slot_or_while_paused(steps in any_steps()) {
         check_events(&steps, |before, event| {
-            if let Event::TaskStarted { .. } = event {
+            if let EventData::TaskStarted(_) = event.data {
                 prop_assert!(before.active_tasks() < before.slots);
                 prop_assert!(!before.paused);
             }
@@ -66,7 +66,7 @@ proptest! {
     #[test]
     fn nothing_completes_while_paused(steps in any_steps()) {
         check_events(&steps, |before, event| {
-            if let Event::TaskFinished(record) = event {
+            if let EventData::TaskFinished(record) = &event.data {
                 prop_assert!(!(before.paused && record.outcome == Outcome::Completed));
             }
             Ok(())
@@ -90,8 +90,8 @@ proptest! {
     #[test]
     fn no_task_starts_before_all_its_prerequisites_have_completed(steps in any_steps()) {
         check_events(&steps, |before, event| {
-            if let Event::TaskStarted { task_id, .. } = event {
-                let prerequisites = &before.specs[task_id].prerequisites;
+            if let EventData::TaskStarted(started) = &event.data {
+                let prerequisites = &before.specs[&started.task.task_id].prerequisites;
                 prop_assert!(prerequisites.iter().all(|id| before.completed.contains(id)));
             }
             Ok(())

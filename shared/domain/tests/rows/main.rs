@@ -110,7 +110,7 @@ fn unknown_work_and_unknown_states_make_only_their_row_unreadable() {
 #[test]
 fn an_outbox_with_an_unknown_record_is_unreadable_so_that_no_record_is_dropped() {
     let known = newer_release::outbox(vec![NewerRecord::Known]);
-    assert_eq!(decode::<Outbox>(&row(b'O', &known)).unwrap().0.len(), 1);
+    assert_eq!(decode::<Outbox>(&row(b'O', &known)).unwrap().records.len(), 1);
     let unknown = newer_release::outbox(vec![NewerRecord::Known, NewerRecord::Event { sequence: 42 }]);
     assert_unknown_variant::<Outbox>(&row(b'O', &unknown), 4);
 }
@@ -118,7 +118,7 @@ fn an_outbox_with_an_unknown_record_is_unreadable_so_that_no_record_is_dropped()
 #[test]
 fn an_unknown_variant_in_a_record_is_not_guessed() {
     let outbox = |priority, outcome| newer_release::outbox(vec![NewerRecord::History { priority, outcome }]);
-    assert_eq!(decode::<Outbox>(&row(b'O', &outbox(3, 0))).unwrap().0.len(), 1);
+    assert_eq!(decode::<Outbox>(&row(b'O', &outbox(3, 0))).unwrap().records.len(), 1);
     assert_unknown_variant::<Outbox>(&row(b'O', &outbox(4, 0)), 4);
     assert_unknown_variant::<Outbox>(&row(b'O', &outbox(3, 9)), 9);
 }

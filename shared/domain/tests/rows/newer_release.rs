@@ -180,7 +180,7 @@ pub struct NewerCachedQueue {
 pub struct NewerOutbox {
     #[n(0)]
     records: Vec<NewerRecord>,
-    #[n(1)]
+    #[n(2)]
     new: NewContent,
 }
 

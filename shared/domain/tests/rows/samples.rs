@@ -8,6 +8,7 @@ use millrace_domain::{
     attempt::FailedAttempt,
     codec::{CachedQueue, Outbox},
     command::Command,
+    event::{EventType, OutboxEvent},
     queue::Totals,
     record::{HistoryRecord, ProgressRecord, RejectionRecord, TaskProgress},
     task::{FinishedTask, Outcome, TaskState},
@@ -77,6 +78,7 @@ pub fn queue() -> Queue {
     queue.version = 41;
     queue.advanced_to = at(5_000);
     queue.active_at = at(4_000);
+    queue.event_sequence = 77;
     queue.paused_at = Some(at(4_500));
     (queue.slots, queue.max_tasks) = (2, 200);
     queue.balances = amounts(&[("gold", 9_007_199_254_740_991), ("wood", 3)]);
@@ -122,7 +124,7 @@ pub fn queue() -> Queue {
     queue
 }
 
-/// An outbox with every kind of record.
+/// An outbox with every kind of record, and an event.
 pub fn outbox() -> Outbox {
     let queue = queue();
     let history = HistoryRecord {
@@ -160,12 +162,14 @@ pub fn outbox() -> Outbox {
     };
     let progress =
         TaskProgress { task_id: id("reported"), started_at: at(1_000), attempts: 1, units_done: 42, reported_ms: 300 };
-    Outbox(vec![
+    let records = vec![
         Record::History(Box::new(history)),
         Record::Rejection(rejection),
         Record::Stats(queue.stats()),
         Record::Progress(ProgressRecord { player_id: queue.player_id, version: 41, tasks: vec![progress] }),
-    ])
+    ];
+    let json = r#"{"eventId":"p-1/7","type":"queuePaused"}"#.to_owned();
+    Outbox { records, events: vec![OutboxEvent { sequence: 7, event_type: EventType::QueuePaused, json }] }
 }
 
 pub fn cached_queue() -> CachedQueue {

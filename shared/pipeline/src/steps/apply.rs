@@ -8,7 +8,7 @@ use std::{
 };
 
 use millrace_domain::{
-    Command, Delivery, Event, PlayerId, Queue, Record, RequiredWrite, Rules, Timestamp, Verdict, Work,
+    Command, Delivery, Event, EventData, PlayerId, Queue, Record, RequiredWrite, Rules, Timestamp, Verdict, Work,
     codec::CachedQueue, record::RejectionRecord, task,
 };
 
@@ -169,7 +169,7 @@ impl Applied {
             ?event,
             "event"
         );
-        if let Event::TaskFinished(record) = event {
+        if let EventData::TaskFinished(record) = event.data {
             self.totals_changed = true;
             if record.outcome == task::Outcome::Completed && matches!(record.work, Work::DurationMs(_)) {
                 self.completed_at.push(record.finished_at);

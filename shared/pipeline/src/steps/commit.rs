@@ -112,9 +112,9 @@ async fn pause_after_conflict(ctx: &Context<'_>, conflicts: u32) {
 fn write_of(ctx: &Context<'_>, player: &mut Player) -> Option<QueueWrite> {
     let PlayerState::Applied(applied) = &mut player.state else { return None };
     let settings = &ctx.platform.settings;
-    let outbox = Outbox(std::mem::take(&mut applied.records));
-    let outbox_bytes = (!outbox.0.is_empty()).then(|| codec::encode(&outbox));
-    applied.records = outbox.0;
+    let outbox = Outbox { records: std::mem::take(&mut applied.records), events: Vec::new() };
+    let outbox_bytes = (!outbox.is_empty()).then(|| codec::encode(&outbox));
+    applied.records = outbox.records;
     let queue = &applied.loaded.queue.as_ref()?.queue;
     let mut due_at = queue.due_at(settings.rules);
     applied.loaded.due_entry = DueEntry::Accurate;

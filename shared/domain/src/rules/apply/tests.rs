@@ -238,7 +238,7 @@ fn a_grant_stops_at_the_limit_and_reports_what_is_lost() {
     test.apply(0, grant(gold(crate::MAX_AMOUNT - 1)));
     test.clear_events();
     test.apply(0, grant(gold(4)));
-    assert_eq!(test.take_events(), ["granted 4 gold, 3 lost"]);
+    assert_eq!(test.take_events(), ["granted 1 gold, 3 lost"]);
     assert_eq!(test.gold(), crate::MAX_AMOUNT);
 }
 

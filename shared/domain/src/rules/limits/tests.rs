@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    Command, Event, JsonText, MAX_AMOUNT, Priority, Record, ResourceName, Timestamp, Verdict, Work,
+    Command, Event, EventData, JsonText, MAX_AMOUNT, Priority, Record, ResourceName, Timestamp, Verdict, Work,
     attempt::{FailedAttempt, KEPT_FAILURES, MAX_DEADLINE_MS, MAX_KEPT_REASON},
     codec::{Outbox, encode},
     json_text::MAX_JSON_BYTES,
@@ -241,8 +241,12 @@ fn no_end_of_a_task_takes_more_bytes_in_the_outbox_than_estimated() {
                     // The longest reason is that of a task which waits for one that was cancelled.
                     false => queue.cancel(0, at(u64::MAX / 2), &mut events),
                 }
-                let Some(Event::TaskFinished(record)) = events.pop() else { panic!("the task has ended") };
-                let outbox = |records| encode(&Outbox(records)).len();
+                let ended = events.into_iter().rev().find_map(|event: Event| match event.data {
+                    EventData::TaskFinished(record) => Some(record),
+                    _ => None,
+                });
+                let record = ended.expect("the task has ended");
+                let outbox = |records| encode(&Outbox { records, events: Vec::new() }).len();
                 let bytes = outbox(vec![Record::History(record)]) - outbox(Vec::new());
                 assert!(bytes <= task.size_estimate(), "{bytes} of {}", task.size_estimate());
             }

@@ -22,15 +22,7 @@ fn only_milestones_need_a_commit() {
     }
     assert_eq!(
         test.take_events(),
-        [
-            "0 a queued",
-            "0 a started",
-            "25 a at 25 %",
-            "50 a at 50 %",
-            "75 a at 75 %",
-            "100 a at 100 %",
-            "100 a completed"
-        ]
+        ["0 a queued", "0 a started", "25 a at 25 %", "50 a at 50 %", "75 a at 75 %", "100 a completed"]
     );
 }
 
@@ -51,7 +43,7 @@ fn a_report_of_all_units_or_more_completes_the_task_once() {
     test.apply(9, report("a", 5_000));
     let record = test.record("a");
     assert_eq!((record.units_done, record.time_spent_ms), (100, 9));
-    assert_eq!(test.take_events(), ["9 a at 100 %", "9 a completed", "9 next started"]);
+    assert_eq!(test.take_events(), ["9 a completed", "9 next started"]);
     assert_eq!((test.gold(), test.queue.totals.completed), (7, 1));
 }
 
@@ -194,10 +186,7 @@ fn reports_during_a_pause_are_kept_and_full_tasks_complete_at_the_resume() {
     assert_eq!(test.apply(35, report("a", 100)), RequiredWrite::Nothing);
     test.apply(50, Command::ResumeQueue);
     assert_eq!(test.record("a").time_spent_ms, 10, "the pause does not count");
-    assert_eq!(
-        test.take_events(),
-        ["30 a at 100 %", "30 b at 75 %", "50 resumed after 40", "50 a completed", "50 next started"]
-    );
+    assert_eq!(test.take_events(), ["30 a at 75 %", "30 b at 75 %", "50 resumed", "50 a completed", "50 next started"]);
 }
 
 #[test]
