@@ -17,7 +17,7 @@ use crate::{
     counters::Counters,
     failure::Failure,
     grouping::grouping_of,
-    loaded_queue::{DueEntry, LoadedQueue},
+    loaded_queue::{DueEntry, LoadedQueue, Provenance},
 };
 
 /// What is read of one player.
@@ -89,10 +89,11 @@ pub async fn read_rows(
             Rows::Queue => queue_of(ctx, &player_id, response.take_queue(&player_id)),
             Rows::QueueAndProgress => {
                 let queue = queue_of(ctx, &player_id, response.take_queue(&player_id));
-                with_progress(queue, response.take_progress(&player_id))
+                with_progress(ctx, queue, response.take_progress(&player_id))
             }
             Rows::Progress(loaded) => {
-                with_progress(Ok(QueueWithOutbox { loaded, outbox: Vec::new() }), response.take_progress(&player_id))
+                let copy = QueueWithOutbox { loaded, outbox: Vec::new() };
+                with_progress(ctx, Ok(copy), response.take_progress(&player_id))
             }
         };
         let result = result.map(|QueueWithOutbox { loaded, outbox }| {
@@ -131,12 +132,23 @@ fn queue_of(
     Ok(QueueWithOutbox { loaded: LoadedQueue::from_table(Some(cached), ctx.now, due_entry), outbox })
 }
 
+/// Adds a progress row to a queue.
+///
+/// If a report in that row renews a heartbeat that seemed lost, the row of the queue has come due
+/// too early in the due index. Its due entry is stale then, so it is corrected once in the time of
+/// a heartbeat.
 fn with_progress(
+    ctx: &Context<'_>,
     row: Result<QueueWithOutbox, StoreError>,
     progress: Result<Option<ProgressRecord>, StoreError>,
 ) -> Result<QueueWithOutbox, StoreError> {
     let QueueWithOutbox { loaded, outbox } = row?;
-    Ok(QueueWithOutbox { loaded: loaded.with_progress(progress?.as_ref()), outbox })
+    let seems_lost = loaded.provenance == Provenance::Table && loaded.needs_last_reports(ctx.now);
+    let mut loaded = loaded.with_progress(progress?.as_ref());
+    if seems_lost && !loaded.needs_last_reports(ctx.now) {
+        loaded.due_entry = DueEntry::Stale;
+    }
+    Ok(QueueWithOutbox { loaded, outbox })
 }
 
 /// Decodes a queue row, and the records of its outbox with the stats that belong to them.

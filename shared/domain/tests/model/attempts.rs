@@ -6,7 +6,12 @@ use crate::{reference::Model, tasks::Moment};
 
 impl Model {
     /// The active task of reported work that a report names; none if the task has completed.
-    pub fn find_reported(&self, id: &TaskId, attempt: Option<u64>, sent: Moment) -> Result<Option<usize>, RejectionReason> {
+    pub fn find_reported(
+        &self,
+        id: &TaskId,
+        attempt: Option<u64>,
+        sent: Moment,
+    ) -> Result<Option<usize>, RejectionReason> {
         let at = match self.find(id) {
             Err(_) if self.outcome_of(id) == Some(Outcome::Completed) => return Ok(None),
             found => found?,
