@@ -26,8 +26,8 @@ impl Stamp {
         let progress = cached.queue.tasks.iter().fold(0_u64, |sum, task| sum.saturating_add(reported(task)));
         Self {
             version: cached.queue.version,
-            // Enough for all units of 200 tasks, and for years of reports of the active ones. Beyond
-            // that, the copy that is written last counts as newer.
+            // Enough for all units of 200 tasks, and for years of reports of the active ones.
+            // Beyond that, the copy that is written last counts as newer.
             progress: progress.min(Self::MAX_PROGRESS),
             progress_known: cached.progress_known,
         }

@@ -10,8 +10,8 @@
 //! | [`codec`] | queues and outboxes as the bytes of a row |
 //! | [`view`] | a queue as its readers see it |
 //!
-//! Imports go one way: `rules`, `json`, `events`, `codec` and `view` import `model`, which imports none of
-//! them. `view` also uses the rules, because it shows a queue as of now.
+//! Imports go one way: `rules`, `json`, `events`, `codec` and `view` import `model`, which imports
+//! none of them. `view` also uses the rules, because it shows a queue as of now.
 //!
 //! Time, and everything else from outside, comes in as a value. The same input gives the same
 //! bytes. A conditional write can therefore be repeated, and a simulation can be seeded.
@@ -46,6 +46,6 @@ pub use model::{
     work::{self, Work},
 };
 pub use rules::{
-    apply::{RequiredWrite, Verdict},
     deployment::Rules,
+    verdict::{RequiredWrite, Verdict},
 };

@@ -11,6 +11,7 @@
 //! | `lifecycle` | starts, completes, fails and cancels tasks |
 //! | `report` | `reportProgress` and `completeTask` |
 //! | `advance` | lets time pass, from one due moment to the next |
+//! | [`verdict`] | what a delivery leads to |
 //! | [`deployment`] | what a deployment decides for all its queues |
 
 mod advance;
@@ -22,3 +23,4 @@ mod lifecycle;
 mod limits;
 mod pause;
 mod report;
+pub mod verdict;

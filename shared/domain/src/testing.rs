@@ -16,8 +16,8 @@ use crate::{
         work::Work,
     },
     rules::{
-        apply::{RequiredWrite, Verdict},
         deployment::Rules,
+        verdict::{RequiredWrite, Verdict},
     },
 };
 

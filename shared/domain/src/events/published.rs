@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    attempt::TaskAttempt,
     encoding::is_default,
-    event::{Event, EventData, EventType, OutboxEvent, TaskAttempt, TaskChange},
+    event::{Event, EventData, EventType, OutboxEvent, TaskChange},
     ids::{CommandId, PlayerId, TaskId, TaskKind},
     json_text::JsonText,
     record::HistoryRecord,

@@ -3,7 +3,10 @@
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::model::time::Timestamp;
+use crate::model::{
+    ids::{TaskId, TaskKind},
+    time::Timestamp,
+};
 
 /// Shortest `heartbeatMs` and `timeoutMs`, in milliseconds: one second.
 pub const MIN_DEADLINE_MS: u64 = 1_000;
@@ -33,6 +36,17 @@ impl MissedDeadline {
             Self::TimedOut => "timed_out",
         }
     }
+}
+
+/// A task in one of its attempts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskAttempt {
+    /// The task.
+    pub task_id: TaskId,
+    /// What sort of work it is.
+    pub kind: TaskKind,
+    /// The attempt, from 1.
+    pub attempt: u64,
 }
 
 /// An attempt that failed.

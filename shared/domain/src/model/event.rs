@@ -10,7 +10,8 @@ use minicbor::{
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ids::{CommandId, TaskId, TaskKind},
+    attempt::TaskAttempt,
+    ids::{CommandId, TaskId},
     json_text::JsonText,
     record::HistoryRecord,
     rejection::RejectionReason,
@@ -92,17 +93,6 @@ pub enum EventData {
         /// What was refused, and what would have been allowed.
         detail: Cow<'static, str>,
     },
-}
-
-/// A task in one of its attempts.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaskAttempt {
-    /// The task.
-    pub task_id: TaskId,
-    /// What sort of work it is.
-    pub kind: TaskKind,
-    /// The attempt, from 1.
-    pub attempt: u64,
 }
 
 /// A task that took a slot.

@@ -5,9 +5,8 @@ use minicbor::{Decode, Decoder, Encode, decode::Error as DecodeError};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    attempt::{FailedAttempt, KEPT_FAILURES, MAX_FAILURE_BYTES, MissedDeadline},
+    attempt::{FailedAttempt, KEPT_FAILURES, MAX_FAILURE_BYTES, MissedDeadline, TaskAttempt},
     encoding::{is_default, strict},
-    event::TaskAttempt,
     ids::{TaskId, TaskKind},
     json_text::JsonText,
     resources::Resources,
@@ -219,8 +218,8 @@ impl Task {
         }
     }
 
-    /// Milliseconds from the current start to the last report, pauses excluded; of active tasks with
-    /// a heartbeat.
+    /// Milliseconds from the current start to the last report, pauses excluded; of active tasks
+    /// with a heartbeat.
     pub fn reported_ms(&self) -> u64 {
         match self.state {
             TaskState::Active { reported_ms, .. } => reported_ms,
@@ -328,8 +327,8 @@ impl Task {
     }
 
     /// The most bytes that the task takes in a row: unfinished, or as the history record of its end
-    /// in the outbox, whichever is larger. All tasks of a queue can end in one commit. The reason of
-    /// a `failTask`, and the result of a task that completes at once, are not included: one item
+    /// in the outbox, whichever is larger. All tasks of a queue can end in one commit. The reason
+    /// of a `failTask`, and the result of a task that completes at once, are not included: one item
     /// brings at most one of them.
     pub fn size_estimate(&self) -> usize {
         let (costs, rewards) = (self.costs.size_estimate(), self.rewards.size_estimate());

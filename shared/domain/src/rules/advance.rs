@@ -92,8 +92,8 @@ impl Queue {
         !task.is_active() && task.open_prerequisites.is_empty() && (task.paid || self.balances.covers(&task.costs))
     }
 
-    /// Completes the active timed tasks that are due at `now`, and fails the attempts whose deadline
-    /// has passed, in queue order.
+    /// Completes the active timed tasks that are due at `now`, and fails the attempts whose
+    /// deadline has passed, in queue order.
     fn end_due_attempts(&mut self, now: Timestamp, events: &mut Vec<Event>) {
         let mut from = 0;
         let is_due = |task: &Task| task.ends_at().is_some_and(|end| end <= now);

@@ -165,8 +165,8 @@ impl Queue {
         self.record_end(task, end, now, events);
     }
 
-    /// Remembers the end of a task that was removed and counted, and appends its event. If no task is
-    /// left, the queue has emptied.
+    /// Remembers the end of a task that was removed and counted, and appends its event. If no task
+    /// is left, the queue has emptied.
     fn record_end(&mut self, task: Task, end: TaskEnd<'_>, now: Timestamp, events: &mut Vec<Event>) {
         self.finished_tasks.push(&FinishedTask { task_id: task.id.clone(), outcome: end.outcome, finished_at: now });
         // While the queue is paused, work stands still.

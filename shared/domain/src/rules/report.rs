@@ -10,7 +10,7 @@ use crate::{
         time::Timestamp,
         work::Work,
     },
-    rules::{apply::RequiredWrite, checks::AttemptClaim},
+    rules::{checks::AttemptClaim, verdict::RequiredWrite},
 };
 
 /// What a worker says about a task.
