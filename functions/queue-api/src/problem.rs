@@ -214,13 +214,16 @@ pub fn failure_detail(reason: FailureReason) -> &'static str {
         | FailureReason::AccessDenied
         | FailureReason::InvalidBatch
         | FailureReason::InternalError => "the service has an internal error; its operator must act",
+        FailureReason::EventsRefused | FailureReason::EventsUnavailable => {
+            "the commands took effect, and their events are not published yet; try again"
+        }
         // These concern messages and ticks; no HTTP request leads to them.
         FailureReason::EarlierMessageFailed
         | FailureReason::TicksRefused
         | FailureReason::NoSuchQueue
         | FailureReason::TicksThrottled
         | FailureReason::TicksUnavailable
-        | FailureReason::TicksUnanswered => "the message was not delivered; try again",
+        | FailureReason::Unanswered => "the message was not delivered; try again",
     }
 }
 

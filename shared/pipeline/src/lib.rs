@@ -14,6 +14,8 @@
 //! | `row_size` | why a queue row stays below the largest row of the table |
 //! | [`loaded_queue`], [`lookup`], [`rows`] | a queue with what is known about it; reads of caches and rows |
 //! | [`platform`], [`settings`] | what all invocations of a process share |
+//! | [`event_destination`] | the port of what events are published to |
+//! | [`send_call`](mod@send_call) | a call that sends messages, with its retries |
 //! | [`failure`] | why something has to be delivered again |
 //! | [`counters`], [`lateness`] | what the steps count |
 //! | [`answer`], [`report`], [`report_builder`] | what an invocation answers |
@@ -33,6 +35,7 @@ pub mod command_names;
 pub mod context;
 pub mod counters;
 mod envelope;
+pub mod event_destination;
 pub mod failure;
 mod grouping;
 pub mod item;
@@ -50,6 +53,7 @@ pub mod report;
 pub mod report_builder;
 mod row_size;
 pub mod rows;
+pub mod send_call;
 pub mod settings;
 pub mod steps;
 mod text;
@@ -57,9 +61,11 @@ pub mod totals;
 
 pub use answer::{Answer, ProcessError};
 pub use context::{Context, Invocation};
+pub use event_destination::{EventDestination, OutgoingEvent};
 pub use failure::Failure;
 pub use platform::{Clock, Platform, PlatformParts};
 pub use player::MAX_PLAYER_ITEMS;
 pub use process::{CommandsAnswer, PlayerCommands, process};
 pub use report::Report;
+pub use send_call::{SendAnswer, SendResult, send_call};
 pub use settings::PipelineSettings;
