@@ -135,6 +135,7 @@ mod tests {
             ("MILLRACE_DB_CALL_TIMEOUT_MS", "700"),
             ("MILLRACE_HISTORY_RETENTION_DAYS", "1"),
             ("MILLRACE_REJECTIONS_RETENTION_DAYS", "2"),
+            ("MILLRACE_EVENTS_RETENTION_HOURS", "3"),
         ];
         let settings = read(&vars).unwrap();
         let day = Duration::from_secs(86_400);
@@ -144,7 +145,7 @@ mod tests {
             connect_timeout: Duration::from_millis(80),
             idle_timeout: Duration::from_secs(9),
             call_timeout: Duration::from_millis(700),
-            retention: Retention { history: day, rejections: 2 * day },
+            retention: Retention { history: day, rejections: 2 * day, events: day / 8 },
         };
         assert_eq!(dynamodb_settings(&settings), expected);
     }

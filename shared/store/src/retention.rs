@@ -14,11 +14,13 @@ pub struct Retention {
     pub history: Duration,
     /// For refused commands and malformed input.
     pub rejections: Duration,
+    /// For published events.
+    pub events: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { history: 90 * DAY, rejections: 30 * DAY }
+        Self { history: 90 * DAY, rejections: 30 * DAY, events: DAY }
     }
 }
 
