@@ -29,6 +29,7 @@ pub use model::{
     command::{self, Command, Delivery, FifoPlace, FifoPosition, FifoQueueId, Sender},
     command_memory,
     event::{self, Event},
+    events_record::{EventsRecord, PublishedEvent},
     failure::{self, FailureReason},
     feature_switch::FeatureSwitch,
     fifo_positions, finished_tasks,

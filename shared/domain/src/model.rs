@@ -16,12 +16,14 @@
 //! | [`rejection`] | why a command is refused for good |
 //! | [`failure`] | why work must be delivered again |
 //! | [`event`] | what happened in a queue |
+//! | [`events_record`] | the events of one commit, as they are published |
 //! | [`feature_switch`] | features that are switched on for a share of the players |
 
 pub mod command;
 pub mod command_memory;
 pub(crate) mod encoding;
 pub mod event;
+pub mod events_record;
 pub mod failure;
 pub mod feature_switch;
 pub mod fifo_positions;

@@ -32,6 +32,7 @@ impl Retention {
         match record {
             Record::History(_) => Some(now_s.saturating_add(self.history.as_secs())),
             Record::Rejection(_) => Some(now_s.saturating_add(self.rejections.as_secs())),
+            Record::Events(_) => Some(now_s.saturating_add(self.events.as_secs())),
             Record::Stats(_) | Record::Progress(_) => None,
         }
     }

@@ -1,4 +1,4 @@
-//! Rows that record decisions: history, stats, rejections, and progress between milestones.
+//! Rows that record decisions: history, stats, rejections, events, and progress between milestones.
 //!
 //! They decide nothing, so they are written by plain puts in batches. Their keys follow from their
 //! content: writing a record twice changes nothing.
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     encoding::is_default,
+    events_record::EventsRecord,
     ids::{CommandId, PlayerId, TaskId, TaskKind},
     rejection::RejectionReason,
     resources::Resources,
@@ -32,11 +33,14 @@ pub enum Table {
     Stats,
     /// One row a refused command or malformed input.
     Rejections,
+    /// One row a commit: the events that it led to.
+    Events,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 5] = [Self::Queues, Self::Progress, Self::History, Self::Stats, Self::Rejections];
+    pub const ALL: [Self; 6] =
+        [Self::Queues, Self::Progress, Self::History, Self::Stats, Self::Rejections, Self::Events];
 
     /// The table's name without its prefix.
     pub fn as_str(self) -> &'static str {
@@ -46,6 +50,7 @@ impl Table {
             Self::History => "history",
             Self::Stats => "stats",
             Self::Rejections => "rejections",
+            Self::Events => "events",
         }
     }
 
@@ -54,6 +59,7 @@ impl Table {
         match self {
             Self::History => Some("finishedAt#sequence"),
             Self::Rejections => Some("receivedAt#entry"),
+            Self::Events => Some("firstSequence"),
             _ => None,
         }
     }
@@ -76,6 +82,9 @@ pub enum Record {
     /// Units done between milestones.
     #[n(3)]
     Progress(#[n(0)] ProgressRecord),
+    /// The events of a commit.
+    #[n(4)]
+    Events(#[n(0)] EventsRecord),
 }
 
 /// The key of a record's row. Two records with the same key are the same row.
@@ -97,15 +106,17 @@ impl Record {
             Self::Rejection(_) => Table::Rejections,
             Self::Stats(_) => Table::Stats,
             Self::Progress(_) => Table::Progress,
+            Self::Events(_) => Table::Events,
         }
     }
 
-    /// How urgently the record is written. History proves what was credited. Progress is the only
+    /// How urgently the record is written. History proves what was credited, and others wait for
+    /// events. Progress is the only
     /// copy of an acknowledged report outside the cache. Stats can be made from the queue at any
     /// time.
     pub fn priority(&self) -> Priority {
         match self {
-            Self::History(_) => Priority::Critical,
+            Self::History(_) | Self::Events(_) => Priority::Critical,
             Self::Progress(_) => Priority::High,
             Self::Rejection(_) => Priority::Normal,
             Self::Stats(_) => Priority::Low,
@@ -119,6 +130,7 @@ impl Record {
             Self::Rejection(row) => (row.partition.as_str(), Some(row.sort_key())),
             Self::Stats(row) => (row.player_id.as_str(), None),
             Self::Progress(row) => (row.player_id.as_str(), None),
+            Self::Events(row) => (row.player_id.as_str(), Some(EventsRecord::sort_key(row.first_sequence()))),
         };
         RecordKey { table: self.table(), partition: partition.to_owned(), sort }
     }
@@ -135,6 +147,7 @@ impl Record {
                     + row.detail.len()
                     + row.body.as_ref().map_or(0, String::len)
             }
+            Self::Events(row) => row.size(),
             Self::Stats(row) => 160 + row.player_id.as_str().len() + row.totals.rewards.size_estimate(),
             Self::Progress(row) => {
                 80 + row.player_id.as_str().len()

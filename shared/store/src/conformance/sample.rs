@@ -3,7 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use millrace_domain::{
-    CommandId, PlayerId, Priority, RejectionReason, Resources, TaskId, TaskKind, Timestamp, Work,
+    CommandId, EventsRecord, PlayerId, Priority, PublishedEvent, RejectionReason, Resources, TaskId, TaskKind,
+    Timestamp, Work,
     queue::Totals,
     record::{HistoryRecord, ProgressRecord, RejectionRecord, StatsRecord, TaskProgress},
     task::Outcome,
@@ -80,6 +81,16 @@ pub fn rejection(partition: &str, command: &str, received_at: Timestamp) -> Reje
         body: None,
         entry: format!("4.{command}"),
     }
+}
+
+/// The events of one commit.
+pub fn events(player: &PlayerId, sequences: impl IntoIterator<Item = u64>) -> EventsRecord {
+    let event = |sequence| PublishedEvent {
+        sequence,
+        event_type: "taskStarted".to_owned(),
+        json: format!(r#"{{"eventId":"{player}/{sequence}","task":{{"kind":"\u00e4 \"quoted\""}}}}"#),
+    };
+    EventsRecord { player_id: player.clone(), events: sequences.into_iter().map(event).collect() }
 }
 
 /// A player's totals.
