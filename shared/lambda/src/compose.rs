@@ -5,11 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use millrace_cache::{Tiers, redis::RedisCacheSettings};
-use millrace_pipeline::{Clock, PipelineSettings, Platform, PlatformParts, steps::apply::apply_items};
-use millrace_store::{BatchWriter, BatchWriterSettings, RecordStore, Store, dynamodb::DynamoDbSettings};
+use millrace_cache::redis::RedisCacheSettings;
+use millrace_pipeline::{PipelineSettings, Platform, PlatformParts, steps::apply::apply_items};
+use millrace_store::{BatchWriter, BatchWriterSettings, RecordStore, dynamodb::DynamoDbSettings};
 
 use crate::{
+    back_ends::BackEnds,
     resident_memory,
     settings::{RedisSettings, Settings},
 };
@@ -18,19 +19,15 @@ use crate::{
 /// processes that start together must not retry together.
 ///
 /// `redelivered` says whether the source of the invocations delivers unfinished work again.
-pub fn platform(
-    settings: &Settings,
-    store: Arc<dyn Store>,
-    cache: Tiers,
-    clock: Arc<dyn Clock>,
-    redelivered: bool,
-) -> Platform {
+pub fn platform(settings: &Settings, back_ends: BackEnds, redelivered: bool) -> Platform {
+    let BackEnds { store, cache, publishing, clock } = back_ends;
     let seed = random_seed();
     let records = Arc::clone(&store) as Arc<dyn RecordStore>;
     Platform::new(PlatformParts {
         batch_writer: BatchWriter::new(records, BatchWriterSettings { seed, ..settings.batch_writer.clone() }),
         store,
         cache,
+        publishing,
         clock,
         resident_bytes: resident_memory::resident_bytes,
         apply: apply_items,

@@ -8,13 +8,14 @@
 //! | [`process`](mod@process) | the way of a payload: the steps in their order |
 //! | [`context`], [`batch`] | the two values that every step works on |
 //! | [`message`], [`player`], [`item`] | what a batch has: messages, players, commands and ticks, with their states |
-//! | [`steps`] | decode, load, apply, commit, record, refresh, answer: one file each |
+//! | [`steps`] | decode, load, apply, commit, record, publish, refresh, answer: one file each |
 //! | [`applied`] | what applying the items of one player led to |
 //! | [`command_names`], `envelope`, `text` | names for commands that bring none; wrapped bodies; UTF-8 |
 //! | `row_size` | why a queue row stays below the largest row of the table |
 //! | [`loaded_queue`], [`lookup`], [`rows`] | a queue with what is known about it; reads of caches and rows |
 //! | [`platform`], [`settings`] | what all invocations of a process share |
 //! | [`event_destination`] | the port of what events are published to |
+//! | [`publishing`] | publishes the events of commits |
 //! | [`send_call`](mod@send_call) | a call that sends messages, with its retries |
 //! | [`failure`] | why something has to be delivered again |
 //! | [`counters`], [`lateness`] | what the steps count |
@@ -23,8 +24,8 @@
 //!
 //! # What holds after a crash
 //! A queue row carries the records of its last commit, the outbox. Records are written after the
-//! commit. Only then are messages acknowledged and the queue cached. A process that reads the row
-//! from the table writes its outbox again first. So a crash at any point loses nothing: redelivered
+//! commit, and events are published. Only then are messages acknowledged and the queue cached. A
+//! process that reads the row from the table writes and publishes its outbox again first. So a crash at any point loses nothing: redelivered
 //! commands are found remembered, and their records are put again under the same keys.
 #![deny(missing_docs)]
 
@@ -49,6 +50,7 @@ pub mod platform;
 pub mod player;
 pub mod process;
 pub mod process_reports;
+pub mod publishing;
 pub mod report;
 pub mod report_builder;
 mod row_size;
@@ -66,6 +68,7 @@ pub use failure::Failure;
 pub use platform::{Clock, Platform, PlatformParts};
 pub use player::MAX_PLAYER_ITEMS;
 pub use process::{CommandsAnswer, PlayerCommands, process};
+pub use publishing::Publishing;
 pub use report::Report;
 pub use send_call::{SendAnswer, SendResult, send_call};
 pub use settings::PipelineSettings;

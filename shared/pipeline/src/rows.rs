@@ -1,8 +1,8 @@
 //! Reads queue rows and progress rows from the table, past all caches.
 //!
 //! A queue row may carry records that a crashed process never wrote: its outbox. They are written
-//! again before anything is decided on that row, because the next commit replaces them. A cached
-//! copy of the same version shows that they are written.
+//! again before anything is decided on that row, because the next commit replaces them, and events
+//! among them are published again. A cached copy of the same version shows that this was done.
 
 use millrace_domain::{
     PlayerId, Queue, Record,
@@ -18,6 +18,7 @@ use crate::{
     failure::Failure,
     grouping::grouping_of,
     loaded_queue::{DueEntry, LoadedQueue},
+    publishing::{CommitEvents, publish},
 };
 
 /// What is read of one player.
@@ -104,14 +105,36 @@ pub async fn read_rows(
         });
         results.push(result.map_err(Failure::from));
     }
-    if !outboxes.is_empty() {
-        let written = ctx.platform.batch_writer.write(outboxes, ctx.deadline).await;
-        counters.writes.merge(&written.statistics);
-        for failed in written.failed {
-            results[failed.origin] = Err(Failure::from(failed.error));
-        }
+    for (position, failure) in write_outboxes(ctx, outboxes, counters).await {
+        results[position] = Err(failure);
     }
     results
+}
+
+/// Writes the records of outboxes, and publishes the events among them. Returns the positions of
+/// the requests for which that failed.
+async fn write_outboxes(
+    ctx: &Context<'_>,
+    outboxes: Vec<RecordWrite<usize>>,
+    counters: &mut Counters,
+) -> Vec<(usize, Failure)> {
+    let is_event = |write: &RecordWrite<usize>| matches!(write.record, Record::Events(_));
+    let commits = outboxes.iter().filter_map(|write| match &write.record {
+        Record::Events(record) => Some(CommitEvents { origin: write.origin, record: record.clone() }),
+        _ => None,
+    });
+    let commits: Vec<CommitEvents> = commits.collect();
+    let rows: Vec<_> = outboxes.into_iter().filter(|write| ctx.platform.keeps_events() || !is_event(write)).collect();
+    let mut failures = Vec::new();
+    if !rows.is_empty() {
+        let written = ctx.platform.batch_writer.write(rows, ctx.deadline).await;
+        counters.writes.merge(&written.statistics);
+        failures.extend(written.failed.into_iter().map(|failed| (failed.origin, Failure::from(failed.error))));
+    }
+    if !commits.is_empty() {
+        failures.extend(publish(ctx, &commits, &mut counters.events).await);
+    }
+    failures
 }
 
 /// The queue of a row, as of now; no queue where there is no row.
