@@ -63,15 +63,16 @@ pub async fn events_after(
     let mut bytes = 0;
     loop {
         for row in page.items {
-            // What was recorded while the table was off is missing. The next read says so.
-            if events.last().is_some_and(|last| row.first_sequence() != last.sequence + 1) {
+            // What happened while the table was off is missing. The next read says so.
+            let is_gap = events.last().is_some_and(|last| row.first_sequence() != last.sequence + 1);
+            if is_gap || bytes >= ENOUGH_BYTES {
                 page.next = None;
                 break;
             }
             bytes += row.events.iter().map(|event| event.json.len()).sum::<usize>();
             events.extend(row.events);
         }
-        let Some(next) = page.next.filter(|_| events.len() < limit && bytes < ENOUGH_BYTES) else { break };
+        let Some(next) = page.next.filter(|_| events.len() < limit) else { break };
         page = store.events(player, PageOrder::OldestFirst, row_limit, Some(&next)).await?;
         calls += 1;
     }

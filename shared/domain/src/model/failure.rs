@@ -41,7 +41,7 @@ pub enum FailureReason {
     InternalError,
     /// The queue for ticks did not accept a message.
     TicksRefused,
-    /// The queue for ticks does not exist.
+    /// The queue for ticks or events does not exist.
     NoSuchQueue,
     /// The queue for ticks throttles the calls.
     TicksThrottled,
