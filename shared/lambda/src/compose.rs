@@ -5,12 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use millrace_cache::redis::RedisCacheSettings;
-use millrace_pipeline::{PipelineSettings, Platform, PlatformParts, steps::apply::apply_items};
-use millrace_store::{BatchWriter, BatchWriterSettings, RecordStore, dynamodb::DynamoDbSettings};
+use millrace_cache::{Tiers, redis::RedisCacheSettings};
+use millrace_pipeline::{Clock, PipelineSettings, Platform, PlatformParts, Publishing, steps::apply::apply_items};
+use millrace_store::{BatchWriter, BatchWriterSettings, RecordStore, Store, dynamodb::DynamoDbSettings};
 
 use crate::{
-    back_ends::BackEnds,
     resident_memory,
     settings::{RedisSettings, Settings},
 };
@@ -19,8 +18,14 @@ use crate::{
 /// processes that start together must not retry together.
 ///
 /// `redelivered` says whether the source of the invocations delivers unfinished work again.
-pub fn platform(settings: &Settings, back_ends: BackEnds, redelivered: bool) -> Platform {
-    let BackEnds { store, cache, publishing, clock } = back_ends;
+pub fn platform(
+    settings: &Settings,
+    store: Arc<dyn Store>,
+    cache: Tiers,
+    publishing: Option<Publishing>,
+    clock: Arc<dyn Clock>,
+    redelivered: bool,
+) -> Platform {
     let seed = random_seed();
     let records = Arc::clone(&store) as Arc<dyn RecordStore>;
     Platform::new(PlatformParts {

@@ -6,7 +6,8 @@ use millrace_pipeline::{Invocation, Platform};
 use serde::Serialize;
 
 use crate::{
-    back_ends, compose, logs,
+    back_ends::{self, BackEnds},
+    compose, logs,
     runtime::{self, FunctionError},
     settings::Settings,
     start_error::StartError,
@@ -66,9 +67,8 @@ async fn start<F: Function>() -> Result<(), StartError> {
     let settings = Settings::from_env()?;
     logs::init(&settings.log)?;
     settings.warn_of_unknown();
-    let back_ends = back_ends::open(&settings).await?;
-    let store = Arc::clone(&back_ends.store);
-    let platform = compose::platform(&settings, back_ends, F::REDELIVERED);
+    let BackEnds { store, cache, publishing, clock } = back_ends::open(&settings).await?;
+    let platform = compose::platform(&settings, Arc::clone(&store), cache, publishing, clock, F::REDELIVERED);
     let function = Arc::new(F::open(App { settings, platform }).await?);
     runtime::close_on_signal(async move || store.close().await).await.map_err(StartError::Signals)?;
     runtime::run(move |payload, invocation| {

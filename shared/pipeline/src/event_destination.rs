@@ -1,11 +1,11 @@
 //! The port of what events are published to.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use millrace_domain::PlayerId;
 
-use crate::send_call::SendAnswer;
+use crate::send_answer::SendAnswer;
 
 /// Most events of one call, as of EventBridge and SQS.
 pub const MAX_CALL_EVENTS: usize = 10;
@@ -82,4 +82,15 @@ pub trait EventDestination: Send + Sync {
     /// [`Failure`](crate::Failure) where the call failed: none, some or all of the events may have
     /// been accepted.
     async fn send(&self, events: &[OutgoingEvent<'_>]) -> SendAnswer;
+}
+
+/// Where events are published, and which.
+#[derive(Clone)]
+pub struct Publishing {
+    /// Event buses and queues.
+    pub destinations: Vec<Arc<dyn EventDestination>>,
+    /// The types that go to them.
+    pub types: Vec<&'static str>,
+    /// Whether the events table gets all events.
+    pub table: bool,
 }

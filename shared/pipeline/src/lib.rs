@@ -16,7 +16,7 @@
 //! | [`platform`], [`settings`] | what all invocations of a process share |
 //! | [`event_destination`] | the port of what events are published to |
 //! | [`publishing`] | publishes the events of commits |
-//! | [`send_call`](mod@send_call) | a call that sends messages, with its retries |
+//! | [`send_answer`], [`send_call`](mod@send_call) | a call that sends messages, with its retries |
 //! | [`failure`] | why something has to be delivered again |
 //! | [`counters`], [`lateness`] | what the steps count |
 //! | [`answer`], [`report`], [`report_builder`] | what an invocation answers |
@@ -25,8 +25,9 @@
 //! # What holds after a crash
 //! A queue row carries the records of its last commit, the outbox. Records are written after the
 //! commit, and events are published. Only then are messages acknowledged and the queue cached. A
-//! process that reads the row from the table writes and publishes its outbox again first. So a crash at any point loses nothing: redelivered
-//! commands are found remembered, and their records are put again under the same keys.
+//! process that reads the row from the table writes and publishes its outbox again first. So a
+//! crash at any point loses nothing: redelivered commands are found remembered, their records are
+//! put again under the same keys, and their events are published again.
 #![deny(missing_docs)]
 
 pub mod answer;
@@ -55,6 +56,7 @@ pub mod report;
 pub mod report_builder;
 mod row_size;
 pub mod rows;
+pub mod send_answer;
 pub mod send_call;
 pub mod settings;
 pub mod steps;
@@ -63,12 +65,12 @@ pub mod totals;
 
 pub use answer::{Answer, ProcessError};
 pub use context::{Context, Invocation};
-pub use event_destination::{EventDestination, OutgoingEvent};
+pub use event_destination::{EventDestination, OutgoingEvent, Publishing};
 pub use failure::Failure;
 pub use platform::{Clock, Platform, PlatformParts};
 pub use player::MAX_PLAYER_ITEMS;
 pub use process::{CommandsAnswer, PlayerCommands, process};
-pub use publishing::Publishing;
 pub use report::Report;
-pub use send_call::{SendAnswer, SendResult, send_call};
+pub use send_answer::SendAnswer;
+pub use send_call::{SendResult, send_call};
 pub use settings::PipelineSettings;

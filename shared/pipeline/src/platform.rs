@@ -7,7 +7,7 @@ use millrace_domain::Timestamp;
 use millrace_store::{BatchWriter, Store};
 
 use crate::{
-    applied::ApplyFn, performance::Performance, process_reports::ProcessReports, publishing::Publishing,
+    applied::ApplyFn, event_destination::Publishing, performance::Performance, process_reports::ProcessReports,
     report::Report, settings::PipelineSettings,
 };
 

@@ -4,7 +4,7 @@
 //! event is sent once all earlier ones of its player are accepted, so a call has one event of each
 //! player. All destinations are served at the same time.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use futures::{StreamExt, future::join_all, stream};
 use millrace_domain::{EventsRecord, FailureReason};
@@ -16,17 +16,6 @@ use crate::{
     failure::Failure,
     send_call::send_call,
 };
-
-/// Where events are published, and which.
-#[derive(Clone)]
-pub struct Publishing {
-    /// Event buses and queues.
-    pub destinations: Vec<Arc<dyn EventDestination>>,
-    /// The types that go to them.
-    pub types: Vec<&'static str>,
-    /// Whether the events table gets all events.
-    pub table: bool,
-}
 
 /// The events of one commit, with the position of what they belong to.
 #[derive(Debug)]

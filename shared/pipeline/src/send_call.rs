@@ -4,16 +4,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::{context::Context, failure::Failure};
+use crate::{context::Context, failure::Failure, send_answer::SendAnswer};
 
 /// How often a message is sent at most, where it is refused for a passing reason.
 const MAX_ATTEMPTS: u32 = 5;
 /// Longest wait before the second attempt. It doubles for each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
-
-/// The answer to a call: one result for each message, in order. A failure of the whole call says
-/// that none, some or all of the messages may have been sent.
-pub type SendAnswer = Result<Vec<Result<(), Failure>>, Failure>;
 
 /// What became of the messages of one call, over all its attempts.
 #[derive(Debug)]

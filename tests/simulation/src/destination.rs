@@ -53,8 +53,8 @@ impl FakeDestination {
         Arc::new(Self { keeps_order: true, ..Self::default() })
     }
 
-    /// Decides on the fault of each event from now on. The first argument is the number of the call,
-    /// from 0.
+    /// Decides on the fault of each event from now on. The first argument is the number of the
+    /// call, from 0.
     pub fn set_faults(&self, faults: impl Fn(usize, &OutgoingEvent<'_>) -> DestinationFault + Send + Sync + 'static) {
         *self.faults.lock().unwrap() = Some(Box::new(faults));
     }
@@ -79,8 +79,8 @@ impl FakeDestination {
         self.state.lock().unwrap().accepted.clone()
     }
 
-    /// The options of a process that publishes to this destination. Each of its commits leads to two
-    /// events.
+    /// The options of a process that publishes to this destination. Each of its commits leads to
+    /// two events.
     pub fn options(self: &Arc<Self>) -> Options {
         let destinations: Vec<Arc<dyn EventDestination>> = vec![Arc::clone(self) as _];
         let publishing = Publishing { destinations, types: EVENT_TYPES.into(), table: false };

@@ -35,10 +35,7 @@ use serde_json::{Value, json};
 use shared_cache::FakeSharedCache;
 use tokio::time::Instant;
 
-pub use payloads::{SqsMessage, eventbridge_payload, fifo_message, sqs_payload, standard_message};
-
-/// The time at which each test starts, in milliseconds since the Unix epoch.
-pub const START_MS: u64 = 1_768_471_200_000;
+pub use payloads::{START_MS, SqsMessage, eventbridge_payload, fifo_message, sqs_payload, standard_message};
 
 /// A simulated process. It has a private local cache, and its store can be shared with others.
 pub struct Process {

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::START_MS;
+/// The time at which each test starts, in milliseconds since the Unix epoch.
+pub const START_MS: u64 = 1_768_471_200_000;
 
 /// One message of an SQS payload.
 #[derive(Clone)]
