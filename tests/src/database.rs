@@ -1,13 +1,17 @@
 //! An embedded store: functions that use it, reads of its rows, and damage to them.
 
-use std::path::PathBuf;
+use std::{ops::RangeInclusive, path::PathBuf};
 
 use millrace_domain::{
-    Queue, codec,
+    EventsRecord, PlayerId, Queue, Record, SerializedEvent, codec,
     record::{HistoryRecord, RejectionRecord, Table},
 };
-use millrace_store::sqlite::{SqliteSettings, SqliteStore};
+use millrace_store::{
+    RecordStore,
+    sqlite::{SqliteSettings, SqliteStore},
+};
 use rusqlite::{Connection, params, types::ValueRef};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
@@ -101,6 +105,24 @@ impl Database {
             rows.extend(self.rejections(&format!("unknown#{digit:x}")).await);
         }
         rows
+    }
+
+    /// Adds rows to the events table: one for each commit, with events of these sequences.
+    pub async fn add_events(&self, id: &str, commits: impl IntoIterator<Item = RangeInclusive<u64>>) {
+        let player_id = PlayerId::new(id).expect("the id is allowed");
+        let event = |sequence| SerializedEvent {
+            sequence,
+            event_type: "queuePaused".into(),
+            json: json!({"eventId": format!("{id}/{sequence}"), "playerId": id, "sequence": sequence,
+                "type": "queuePaused"})
+            .to_string(),
+        };
+        let store = self.store().await;
+        for commit in commits {
+            let events = commit.map(event).collect();
+            let record = Record::Events(EventsRecord { player_id: player_id.clone(), events });
+            assert_eq!(store.write(Table::Events, &[&record]).await, Ok(vec![]));
+        }
     }
 
     /// All rows of all tables as sorted text. Databases with equal rows have equal text.

@@ -128,6 +128,7 @@ impl Api {
             Route::Stats(player) => reader(player).stats().await,
             Route::History(player) => reader(player).history().await,
             Route::Rejections(player) => reader(player).rejections().await,
+            Route::Events(player) => reader(player).events().await,
             Route::Commands(player) => commands::apply(&self.platform, request, &caller, player, invocation).await,
             Route::Performance => admin::performance(&self.platform, request, invocation, started).await,
             Route::Cache(action) => admin::cache(&self.platform, self.upkeep, request, action, invocation).await,

@@ -21,6 +21,9 @@ const LAST_INDEX: usize = 99;
 /// The most rows of a page.
 pub const MAX_LIMIT: usize = 100;
 const DEFAULT_LIMIT: usize = 20;
+/// The most events of one answer.
+const MAX_EVENTS: usize = 1_000;
+const DEFAULT_EVENTS: usize = 100;
 
 /// The page of a list that is requested.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,19 +41,33 @@ impl Page {
     /// [`Problem`] if a parameter is unknown or not allowed.
     pub fn of(request: &Request, route: &str, player: &PlayerId) -> Result<Self, Problem> {
         let [limit, after] = only(request, ["limit", "cursor"])?;
-        let limit = match limit {
-            None => DEFAULT_LIMIT,
-            Some(limit) => whole(limit)
-                .and_then(|number| usize::try_from(number).ok())
-                .filter(|number| (1..=MAX_LIMIT).contains(number))
-                .ok_or_else(|| Problem::invalid("limit", limit, format!("a whole number from 1 to {MAX_LIMIT}")))?,
-        };
+        let limit = limit.map_or(Ok(DEFAULT_LIMIT), |limit| limit_of(limit, MAX_LIMIT))?;
         let after = after.map(|after| {
             let key = cursor::decode(route, player, after);
             key.ok_or_else(|| Problem::invalid("cursor", after, "a nextCursor of this list, unchanged"))
         });
         Ok(Self { limit, after: after.transpose()? })
     }
+}
+
+/// The events that are requested: the sequence after which they begin, and how many at most.
+///
+/// # Errors
+/// [`Problem`] if a parameter is unknown or not allowed.
+pub fn events(request: &Request) -> Result<(Option<u64>, usize), Problem> {
+    let [after, limit] = only(request, ["after", "limit"])?;
+    let limit = limit.map_or(Ok(DEFAULT_EVENTS), |limit| limit_of(limit, MAX_EVENTS))?;
+    let after = after.map(|after| {
+        let sequence = whole(after).filter(|sequence| *sequence <= MAX_AMOUNT);
+        sequence.ok_or_else(|| Problem::invalid("after", after, format!("a whole number from 0 to {MAX_AMOUNT}")))
+    });
+    Ok((after.transpose()?, limit))
+}
+
+fn limit_of(text: &str, max: usize) -> Result<usize, Problem> {
+    let limit = whole(text).and_then(|number| usize::try_from(number).ok());
+    let limit = limit.filter(|number| (1..=max).contains(number));
+    limit.ok_or_else(|| Problem::invalid("limit", text, format!("a whole number from 1 to {max}")))
 }
 
 /// Refuses all query parameters.

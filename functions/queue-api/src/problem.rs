@@ -37,6 +37,9 @@ struct Details {
     /// The position of the command in its list.
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<usize>,
+    /// The sequence of the oldest event that is still there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest: Option<u64>,
     /// The results of the commands.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     results: Vec<CommandResult>,
@@ -56,6 +59,7 @@ impl Problem {
             value: None,
             allowed: None,
             index: None,
+            oldest: None,
             results: Vec::new(),
             headers: HeaderMap::new(),
         }))
@@ -168,6 +172,20 @@ impl Problem {
             .of_field(field, &requested.to_string(), format!("up to {newest}"))
     }
 
+    /// The events table is off in this deployment.
+    pub fn events_not_kept() -> Self {
+        let detail = "this deployment keeps no events: MILLRACE_EVENTS does not contain `table`";
+        Self::new(StatusCode::NOT_FOUND, "events_not_kept", "Events not kept", detail)
+    }
+
+    /// The next event is not kept any more.
+    pub fn events_gone(oldest: u64) -> Self {
+        let detail = format!("the next event is not kept any more; the oldest one has the sequence {oldest}");
+        let mut problem = Self::new(StatusCode::GONE, "events_gone", "Events no longer kept", detail);
+        problem.0.oldest = Some(oldest);
+        problem
+    }
+
     /// The body is too large.
     pub fn too_large(bytes: usize, max: usize) -> Self {
         let detail = format!("the body has {bytes} bytes; allowed: {max}");
@@ -214,13 +232,15 @@ pub fn failure_detail(reason: FailureReason) -> &'static str {
         | FailureReason::AccessDenied
         | FailureReason::InvalidBatch
         | FailureReason::InternalError => "the service has an internal error; its operator must act",
+        FailureReason::EventsRefused
+        | FailureReason::EventsUnavailable
+        | FailureReason::NoSuchQueue
+        | FailureReason::Unanswered => "events are not published yet, and commands took effect; try again",
         // These concern messages and ticks; no HTTP request leads to them.
         FailureReason::EarlierMessageFailed
         | FailureReason::TicksRefused
-        | FailureReason::NoSuchQueue
         | FailureReason::TicksThrottled
-        | FailureReason::TicksUnavailable
-        | FailureReason::TicksUnanswered => "the message was not delivered; try again",
+        | FailureReason::TicksUnavailable => "the message was not delivered; try again",
     }
 }
 

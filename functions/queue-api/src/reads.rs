@@ -7,9 +7,11 @@ use millrace_domain::{
 };
 use millrace_pipeline::{Invocation, Platform};
 use millrace_queries::{
-    PageRead, PageRequest, QueueRead, ReadError, ReadReport, read_history, read_queue, read_rejections,
+    EventsRequest, PageRead, PageRequest, QueueRead, ReadError, ReadReport, read_events, read_history, read_queue,
+    read_rejections,
 };
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::{
     answer::{Answer, X_QUEUE_VERSION, cache_name},
@@ -17,7 +19,7 @@ use crate::{
     parameters::{self, MIN_VERSION, Page},
     problem::Problem,
     request::Request,
-    views::{HistoryItem, List, OneTask, RejectionItem, Stats, TaskState},
+    views::{EventList, HistoryItem, List, OneTask, RejectionItem, Stats, TaskState},
 };
 
 /// The context of a read.
@@ -89,6 +91,21 @@ impl Reader<'_> {
         self.list::<_, RejectionItem>(ROUTE, read)
     }
 
+    /// Events in order.
+    pub async fn events(&self) -> Result<Answer, Problem> {
+        let (after, limit) = parameters::events(self.request)?;
+        let at_least = parameters::min_version(self.request)?;
+        let request = EventsRequest { player_id: self.player, after, limit, at_least };
+        let read = read_events(self.platform, request, self.invocation).await.map_err(|error| self.problem(error))?;
+        let items: Result<_, _> = read.events.into_iter().map(|event| RawValue::from_string(event.json)).collect();
+        let items = items.map_err(|error| {
+            tracing::error!(player_id = %self.player, %error, "an event is no JSON");
+            Problem::of_failure(FailureReason::RowUnreadable)
+        })?;
+        let answer = Answer::json(StatusCode::OK, &EventList { items }).found_in(None);
+        Ok(answer.timed(read.report.processing_time, Some(cache_name(None)), None))
+    }
+
     async fn read(&self) -> Result<QueueRead, Problem> {
         parameters::none(self.request)?;
         let at_least = parameters::min_version(self.request)?;
@@ -139,6 +156,8 @@ impl Reader<'_> {
             ReadError::VersionNotReached { requested, newest } => {
                 Problem::version_not_reached(MIN_VERSION, requested, newest)
             }
+            ReadError::EventsNotKept => Problem::events_not_kept(),
+            ReadError::EventsGone { oldest } => Problem::events_gone(oldest),
             ReadError::Failed(failure) => {
                 tracing::warn!(player_id = %self.player, reason = failure.reason.code(), detail = %failure.detail, "a read failed");
                 Problem::of_failure(failure.reason)

@@ -18,6 +18,8 @@ pub enum Route {
     History(PlayerId),
     /// `GET /players/{playerId}/rejections`
     Rejections(PlayerId),
+    /// `GET /players/{playerId}/events`.
+    Events(PlayerId),
     /// `POST /players/{playerId}/commands`
     Commands(PlayerId),
     /// `GET /admin/performance`
@@ -66,6 +68,7 @@ impl Route {
             ["players", id, "stats"] => (READ, player(id).map(Self::Stats)),
             ["players", id, "history"] => (READ, player(id).map(Self::History)),
             ["players", id, "rejections"] => (READ, player(id).map(Self::Rejections)),
+            ["players", id, "events"] => (READ, player(id).map(Self::Events)),
             ["players", id, "commands"] => (WRITE, player(id).map(Self::Commands)),
             ["admin", "performance"] => (READ, Ok(Self::Performance)),
             ["admin", "cache", name] => {
@@ -96,6 +99,7 @@ impl Route {
             Self::Stats(_) => "stats",
             Self::History(_) => "history",
             Self::Rejections(_) => "rejections",
+            Self::Events(_) => "events",
             Self::Commands(_) => "commands",
             Self::Performance => "performance",
             Self::Cache(action) => action,
@@ -110,6 +114,7 @@ impl Route {
             | Self::Stats(player)
             | Self::History(player)
             | Self::Rejections(player)
+            | Self::Events(player)
             | Self::Commands(player) => Some(player),
             Self::Health | Self::Performance | Self::Cache(_) => None,
         }
@@ -135,7 +140,14 @@ mod tests {
 
     #[test]
     fn each_path_has_its_methods() {
-        for path in ["/health", "/players/p/queue", "/players/p/tasks/t", "/players/p/stats", "/admin/performance"] {
+        for path in [
+            "/health",
+            "/players/p/queue",
+            "/players/p/tasks/t",
+            "/players/p/stats",
+            "/players/p/events",
+            "/admin/performance",
+        ] {
             assert_eq!(of(Method::GET, path), of(Method::HEAD, path));
             assert!(of(Method::GET, path).is_ok(), "{path}");
             for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::TRACE] {

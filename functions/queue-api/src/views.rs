@@ -10,6 +10,7 @@ use millrace_domain::{
     view::{TaskDetails, TaskView},
 };
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// The most characters of a malformed body in a page. The table has the whole body. With this limit
 /// the largest page stays well below the 6 MB that Lambda allows.
@@ -78,6 +79,13 @@ pub struct List<'a, T> {
     /// The cursor of the next page; left out at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
+}
+
+/// Events as they were published, in order.
+#[derive(Debug, Serialize)]
+pub struct EventList {
+    /// The events.
+    pub items: Vec<Box<RawValue>>,
 }
 
 /// A finished task.

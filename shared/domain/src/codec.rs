@@ -42,7 +42,8 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::model::{event::OutboxEvent, queue::Queue, record::Record};
+pub use crate::events::outbox::Outbox;
+use crate::model::queue::Queue;
 
 /// The format that this release writes, and the newest one that it reads.
 pub const FORMAT_VERSION: u8 = 1;
@@ -97,25 +98,6 @@ impl StoredValue for Queue {
     const KIND: u8 = b'Q';
     // Ten tasks and all that a queue remembers.
     const CAPACITY: usize = 2048;
-}
-
-/// The records and events of a queue's last commit. They stay in its row until the next commit.
-#[derive(Debug, Clone, PartialEq, Default, Encode, Decode)]
-#[cbor(map)]
-pub struct Outbox {
-    /// The records.
-    #[cbor(n(0), with = "crate::model::encoding::list", skip_if = "Vec::is_empty")]
-    pub records: Vec<Record>,
-    /// The events to be published, in their order; none if nothing takes them.
-    #[cbor(n(1), with = "crate::model::encoding::list", skip_if = "Vec::is_empty")]
-    pub events: Vec<OutboxEvent>,
-}
-
-impl Outbox {
-    /// Whether the commit has led to nothing that must be written or published.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.events.is_empty()
-    }
 }
 
 impl StoredValue for Outbox {

@@ -3,7 +3,9 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`published`] | one event in JSON |
+//! | [`outbox`] | what a commit has led to |
 //! | [`fold`] | a queue rebuilt from its events, as a consumer can do it |
 
 pub mod fold;
+pub mod outbox;
 pub mod published;

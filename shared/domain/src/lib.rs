@@ -32,6 +32,7 @@ pub use model::{
     command::{self, Command, Delivery, FifoPlace, FifoPosition, FifoQueueId, Sender},
     command_memory,
     event::{self, Event, EventData},
+    events_record::{EventsRecord, SerializedEvent},
     failure::{self, FailureReason},
     feature_switch::FeatureSwitch,
     fifo_positions, finished_tasks,

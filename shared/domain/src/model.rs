@@ -7,6 +7,7 @@
 //! | [`resources`] | amounts of resources: balances, costs, rewards |
 //! | [`json_text`] | any JSON value, as the payload or the result of a task |
 //! | [`task`] | tasks as they are asked for, unfinished and finished |
+//! | [`priority`] | the priorities of tasks |
 //! | [`work`] | what a task needs to complete |
 //! | [`attempt`] | when an attempt fails by itself, and what is kept of it |
 //! | [`finished_tasks`] | the finished tasks that a queue remembers |
@@ -19,6 +20,7 @@
 //! | [`rejection`] | why a command is refused for good |
 //! | [`failure`] | why work must be delivered again |
 //! | [`event`] | what happened in a queue |
+//! | [`events_record`] | the events of one commit, as they are published |
 //! | [`feature_switch`] | features that are switched on for a share of the players |
 
 pub mod attempt;
@@ -26,12 +28,14 @@ pub mod command;
 pub mod command_memory;
 pub(crate) mod encoding;
 pub mod event;
+pub mod events_record;
 pub mod failure;
 pub mod feature_switch;
 pub mod fifo_positions;
 pub mod finished_tasks;
 pub mod ids;
 pub mod json_text;
+pub mod priority;
 pub mod queue;
 pub mod record;
 pub mod rejection;

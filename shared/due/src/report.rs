@@ -131,6 +131,8 @@ impl Advanced {
             conflicts = report.commits.conflicts,
             writes = report.writes.items,
             round_trips_saved = report.writes.round_trips_saved,
+            events_published = report.events.published,
+            events_failed = report.events.failed,
             "advanced"
         );
     }

@@ -1,8 +1,8 @@
 //! The port of the queue that ticks go to, and ticks as messages.
 
 use async_trait::async_trait;
-use millrace_domain::{FailureReason, PlayerId, Timestamp, json::MAX_TICK_PLAYERS};
-use millrace_pipeline::Failure;
+use millrace_domain::{PlayerId, Timestamp, json::MAX_TICK_PLAYERS};
+use millrace_pipeline::SendAnswer;
 use millrace_store::DueQueue;
 use serde::Serialize;
 
@@ -15,11 +15,12 @@ pub const MAX_DELAY_SECONDS: u64 = 900;
 /// A queue that delivers ticks to `process-tasks`, each after a delay.
 #[async_trait]
 pub trait TicksQueue: Send + Sync {
-    /// Sends at most [`MAX_TICKS`] messages in one call. One result for each, in order.
+    /// Sends at most [`MAX_TICKS`] messages in one call.
     ///
     /// # Errors
-    /// [`Failure`] where the call failed: none, some or all of them may have been sent.
-    async fn send(&self, messages: &[TickMessage<'_>]) -> Result<Vec<Result<(), Failure>>, Failure>;
+    /// [`Failure`](millrace_pipeline::Failure) where the call failed: none, some or all of them may
+    /// have been sent.
+    async fn send(&self, messages: &[TickMessage<'_>]) -> SendAnswer;
 }
 
 /// One message.
@@ -29,11 +30,6 @@ pub struct TickMessage<'a> {
     pub body: &'a str,
     /// The delay of its delivery in seconds, at most [`MAX_DELAY_SECONDS`].
     pub delay_seconds: u32,
-}
-
-/// The failure of a message that the answer to its call does not name.
-pub fn unanswered() -> Failure {
-    Failure::new(FailureReason::TicksUnanswered, "the answer does not name the message")
 }
 
 /// A tick for queues that are due within the same second.

@@ -1,4 +1,5 @@
-//! Opens what the settings name: the store, the cache tiers, the clock, the queue for ticks.
+//! Opens what the settings name: the store, the cache tiers, the clock, the queue for ticks, and
+//! the destinations of events.
 //!
 //! Everything is connected during the init phase of the function, so that the first event does not
 //! pay for it.
@@ -10,7 +11,7 @@ use millrace_cache::{
     LocalCache, Tiers,
     redis::{RedisCache, RedisCredentials},
 };
-use millrace_pipeline::Clock;
+use millrace_pipeline::{Clock, EventDestination, Publishing};
 use millrace_store::{Store, dynamodb::DynamoDbStore};
 
 use crate::{
@@ -18,7 +19,9 @@ use crate::{
     compose,
     elasticache::TokenSigner,
     embedded_store,
-    settings::{Settings, StoreChoice},
+    event_bus::EventBus,
+    event_queue::EventQueue,
+    settings::{EventTarget, Settings, StoreChoice},
     start_error::StartError,
     ticks::SqsTicks,
 };
@@ -29,6 +32,8 @@ pub struct BackEnds {
     pub store: Arc<dyn Store>,
     /// The local and the shared cache.
     pub cache: Tiers,
+    /// Where events are published; none: there are no events.
+    pub publishing: Option<Publishing>,
     /// The clock that decides what is due.
     pub clock: Arc<dyn Clock>,
 }
@@ -43,12 +48,14 @@ pub struct BackEnds {
 pub async fn open(settings: &Settings) -> Result<BackEnds, StartError> {
     let clock = open_clock(settings)?;
     let tokens = settings.redis.as_ref().is_some_and(|redis| redis.iam_cache_name.is_some());
-    let sdk = match settings.store == StoreChoice::DynamoDb || tokens {
+    let sends_events = settings.events.targets.iter().any(|target| *target != EventTarget::Table);
+    let sdk = match settings.store == StoreChoice::DynamoDb || tokens || sends_events {
         true => Some(aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await),
         false => None,
     };
+    let publishing = open_publishing(settings, sdk.as_ref())?;
     let (store, cache) = futures::join!(open_store(settings, sdk.as_ref()), open_cache(settings, sdk.as_ref()));
-    Ok(BackEnds { store: store?, cache: cache?, clock })
+    Ok(BackEnds { store: store?, cache: cache?, publishing, clock })
 }
 
 /// The queue for ticks; none if the settings name none.
@@ -70,6 +77,23 @@ fn open_clock(settings: &Settings) -> Result<Arc<dyn Clock>, StartError> {
     let clock = clock.map_err(|error| StartError::Clock { path: path.display().to_string(), error })?;
     tracing::warn!(path = %path.display(), "a file moves the clock: for tests and local use only");
     Ok(Arc::new(clock))
+}
+
+/// Where events are published; none if the settings name nothing.
+fn open_publishing(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Option<Publishing>, StartError> {
+    let events = &settings.events;
+    let sdk = || sdk.filter(|sdk| sdk.region().is_some()).ok_or(StartError::NoRegion);
+    let mut destinations: Vec<Arc<dyn EventDestination>> = Vec::new();
+    for target in &events.targets {
+        match target {
+            EventTarget::Bus(bus) => destinations.push(Arc::new(EventBus::new(sdk()?, bus))),
+            EventTarget::Queue(url) => destinations.push(Arc::new(EventQueue::new(sdk()?, url))),
+            EventTarget::Table => {}
+        }
+    }
+    let table = events.targets.contains(&EventTarget::Table);
+    let publishing = Publishing { destinations, types: events.types.clone(), table };
+    Ok((!events.targets.is_empty()).then_some(publishing))
 }
 
 async fn open_store(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Arc<dyn Store>, StartError> {

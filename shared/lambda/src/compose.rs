@@ -6,7 +6,7 @@ use std::{
 };
 
 use millrace_cache::{Tiers, redis::RedisCacheSettings};
-use millrace_pipeline::{Clock, PipelineSettings, Platform, PlatformParts, steps::apply::apply_items};
+use millrace_pipeline::{Clock, PipelineSettings, Platform, PlatformParts, Publishing, steps::apply::apply_items};
 use millrace_store::{BatchWriter, BatchWriterSettings, RecordStore, Store, dynamodb::DynamoDbSettings};
 
 use crate::{
@@ -22,6 +22,7 @@ pub fn platform(
     settings: &Settings,
     store: Arc<dyn Store>,
     cache: Tiers,
+    publishing: Option<Publishing>,
     clock: Arc<dyn Clock>,
     redelivered: bool,
 ) -> Platform {
@@ -31,6 +32,7 @@ pub fn platform(
         batch_writer: BatchWriter::new(records, BatchWriterSettings { seed, ..settings.batch_writer.clone() }),
         store,
         cache,
+        publishing,
         clock,
         resident_bytes: resident_memory::resident_bytes,
         apply: apply_items,
@@ -135,6 +137,7 @@ mod tests {
             ("MILLRACE_DB_CALL_TIMEOUT_MS", "700"),
             ("MILLRACE_HISTORY_RETENTION_DAYS", "1"),
             ("MILLRACE_REJECTIONS_RETENTION_DAYS", "2"),
+            ("MILLRACE_EVENTS_RETENTION_HOURS", "3"),
         ];
         let settings = read(&vars).unwrap();
         let day = Duration::from_secs(86_400);
@@ -144,7 +147,7 @@ mod tests {
             connect_timeout: Duration::from_millis(80),
             idle_timeout: Duration::from_secs(9),
             call_timeout: Duration::from_millis(700),
-            retention: Retention { history: day, rejections: 2 * day },
+            retention: Retention { history: day, rejections: 2 * day, events: day / 8 },
         };
         assert_eq!(dynamodb_settings(&settings), expected);
     }

@@ -64,6 +64,7 @@ mod tests {
             ("MILLRACE_DB_IDLE_TIMEOUT_SECONDS", "9"),
             ("MILLRACE_HISTORY_RETENTION_DAYS", "1"),
             ("MILLRACE_REJECTIONS_RETENTION_DAYS", "2"),
+            ("MILLRACE_EVENTS_RETENTION_HOURS", "3"),
         ];
         let settings = read(&vars).unwrap();
         let day = Duration::from_secs(86_400);
@@ -72,7 +73,7 @@ mod tests {
             max_connections: 6,
             connect_timeout: Duration::from_millis(80),
             idle_timeout: Duration::from_secs(9),
-            retention: Retention { history: day, rejections: 2 * day },
+            retention: Retention { history: day, rejections: 2 * day, events: day / 8 },
         };
         assert_eq!(sqlite_settings(&settings), expected);
     }

@@ -67,8 +67,8 @@ async fn start<F: Function>() -> Result<(), StartError> {
     let settings = Settings::from_env()?;
     logs::init(&settings.log)?;
     settings.warn_of_unknown();
-    let BackEnds { store, cache, clock } = back_ends::open(&settings).await?;
-    let platform = compose::platform(&settings, Arc::clone(&store), cache, clock, F::REDELIVERED);
+    let BackEnds { store, cache, publishing, clock } = back_ends::open(&settings).await?;
+    let platform = compose::platform(&settings, Arc::clone(&store), cache, publishing, clock, F::REDELIVERED);
     let function = Arc::new(F::open(App { settings, platform }).await?);
     runtime::close_on_signal(async move || store.close().await).await.map_err(StartError::Signals)?;
     runtime::run(move |payload, invocation| {

@@ -12,6 +12,8 @@
 //! | [`start_error`] | why a function does not start |
 //! | [`elasticache`] | IAM tokens for ElastiCache |
 //! | [`ticks`] | the queue for ticks: SQS |
+//! | [`event_bus`], [`event_queue`] | where events are published: EventBridge and SQS |
+//! | `sqs_queue`, `service_client` | what these share: batches of messages, clients, errors |
 //! | [`clock`] | the system clock, or a clock that a file moves |
 //! | [`logs`] | logs in JSON, one line each, panics included |
 //! | [`resident_memory`] | the resident memory of the process |
@@ -27,11 +29,15 @@ pub mod clock;
 pub mod compose;
 pub mod elasticache;
 pub mod embedded_store;
+pub mod event_bus;
+pub mod event_queue;
 pub mod function;
 pub mod logs;
 pub mod resident_memory;
 pub mod runtime;
+mod service_client;
 pub mod settings;
+mod sqs_queue;
 pub mod start_error;
 pub mod ticks;
 

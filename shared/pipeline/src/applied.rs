@@ -1,6 +1,6 @@
 //! What is applied to a queue, and what that led to.
 
-use millrace_domain::{PlayerId, Record, RequiredWrite, Rules, Timestamp};
+use millrace_domain::{EventsRecord, PlayerId, RequiredWrite, Rules, Timestamp, codec::Outbox};
 use smallvec::SmallVec;
 
 use crate::{
@@ -23,6 +23,8 @@ pub struct ApplyInput<'a> {
     pub now: Timestamp,
     /// The rules for every queue.
     pub rules: Rules,
+    /// Whether the events are published.
+    pub publishes: bool,
 }
 
 /// Applies items. The shipped way is [`apply_items`](crate::steps::apply::apply_items); tests
@@ -40,10 +42,12 @@ pub struct Applied {
     pub change: RequiredWrite,
     /// How many items were applied: all, unless their records fill an outbox.
     pub count: usize,
-    /// The records of what was decided.
-    pub records: Vec<Record>,
-    /// Their size in bytes, as by [`Record::size`].
+    /// The records and events of what was decided, until they become rows.
+    pub outbox: Outbox,
+    /// The most bytes that they take in the row.
     pub outbox_bytes: usize,
+    /// The events once they are records, until they are published.
+    pub events: Option<EventsRecord>,
     /// Whether the totals changed.
     pub totals_changed: bool,
     /// When the timed work was due that completed.
@@ -61,8 +65,9 @@ impl Applied {
             loaded,
             change: RequiredWrite::Nothing,
             count: 0,
-            records: Vec::new(),
+            outbox: Outbox::default(),
             outbox_bytes: 0,
+            events: None,
             totals_changed: false,
             completed_at: SmallVec::new(),
             is_unconfirmed: false,

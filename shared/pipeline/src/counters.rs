@@ -25,6 +25,8 @@ pub struct Counters {
     pub lateness: Lateness,
     /// Records written in batches.
     pub writes: WriteStatistics,
+    /// Events.
+    pub events: EventCounters,
     /// How long each step took.
     pub steps: StepTimes,
 }
@@ -47,6 +49,18 @@ pub struct Commits {
     pub calls: u64,
 }
 
+/// Events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct EventCounters {
+    /// Events that every destination accepted.
+    pub published: u64,
+    /// Round trips to event buses and queues. Rows of the events table count as writes.
+    pub calls: u64,
+    /// Events of commits that some destination did not accept.
+    #[serde(skip)]
+    pub failed: u64,
+}
+
 /// How long each step took, over all its rounds; in JSON in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct StepTimes {
@@ -65,6 +79,9 @@ pub struct StepTimes {
     /// Records.
     #[serde(serialize_with = "as_millis")]
     pub record: Duration,
+    /// Events.
+    #[serde(serialize_with = "as_millis")]
+    pub publish: Duration,
     /// Changed queues into the caches.
     #[serde(serialize_with = "as_millis")]
     pub refresh: Duration,

@@ -45,6 +45,11 @@ impl Failure {
         Self::new(FailureReason::InternalError, format!("applying the player's commands panicked: {message}"))
     }
 
+    /// The answer to a call does not name the message.
+    pub fn unanswered() -> Self {
+        Self::new(FailureReason::Unanswered, "the answer does not name the message")
+    }
+
     /// An earlier message of the same FIFO group failed.
     pub fn earlier_message() -> Self {
         Self::new(

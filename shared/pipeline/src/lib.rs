@@ -8,12 +8,15 @@
 //! | [`process`](mod@process) | the way of a payload: the steps in their order |
 //! | [`context`], [`batch`] | the two values that every step works on |
 //! | [`message`], [`player`], [`item`] | what a batch has: messages, players, commands and ticks, with their states |
-//! | [`steps`] | decode, load, apply, commit, record, refresh, answer: one file each |
+//! | [`steps`] | decode, load, apply, commit, record, publish, refresh, answer: one file each |
 //! | [`applied`] | what applying the items of one player led to |
 //! | [`command_names`], `envelope`, `text` | names for commands that bring none; wrapped bodies; UTF-8 |
 //! | `row_size` | why a queue row stays below the largest row of the table |
 //! | [`loaded_queue`], [`lookup`], [`rows`] | a queue with what is known about it; reads of caches and rows |
 //! | [`platform`], [`settings`] | what all invocations of a process share |
+//! | [`event_destination`] | the port of what events are published to |
+//! | [`publishing`] | publishes the events of commits |
+//! | [`send_answer`], [`send_call`](mod@send_call) | a call that sends messages, with its retries |
 //! | [`failure`] | why something has to be delivered again |
 //! | [`counters`], [`lateness`] | what the steps count |
 //! | [`answer`], [`report`], [`report_builder`] | what an invocation answers |
@@ -21,9 +24,10 @@
 //!
 //! # What holds after a crash
 //! A queue row carries the records of its last commit, the outbox. Records are written after the
-//! commit. Only then are messages acknowledged and the queue cached. A process that reads the row
-//! from the table writes its outbox again first. So a crash at any point loses nothing: redelivered
-//! commands are found remembered, and their records are put again under the same keys.
+//! commit, and events are published. Only then are messages acknowledged and the queue cached. A
+//! process that reads the row from the table writes and publishes its outbox again first. So a
+//! crash at any point loses nothing: redelivered commands are found remembered, their records are
+//! put again under the same keys, and their events are published again.
 #![deny(missing_docs)]
 
 pub mod answer;
@@ -33,6 +37,7 @@ pub mod command_names;
 pub mod context;
 pub mod counters;
 mod envelope;
+pub mod event_destination;
 pub mod failure;
 mod grouping;
 pub mod item;
@@ -41,15 +46,19 @@ pub mod loaded_queue;
 mod logs;
 pub mod lookup;
 pub mod message;
+mod outboxes;
 pub mod performance;
 pub mod platform;
 pub mod player;
 pub mod process;
 pub mod process_reports;
+pub mod publishing;
 pub mod report;
 pub mod report_builder;
 mod row_size;
 pub mod rows;
+pub mod send_answer;
+pub mod send_call;
 pub mod settings;
 pub mod steps;
 mod text;
@@ -57,9 +66,12 @@ pub mod totals;
 
 pub use answer::{Answer, ProcessError};
 pub use context::{Context, Invocation};
+pub use event_destination::{EventDestination, OutgoingEvent, Publishing};
 pub use failure::Failure;
 pub use platform::{Clock, Platform, PlatformParts};
 pub use player::MAX_PLAYER_ITEMS;
 pub use process::{CommandsAnswer, PlayerCommands, process};
 pub use report::Report;
+pub use send_answer::SendAnswer;
+pub use send_call::{SendResult, send_call};
 pub use settings::PipelineSettings;

@@ -32,6 +32,8 @@ pub fn log_batch(batch: &Batch, answer: &Answer) {
         conflicts = report.commits.conflicts,
         writes = report.writes.items,
         round_trips_saved = report.writes.round_trips_saved,
+        events_published = report.events.published,
+        events_failed = report.events.failed,
         "processed"
     );
 }

@@ -7,8 +7,8 @@ use millrace_domain::Timestamp;
 use millrace_store::{BatchWriter, Store};
 
 use crate::{
-    applied::ApplyFn, performance::Performance, process_reports::ProcessReports, report::Report,
-    settings::PipelineSettings,
+    applied::ApplyFn, event_destination::Publishing, performance::Performance, process_reports::ProcessReports,
+    report::Report, settings::PipelineSettings,
 };
 
 /// Tells the time. Production uses the clock of the system; tests and simulations move their own.
@@ -31,6 +31,8 @@ pub struct PlatformParts {
     pub batch_writer: BatchWriter,
     /// The local and the shared cache.
     pub cache: Tiers,
+    /// Where events are published; none: there are no events.
+    pub publishing: Option<Publishing>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Reads the resident memory of the process, in bytes; none where the system does not tell.
@@ -50,6 +52,8 @@ pub struct Platform {
     pub batch_writer: BatchWriter,
     /// The local and the shared cache.
     pub cache: Tiers,
+    /// Where events are published; none: there are no events.
+    pub publishing: Option<Publishing>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Reads the resident memory of the process, in bytes; none where the system does not tell.
@@ -71,6 +75,7 @@ impl Platform {
             store: parts.store,
             batch_writer: parts.batch_writer,
             cache: parts.cache,
+            publishing: parts.publishing,
             clock: parts.clock,
             resident_bytes: parts.resident_bytes,
             settings: parts.settings,
@@ -83,6 +88,11 @@ impl Platform {
     /// Adds a report to what the other processes learn of this one through the shared cache.
     pub fn share_report(&self, report: &Report) {
         self.process_reports.share(&self.cache, &self.settings, report, self.clock.now());
+    }
+
+    /// Whether the events table gets the events of commits.
+    pub fn keeps_events(&self) -> bool {
+        self.publishing.as_ref().is_some_and(|publishing| publishing.table)
     }
 
     /// A random number from 0 to 1.

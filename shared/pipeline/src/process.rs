@@ -15,6 +15,7 @@ use crate::{
         commit::{commit, correct_due_entries},
         decode::{decode, decode_for_player},
         load::load,
+        publish::publish,
         record::record,
         refresh::refresh,
     },
@@ -36,7 +37,7 @@ pub async fn process(platform: &Platform, payload: &[u8], invocation: &Invocatio
 }
 
 /// Decides every item of the batch: when it returns, each has its outcome, and what was decided is
-/// in the table with its records.
+/// in the table with its records, and its events are published.
 pub async fn decide(ctx: &Context<'_>, batch: &mut Batch) {
     loop {
         // A stale copy sends a player back to load.
@@ -49,8 +50,9 @@ pub async fn decide(ctx: &Context<'_>, batch: &mut Batch) {
         if batch.has_unapplied_items() {
             continue;
         }
-        // A player with more items than one commit takes goes back to apply.
         record(ctx, batch).await;
+        // A player with more items than one commit takes goes back to apply.
+        publish(ctx, batch).await;
         if !batch.has_unapplied_items() {
             break;
         }

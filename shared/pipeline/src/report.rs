@@ -8,7 +8,7 @@ use millrace_store::{Connections, WriteStatistics, batch_writer::Count};
 use serde::{Serialize, Serializer};
 
 use crate::{
-    counters::{CacheCounters, Commits, Loads, StepTimes, thousandths},
+    counters::{CacheCounters, Commits, EventCounters, Loads, StepTimes, thousandths},
     lateness::LatenessReport,
 };
 
@@ -36,6 +36,8 @@ pub struct Report {
     pub commits: Commits,
     /// Records written in batches.
     pub writes: WriteReport,
+    /// Events published.
+    pub events: EventCounters,
     /// Connections to the store; null where the store has none.
     pub connections: Option<Connections>,
     /// Where the time went, in milliseconds.

@@ -30,6 +30,7 @@ pub fn build_report(ctx: &Context<'_>, counters: &Counters, commands: CommandCou
         loads: counters.loads,
         commits: counters.commits,
         writes: counters.writes.clone().into(),
+        events: counters.events,
         connections: platform.store.connections(),
         steps_ms: counters.steps,
         memory: MemoryReport {

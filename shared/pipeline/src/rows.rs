@@ -1,23 +1,23 @@
 //! Reads queue rows and progress rows from the table, past all caches.
 //!
 //! A queue row may carry records that a crashed process never wrote: its outbox. They are written
-//! again before anything is decided on that row, because the next commit replaces them. A cached
-//! copy of the same version shows that they are written.
+//! again before anything is decided on that row, because the next commit replaces them, and events
+//! among them are published again. A cached copy of the same version shows that this was done.
 
 use millrace_domain::{
-    PlayerId, Queue, Record,
+    PlayerId, Queue,
     codec::{self, CachedQueue, Outbox},
     record::{ProgressRecord, Table},
 };
-use millrace_store::{QueueRow, RecordWrite, StoreError};
+use millrace_store::{QueueRow, StoreError};
 use tokio::time::timeout_at;
 
 use crate::{
     context::Context,
     counters::Counters,
     failure::Failure,
-    grouping::grouping_of,
     loaded_queue::{DueEntry, LoadedQueue, Provenance},
+    outboxes::Outboxes,
 };
 
 /// What is read of one player.
@@ -56,10 +56,10 @@ impl RowRequest {
     }
 }
 
-/// A queue row as it was read, with the records of its outbox.
+/// A queue row as it was read, with its outbox.
 struct QueueWithOutbox {
     loaded: LoadedQueue,
-    outbox: Vec<Record>,
+    outbox: Outbox,
 }
 
 /// Reads rows in as few calls as the store needs, and writes outboxes again. One result for each
@@ -82,7 +82,7 @@ pub async fn read_rows(
     };
     counters.loads.calls += response.calls;
 
-    let mut outboxes: Vec<RecordWrite<usize>> = Vec::new();
+    let mut outboxes = Outboxes::default();
     let mut results: Vec<Result<LoadedQueue, Failure>> = Vec::with_capacity(requests.len());
     for (position, RowRequest { player_id, rows, recorded_version }) in requests.into_iter().enumerate() {
         let result = match rows {
@@ -92,25 +92,22 @@ pub async fn read_rows(
                 with_progress(ctx, queue, response.take_progress(&player_id))
             }
             Rows::Progress(loaded) => {
-                let copy = QueueWithOutbox { loaded, outbox: Vec::new() };
+                let copy = QueueWithOutbox { loaded, outbox: Outbox::default() };
                 with_progress(ctx, Ok(copy), response.take_progress(&player_id))
             }
         };
         let result = result.map(|QueueWithOutbox { loaded, outbox }| {
-            let grouping = grouping_of(&player_id, ctx.platform.settings.batching);
-            let is_recorded = loaded.version() == recorded_version;
-            let outbox = if is_recorded { Vec::new() } else { outbox };
-            outboxes.extend(outbox.into_iter().map(|record| RecordWrite { record, origin: position, grouping }));
+            if let Some(cached) = &loaded.queue
+                && loaded.version() != recorded_version
+            {
+                outboxes.add(ctx, position, &cached.queue, outbox);
+            }
             loaded
         });
         results.push(result.map_err(Failure::from));
     }
-    if !outboxes.is_empty() {
-        let written = ctx.platform.batch_writer.write(outboxes, ctx.deadline).await;
-        counters.writes.merge(&written.statistics);
-        for failed in written.failed {
-            results[failed.origin] = Err(Failure::from(failed.error));
-        }
+    for (position, failure) in outboxes.repeat(ctx, counters).await {
+        results[position] = Err(failure);
     }
     results
 }
@@ -123,7 +120,7 @@ fn queue_of(
 ) -> Result<QueueWithOutbox, StoreError> {
     let Some(row) = row? else {
         let loaded = LoadedQueue::from_table(None, ctx.now, DueEntry::Accurate);
-        return Ok(QueueWithOutbox { loaded, outbox: Vec::new() });
+        return Ok(QueueWithOutbox { loaded, outbox: Outbox::default() });
     };
     let (cached, outbox) = decode_row(player_id, &row)?;
     let next_due = cached.queue.due_at(ctx.platform.settings.rules);
@@ -151,8 +148,8 @@ fn with_progress(
     Ok(QueueWithOutbox { loaded, outbox })
 }
 
-/// Decodes a queue row, and the records of its outbox with the stats that belong to them.
-fn decode_row(player_id: &PlayerId, row: &QueueRow) -> Result<(CachedQueue, Vec<Record>), StoreError> {
+/// Decodes a queue row and its outbox.
+fn decode_row(player_id: &PlayerId, row: &QueueRow) -> Result<(CachedQueue, Outbox), StoreError> {
     let unreadable =
         |error: &dyn std::fmt::Display| StoreError::unreadable(Table::Queues, format!("{player_id}: {error}"));
     let queue: Queue = codec::decode(&row.queue).map_err(|error| unreadable(&error))?;
@@ -162,13 +159,8 @@ fn decode_row(player_id: &PlayerId, row: &QueueRow) -> Result<(CachedQueue, Vec<
             queue.version, queue.player_id, row.version
         )));
     }
-    let mut records = match &row.outbox {
-        Some(outbox) => codec::decode::<Outbox>(outbox).map_err(|error| unreadable(&error))?.records,
-        None => Vec::new(),
-    };
-    if records.iter().any(|record| matches!(record, Record::History(_))) {
-        records.push(Record::Stats(queue.stats()));
-    }
+    let outbox = row.outbox.as_ref().map(|outbox| codec::decode(outbox)).transpose();
+    let outbox = outbox.map_err(|error| unreadable(&error))?.unwrap_or_default();
     let progress_known = !queue.has_partial_progress();
-    Ok((CachedQueue { queue, progress_known }, records))
+    Ok((CachedQueue { queue, progress_known }, outbox))
 }

@@ -4,17 +4,20 @@
 //! |---|---|
 //! | [`queue`] | a queue as of now, cache first |
 //! | [`pages`] | finished tasks and refused commands, page by page |
+//! | [`events`] | events of a player in order |
 //! | [`health`] | whether the store and the shared cache answer |
 //! | [`performance`] | what the invocations of this process took |
 //! | [`read_error`] | why a read has no answer |
 #![deny(missing_docs)]
 
+pub mod events;
 pub mod health;
 pub mod pages;
 pub mod performance;
 pub mod queue;
 pub mod read_error;
 
+pub use events::{EventsRead, EventsRequest, read_events};
 pub use millrace_pipeline::performance::ReadReport;
 pub use pages::{PageRead, PageRequest, read_history, read_rejections};
 pub use queue::{QueueRead, read_queue};

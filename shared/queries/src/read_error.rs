@@ -18,6 +18,15 @@ pub enum ReadError {
         /// The version in the table.
         newest: u64,
     },
+    /// The events table is not among the destinations of events.
+    #[error("no events are kept")]
+    EventsNotKept,
+    /// The next event is not kept any more.
+    #[error("the oldest event still there has the sequence {oldest}")]
+    EventsGone {
+        /// The sequence of the oldest event that is still there.
+        oldest: u64,
+    },
     /// The store failed, or no time was left.
     #[error("{}", .0.detail)]
     Failed(Failure),

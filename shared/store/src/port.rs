@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use millrace_domain::{
-    PlayerId, Record, Timestamp,
+    EventsRecord, PlayerId, Record, Timestamp,
     record::{HistoryRecord, ProgressRecord, RejectionRecord, StatsRecord, Table},
 };
 use serde::Serialize;
@@ -130,7 +130,16 @@ pub struct DuePage {
     pub calls: u64,
 }
 
-/// A page of rows, newest first.
+/// The order of the rows of a page, by their sort key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageOrder {
+    /// The rows before the cursor, the last one first.
+    NewestFirst,
+    /// The rows after the cursor, the first one first.
+    OldestFirst,
+}
+
+/// A page of rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<T> {
     /// The rows.
@@ -206,6 +215,21 @@ pub trait RecordStore: Send + Sync {
         limit: usize,
         after: Option<&str>,
     ) -> Result<Page<RejectionRecord>, StoreError>;
+
+    /// Reads the events of a player, one row a commit, without expired ones. `after` is the cursor
+    /// of the previous page, or any other [`EventsRecord::sort_key`].
+    ///
+    /// [`events_after`](crate::events_after) reads single events.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the rows cannot be read.
+    async fn events(
+        &self,
+        player: &PlayerId,
+        order: PageOrder,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<EventsRecord>, StoreError>;
 
     /// Reads the last recorded totals of a player.
     ///

@@ -14,11 +14,13 @@ pub struct Retention {
     pub history: Duration,
     /// For refused commands and malformed input.
     pub rejections: Duration,
+    /// For published events.
+    pub events: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { history: 90 * DAY, rejections: 30 * DAY }
+        Self { history: 90 * DAY, rejections: 30 * DAY, events: DAY }
     }
 }
 
@@ -30,6 +32,7 @@ impl Retention {
         match record {
             Record::History(_) => Some(now_s.saturating_add(self.history.as_secs())),
             Record::Rejection(_) => Some(now_s.saturating_add(self.rejections.as_secs())),
+            Record::Events(_) => Some(now_s.saturating_add(self.events.as_secs())),
             Record::Stats(_) | Record::Progress(_) => None,
         }
     }

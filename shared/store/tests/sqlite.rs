@@ -103,7 +103,11 @@ async fn documents_are_json_without_null_fields() {
 async fn expired_rows_are_omitted_and_deleted_by_the_next_write() {
     let folder = folder();
     let settings = SqliteSettings {
-        retention: Retention { history: Duration::from_secs(3600), rejections: Duration::from_secs(60) },
+        retention: Retention {
+            history: Duration::from_secs(3600),
+            rejections: Duration::from_secs(60),
+            ..Retention::default()
+        },
         ..SqliteSettings::default()
     };
     let store = open(&folder, settings).await;

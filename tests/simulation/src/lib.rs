@@ -5,6 +5,8 @@
 //! store, the shared cache and the clock.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic fails the test")]
 
+pub mod destination;
+pub mod payloads;
 pub mod shared_cache;
 
 use std::{
@@ -20,7 +22,7 @@ use millrace_domain::{FeatureSwitch, PlayerId, Queue, Sender, Timestamp, codec, 
 use millrace_due::{AdvanceError, Advanced, TickTarget, TicksQueue, advance};
 use millrace_pipeline::{
     Answer, CommandsAnswer, Invocation, PipelineSettings, Platform, PlatformParts, PlayerCommands, ProcessError,
-    applied::ApplyFn, process, steps::apply::apply_items,
+    Publishing, applied::ApplyFn, process, steps::apply::apply_items,
 };
 use millrace_queries::{
     PageRead, PageRequest, QueueRead, ReadError, performance::PerformanceReport, read_history, read_queue,
@@ -33,8 +35,7 @@ use serde_json::{Value, json};
 use shared_cache::FakeSharedCache;
 use tokio::time::Instant;
 
-/// The time at which each test starts, in milliseconds since the Unix epoch.
-pub const START_MS: u64 = 1_768_471_200_000;
+pub use payloads::{START_MS, SqsMessage, eventbridge_payload, fifo_message, sqs_payload, standard_message};
 
 /// A simulated process. It has a private local cache, and its store can be shared with others.
 pub struct Process {
@@ -57,6 +58,8 @@ pub struct Options {
     pub local_cache_switch: FeatureSwitch,
     /// The connection to the shared cache. `None` runs without a shared cache.
     pub shared_cache: Option<Arc<FakeSharedCache>>,
+    /// Where events are published. `None` runs without events.
+    pub publishing: Option<Publishing>,
     /// The function that applies items to a queue.
     pub apply: ApplyFn,
     /// Returns the resident memory of the process, in bytes.
@@ -70,6 +73,7 @@ impl Default for Options {
             local_cache: LocalSettings::default(),
             local_cache_switch: FeatureSwitch::ON,
             shared_cache: None,
+            publishing: None,
             apply: apply_items,
             resident_bytes: || Some(1 << 20),
         }
@@ -110,6 +114,7 @@ impl Process {
                 BatchWriterSettings { seed: options.settings.seed, ..BatchWriterSettings::default() },
             ),
             cache,
+            publishing: options.publishing,
             clock: Arc::new(move || Timestamp::from_millis(time.load(Ordering::Relaxed))),
             resident_bytes: options.resident_bytes,
             apply: options.apply,
@@ -282,63 +287,6 @@ impl Process {
 pub fn invocation(seconds: u64) -> Invocation {
     let times_out_at = Instant::now() + Duration::from_secs(seconds);
     Invocation { request_id: "r-1".to_owned(), times_out_at, cold_start: false }
-}
-
-/// One message of an SQS payload.
-#[derive(Clone)]
-pub struct SqsMessage {
-    /// The SQS message id.
-    pub id: String,
-    /// The message body, usually JSON.
-    pub body: String,
-    /// When it was sent, in milliseconds since the Unix epoch.
-    pub sent_at: u64,
-    /// Message group and sequence number. `None` for a message of a standard queue.
-    pub fifo: Option<(String, u64)>,
-    /// The name of the FIFO queue of a message with a group.
-    pub fifo_queue: &'static str,
-}
-
-/// A message of a standard SQS queue, sent at [`START_MS`].
-pub fn standard_message(id: &str, body: &Value) -> SqsMessage {
-    SqsMessage { id: id.to_owned(), body: body.to_string(), sent_at: START_MS, fifo: None, fifo_queue: "commands" }
-}
-
-/// A message of a FIFO SQS queue, sent at [`START_MS`].
-pub fn fifo_message(id: &str, group: &str, sequence: u64, body: &Value) -> SqsMessage {
-    SqsMessage { fifo: Some((group.to_owned(), sequence)), ..standard_message(id, body) }
-}
-
-/// The invocation payload of a batch of SQS messages.
-pub fn sqs_payload(messages: &[SqsMessage]) -> Value {
-    let record = |message: &SqsMessage| {
-        let mut attributes = json!({
-            "ApproximateReceiveCount": "1",
-            "SentTimestamp": message.sent_at.to_string(),
-            "SenderId": "AIDAIENQZJOLO23YVJ4VO",
-            "ApproximateFirstReceiveTimestamp": message.sent_at.to_string(),
-        });
-        let mut queue = "arn:aws:sqs:us-east-1:123456789012:progress".to_owned();
-        if let Some((group, sequence)) = &message.fifo {
-            attributes["MessageGroupId"] = json!(group);
-            attributes["SequenceNumber"] = json!(sequence.to_string());
-            queue = format!("arn:aws:sqs:us-east-1:123456789012:{}.fifo", message.fifo_queue);
-        }
-        json!({
-            "messageId": message.id, "receiptHandle": "AQEB", "body": message.body, "attributes": attributes,
-            "messageAttributes": {}, "md5OfBody": "d41d8cd98f00b204e9800998ecf8427e", "eventSource": "aws:sqs",
-            "eventSourceARN": queue, "awsRegion": "us-east-1",
-        })
-    };
-    json!({ "Records": messages.iter().map(record).collect::<Vec<_>>() })
-}
-
-/// The invocation payload of a command from EventBridge, sent at [`START_MS`].
-pub fn eventbridge_payload(command: &Value) -> Value {
-    json!({
-        "version": "0", "id": "e-1", "detail-type": "TaskQueueCommand", "source": "game", "account": "1",
-        "time": "2026-01-08T10:00:00Z", "region": "us-east-1", "resources": [], "detail": command,
-    })
 }
 
 /// A fault of an operation that the store refuses for good.

@@ -10,7 +10,7 @@ const ADMIN: &str = "millrace/admin";
 
 /// One request to each route of the player `p-1`.
 fn routes_of_player() -> Vec<Request> {
-    let reads = ["queue", "tasks/t-1", "stats", "history", "rejections"];
+    let reads = ["queue", "tasks/t-1", "stats", "history", "rejections", "events?after=0"];
     let mut routes: Vec<Request> = reads.iter().map(|read| Request::get(&format!("/players/p-1/{read}"))).collect();
     routes.push(Request::post("/players/p-1/commands", &json!({"type": "pauseQueue"})));
     routes
@@ -47,7 +47,7 @@ fn commands() -> [Vec<Value>; 2] {
 
 /// The function, and a queue of `p-1` with one task.
 async fn fixture() -> Fixture {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::with(|builder| builder.env("MILLRACE_EVENTS", "table")).await;
     fixture.apply("p-1", enqueue("t-1", json!({"units": 10}))).await;
     fixture
 }
@@ -231,7 +231,7 @@ async fn iam_callers_are_players_by_cognito_or_trusted_principals() {
 
 #[tokio::test]
 async fn authentication_can_be_switched_off_except_in_aws() {
-    let fixture = Fixture::with(|builder| builder.env("MILLRACE_AUTH", "none")).await;
+    let fixture = Fixture::with(|builder| builder.env("MILLRACE_AUTH", "none").env("MILLRACE_EVENTS", "table")).await;
     for route in routes_of_player().into_iter().rev().chain(routes_of_admin()) {
         let response = route.send(&fixture.api).await;
         let allowed = ["unknown_task", "malformed"];

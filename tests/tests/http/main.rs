@@ -5,7 +5,8 @@
 //! | `access` | authentication and authorization of every route |
 //! | `commands` | commands over HTTP and their results |
 //! | `errors` | the status code and type of every error |
-//! | `events` | events whose fields have other types, and other payload formats |
+//! | `event_list` | events of a player in order |
+//! | `events` | Lambda events whose fields have other types, and other payload formats |
 //! | `faults` | errors of Redis and of the store |
 //! | `identity` | players of identity providers, and claims of any JSON type |
 //! | `idempotency` | requests that are sent again with the same `Idempotency-Key` |
@@ -21,6 +22,7 @@
 mod access;
 mod commands;
 mod errors;
+mod event_list;
 mod events;
 mod faults;
 mod idempotency;

@@ -17,7 +17,8 @@ const TOKEN: &str = "millrace-test";
 
 #[tokio::test]
 async fn the_function_conforms_to_its_openapi_description() {
-    let fixture = Fixture::with(|builder| builder.env("MILLRACE_LOG", "error")).await;
+    let fixture = Fixture::with(|builder| builder.env("MILLRACE_LOG", "error").env("MILLRACE_EVENTS", "table")).await;
+    fixture.database.add_events("player-2001", [1..=3]).await;
     // The examples in the description need this player.
     fixture.apply("player-2001", grant(100)).await;
     let quick = json!({"type": "enqueueTasks", "tasks": [{"taskId": "quarry-stone", "kind": "mine.stone",

@@ -1,7 +1,7 @@
 //! Encoding and decoding, and what is refused.
 
 use super::*;
-use crate::{Command, MAX_AMOUNT, event::EventType, task::TaskSpec, testing::*};
+use crate::{Command, Event, EventData, MAX_AMOUNT, Record, Timestamp, task::TaskSpec, testing::*};
 
 /// A queue with a value in every field.
 fn queue() -> Queue {
@@ -31,7 +31,7 @@ fn decoding_restores_the_value() {
     assert_eq!(decode::<Queue>(&bytes), Ok(queue.clone()));
     let cached = CachedQueue { queue, progress_known: true };
     assert_eq!(decode::<CachedQueue>(&encode(&cached)), Ok(cached.clone()));
-    let event = OutboxEvent { sequence: 7, event_type: EventType::QueuePaused, json: "{}".to_owned() };
+    let event = Event { sequence: 7, at: Timestamp::from_millis(5), data: EventData::QueuePaused };
     let outbox = Outbox { records: vec![Record::Stats(cached.queue.stats())], events: vec![event] };
     assert_eq!(decode::<Outbox>(&encode(&outbox)), Ok(outbox));
 }

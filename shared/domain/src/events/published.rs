@@ -1,11 +1,14 @@
 //! One event in JSON. Fields that are empty or do not apply are left out.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
     attempt::TaskAttempt,
     encoding::is_default,
-    event::{Event, EventData, EventType, OutboxEvent, TaskChange},
+    event::{Event, EventData, EventType, TaskChange},
+    events_record::SerializedEvent,
     ids::{CommandId, PlayerId, TaskId, TaskKind},
     json_text::JsonText,
     record::HistoryRecord,
@@ -192,9 +195,10 @@ impl PublishedEvent {
         serde_json::to_string(self).expect("an event can be serialized")
     }
 
-    /// The event as it is kept in an outbox.
-    pub fn to_outbox(&self) -> OutboxEvent {
-        OutboxEvent { sequence: self.sequence, event_type: self.event_type, json: self.to_json() }
+    /// The event as it is stored and published.
+    pub fn to_serialized(&self) -> SerializedEvent {
+        let event_type = Cow::Borrowed(self.event_type.as_str());
+        SerializedEvent { sequence: self.sequence, event_type, json: self.to_json() }
     }
 
     fn without_data(event: &Event, player_id: &PlayerId, version: u64) -> Self {

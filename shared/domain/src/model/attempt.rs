@@ -39,14 +39,25 @@ impl MissedDeadline {
 }
 
 /// A task in one of its attempts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
 pub struct TaskAttempt {
     /// The task.
+    #[n(0)]
     pub task_id: TaskId,
     /// What sort of work it is.
+    #[n(1)]
     pub kind: TaskKind,
     /// The attempt, from 1.
+    #[n(2)]
     pub attempt: u64,
+}
+
+impl TaskAttempt {
+    /// The bytes of the names.
+    pub(crate) fn size_estimate(&self) -> usize {
+        self.task_id.as_str().len() + self.kind.as_str().len()
+    }
 }
 
 /// An attempt that failed.

@@ -2,15 +2,12 @@
 
 use std::borrow::Cow;
 
-use minicbor::{
-    Decode, Decoder, Encode, Encoder,
-    decode::Error as DecodeError,
-    encode::{Error as EncodeError, Write},
-};
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
     attempt::TaskAttempt,
+    encoding::strict,
     ids::{CommandId, TaskId},
     json_text::JsonText,
     record::HistoryRecord,
@@ -20,105 +17,174 @@ use crate::model::{
     time::Timestamp,
 };
 
+/// The most bytes of an event in a row, without names, amounts, JSON values and texts.
+pub(crate) const EVENT_OVERHEAD: usize = 80;
+
 /// Something that happened in a queue.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
 pub struct Event {
     /// Counts the events of the player from 1, without a gap.
+    #[n(0)]
     pub sequence: u64,
     /// The effective time of the command, or the due moment.
+    #[n(1)]
     pub at: Timestamp,
     /// What happened.
+    #[cbor(n(2), decode_with = "strict")]
     pub data: EventData,
 }
 
 /// What happened. Each change of a queue has its event, except units between milestones.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
 #[non_exhaustive]
 pub enum EventData {
     /// A task was queued.
-    TaskQueued(Box<TaskSpec>),
+    #[n(0)]
+    TaskQueued(#[n(0)] Box<TaskSpec>),
     /// A task took a slot.
-    TaskStarted(Box<StartedTask>),
+    #[n(1)]
+    TaskStarted(#[n(0)] Box<StartedTask>),
     /// A report crossed 25, 50 or 75 % of a task's units, and did not complete it.
+    #[n(2)]
     TaskProgressed {
         /// The task in its current attempt.
+        #[n(0)]
         task: TaskAttempt,
         /// 25, 50 or 75.
+        #[n(1)]
         percent: u64,
     },
     /// An attempt failed, and the task waits for its next one.
+    #[n(3)]
     TaskRetried {
         /// The task in the attempt that failed.
+        #[n(0)]
         task: TaskAttempt,
         /// Why it failed.
+        #[n(1)]
         reason: String,
         /// The earliest start of the next attempt.
+        #[n(2)]
         not_before: Timestamp,
     },
     /// A task completed, failed for good, or was cancelled: three types of events.
-    TaskFinished(Box<HistoryRecord>),
+    #[n(4)]
+    TaskFinished(#[n(0)] Box<HistoryRecord>),
     /// A task's priority or place changed.
+    #[n(5)]
     TaskChanged {
         /// The task.
+        #[n(0)]
         task_id: TaskId,
         /// The change.
+        #[n(1)]
         change: TaskChange,
     },
     /// The queue was paused.
+    #[n(6)]
     QueuePaused,
     /// The queue was resumed.
+    #[n(7)]
     QueueResumed,
     /// The last unfinished task has ended.
+    #[n(8)]
     QueueEmptied,
     /// The queue's limits changed.
+    #[n(9)]
     QueueConfigured {
         /// The largest number of active tasks.
+        #[n(0)]
         slots: u8,
         /// The largest number of unfinished tasks.
+        #[n(1)]
         max_tasks: u16,
     },
     /// Resources were granted.
+    #[n(10)]
     ResourcesGranted {
         /// What was credited.
+        #[n(0)]
         resources: Resources,
         /// What of the grant was lost at the limit of a balance.
+        #[n(1)]
         lost: Resources,
     },
     /// A command was refused for good.
+    #[n(11)]
     CommandRejected {
         /// The command.
+        #[n(0)]
         command_id: CommandId,
         /// The stable code.
+        #[n(1)]
         reason: RejectionReason,
         /// What was refused, and what would have been allowed.
+        #[n(2)]
         detail: Cow<'static, str>,
     },
 }
 
 /// A task that took a slot.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
 pub struct StartedTask {
     /// The task in the attempt that started.
+    #[n(0)]
     pub task: TaskAttempt,
     /// What its workers need to know.
+    #[n(1)]
     pub payload: Option<JsonText>,
     /// When it completes; of timed work.
+    #[n(2)]
     pub finish_at: Option<Timestamp>,
     /// The units of reported work.
+    #[n(3)]
     pub units: Option<u64>,
     /// When the attempt fails by itself; of reported work.
+    #[n(4)]
     pub deadline: Option<Timestamp>,
     /// The costs that were paid at this start.
+    #[cbor(n(5), skip_if = "Resources::is_empty")]
     pub costs: Resources,
 }
 
 /// How a pending or active task changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
 pub enum TaskChange {
     /// It has another priority.
-    Priority(Priority),
+    #[n(0)]
+    Priority(#[n(0)] Priority),
     /// It was moved before all others of its priority.
+    #[n(1)]
     MovedToFront,
+}
+
+impl Event {
+    /// The most bytes that the event takes in a row.
+    pub fn size(&self) -> usize {
+        let resources = Resources::size_estimate;
+        let json = |value: &Option<JsonText>| value.as_ref().map_or(0, JsonText::size);
+        let data = match &self.data {
+            EventData::TaskQueued(spec) => spec.size_estimate(),
+            EventData::TaskStarted(started) => {
+                started.task.size_estimate() + json(&started.payload) + resources(&started.costs)
+            }
+            EventData::TaskProgressed { task, .. } => task.size_estimate(),
+            EventData::TaskRetried { task, reason, .. } => task.size_estimate() + reason.len(),
+            EventData::TaskFinished(record) => record.size(),
+            EventData::TaskChanged { task_id, .. } => task_id.as_str().len(),
+            EventData::ResourcesGranted { resources: credited, lost } => resources(credited) + resources(lost),
+            EventData::CommandRejected { command_id, detail, .. } => command_id.as_str().len() + detail.len(),
+            EventData::QueuePaused
+            | EventData::QueueResumed
+            | EventData::QueueEmptied
+            | EventData::QueueConfigured { .. } => 0,
+        };
+        EVENT_OVERHEAD + data
+    }
 }
 
 impl EventData {
@@ -204,33 +270,4 @@ impl EventType {
             Self::CommandRejected => "commandRejected",
         }
     }
-}
-
-impl<C> Encode<C> for EventType {
-    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
-        encoder.str(self.as_str())?.ok()
-    }
-}
-
-impl<'b, C> Decode<'b, C> for EventType {
-    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
-        let name = decoder.str()?;
-        let known = Self::ALL.into_iter().find(|event_type| event_type.as_str() == name);
-        known.ok_or_else(|| DecodeError::message(format_args!("unknown event type {name}")))
-    }
-}
-
-/// An event as it is published, in the outbox of the commit that it belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct OutboxEvent {
-    /// Counts the events of the player from 1.
-    #[n(0)]
-    pub sequence: u64,
-    /// The type of the event.
-    #[n(1)]
-    pub event_type: EventType,
-    /// The whole event as compact JSON. Every copy of an event has the same bytes.
-    #[n(2)]
-    pub json: String,
 }

@@ -41,19 +41,23 @@ pub enum FailureReason {
     InternalError,
     /// The queue for ticks did not accept a message.
     TicksRefused,
-    /// The queue for ticks does not exist.
+    /// The queue for ticks or events does not exist.
     NoSuchQueue,
     /// The queue for ticks throttles the calls.
     TicksThrottled,
     /// The queue for ticks cannot be reached, or failed.
     TicksUnavailable,
-    /// The queue for ticks did not say what became of a message.
-    TicksUnanswered,
+    /// The destination of a message did not say what became of it.
+    Unanswered,
+    /// A destination of events did not accept an event.
+    EventsRefused,
+    /// A destination of events throttles the calls, cannot be reached, or failed.
+    EventsUnavailable,
 }
 
 impl FailureReason {
     /// All reasons.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::StoreThrottled,
         Self::StoreTimedOut,
         Self::StoreUnavailable,
@@ -72,7 +76,9 @@ impl FailureReason {
         Self::NoSuchQueue,
         Self::TicksThrottled,
         Self::TicksUnavailable,
-        Self::TicksUnanswered,
+        Self::Unanswered,
+        Self::EventsRefused,
+        Self::EventsUnavailable,
     ];
 
     /// The stable code in answers, HTTP problems, logs and metrics.
@@ -96,7 +102,9 @@ impl FailureReason {
             Self::NoSuchQueue => "no_such_queue",
             Self::TicksThrottled => "ticks_throttled",
             Self::TicksUnavailable => "ticks_unavailable",
-            Self::TicksUnanswered => "unanswered",
+            Self::Unanswered => "unanswered",
+            Self::EventsRefused => "events_refused",
+            Self::EventsUnavailable => "events_unavailable",
         }
     }
 
@@ -114,7 +122,8 @@ impl FailureReason {
             | Self::TooManyCommands
             | Self::TicksThrottled
             | Self::TicksUnavailable
-            | Self::TicksUnanswered => true,
+            | Self::Unanswered
+            | Self::EventsUnavailable => true,
             Self::NoSuchTable
             | Self::AccessDenied
             | Self::RowUnreadable
@@ -122,6 +131,7 @@ impl FailureReason {
             | Self::InvalidBatch
             | Self::InternalError
             | Self::TicksRefused
+            | Self::EventsRefused
             | Self::NoSuchQueue => false,
         }
     }
@@ -142,6 +152,7 @@ impl FailureReason {
             | Self::TooManyCommands
             | Self::InternalError
             | Self::TicksRefused
+            | Self::EventsRefused
             | Self::NoSuchQueue
             | Self::TicksThrottled => true,
             Self::StoreTimedOut
@@ -149,7 +160,8 @@ impl FailureReason {
             | Self::CacheUnavailable
             | Self::Deadline
             | Self::TicksUnavailable
-            | Self::TicksUnanswered => false,
+            | Self::Unanswered
+            | Self::EventsUnavailable => false,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Rows that record decisions: history, stats, rejections, and progress between milestones.
+//! Rows that record decisions: history, stats, rejections, events, and progress between milestones.
 //!
 //! They decide nothing, so they are written by plain puts in batches. Their keys follow from their
 //! content: writing a record twice changes nothing.
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{
     attempt::FailedAttempt,
     encoding::is_default,
+    events_record::EventsRecord,
     ids::{CommandId, PlayerId, TaskId, TaskKind},
     json_text::{self, JsonText},
     rejection::RejectionReason,
@@ -35,11 +36,14 @@ pub enum Table {
     Stats,
     /// One row a refused command or malformed input.
     Rejections,
+    /// One row a commit: the events that it led to.
+    Events,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 5] = [Self::Queues, Self::Progress, Self::History, Self::Stats, Self::Rejections];
+    pub const ALL: [Self; 6] =
+        [Self::Queues, Self::Progress, Self::History, Self::Stats, Self::Rejections, Self::Events];
 
     /// The table's name without its prefix.
     pub fn as_str(self) -> &'static str {
@@ -49,6 +53,7 @@ impl Table {
             Self::History => "history",
             Self::Stats => "stats",
             Self::Rejections => "rejections",
+            Self::Events => "events",
         }
     }
 
@@ -57,6 +62,7 @@ impl Table {
         match self {
             Self::History => Some("finishedAt#sequence"),
             Self::Rejections => Some("receivedAt#entry"),
+            Self::Events => Some("firstSequence"),
             _ => None,
         }
     }
@@ -79,6 +85,9 @@ pub enum Record {
     /// Units done and last report between milestones.
     #[n(3)]
     Progress(#[n(0)] ProgressRecord),
+    /// The events of a commit.
+    #[n(4)]
+    Events(#[n(0)] EventsRecord),
 }
 
 /// The key of a record's row. Two records with the same key are the same row.
@@ -100,15 +109,17 @@ impl Record {
             Self::Rejection(_) => Table::Rejections,
             Self::Stats(_) => Table::Stats,
             Self::Progress(_) => Table::Progress,
+            Self::Events(_) => Table::Events,
         }
     }
 
-    /// How urgently the record is written. History proves what was credited. Progress is the only
+    /// How urgently the record is written. History proves what was credited, and others wait for
+    /// events. Progress is the only
     /// copy of an acknowledged report outside the cache. Stats can be made from the queue at any
     /// time.
     pub fn priority(&self) -> Priority {
         match self {
-            Self::History(_) => Priority::Critical,
+            Self::History(_) | Self::Events(_) => Priority::Critical,
             Self::Progress(_) => Priority::High,
             Self::Rejection(_) => Priority::Normal,
             Self::Stats(_) => Priority::Low,
@@ -122,6 +133,7 @@ impl Record {
             Self::Rejection(row) => (row.partition.as_str(), Some(row.sort_key())),
             Self::Stats(row) => (row.player_id.as_str(), None),
             Self::Progress(row) => (row.player_id.as_str(), None),
+            Self::Events(row) => (row.player_id.as_str(), Some(EventsRecord::sort_key(row.first_sequence()))),
         };
         RecordKey { table: self.table(), partition: partition.to_owned(), sort }
     }
@@ -138,6 +150,7 @@ impl Record {
                     + row.detail.len()
                     + row.body.as_ref().map_or(0, String::len)
             }
+            Self::Events(row) => row.size(),
             Self::Stats(row) => 160 + row.player_id.as_str().len() + row.totals.rewards.size_estimate(),
             Self::Progress(row) => {
                 80 + row.player_id.as_str().len()
@@ -235,7 +248,7 @@ impl HistoryRecord {
         sort_key(self.finished_at, format_args!("{:012}", self.sequence))
     }
 
-    fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let resources = [&self.costs, &self.refunded, &self.rewards, &self.lost];
         350 + self.player_id.as_str().len()
             + self.task_id.as_str().len()

@@ -1,14 +1,16 @@
 //! Tasks: as a command asks for them ([`TaskSpec`]), unfinished ([`Task`]), finished
 //! ([`FinishedTask`]).
 
-use minicbor::{Decode, Decoder, Encode, decode::Error as DecodeError};
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+pub use crate::model::priority::Priority;
 use crate::model::{
     attempt::{FailedAttempt, KEPT_FAILURES, MAX_FAILURE_BYTES, MissedDeadline, TaskAttempt},
     encoding::{is_default, strict},
     ids::{TaskId, TaskKind},
     json_text::JsonText,
+    priority::priority_or_normal,
     resources::Resources,
     time::Timestamp,
     work::Work,
@@ -26,73 +28,53 @@ const MAX_RECORD_OVERHEAD: usize = 248;
 /// Most prerequisites, costs or rewards of a task.
 pub const MAX_TASK_LIST: usize = 20;
 
-/// The priority of a task. The order of the variants is the order of urgency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, Encode, Decode)]
-#[serde(rename_all = "lowercase")]
-#[cbor(index_only)]
-pub enum Priority {
-    /// After all others.
-    #[n(0)]
-    Low,
-    /// The priority of a task without one.
-    #[default]
-    #[n(1)]
-    Normal,
-    /// Before `normal`.
-    #[n(2)]
-    High,
-    /// Before all others.
-    #[n(3)]
-    Critical,
-}
-
-impl Priority {
-    /// The priority in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Normal => "normal",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
-    }
-}
-
-/// A priority of a newer release counts as normal: the task can still be worked on.
-fn priority_or_normal<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<Priority, DecodeError> {
-    Ok(match decoder.u8()? {
-        0 => Priority::Low,
-        2 => Priority::High,
-        3 => Priority::Critical,
-        _ => Priority::Normal,
-    })
-}
-
 /// A task as a command asks for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
 pub struct TaskSpec {
     /// The id, which no unfinished and no remembered completed task may have.
+    #[n(0)]
     pub task_id: TaskId,
     /// What sort of work it is.
+    #[n(1)]
     pub kind: TaskKind,
     /// The priority.
+    #[n(2)]
     pub priority: Priority,
     /// What it needs to complete: 1 to 86,400,000 milliseconds, or 1 to 1,000,000,000 units.
+    #[n(3)]
     pub work: Work,
     /// What its workers need to know.
+    #[n(4)]
     pub payload: Option<JsonText>,
     /// The earliest start.
+    #[n(5)]
     pub not_before: Option<Timestamp>,
     /// Tasks that must have completed before it starts; at most 20.
+    #[cbor(n(6), with = "crate::model::encoding::list", skip_if = "Vec::is_empty")]
     pub prerequisites: Vec<TaskId>,
     /// Deducted at the first start, which waits until the balances cover them; at most 20.
+    #[cbor(n(7), skip_if = "Resources::is_empty")]
     pub costs: Resources,
     /// Credited at the completion; at most 20.
+    #[cbor(n(8), skip_if = "Resources::is_empty")]
     pub rewards: Resources,
     /// How often it becomes pending again after a failure, 0 to 10.
+    #[n(9)]
     pub max_retries: u8,
     /// The delay of the first retry in milliseconds, doubled for each further one, 0 to 3,600,000.
+    #[n(10)]
     pub retry_delay_ms: u32,
+}
+
+impl TaskSpec {
+    /// The most bytes that the names, amounts and the payload take in a row.
+    pub(crate) fn size_estimate(&self) -> usize {
+        let prerequisites = self.prerequisites.iter().map(|id| 2 + id.as_str().len()).sum::<usize>();
+        let amounts = self.costs.size_estimate() + self.rewards.size_estimate();
+        let payload = self.payload.as_ref().map_or(0, JsonText::size);
+        self.task_id.as_str().len() + self.kind.as_str().len() + prerequisites + amounts + payload
+    }
 }
 
 /// The state of an unfinished task.

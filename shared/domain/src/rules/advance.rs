@@ -31,19 +31,24 @@ impl Queue {
     ///
     /// Advancing in one step or in many gives the same queue.
     pub fn advance(&mut self, to: Timestamp, rules: Rules, events: &mut Vec<Event>) {
-        while let Some(moment) = self.next_due_moment(rules).filter(|moment| moment.at() <= to) {
-            // Under other rules a moment may lie in the past. Time never goes back.
-            let now = moment.at().max(self.advanced_to);
-            self.advanced_to = now;
-            match moment {
-                DueMoment::Tasks(_) => {
-                    self.end_due_attempts(now, events);
-                    self.start_eligible_tasks(now, events);
-                }
-                DueMoment::InactivityPause(_) => self.pause(now, events),
-            }
-        }
+        while self.advance_to_next(to, rules, events) {}
         self.advanced_to = self.advanced_to.max(to);
+    }
+
+    /// Advances the queue to its next due moment, if that is not after `to`. Returns whether it is.
+    pub fn advance_to_next(&mut self, to: Timestamp, rules: Rules, events: &mut Vec<Event>) -> bool {
+        let Some(moment) = self.next_due_moment(rules).filter(|moment| moment.at() <= to) else { return false };
+        // Under other rules a moment may lie in the past. Time never goes back.
+        let now = moment.at().max(self.advanced_to);
+        self.advanced_to = now;
+        match moment {
+            DueMoment::Tasks(_) => {
+                self.end_due_attempts(now, events);
+                self.start_eligible_tasks(now, events);
+            }
+            DueMoment::InactivityPause(_) => self.pause(now, events),
+        }
+        true
     }
 
     /// The next due moment: an active timed task completes, an active reported task misses its

@@ -35,7 +35,8 @@ impl Queue {
             return (Verdict::Duplicate(decided.rejection), RequiredWrite::Nothing);
         }
         let events_before = events.len();
-        let at = self.advance_for(delivery, now, rules, events);
+        let at = self.effective_time(delivery, now);
+        self.advance(at, rules, events);
         let result = self.execute(delivery, at, events);
         self.command_memory.remember(delivery, result.as_ref().err().map(|rejection| rejection.reason));
         match result {
@@ -61,18 +62,10 @@ impl Queue {
         }
     }
 
-    /// Advances the queue to the effective time of a command that is not remembered, and returns
-    /// that time. Delivering the command afterwards has the same effect as without this.
-    pub fn advance_for(
-        &mut self,
-        delivery: &Delivery,
-        now: Timestamp,
-        rules: Rules,
-        events: &mut Vec<Event>,
-    ) -> Timestamp {
-        let at = delivery.sent_at.min(now).max(self.advanced_to);
-        self.advance(at, rules, events);
-        at
+    /// The time at which a command takes effect: when it was sent, but never after `now`, and never
+    /// before the time to which the queue is advanced.
+    pub fn effective_time(&self, delivery: &Delivery, now: Timestamp) -> Timestamp {
+        delivery.sent_at.min(now).max(self.advanced_to)
     }
 
     /// Advances the queue to `now`. If nothing is due, nothing changes.

@@ -1,11 +1,9 @@
 //! Encoding and decoding.
 
 use millrace_domain::{
-    EventData, JsonText, PlayerId, Priority, Queue, Record, RequiredWrite, Resources, Task, TaskId, TaskKind,
-    Timestamp, Work,
+    JsonText, PlayerId, Priority, Queue, Record, RequiredWrite, Resources, Task, TaskId, TaskKind, Timestamp, Work,
     attempt::FailedAttempt,
     codec::{CachedQueue, FORMAT_VERSION, Outbox, decode, encode},
-    events::published::PublishedEvent,
     task::TaskState,
 };
 use proptest::{collection::vec, option, prelude::*, sample::Index};
@@ -83,14 +81,13 @@ proptest! {
             let decoded: Queue = decode(&bytes).unwrap();
             prop_assert_eq!(&decoded, &queue);
             prop_assert_eq!(encode(&decoded), bytes);
-            let published = |event| PublishedEvent::new(event, &queue.player_id, queue.version).to_outbox();
-            let events = result.events.iter().map(published).collect();
-            let records = result.events.into_iter().filter_map(|event| match event.data {
-                EventData::TaskFinished(record) => Some(Record::History(record)),
-                _ => None,
-            });
-            let records = records.chain([Record::Stats(queue.stats()), Record::Progress(queue.progress())]).collect();
-            let outbox = Outbox { records, events };
+            let records = vec![Record::Stats(queue.stats()), Record::Progress(queue.progress())];
+            let mut outbox = Outbox { records, events: Vec::new() };
+            for (at, event) in result.events.into_iter().enumerate() {
+                let bytes = encode(&outbox).len() + event.size();
+                outbox.add_event(event, at % 3 > 0);
+                prop_assert!(encode(&outbox).len() <= bytes);
+            }
             prop_assert_eq!(decode::<Outbox>(&encode(&outbox)).unwrap(), outbox);
             let cached =
                 CachedQueue { queue: queue.clone(), progress_known: result.required == RequiredWrite::Commit };

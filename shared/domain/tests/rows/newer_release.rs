@@ -218,7 +218,7 @@ impl<C> Encode<C> for NewerRecord {
                 encoder.u8(4)?.u8(*priority)?.u8(5)?.u8(*outcome)?.u8(8)?.array(2)?.u8(1)?.u8(100)?;
                 encoder.u8(10)?.u64(BEGIN)?.u8(12)?.u64(BEGIN)?.u8(13)?.u8(0)?.ok()
             }
-            Self::Event { sequence } => encoder.array(2)?.u8(4)?.u64(*sequence)?.ok(),
+            Self::Event { sequence } => encoder.array(2)?.u8(99)?.u64(*sequence)?.ok(),
         }
     }
 }

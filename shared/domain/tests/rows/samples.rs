@@ -3,15 +3,15 @@
 use std::{fs, path::Path};
 
 use millrace_domain::{
-    CommandId, Delivery, FifoPlace, FifoPosition, FifoQueueId, PlayerId, Priority, Queue, Record, RejectionReason,
-    Resources, Sender, Task, TaskId, TaskKind, Timestamp, Work,
-    attempt::FailedAttempt,
+    CommandId, Delivery, Event, EventData, FifoPlace, FifoPosition, FifoQueueId, PlayerId, Priority, Queue, Record,
+    RejectionReason, Resources, Sender, Task, TaskId, TaskKind, Timestamp, Work,
+    attempt::{FailedAttempt, TaskAttempt},
     codec::{CachedQueue, Outbox},
     command::Command,
-    event::{EventType, OutboxEvent},
+    event::{StartedTask, TaskChange},
     queue::Totals,
     record::{HistoryRecord, ProgressRecord, RejectionRecord, TaskProgress},
-    task::{FinishedTask, Outcome, TaskState},
+    task::{FinishedTask, Outcome, TaskSpec, TaskState},
 };
 
 /// The beginning of the samples, in milliseconds since the Unix epoch.
@@ -124,7 +124,7 @@ pub fn queue() -> Queue {
     queue
 }
 
-/// An outbox with every kind of record, and an event.
+/// An outbox with every kind of record and of event.
 pub fn outbox() -> Outbox {
     let queue = queue();
     let history = HistoryRecord {
@@ -163,13 +163,60 @@ pub fn outbox() -> Outbox {
     let progress =
         TaskProgress { task_id: id("reported"), started_at: at(1_000), attempts: 1, units_done: 42, reported_ms: 300 };
     let records = vec![
-        Record::History(Box::new(history)),
+        Record::History(Box::new(history.clone())),
         Record::Rejection(rejection),
         Record::Stats(queue.stats()),
         Record::Progress(ProgressRecord { player_id: queue.player_id, version: 41, tasks: vec![progress] }),
     ];
-    let json = r#"{"eventId":"p-1/7","type":"queuePaused"}"#.to_owned();
-    Outbox { records, events: vec![OutboxEvent { sequence: 7, event_type: EventType::QueuePaused, json }] }
+    Outbox { records, events: events(history) }
+}
+
+fn events(history: HistoryRecord) -> Vec<Event> {
+    let kind = TaskKind::new("harvest.wood").unwrap();
+    let attempt = TaskAttempt { task_id: id("reported"), kind: kind.clone(), attempt: 2 };
+    let payload = Some(r#"{"x":1}"#.parse().unwrap());
+    let queued = TaskSpec {
+        task_id: id("reported"),
+        kind,
+        priority: Priority::High,
+        work: Work::Units { units: 100, heartbeat_ms: Some(60_000), timeout_ms: None },
+        payload: payload.clone(),
+        not_before: Some(at(500)),
+        prerequisites: vec![id("done")],
+        costs: amounts(&[("gold", 5)]),
+        rewards: amounts(&[("wood", 1)]),
+        max_retries: 3,
+        retry_delay_ms: 1_000,
+    };
+    let started = StartedTask {
+        task: attempt.clone(),
+        payload,
+        finish_at: None,
+        units: Some(100),
+        deadline: Some(at(61_000)),
+        costs: amounts(&[("gold", 5)]),
+    };
+    let task_id = || id("reported");
+    let data = [
+        EventData::TaskQueued(Box::new(queued)),
+        EventData::TaskStarted(Box::new(started)),
+        EventData::TaskProgressed { task: attempt.clone(), percent: 25 },
+        EventData::TaskRetried { task: attempt, reason: "heartbeat_lost".to_owned(), not_before: at(2_000) },
+        EventData::TaskFinished(Box::new(history)),
+        EventData::TaskChanged { task_id: task_id(), change: TaskChange::Priority(Priority::Low) },
+        EventData::TaskChanged { task_id: task_id(), change: TaskChange::MovedToFront },
+        EventData::QueuePaused,
+        EventData::QueueResumed,
+        EventData::QueueEmptied,
+        EventData::QueueConfigured { slots: 2, max_tasks: 60 },
+        EventData::ResourcesGranted { resources: amounts(&[("gold", 1)]), lost: amounts(&[("gold", 2)]) },
+        EventData::CommandRejected {
+            command_id: CommandId::new("c-2").unwrap(),
+            reason: RejectionReason::DuplicateTask,
+            detail: "taskId: `done` is taken".into(),
+        },
+    ];
+    (7..).zip(data).map(|(sequence, data)| Event { sequence, at: at(1_000), data }).collect()
 }
 
 pub fn cached_queue() -> CachedQueue {

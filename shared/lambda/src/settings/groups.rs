@@ -135,6 +135,7 @@ impl Reader<'_> {
         Ok(Retention {
             history: self.days(&table::HISTORY_RETENTION_DAYS)?,
             rejections: self.days(&table::REJECTIONS_RETENTION_DAYS)?,
+            events: self.hours(&table::EVENTS_RETENTION_HOURS)?,
         })
     }
 }

@@ -3,6 +3,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`mod@reference`] | every setting: its name, default, allowed values, meaning |
+//! | [`events`] | where events are published, and which |
 //! | [`groups`] | settings that belong together |
 //! | [`values`] | the types of settings that are more than a number |
 //! | [`error`] | the error of a bad setting, in one line |
@@ -13,6 +14,7 @@
 //! newer one.
 
 pub mod error;
+pub mod events;
 pub mod groups;
 mod reader;
 pub mod reference;
@@ -26,6 +28,7 @@ use millrace_store::{BatchWriterSettings, Retention};
 use millrace_upkeep::UpkeepSettings;
 
 pub use error::{SettingsError, UnknownSetting};
+pub use events::{EventSettings, EventTarget};
 pub use groups::{AdvanceSettings, DatabaseSettings, Features, RedisLimits};
 use reader::Reader;
 pub use reference::markdown;
@@ -46,6 +49,8 @@ pub struct Settings {
     pub redis_limits: RedisLimits,
     /// The queue to which `advance-queues` sends ticks; none: it advances queues itself.
     pub ticks_queue_url: Option<String>,
+    /// Where events are published, and which.
+    pub events: EventSettings,
     /// The schedule of `advance-queues`.
     pub advance: AdvanceSettings,
     /// The rules of all queues.
@@ -136,6 +141,7 @@ impl Settings {
             redis: read.redis()?,
             redis_limits: read.redis_limits()?,
             ticks_queue_url: read.optional(&table::TICKS_QUEUE_URL, values::queue_url)?,
+            events: read.events()?,
             advance: read.advance()?,
             rules: Rules::default().pause_after_days(read.whole(&table::INACTIVE_PAUSE_DAYS)?),
             clock_file: read.clock_file(&store)?,

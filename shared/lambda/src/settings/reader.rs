@@ -84,6 +84,10 @@ impl<'a> Reader<'a> {
         self.whole(spec).map(Duration::from_secs)
     }
 
+    pub(super) fn hours(&self, spec: &Spec) -> Result<Duration, SettingsError> {
+        self.whole(spec).map(|hours| Duration::from_secs(hours * 60 * 60))
+    }
+
     pub(super) fn days(&self, spec: &Spec) -> Result<Duration, SettingsError> {
         self.whole(spec).map(|days| Duration::from_secs(days * 24 * 60 * 60))
     }

@@ -108,6 +108,16 @@ table! {
          attempt, up to 30 s. While the shared cache refuses writes, it is at most 1 s.");
     TICKS_QUEUE_URL = Spec::text("MILLRACE_TICKS_QUEUE_URL", None, "the http:// or https:// URL of an SQS queue",
         "The queue to which `advance-queues` sends ticks. Unset or empty: it advances queues itself.");
+    EVENTS = Spec::text("MILLRACE_EVENTS", None,
+        "eventbridge:<name or ARN of an event bus>, sqs:<URL of a FIFO queue>, table, separated by commas, each once",
+        "Where events are published: event buses, FIFO queues of SQS, and the events table. Unset or empty: no \
+         events are kept or published.");
+    EVENTS_TYPES = Spec::text("MILLRACE_EVENTS_TYPES", None,
+        "types of events, such as taskStarted,taskCompleted, separated by commas, each once",
+        "The types of events that go to event buses and queues. The events table gets all types. Unset or \
+         empty: all types.");
+    EVENTS_RETENTION_HOURS = Spec::whole("MILLRACE_EVENTS_RETENTION_HOURS", 24, 1, 8_760,
+        "How long the events table keeps events.");
     ADVANCE_PERIOD_SECONDS = Spec::whole("MILLRACE_ADVANCE_PERIOD_SECONDS", 60, 1, 600,
         "The time between two runs of `advance-queues`. A run sends the ticks that are due before the next one.");
     ADVANCE_SLACK_SECONDS = Spec::whole("MILLRACE_ADVANCE_SLACK_SECONDS", 5, 0, 300,

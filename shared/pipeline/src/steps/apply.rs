@@ -8,7 +8,7 @@ use std::{
 };
 
 use millrace_domain::{
-    Command, Delivery, Event, EventData, PlayerId, Queue, Record, RequiredWrite, Rules, Timestamp, Verdict, Work,
+    Delivery, Event, EventData, PlayerId, Queue, Record, RequiredWrite, Rules, Timestamp, Verdict, Work,
     codec::CachedQueue, record::RejectionRecord, task,
 };
 
@@ -57,7 +57,9 @@ pub fn apply(ctx: &Context<'_>, batch: &mut Batch) {
 /// Applies the open items of a player. A panic becomes a failure of this player alone.
 fn apply_player(ctx: &Context<'_>, player: &mut Player, loaded: LoadedQueue) -> Result<Applied, Failure> {
     let (player_id, items, decided) = player.work();
-    let input = ApplyInput { player_id, loaded, items, decided, now: ctx.now, rules: ctx.platform.settings.rules };
+    let (now, rules) = (ctx.now, ctx.platform.settings.rules);
+    let publishes = ctx.platform.publishing.is_some();
+    let input = ApplyInput { player_id, loaded, items, decided, now, rules, publishes };
     // The queue is dropped with the panic, so that nothing half changed can be seen after it.
     catch_unwind(AssertUnwindSafe(|| (ctx.platform.apply)(input))).map_err(|panic| {
         let message = panic_message(panic.as_ref());
@@ -74,13 +76,11 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
 /// Applies the open items of a player in their order, and sets their outcomes. These hold once the
 /// writes have succeeded.
 pub fn apply_items(input: ApplyInput<'_>) -> Applied {
-    let ApplyInput { player_id, loaded, items, decided, now, rules } = input;
+    let ApplyInput { player_id, loaded, items, decided, now, rules, publishes } = input;
     let mut applied = Applied::new(loaded);
     let mut events = Vec::new();
     for item in &mut items[decided..] {
-        if let Action::Command(delivery) = &item.action {
-            end_tasks_before_new_ones(&mut applied, delivery, now, rules);
-        }
+        advance_in_portions(&mut applied, &item.action, now, rules, publishes);
         if applied.outbox_bytes > MAX_OUTBOX_BYTES {
             break;
         }
@@ -108,14 +108,14 @@ pub fn apply_items(input: ApplyInput<'_>) -> Applied {
                         task_id: delivery.command.task_id().cloned(),
                         body: None,
                         // A version is committed once, with these records.
-                        entry: format!("{}.{}", applied.base_version + 1, applied.records.len()),
+                        entry: format!("{}.{}", applied.base_version + 1, applied.outbox.records.len()),
                     }));
                 }
                 item.outcome = outcome_of(verdict);
                 change
             }
         };
-        events.drain(..).for_each(|event| applied.add_event(event));
+        events.drain(..).for_each(|event| applied.add_event(event, publishes));
         // A duplicate is confirmed by the copy itself: it was decided if it is remembered.
         applied.is_unconfirmed |= change == RequiredWrite::Nothing && item.outcome == Outcome::Applied;
         applied.change = applied.change.max(change);
@@ -125,22 +125,24 @@ pub fn apply_items(input: ApplyInput<'_>) -> Applied {
     applied
 }
 
-/// Advances a queue before new tasks are queued, if the records of the tasks that end may fill the
-/// outbox. A row has no room for those records and as many new tasks. Advancing in one step or in
-/// two gives the same queue.
-fn end_tasks_before_new_ones(applied: &mut Applied, delivery: &Delivery, now: Timestamp, rules: Rules) {
-    let Some(cached) = &mut applied.loaded.queue else { return };
-    let adds_tasks = matches!(delivery.command, Command::EnqueueTasks { .. });
-    if !adds_tasks || applied.outbox_bytes + cached.queue.task_bytes() <= MAX_OUTBOX_BYTES {
+/// Advances a queue to the time at which an item takes effect, or until the outbox is full. The
+/// rest of the time takes another commit. Advancing in one step or in many gives the same queue.
+fn advance_in_portions(applied: &mut Applied, action: &Action, now: Timestamp, rules: Rules, publishes: bool) {
+    let Some(cached) = &applied.loaded.queue else { return };
+    let queue = &cached.queue;
+    let to = action.delivery().map_or(now, |delivery| queue.effective_time(delivery, now));
+    let is_due = queue.due_at(rules).is_some_and(|due| due <= to);
+    if !is_due || action.delivery().is_some_and(|delivery| queue.command_memory.find(delivery).is_some()) {
         return;
     }
-    if cached.queue.command_memory.find(delivery).is_none() {
-        let mut events = Vec::new();
-        Arc::make_mut(cached).queue.advance_for(delivery, now, rules, &mut events);
-        if !events.is_empty() {
-            applied.change = RequiredWrite::Commit;
+    let mut events = Vec::new();
+    while applied.outbox_bytes <= MAX_OUTBOX_BYTES {
+        let Some(cached) = &mut applied.loaded.queue else { return };
+        if !Arc::make_mut(cached).queue.advance_to_next(to, rules, &mut events) {
+            return;
         }
-        events.into_iter().for_each(|event| applied.add_event(event));
+        applied.change = RequiredWrite::Commit;
+        events.drain(..).for_each(|event| applied.add_event(event, publishes));
     }
 }
 
@@ -160,21 +162,24 @@ fn outcome_of(verdict: Verdict) -> Outcome {
 impl Applied {
     fn add_record(&mut self, record: Record) {
         self.outbox_bytes += record.size();
-        self.records.push(record);
+        self.outbox.records.push(record);
     }
 
-    fn add_event(&mut self, event: Event) {
+    fn add_event(&mut self, event: Event, publishes: bool) {
         tracing::debug!(
             player_id = self.loaded.queue.as_ref().map(|cached| cached.queue.player_id.as_str()),
             ?event,
             "event"
         );
-        if let EventData::TaskFinished(record) = event.data {
+        if let EventData::TaskFinished(record) = &event.data {
             self.totals_changed = true;
             if record.outcome == task::Outcome::Completed && matches!(record.work, Work::DurationMs(_)) {
                 self.completed_at.push(record.finished_at);
             }
-            self.add_record(Record::History(record));
+        }
+        if publishes || matches!(event.data, EventData::TaskFinished(_)) {
+            self.outbox_bytes += event.size();
+            self.outbox.add_event(event, publishes);
         }
     }
 }

@@ -12,10 +12,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use millrace_domain::{
-    RequiredWrite,
-    codec::{self, Outbox},
-};
+use millrace_domain::{RequiredWrite, codec};
 use millrace_store::{CommitError, Grouping, QueueWrite, StoreError};
 use tokio::time::{self, timeout_at};
 
@@ -112,13 +109,11 @@ async fn pause_after_conflict(ctx: &Context<'_>, conflicts: u32) {
 fn write_of(ctx: &Context<'_>, player: &mut Player) -> Option<QueueWrite> {
     let PlayerState::Applied(applied) = &mut player.state else { return None };
     let settings = &ctx.platform.settings;
-    let outbox = Outbox { records: std::mem::take(&mut applied.records), events: Vec::new() };
-    let outbox_bytes = (!outbox.is_empty()).then(|| codec::encode(&outbox));
-    applied.records = outbox.records;
+    let outbox = (!applied.outbox.is_empty()).then(|| codec::encode(&applied.outbox));
     let queue = &applied.loaded.queue.as_ref()?.queue;
     let mut due_at = queue.due_at(settings.rules);
     applied.loaded.due_entry = DueEntry::Accurate;
-    if outbox_bytes.is_some() && !settings.is_redelivered {
+    if outbox.is_some() && !settings.is_redelivered {
         // If this process dies before the records are written, nothing delivers the commands again.
         // The queue stays in the due index, so that the next run of `advance-queues` finds it.
         due_at = Some(due_at.map_or(queue.advanced_to, |due| due.min(queue.advanced_to)));
@@ -129,7 +124,7 @@ fn write_of(ctx: &Context<'_>, player: &mut Player) -> Option<QueueWrite> {
         expected: applied.base_version,
         version: queue.version,
         queue: codec::encode(queue),
-        outbox: outbox_bytes,
+        outbox,
         due_at,
     })
 }

@@ -7,5 +7,6 @@ pub mod apply;
 pub mod commit;
 pub mod decode;
 pub mod load;
+pub mod publish;
 pub mod record;
 pub mod refresh;

@@ -22,8 +22,7 @@ enum Origin {
     Malformed(usize),
 }
 
-/// Writes the records of every committed player, and malformed input. A player whose records are
-/// written is finished, or goes back to apply with the items that its commit did not take.
+/// Writes the records of every committed player, and malformed input.
 pub async fn record(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     let mut rows: Vec<RecordWrite<Origin>> = Vec::new();
@@ -37,7 +36,7 @@ pub async fn record(ctx: &Context<'_>, batch: &mut Batch) {
     batch.malformed_recorded = true;
     for (position, player) in batch.players.iter_mut().enumerate() {
         let (origin, grouping) = (Origin::Player(position), player.grouping);
-        let records = take_records(player).into_iter();
+        let records = take_records(ctx, player).into_iter();
         rows.extend(records.map(|record| RecordWrite { record, origin, grouping }));
     }
     if !rows.is_empty() {
@@ -47,17 +46,12 @@ pub async fn record(ctx: &Context<'_>, batch: &mut Batch) {
             hand_back(batch, failed.origin, &failed.error.into());
         }
     }
-    for player in &mut batch.players {
-        match player.take_state() {
-            PlayerState::Committed(applied) => player.conclude(applied),
-            state => player.state = state,
-        }
-    }
     batch.counters.steps.record += started.elapsed();
 }
 
-/// The records of a committed player.
-fn take_records(player: &mut Player) -> Vec<Record> {
+/// The records of a committed player that become rows. Its events stay where they are, because they
+/// are not published yet.
+fn take_records(ctx: &Context<'_>, player: &mut Player) -> Vec<Record> {
     let PlayerState::Committed(applied) = &mut player.state else { return Vec::new() };
     let Some(cached) = &applied.loaded.queue else { return Vec::new() };
     match applied.change {
@@ -65,7 +59,10 @@ fn take_records(player: &mut Player) -> Vec<Record> {
         // Milestones and all other decisions are in the queue row.
         RequiredWrite::Progress => vec![Record::Progress(cached.queue.progress())],
         RequiredWrite::Commit => {
-            let mut records = std::mem::take(&mut applied.records);
+            let outbox = std::mem::take(&mut applied.outbox);
+            let (mut records, events) = outbox.into_records(&player.player_id, cached.queue.version);
+            records.extend(events.clone().filter(|_| ctx.platform.keeps_events()).map(Record::Events));
+            applied.events = events;
             if applied.totals_changed {
                 records.push(Record::Stats(cached.queue.stats()));
             }

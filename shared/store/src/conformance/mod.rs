@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`queues`] | loading queues and progress, conditional commits |
 //! | [`due`] | the due index |
+//! | [`events`] | events of a player |
 //! | [`records`] | writing and reading records |
 //! | [`sample`] | rows to test with |
 //! | `support` | what the cases share |
@@ -14,6 +15,7 @@
 //! panics if the store fails it.
 
 pub mod due;
+pub mod events;
 pub mod queues;
 pub mod records;
 pub mod sample;

@@ -3,7 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use millrace_domain::{
-    CommandId, PlayerId, Priority, RejectionReason, Resources, TaskId, TaskKind, Timestamp, Work,
+    CommandId, EventsRecord, PlayerId, Priority, RejectionReason, Resources, SerializedEvent, TaskId, TaskKind,
+    Timestamp, Work,
     attempt::FailedAttempt,
     queue::Totals,
     record::{HistoryRecord, ProgressRecord, RejectionRecord, StatsRecord, TaskProgress},
@@ -83,6 +84,16 @@ pub fn rejection(partition: &str, command: &str, received_at: Timestamp) -> Reje
         body: None,
         entry: format!("4.{command}"),
     }
+}
+
+/// The events of one commit.
+pub fn events(player: &PlayerId, sequences: impl IntoIterator<Item = u64>) -> EventsRecord {
+    let event = |sequence| SerializedEvent {
+        sequence,
+        event_type: "taskStarted".into(),
+        json: format!(r#"{{"eventId":"{player}/{sequence}","task":{{"kind":"\u00e4 \"quoted\""}}}}"#),
+    };
+    EventsRecord { player_id: player.clone(), events: sequences.into_iter().map(event).collect() }
 }
 
 /// A player's totals.

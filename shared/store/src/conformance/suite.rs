@@ -60,6 +60,10 @@ macro_rules! conformance_tests {
             records::rejections_of_unknown_players_have_a_partition,
             records::last_stats_row_is_kept,
             records::ping_succeeds,
+            events::rows_of_events_are_read_in_both_orders,
+            events::events_are_read_from_any_sequence,
+            events::events_of_many_commits_are_read,
+            events::missing_events_are_reported,
         }
     };
     (@cases $make:path => $($module:ident :: $case:ident),+ $(,)?) => {

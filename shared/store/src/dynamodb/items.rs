@@ -4,7 +4,7 @@
 //! |---|---|
 //! | queues | `playerId` S, `version` N, `queue` B, `outbox` B, `dueShard` N, `dueAt` N |
 //! | progress, stats | the fields of the record by their JSON names |
-//! | history, rejections | the same, with the sort key and `expiresAt` N |
+//! | history, rejections, events | the same, with the sort key and `expiresAt` N |
 //!
 //! `dueAt` is in milliseconds since 1970, `expiresAt` in seconds. Attributes that do not apply are
 //! left out. Records are native attributes, so that an operator can read them in the console.

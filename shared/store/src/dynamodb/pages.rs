@@ -11,7 +11,11 @@ use super::{
     items::{self, attribute, string},
     tables::Tables,
 };
-use crate::{error::StoreError, port::Page, retention::now_s};
+use crate::{
+    error::StoreError,
+    port::{Page, PageOrder},
+    retention::now_s,
+};
 
 /// The maximum number of rows of one call.
 const MAX_CALL_ROWS: usize = 1000;
@@ -20,11 +24,12 @@ const MIN_NEXT_CALL_ROWS: usize = 100;
 /// The relevant length of a cursor in characters: every sort key is shorter.
 const MAX_SORT_KEY_LENGTH: usize = 256;
 
-/// The page to read: at most `limit` rows of a partition, newest first, after a cursor.
+/// The page to read: at most `limit` rows of a partition, after a cursor.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PageQuery<'a> {
     pub(super) table: Table,
     pub(super) partition: &'a str,
+    pub(super) order: PageOrder,
     pub(super) limit: usize,
     pub(super) after: Option<&'a str>,
 }
@@ -35,10 +40,10 @@ pub(super) async fn read_page<T: DeserializeOwned>(
     tables: &Tables,
     query: PageQuery<'_>,
 ) -> Result<Page<T>, StoreError> {
-    let PageQuery { table, partition, limit, after } = query;
+    let PageQuery { table, partition, limit, after, .. } = query;
     let mut page = Page { items: Vec::new(), next: None };
     if limit == 0 || partition.is_empty() || after == Some("") {
-        // DynamoDB refuses empty keys, and no key is less than the empty one.
+        // DynamoDB refuses empty keys. No cursor is empty.
         return Ok(page);
     }
     let target = CallTarget::read(tables.name(table));
@@ -80,7 +85,7 @@ fn request(tables: &Tables, query: PageQuery<'_>) -> QueryFluentBuilder {
         .client
         .query()
         .table_name(tables.name(query.table))
-        .scan_index_forward(false)
+        .scan_index_forward(query.order == PageOrder::OldestFirst)
         .consistent_read(true)
         .expression_attribute_names("#partition", attribute::PLAYER_ID)
         .expression_attribute_values(":partition", string(query.partition));
@@ -90,7 +95,10 @@ fn request(tables: &Tables, query: PageQuery<'_>) -> QueryFluentBuilder {
             // DynamoDB refuses longer keys. What follows the longest sort key does not matter.
             let after: String = after.chars().take(MAX_SORT_KEY_LENGTH).collect();
             request
-                .key_condition_expression("#partition = :partition AND #sort < :after")
+                .key_condition_expression(match query.order {
+                    PageOrder::NewestFirst => "#partition = :partition AND #sort < :after",
+                    PageOrder::OldestFirst => "#partition = :partition AND #sort > :after",
+                })
                 .expression_attribute_names("#sort", query.table.sort_key().unwrap_or_default())
                 .expression_attribute_values(":after", string(&after))
         }

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use aws_sdk_dynamodb::config::Builder;
 use millrace_domain::{
-    PlayerId, Record, Timestamp,
+    EventsRecord, PlayerId, Record, Timestamp,
     record::{HistoryRecord, RejectionRecord, StatsRecord, Table},
 };
+use serde::de::DeserializeOwned;
 
 use super::{
     commit::commit,
@@ -20,7 +21,8 @@ use super::{
 use crate::{
     error::StoreError,
     port::{
-        CommitResponse, Connections, DuePage, DueQueue, LoadResponse, Page, QueueStore, QueueWrite, RecordStore, Store,
+        CommitResponse, Connections, DuePage, DueQueue, LoadResponse, Page, PageOrder, QueueStore, QueueWrite,
+        RecordStore, Store,
     },
 };
 
@@ -62,6 +64,17 @@ impl DynamoDbStore {
         }
         outcome
     }
+
+    async fn page<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        partition: &str,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<T>, StoreError> {
+        let query = PageQuery { table, partition, order: PageOrder::NewestFirst, limit, after };
+        read_page(&self.tables, query).await
+    }
 }
 
 #[async_trait]
@@ -91,7 +104,7 @@ impl RecordStore for DynamoDbStore {
         limit: usize,
         after: Option<&str>,
     ) -> Result<Page<HistoryRecord>, StoreError> {
-        read_page(&self.tables, PageQuery { table: Table::History, partition: player.as_str(), limit, after }).await
+        self.page(Table::History, player.as_str(), limit, after).await
     }
 
     async fn rejections(
@@ -100,7 +113,18 @@ impl RecordStore for DynamoDbStore {
         limit: usize,
         after: Option<&str>,
     ) -> Result<Page<RejectionRecord>, StoreError> {
-        read_page(&self.tables, PageQuery { table: Table::Rejections, partition, limit, after }).await
+        self.page(Table::Rejections, partition, limit, after).await
+    }
+
+    async fn events(
+        &self,
+        player: &PlayerId,
+        order: PageOrder,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<EventsRecord>, StoreError> {
+        let query = PageQuery { table: Table::Events, partition: player.as_str(), order, limit, after };
+        read_page(&self.tables, query).await
     }
 
     async fn stats(&self, player: &PlayerId) -> Result<Option<StatsRecord>, StoreError> {

@@ -8,13 +8,13 @@ use std::{
 
 use foldhash::fast::RandomState;
 use millrace_domain::{
-    PlayerId, Record, Timestamp,
+    EventsRecord, PlayerId, Record, Timestamp,
     record::{HistoryRecord, ProgressRecord, RecordKey, RejectionRecord, StatsRecord, Table},
 };
 
 use crate::{
     error::CommitError,
-    port::{DUE_SHARDS, DueQueue, Page, QueueRow, QueueWrite, due_shard},
+    port::{DUE_SHARDS, DueQueue, Page, PageOrder, QueueRow, QueueWrite, due_shard},
     rules,
 };
 
@@ -31,6 +31,7 @@ pub(super) struct Rows {
     /// Boxed, because a map reserves space for eleven rows in each node.
     pub(super) history: SortedRows<Box<HistoryRecord>>,
     pub(super) rejections: SortedRows<RejectionRecord>,
+    pub(super) events: SortedRows<EventsRecord>,
 }
 
 impl Rows {
@@ -87,6 +88,7 @@ impl Rows {
         match record {
             Record::History(row) => drop(self.history.entry(key.partition).or_default().insert(sort, row.clone())),
             Record::Rejection(row) => drop(self.rejections.entry(key.partition).or_default().insert(sort, row.clone())),
+            Record::Events(row) => drop(self.events.entry(key.partition).or_default().insert(sort, row.clone())),
             Record::Stats(row) => drop(self.stats.insert(row.player_id.clone(), row.clone())),
             Record::Progress(row) => drop(self.progress.insert(row.player_id.clone(), row.clone())),
         }
@@ -100,6 +102,7 @@ impl Rows {
             Table::Stats => self.stats.values().cloned().map(Record::Stats).collect(),
             Table::History => all(&self.history).cloned().map(Record::History).collect(),
             Table::Rejections => all(&self.rejections).cloned().map(Record::Rejection).collect(),
+            Table::Events => all(&self.events).cloned().map(Record::Events).collect(),
         };
         records.sort_by_cached_key(Record::key);
         records
@@ -110,17 +113,36 @@ fn all<T>(rows: &SortedRows<T>) -> impl Iterator<Item = &T> {
     rows.values().flat_map(BTreeMap::values)
 }
 
-/// Reads a page of a partition, newest first.
-pub(super) fn page<R, T>(rows: &SortedRows<T>, partition: &str, limit: usize, after: Option<&str>) -> Page<R>
+/// The page to read: at most `limit` rows of a partition, after a cursor.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PageQuery<'a> {
+    pub(super) partition: &'a str,
+    pub(super) order: PageOrder,
+    pub(super) limit: usize,
+    pub(super) after: Option<&'a str>,
+}
+
+/// Reads a page.
+pub(super) fn page<R, T>(rows: &SortedRows<T>, query: PageQuery<'_>) -> Page<R>
 where
     R: Clone,
     T: Borrow<R>,
 {
-    let Some(rows) = rows.get(partition) else { return Page { items: Vec::new(), next: None } };
-    let end = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let mut newest_first = rows.range::<str, _>((Bound::Unbounded, end)).rev();
+    let Some(rows) = rows.get(query.partition) else { return Page { items: Vec::new(), next: None } };
+    let cursor = query.after.map_or(Bound::Unbounded, Bound::Excluded);
+    match query.order {
+        PageOrder::NewestFirst => page_of(rows.range::<str, _>((Bound::Unbounded, cursor)).rev(), query.limit),
+        PageOrder::OldestFirst => page_of(rows.range::<str, _>((cursor, Bound::Unbounded)), query.limit),
+    }
+}
+
+fn page_of<'a, R, T>(mut rows: impl Iterator<Item = (&'a String, &'a T)>, limit: usize) -> Page<R>
+where
+    R: Clone,
+    T: Borrow<R> + 'a,
+{
     let mut last = None;
-    let items = newest_first
+    let items = rows
         .by_ref()
         .take(limit)
         .map(|(key, row)| {
@@ -128,5 +150,5 @@ where
             row.borrow().clone()
         })
         .collect();
-    Page { items, next: newest_first.next().and(last.cloned()) }
+    Page { items, next: rows.next().and(last.cloned()) }
 }

@@ -7,19 +7,19 @@ use std::{
 
 use async_trait::async_trait;
 use millrace_domain::{
-    PlayerId, Record, Timestamp,
+    EventsRecord, PlayerId, Record, Timestamp,
     record::{HistoryRecord, RejectionRecord, StatsRecord, Table},
 };
 
 use super::{
     faults::{Fault, FaultHook, Operation},
-    rows::{Rows, page},
+    rows::{PageQuery, Rows, page},
 };
 use crate::{
     error::{CommitError, StoreError},
     port::{
-        CommitResponse, DuePage, DueQueue, LoadResponse, MAX_BATCH_ITEMS, Page, QueueRow, QueueStore, QueueWrite,
-        RecordStore, Store,
+        CommitResponse, DuePage, DueQueue, LoadResponse, MAX_BATCH_ITEMS, Page, PageOrder, QueueRow, QueueStore,
+        QueueWrite, RecordStore, Store,
     },
     rules::{self, MAX_LOAD_KEYS},
 };
@@ -173,7 +173,8 @@ impl RecordStore for MemoryStore {
     ) -> Result<Page<HistoryRecord>, StoreError> {
         let partition = player.as_str();
         let fault = self.fault(Operation::Read { table: Table::History, partition }).await;
-        fault.apply(|| Ok(page(&self.rows().history, partition, limit, after)))
+        let query = PageQuery { partition, order: PageOrder::NewestFirst, limit, after };
+        fault.apply(|| Ok(page(&self.rows().history, query)))
     }
 
     async fn rejections(
@@ -183,7 +184,20 @@ impl RecordStore for MemoryStore {
         after: Option<&str>,
     ) -> Result<Page<RejectionRecord>, StoreError> {
         let fault = self.fault(Operation::Read { table: Table::Rejections, partition }).await;
-        fault.apply(|| Ok(page(&self.rows().rejections, partition, limit, after)))
+        let query = PageQuery { partition, order: PageOrder::NewestFirst, limit, after };
+        fault.apply(|| Ok(page(&self.rows().rejections, query)))
+    }
+
+    async fn events(
+        &self,
+        player: &PlayerId,
+        order: PageOrder,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<EventsRecord>, StoreError> {
+        let partition = player.as_str();
+        let fault = self.fault(Operation::Read { table: Table::Events, partition }).await;
+        fault.apply(|| Ok(page(&self.rows().events, PageQuery { partition, order, limit, after })))
     }
 
     async fn stats(&self, player: &PlayerId) -> Result<Option<StatsRecord>, StoreError> {

@@ -8,7 +8,12 @@ use super::{
     error::{from_sqlite, is_row_error},
     tables::Tables,
 };
-use crate::{error::StoreError, port::Page, retention::Retention, rules};
+use crate::{
+    error::StoreError,
+    port::{Page, PageOrder},
+    retention::Retention,
+    rules,
+};
 
 /// The maximum number of expired rows that one write deletes.
 const DELETED_ROWS: i64 = 500;
@@ -99,11 +104,12 @@ fn parse<T: DeserializeOwned>(document: &str, name: &str) -> Result<T, StoreErro
         .map_err(|error| StoreError::Unreadable { table: name.to_owned(), detail: error.to_string() })
 }
 
-/// The page to read: at most `limit` rows of a partition, newest first, after a cursor.
+/// The page to read: at most `limit` rows of a partition, after a cursor.
 #[derive(Debug, Clone)]
 pub(super) struct PageQuery {
     pub(super) table: Table,
     pub(super) partition: String,
+    pub(super) order: PageOrder,
     pub(super) limit: usize,
     pub(super) after: Option<String>,
     pub(super) now_s: u64,
@@ -116,15 +122,21 @@ pub(super) fn page<T: DeserializeOwned>(
     tables: &Tables,
     query: &PageQuery,
 ) -> rusqlite::Result<Page<T>> {
-    let PageQuery { table, partition, limit, after, now_s } = query;
+    let PageQuery { table, partition, order, limit, after, now_s } = query;
     let mut page = Page { items: Vec::new(), next: None };
     let (name, sort) = (tables.name(*table), table.sort_key().unwrap_or_default());
+    // Every sort key starts with a digit: it is greater than nothing, and less than the greatest
+    // character.
+    let (compare, direction, start) = match order {
+        PageOrder::NewestFirst => ("<", "DESC", "\u{10ffff}"),
+        PageOrder::OldestFirst => (">", "ASC", ""),
+    };
     let mut statement = connection.prepare_cached(&format!(
         r#"SELECT "{sort}", "document" FROM "{name}"
-           WHERE "playerId" = ?1 AND "expiresAt" > ?2 AND "{sort}" < ?3 ORDER BY "{sort}" DESC LIMIT ?4"#
+           WHERE "playerId" = ?1 AND "expiresAt" > ?2 AND "{sort}" {compare} ?3
+           ORDER BY "{sort}" {direction} LIMIT ?4"#
     ))?;
-    // Every sort key starts with a time, which is less than the greatest character.
-    let after = after.as_deref().unwrap_or("\u{10ffff}");
+    let after = after.as_deref().unwrap_or(start);
     // One more than the limit shows whether more rows follow.
     let sql_limit = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![partition, saturating_i64(*now_s), after, sql_limit])?;

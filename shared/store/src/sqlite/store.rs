@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
 use millrace_domain::{
-    PlayerId, Record, Timestamp,
+    EventsRecord, PlayerId, Record, Timestamp,
     record::{HistoryRecord, RejectionRecord, StatsRecord, Table},
 };
 use rusqlite::Connection;
@@ -23,8 +23,8 @@ use super::{
 use crate::{
     error::{CommitError, StoreError},
     port::{
-        CommitResponse, DuePage, DueQueue, LoadResponse, MAX_BATCH_ITEMS, Page, QueueStore, QueueWrite, RecordStore,
-        Store,
+        CommitResponse, DuePage, DueQueue, LoadResponse, MAX_BATCH_ITEMS, Page, PageOrder, QueueStore, QueueWrite,
+        RecordStore, Store,
     },
     retention::{Retention, now_s},
     rules::MAX_LOAD_KEYS,
@@ -94,11 +94,12 @@ impl SqliteStore {
         &self,
         table: Table,
         partition: &str,
+        order: PageOrder,
         limit: usize,
         after: Option<&str>,
     ) -> Result<Page<T>, StoreError> {
         let (partition, after) = (partition.to_owned(), after.map(str::to_owned));
-        let query = PageQuery { table, partition, limit, after, now_s: now_s() };
+        let query = PageQuery { table, partition, order, limit, after, now_s: now_s() };
         self.connections.run(table, move |connection, tables| records::page(connection, tables, &query)).await
     }
 
@@ -174,7 +175,7 @@ impl RecordStore for SqliteStore {
         limit: usize,
         after: Option<&str>,
     ) -> Result<Page<HistoryRecord>, StoreError> {
-        self.page(Table::History, player.as_str(), limit, after).await
+        self.page(Table::History, player.as_str(), PageOrder::NewestFirst, limit, after).await
     }
 
     async fn rejections(
@@ -183,7 +184,17 @@ impl RecordStore for SqliteStore {
         limit: usize,
         after: Option<&str>,
     ) -> Result<Page<RejectionRecord>, StoreError> {
-        self.page(Table::Rejections, partition, limit, after).await
+        self.page(Table::Rejections, partition, PageOrder::NewestFirst, limit, after).await
+    }
+
+    async fn events(
+        &self,
+        player: &PlayerId,
+        order: PageOrder,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<EventsRecord>, StoreError> {
+        self.page(Table::Events, player.as_str(), order, limit, after).await
     }
 
     async fn stats(&self, player: &PlayerId) -> Result<Option<StatsRecord>, StoreError> {

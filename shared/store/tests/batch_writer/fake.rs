@@ -11,10 +11,12 @@ use std::{
 
 use async_trait::async_trait;
 use millrace_domain::{
-    PlayerId, Record, Timestamp,
+    EventsRecord, PlayerId, Record, Timestamp,
     record::{HistoryRecord, ProgressRecord, RecordKey, RejectionRecord, StatsRecord, Table},
 };
-use millrace_store::{Grouping, MAX_BATCH_ITEMS, Page, RecordStore, RecordWrite, StoreError, conformance::sample};
+use millrace_store::{
+    Grouping, MAX_BATCH_ITEMS, Page, PageOrder, RecordStore, RecordWrite, StoreError, conformance::sample,
+};
 use tokio::time::{Instant, sleep};
 
 pub type Answer = Result<Vec<usize>, StoreError>;
@@ -141,6 +143,16 @@ impl RecordStore for FakeStore {
     }
 
     async fn rejections(&self, _: &str, _: usize, _: Option<&str>) -> Result<Page<RejectionRecord>, StoreError> {
+        unreachable!("the batch writer only writes")
+    }
+
+    async fn events(
+        &self,
+        _: &PlayerId,
+        _: PageOrder,
+        _: usize,
+        _: Option<&str>,
+    ) -> Result<Page<EventsRecord>, StoreError> {
         unreachable!("the batch writer only writes")
     }
 

@@ -117,6 +117,7 @@ fn append_to_partition(record: &mut Record, suffix: usize) {
         Record::Rejection(row) => row.partition = format!("{}-{suffix}", row.partition),
         Record::Stats(row) => row.player_id = append(&row.player_id),
         Record::Progress(row) => row.player_id = append(&row.player_id),
+        Record::Events(row) => row.player_id = append(&row.player_id),
     }
 }
 

@@ -101,7 +101,7 @@ async fn existing_tables_are_not_changed() {
         assert_eq!(store.commit(&write).await.outcomes, vec![Ok(())]);
         create_tables(&client, &prefix).await.unwrap();
         assert_eq!(versions(&store, &write).await, [1], "the row is gone");
-        for table in [Table::History, Table::Rejections] {
+        for table in [Table::History, Table::Rejections, Table::Events] {
             let name = format!("{prefix}{}", table.as_str());
             let described = client.describe_time_to_live().table_name(name).send().await.unwrap();
             let description = described.time_to_live_description.unwrap();

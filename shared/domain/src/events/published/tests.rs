@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::{Command, Queue, testing::*};
+use crate::{Command, testing::*};
 
 /// The JSON of all events since the last time, in the commit of version 12.
 fn published(test: &mut TestQueue) -> Vec<serde_json::Value> {
@@ -160,15 +160,12 @@ fn a_command_that_changes_nothing_has_no_event() {
 }
 
 #[test]
-fn an_event_in_an_outbox_has_its_type_and_its_json() {
+fn event_is_serialized_with_its_sequence_and_type() {
     let event = Event { sequence: 7, at: at(0), data: EventData::QueuePaused };
-    let queue = Queue::new(PlayerId::new("p-1").unwrap(), at(0));
-    let outbox = PublishedEvent::new(&event, &queue.player_id, 3).to_outbox();
-    assert_eq!((outbox.sequence, outbox.event_type), (7, EventType::QueuePaused));
-    assert!(outbox.json.starts_with(r#"{"eventId":"p-1/7","playerId":"p-1","sequence":7,"version":3,"at":"#));
+    let serialized = PublishedEvent::new(&event, &PlayerId::new("p-1").unwrap(), 3).to_serialized();
+    assert_eq!((serialized.sequence, serialized.event_type.as_ref()), (7, "queuePaused"));
+    assert!(serialized.json.starts_with(r#"{"eventId":"p-1/7","playerId":"p-1","sequence":7,"version":3,"at":"#));
     for event_type in EventType::ALL {
         assert_eq!(serde_json::to_value(event_type).unwrap(), event_type.as_str());
-        let bytes = minicbor::to_vec(event_type).unwrap();
-        assert_eq!(minicbor::decode::<EventType>(&bytes).unwrap(), event_type);
     }
 }

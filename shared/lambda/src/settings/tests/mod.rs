@@ -3,6 +3,7 @@
 mod access;
 mod back_ends;
 mod environment;
+mod events;
 mod numbers;
 
 use super::{Settings, SettingsError};

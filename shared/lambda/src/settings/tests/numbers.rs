@@ -49,6 +49,7 @@ fn numbers(settings: &Settings) -> Vec<(&'static str, u64)> {
         ("MILLRACE_BATCHING_ROLLOUT_PERCENT", percent(settings.features.batching)),
         ("MILLRACE_HISTORY_RETENTION_DAYS", seconds(settings.retention.history) / 86_400),
         ("MILLRACE_REJECTIONS_RETENTION_DAYS", seconds(settings.retention.rejections) / 86_400),
+        ("MILLRACE_EVENTS_RETENTION_HOURS", seconds(settings.retention.events) / 3_600),
     ]
 }
 
@@ -90,7 +91,7 @@ fn the_defaults() {
     }
     let limits = [500, 200, 3, 1_000, 60, 5, 0];
     let caches = [300, 60, 600, 1_800, 10_000, 32 << 20, 1_000, 60_000, 400 << 20];
-    let store = [20, 3_000, 60, 5_000, 25, 0, 5, 5, 500, 1_000, 900, 100, 100, 100, 90, 30];
+    let store = [20, 3_000, 60, 5_000, 25, 0, 5, 5, 500, 1_000, 900, 100, 100, 100, 90, 30, 24];
     let expected = limits.into_iter().chain(caches).chain(store);
     let found = numbers(&settings);
     assert_eq!(

@@ -1,0 +1,85 @@
+//! The port of what events are published to.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use millrace_domain::{PlayerId, event::EventType};
+
+use crate::send_answer::SendAnswer;
+
+/// Most events of one call, as of EventBridge and SQS.
+pub const MAX_CALL_EVENTS: usize = 10;
+/// Most bytes of the events of one call. EventBridge and SQS take 1 MiB, names and attributes
+/// included.
+pub const MAX_CALL_BYTES: usize = 1_000_000;
+
+/// An event on its way to a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutgoingEvent<'a> {
+    /// The owner of the queue.
+    pub player_id: &'a PlayerId,
+    /// The number of the event among those of the player.
+    pub sequence: u64,
+    /// The type of the event, such as `taskStarted`.
+    pub event_type: &'a str,
+    /// The whole event in JSON. It is the same in each copy.
+    pub json: &'a str,
+}
+
+impl OutgoingEvent<'_> {
+    /// The id of the event, the same in each copy.
+    pub fn event_id(&self) -> EventId<'_> {
+        EventId { player_id: self.player_id, sequence: self.sequence }
+    }
+
+    /// About how many bytes the event takes in a call.
+    pub fn size(&self) -> usize {
+        512 + self.json.len()
+    }
+}
+
+/// `<playerId>/<sequence>`.
+#[derive(Debug, Clone, Copy)]
+pub struct EventId<'a> {
+    player_id: &'a PlayerId,
+    sequence: u64,
+}
+
+impl fmt::Display for EventId<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.player_id, self.sequence)
+    }
+}
+
+/// Something that events are published to, such as an event bus or a queue.
+#[async_trait]
+pub trait EventDestination: Send + Sync {
+    /// Whether it delivers the events of a player in the order in which it accepted them. Then an
+    /// event is sent once all earlier ones of the player are accepted.
+    fn keeps_order(&self) -> bool;
+
+    /// Sends at most [`MAX_CALL_EVENTS`] events in one call.
+    ///
+    /// # Errors
+    /// [`Failure`](crate::Failure) where the call failed: none, some or all of the events may have
+    /// been accepted.
+    async fn send(&self, events: &[OutgoingEvent<'_>]) -> SendAnswer;
+}
+
+/// Where events are published, and which.
+#[derive(Clone)]
+pub struct Publishing {
+    /// Event buses and queues.
+    pub destinations: Vec<Arc<dyn EventDestination>>,
+    /// The types that go to them; none: all types.
+    pub types: Option<Vec<EventType>>,
+    /// Whether the events table gets all events.
+    pub table: bool,
+}
+
+impl Publishing {
+    /// Whether events of this type go to buses and queues.
+    pub fn sends(&self, event_type: &str) -> bool {
+        self.types.as_ref().is_none_or(|types| types.iter().any(|sent| sent.as_str() == event_type))
+    }
+}

@@ -1,0 +1,145 @@
+//! Publishes the events of commits.
+//!
+//! A destination gets its events in calls of ten. Where it keeps the order of a player's events, an
+//! event is sent once all earlier ones of its player are accepted, so a call has one event of each
+//! player. All destinations are served at the same time.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, future::join_all, stream};
+use millrace_domain::{EventsRecord, FailureReason};
+
+use crate::{
+    context::Context,
+    counters::EventCounters,
+    event_destination::{EventDestination, MAX_CALL_BYTES, MAX_CALL_EVENTS, OutgoingEvent},
+    failure::Failure,
+    send_call::send_call,
+};
+
+/// The events of one commit, with the position of what they belong to.
+#[derive(Debug)]
+pub struct CommitEvents {
+    /// The position of the player or the request.
+    pub origin: usize,
+    /// The events.
+    pub record: EventsRecord,
+}
+
+/// An event with its origin.
+#[derive(Debug, Clone, Copy)]
+struct Entry<'a> {
+    origin: usize,
+    event: OutgoingEvent<'a>,
+}
+
+/// What became of the events of some queues.
+#[derive(Debug, Default)]
+struct Published {
+    calls: u64,
+    /// The origins whose events were not all accepted.
+    failed: Vec<(usize, Failure)>,
+}
+
+/// Publishes the events of commits. Returns the origins whose events some destination did not take,
+/// each with the reason. Without events there is no call.
+pub async fn publish(
+    ctx: &Context<'_>,
+    commits: &[CommitEvents],
+    counters: &mut EventCounters,
+) -> BTreeMap<usize, Failure> {
+    let Some(publishing) = &ctx.platform.publishing else { return BTreeMap::new() };
+    let chosen = |entry: &Entry<'_>| publishing.sends(entry.event.event_type);
+    let entries: Vec<Entry<'_>> = commits.iter().flat_map(entries_of).filter(chosen).collect();
+    let sends = publishing.destinations.iter().map(|destination| send_all(ctx, destination.as_ref(), &entries));
+    let mut failed = BTreeMap::new();
+    for published in join_all(sends).await {
+        counters.calls += published.calls;
+        failed.extend(published.failed);
+    }
+    for commit in commits {
+        let is_published = |entry: &Entry<'_>| publishing.table || chosen(entry);
+        let count = entries_of(commit).filter(is_published).count() as u64;
+        match failed.contains_key(&commit.origin) {
+            true => counters.failed += count,
+            false => counters.published += count,
+        }
+    }
+    failed
+}
+
+fn entries_of(commit: &CommitEvents) -> impl Iterator<Item = Entry<'_>> {
+    let CommitEvents { origin, record } = commit;
+    record.events.iter().map(|event| Entry {
+        origin: *origin,
+        event: OutgoingEvent {
+            player_id: &record.player_id,
+            sequence: event.sequence,
+            event_type: &event.event_type,
+            json: &event.json,
+        },
+    })
+}
+
+/// Sends all events to one destination, several calls at once.
+async fn send_all(ctx: &Context<'_>, destination: &dyn EventDestination, entries: &[Entry<'_>]) -> Published {
+    let queues: Vec<&[Entry<'_>]> = match destination.keeps_order() {
+        true => entries.chunk_by(|one, next| one.origin == next.origin).collect(),
+        false => entries.chunks(1).collect(),
+    };
+    // Collected first: the future of a mapped stream would not be known to be `Send`.
+    let sends: Vec<_> = queues.chunks(MAX_CALL_EVENTS).map(|queues| send_queues(ctx, destination, queues)).collect();
+    let parts: Vec<Published> = stream::iter(sends).buffer_unordered(ctx.platform.settings.concurrency).collect().await;
+    let mut all = Published::default();
+    for part in parts {
+        all.calls += part.calls;
+        all.failed.extend(part.failed);
+    }
+    all
+}
+
+/// Sends the events of at most ten queues: by each call the first event of every queue.
+async fn send_queues(ctx: &Context<'_>, destination: &dyn EventDestination, queues: &[&[Entry<'_>]]) -> Published {
+    let mut queues = queues.to_vec();
+    let mut published = Published::default();
+    loop {
+        queues.retain(|queue| !queue.is_empty());
+        let firsts = firsts_of_call(&queues);
+        if firsts.is_empty() {
+            return published;
+        }
+        let send = |positions: Vec<usize>| {
+            let events: Vec<OutgoingEvent<'_>> = positions.iter().map(|at| firsts[*at].event).collect();
+            async move { destination.send(&events).await }
+        };
+        let result = send_call(ctx, (0..firsts.len()).collect(), send).await;
+        published.calls += result.calls;
+        for at in result.sent {
+            queues[at] = &queues[at][1..];
+        }
+        for (at, failure) in result.failed {
+            log_failure(&firsts[at].event, queues[at].len(), &failure);
+            published.failed.push((firsts[at].origin, failure));
+            queues[at] = &[];
+        }
+    }
+}
+
+/// The first events of the queues, as many as one call takes.
+fn firsts_of_call<'a>(queues: &[&[Entry<'a>]]) -> Vec<Entry<'a>> {
+    let mut bytes = 0;
+    let fits = |entry: &Entry<'a>| {
+        let is_first = bytes == 0;
+        bytes += entry.event.size();
+        is_first || bytes <= MAX_CALL_BYTES
+    };
+    queues.iter().map(|queue| queue[0]).take_while(fits).collect()
+}
+
+fn log_failure(event: &OutgoingEvent<'_>, events: usize, failure: &Failure) {
+    let (player_id, reason, detail) = (event.player_id.as_str(), failure.reason.code(), &failure.detail);
+    match failure.reason == FailureReason::Deadline {
+        true => tracing::warn!(player_id, reason, events, "events wait for the next load of the queue"),
+        false => tracing::warn!(player_id, reason, %detail, events, "events were not published"),
+    }
+}
