@@ -53,13 +53,10 @@ function receiveFrom(queue: string): string[] {
 }
 
 const LOAD_AND_COMMIT = tableActions('queues', 'BatchGetItem', 'GetItem', 'PartiQLInsert', 'PartiQLUpdate', 'PutItem');
-const WRITE_HISTORY_REJECTIONS_STATS = ['history', 'rejections', 'stats'].flatMap((table) =>
+const WRITE_OUTBOX = ['events', 'history', 'rejections', 'stats'].flatMap((table) =>
   tableActions(table, 'BatchWriteItem'),
 );
-const WRITE_RECORDS = [
-  ...tableActions('progress', 'BatchGetItem', 'BatchWriteItem'),
-  ...WRITE_HISTORY_REJECTIONS_STATS,
-];
+const WRITE_RECORDS = [...tableActions('progress', 'BatchGetItem', 'BatchWriteItem'), ...WRITE_OUTBOX];
 const READ_DUE_INDEX = tableActions('queues/index/due', 'Query');
 
 /** Logs, traces and the queue of undelivered events. */
@@ -84,13 +81,14 @@ const EXPECTED: Record<FunctionName, string[]> = {
     ...tableActions('stats', 'GetItem'),
     ...tableActions('history', 'Query'),
     ...tableActions('rejections', 'Query'),
+    ...tableActions('events', 'Query'),
     ...READ_DUE_INDEX,
   ],
   'maintain-cache': [
     ...tableActions('queues', 'BatchGetItem', 'GetItem'),
     ...tableActions('progress', 'BatchGetItem'),
     // Loading a queue row writes the records of its outbox again.
-    ...WRITE_HISTORY_REJECTIONS_STATS,
+    ...WRITE_OUTBOX,
     ...tableActions('stats', 'GetItem'),
     ...READ_DUE_INDEX,
   ],
