@@ -8,6 +8,7 @@ import './costs.test.ts';
 import './deployment.test.ts';
 import './docs.test.ts';
 import './emulator.test.ts';
+import './event-publishing.test.ts';
 import './event-sources.test.ts';
 import './functions.test.ts';
 import './monitoring.test.ts';

@@ -28,8 +28,8 @@ test('only certain resources differ', () => {
     'AWS::CodeDeploy::DeploymentGroup': 4,
     'AWS::EC2::FlowLog': 1,
     'AWS::EC2::SecurityGroupEgress': 1,
-    'AWS::EC2::SecurityGroupIngress': 2,
-    'AWS::IAM::Policy': 3,
+    'AWS::EC2::SecurityGroupIngress': 3,
+    'AWS::IAM::Policy': 4,
     'AWS::Lambda::Alias': 4,
   });
 });

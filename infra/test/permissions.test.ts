@@ -59,6 +59,9 @@ const WRITE_OUTBOX = ['events', 'history', 'rejections', 'stats'].flatMap((table
 const WRITE_RECORDS = [...tableActions('progress', 'BatchGetItem', 'BatchWriteItem'), ...WRITE_OUTBOX];
 const READ_DUE_INDEX = tableActions('queues/index/due', 'Query');
 
+/** Production publishes events to the bus. */
+const PUBLISH_EVENTS = actionsOn('bus', 'events:PutEvents');
+
 /** Logs, traces and the queue of undelivered events. */
 function commonActions(name: FunctionName): string[] {
   return [
@@ -73,6 +76,7 @@ const EXPECTED: Record<FunctionName, string[]> = {
     ...LOAD_AND_COMMIT,
     ...WRITE_RECORDS,
     ...['commands.fifo', 'progress', 'ticks'].flatMap((queue) => receiveFrom(queue)),
+    ...PUBLISH_EVENTS,
   ],
   'advance-queues': [...tableActions('queues', 'GetItem'), ...READ_DUE_INDEX, ...actionsOn('ticks', 'sqs:SendMessage')],
   'queue-api': [
@@ -83,6 +87,7 @@ const EXPECTED: Record<FunctionName, string[]> = {
     ...tableActions('rejections', 'Query'),
     ...tableActions('events', 'Query'),
     ...READ_DUE_INDEX,
+    ...PUBLISH_EVENTS,
   ],
   'maintain-cache': [
     ...tableActions('queues', 'BatchGetItem', 'GetItem'),
@@ -91,6 +96,7 @@ const EXPECTED: Record<FunctionName, string[]> = {
     ...WRITE_OUTBOX,
     ...tableActions('stats', 'GetItem'),
     ...READ_DUE_INDEX,
+    ...PUBLISH_EVENTS,
   ],
 };
 
