@@ -1,4 +1,5 @@
-// All tests in one process, because loading the CDK takes a second.
+// All tests in one process, because loading the CDK takes a second. Those of the examples use the
+// same packages.
 
 import './alarms.test.ts';
 import './api.test.ts';
@@ -20,3 +21,5 @@ import './rollback-alarms.test.ts';
 import './stack.test.ts';
 import './tables.test.ts';
 import './validation.test.ts';
+import '../../examples/infra/workers-stack.test.ts';
+import '../../examples/worker-typescript/worker.test.ts';

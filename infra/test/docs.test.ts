@@ -83,7 +83,7 @@ test('files that the documentation names exist', () => {
   const named = pages.flatMap((page) => {
     const text = readFileSync(join(ROOT, page), 'utf8');
     const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link]) => join(dirname(page), link ?? ''));
-    const paths = [...text.matchAll(/`((?:docs|events|functions|infra|shared|tests)\/[\w./-]+\.\w+)`/g)];
+    const paths = [...text.matchAll(/`((?:docs|events|examples|functions|infra|shared|tests)\/[\w./-]+\.\w+)`/g)];
     return [...links, ...paths.map(([, path]) => path ?? '')].map((file) => ({ page, file }));
   });
   assert.ok(named.length > 100, `only ${named.length} were found`);
