@@ -48,6 +48,15 @@ const ASSUMPTIONS = {
   /** Lookups that miss both caches read a queue and its progress with strong consistency. */
   missRate: 0.05,
   readUnitsPerMiss: 2,
+  /**
+   * Half of the commands queue a task, which also starts and completes. One report in twenty
+   * crosses a milestone.
+   */
+  eventsPerCommand: 0.5 * 3,
+  eventsPerReport: 0.05,
+  /** The events of a commit are one row, which is under 1 KB for most commits. */
+  eventWriteUnitsPerCommand: 1,
+  eventWriteUnitsPerReport: 0.05,
   /** A run of advance-queues reads each shard of the due index, also when nothing is due. */
   readUnitsPerRun: 16 * 0.5,
   /** One request to send, and shares of the requests that receive and delete several messages. */
@@ -75,19 +84,19 @@ export function monthlyCosts(settings: Settings, codeDirectory: string, load: Lo
   };
   const allInvocations = sum(Object.values(invocations));
   const lookups = load.commands + load.reports + load.reads;
-  const writeUnits = load.commands * ASSUMPTIONS.writeUnitsPerCommand + load.reports * ASSUMPTIONS.writeUnitsPerReport;
+  const events = load.commands * ASSUMPTIONS.eventsPerCommand + load.reports * ASSUMPTIONS.eventsPerReport;
   const readUnits =
     lookups * ASSUMPTIONS.missRate * ASSUMPTIONS.readUnitsPerMiss + scheduled * ASSUMPTIONS.readUnitsPerRun;
   return {
     'Cache': cacheCosts(settings.cache),
-    'Interface endpoint of SQS':
-      settings.ticks === 'queue' ? ASSUMPTIONS.zones * prices.endpointHour * HOURS_PER_MONTH : 0,
+    'Interface endpoints': endpointsOf(settings) * ASSUMPTIONS.zones * prices.endpointHour * HOURS_PER_MONTH,
     'Lambda':
       allInvocations * prices.lambdaRequest + gbSeconds(settings.functions, invocations) * prices.lambdaGbSecond,
-    'DynamoDB: writes': writeUnits * prices.writeUnit,
+    'DynamoDB: writes': writeUnits(settings.events, load) * prices.writeUnit,
     'DynamoDB: reads': readUnits * prices.readUnit,
     'DynamoDB: storage and recovery': load.storedGb * (prices.tableGbMonth + prices.recoveryGbMonth),
-    'SQS': sqsCosts(load),
+    'SQS': sqsCosts(load) + (settings.events.queue ? events * ASSUMPTIONS.requestsPerMessage * prices.fifoRequest : 0),
+    'Events on the bus': settings.events.bus ? events * prices.publishedEvent : 0,
     'HTTP API': load.reads * prices.httpRequest,
     'Schedules': scheduled * prices.scheduledInvocation,
     'Alarms, metrics, dashboard': monitoringCosts(settings, codeDirectory),
@@ -99,6 +108,18 @@ export function monthlyCosts(settings: Settings, codeDirectory: string, load: Lo
 
 function sum(values: number[]): number {
   return values.reduce((total, value) => total + value, 0);
+}
+
+/** The endpoints of SQS and of EventBridge. */
+function endpointsOf({ ticks, events }: Settings): number {
+  return [ticks === 'queue' || events.queue, events.bus].filter(Boolean).length;
+}
+
+function writeUnits({ table }: Settings['events'], { commands, reports }: Load): number {
+  const { writeUnitsPerCommand, writeUnitsPerReport, eventWriteUnitsPerCommand, eventWriteUnitsPerReport } =
+    ASSUMPTIONS;
+  const eventUnits = table ? commands * eventWriteUnitsPerCommand + reports * eventWriteUnitsPerReport : 0;
+  return commands * writeUnitsPerCommand + reports * writeUnitsPerReport + eventUnits;
 }
 
 function cacheCosts(cache: Settings['cache']): number {

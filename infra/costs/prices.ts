@@ -26,8 +26,9 @@ export const prices = {
   standardRequest: 0.4e-6,
   // https://aws.amazon.com/api-gateway/pricing/ : HTTP APIs
   httpRequest: 1e-6,
-  // https://aws.amazon.com/eventbridge/pricing/
+  // https://aws.amazon.com/eventbridge/pricing/ : a published event of up to 64 KB
   scheduledInvocation: 1e-6,
+  publishedEvent: 1e-6,
   // https://aws.amazon.com/cloudwatch/pricing/ : an alarm is billed for each of its metrics
   alarmMetric: 0.1,
   compositeAlarm: 0.5,

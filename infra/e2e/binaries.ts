@@ -20,7 +20,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { FunctionName } from '../lib/settings.ts';
 import { run } from './processes.ts';
 
 /** The directory of the C library of arm64 in Debian's package libc6-arm64-cross. */
@@ -29,8 +28,8 @@ const ARM64_SYSROOT = '/usr/aarch64-linux-gnu';
 const ELF_MACHINE_OFFSET = 18;
 const ELF_MACHINE_ARM64 = 183;
 
-export interface FunctionBinary {
-  name: FunctionName;
+export interface FunctionBinary<Name extends string = string> {
+  name: Name;
   file: string;
   /** Built by `make functions`, and deployed as it is. Other binaries have debug information. */
   isShipped: boolean;
@@ -39,7 +38,7 @@ export interface FunctionBinary {
 }
 
 /** Finds the binary of a function in either layout. */
-export function findBinary(directory: string, name: FunctionName): FunctionBinary | undefined {
+export function findBinary<Name extends string>(directory: string, name: Name): FunctionBinary<Name> | undefined {
   const path = join(directory, name);
   const isShipped = existsSync(path) && statSync(path).isDirectory();
   const file = isShipped ? join(path, 'bootstrap') : path;

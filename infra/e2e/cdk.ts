@@ -13,6 +13,11 @@ export class Cdk {
     private readonly stack: string,
   ) {}
 
+  /** The same commands for another stack. */
+  forStack(stack: string): Cdk {
+    return new Cdk(this.endpoint, this.authority, this.home, stack);
+  }
+
   async bootstrap(assembly: string): Promise<void> {
     await this.cdk(['bootstrap', `aws://${ACCOUNT}/${REGION}`, '--app', assembly]);
   }

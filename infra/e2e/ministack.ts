@@ -50,6 +50,7 @@ export class MiniStack {
         MINISTACK_SSL_KEY: certificates.key,
         // The functions trust the authority of this run, as they trust that of AWS.
         SSL_CERT_FILE: certificates.authority,
+        NODE_EXTRA_CA_CERTS: certificates.authority,
       }),
       ...(redisPort !== undefined && { REDIS_HOST: 'localhost', REDIS_PORT: String(redisPort) }),
     });

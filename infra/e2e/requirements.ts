@@ -3,7 +3,7 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { FUNCTION_NAMES, type FunctionName } from '../lib/settings.ts';
+import { FUNCTION_NAMES } from '../lib/settings.ts';
 import { type FunctionBinary, findBinary } from './binaries.ts';
 import { findOnPath } from './processes.ts';
 
@@ -84,7 +84,7 @@ export class Finder {
     return this.findProgram('qemu-aarch64', 'apt-get install qemu-user libc6-arm64-cross');
   }
 
-  findFunction(directory: string, name: FunctionName): FunctionBinary[] {
+  findFunction<Name extends string>(directory: string, name: Name): FunctionBinary<Name>[] {
     const binary = findBinary(directory, name);
     if (binary === undefined) {
       this.missing.push(

@@ -37,6 +37,8 @@ export function e2eSettings(issuerUrl: string): Settings {
       commands: { maxConcurrency: 4, maxReceiveCount: 3 },
       progress: { ...production.queues.progress, maxConcurrency: 2 },
     },
+    // The test also checks the queue that production does not have.
+    events: { ...production.events, queue: true },
     api: { ...production.api, authorization: { kind: 'jwt', issuer: issuerUrl, audience: [AUDIENCE] } },
   };
 }

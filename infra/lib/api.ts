@@ -58,6 +58,7 @@ const ROUTES: Route[] = [
   { method: GET, path: '/players/{playerId}/stats' },
   { method: GET, path: '/players/{playerId}/history' },
   { method: GET, path: '/players/{playerId}/rejections' },
+  { method: GET, path: '/players/{playerId}/events' },
   { method: POST, path: '/players/{playerId}/commands' },
   { method: GET, path: '/admin/performance' },
   { method: POST, path: '/admin/cache/warm' },

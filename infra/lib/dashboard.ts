@@ -147,7 +147,10 @@ function failureWidgets({ functions, queues, api, tables, metrics }: DashboardPr
       'DynamoDB: throttled calls',
       tables.all.flatMap(([name, table]) => throttleMetrics(name, table, PERIOD)),
     ),
-    graph('Malformed input', [metrics.metric('malformed', SUM).with({ label: 'malformed' })]),
+    graph('Malformed input and unpublished events', [
+      metrics.metric('malformed', SUM).with({ label: 'malformed' }),
+      metrics.metric('eventsFailed', SUM).with({ label: 'events that could not be published' }),
+    ]),
     new cloudwatch.LogQueryWidget({
       title: 'Reasons of failures and rejections',
       logGroupNames: [functions.byName['process-tasks'].logGroup.logGroupName],

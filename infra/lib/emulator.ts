@@ -23,9 +23,10 @@ export const UNSUPPORTED_TYPES = [
  * MiniStack requires an action with the name of the call, which IAM does not have.
  */
 const BATCH_CALLS: Partial<Record<FunctionName, string[]>> = {
-  'process-tasks': ['dynamodb:BatchExecuteStatement'],
+  'process-tasks': ['dynamodb:BatchExecuteStatement', 'sqs:SendMessageBatch'],
   'advance-queues': ['sqs:SendMessageBatch'],
-  'queue-api': ['dynamodb:BatchExecuteStatement'],
+  'queue-api': ['dynamodb:BatchExecuteStatement', 'sqs:SendMessageBatch'],
+  'maintain-cache': ['sqs:SendMessageBatch'],
 };
 
 /** Changes a stack so that MiniStack accepts it. */

@@ -9,11 +9,12 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
-import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { Cache, CacheUser } from './cache.ts';
+import { publishEvents } from './event-publishing.ts';
 import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from './intervals.ts';
 import type { Network } from './network.ts';
+import type { Queues } from './queues.ts';
 import { FUNCTION_NAMES, type FunctionName, removalPolicyOf, type Settings } from './settings.ts';
 import { type TableAccess, tableAccessOf } from './table-access.ts';
 import { DUE_INDEX, TABLE_NAMES, type Tables } from './tables.ts';
@@ -35,8 +36,7 @@ export interface FunctionsProps {
   cache: Cache;
   tables: Tables;
   key: kms.IKey;
-  /** Receives the ticks of advance-queues. Without it, advance-queues processes queues itself. */
-  ticksQueue?: sqs.IQueue;
+  queues: Queues;
   logRetention: logs.RetentionDays;
 }
 
@@ -81,8 +81,9 @@ export class Functions extends Construct {
     // EventBridge Scheduler keeps the minute and not the second. One invocation may come at the
     // start of its minute, and the following one at the end of the next minute.
     advanceQueues.addEnvironment('MILLRACE_ADVANCE_SLACK_SECONDS', '60');
-    const { ticksQueue } = this.props;
-    if (ticksQueue !== undefined) {
+    const { queues, settings } = this.props;
+    if (settings.ticks === 'queue') {
+      const { queue: ticksQueue } = queues.byName.ticks;
       advanceQueues.addEnvironment('MILLRACE_TICKS_QUEUE_URL', ticksQueue.queueUrl);
       advanceQueues.addToRolePolicy(
         new iam.PolicyStatement({ actions: ['sqs:SendMessage'], resources: [ticksQueue.queueArn] }),
@@ -91,7 +92,7 @@ export class Functions extends Construct {
   }
 
   private addFunction(name: FunctionName, description: string): DeployedFunction {
-    const { prefix, settings, cache, network, codeDirectory, logRetention } = this.props;
+    const { prefix, settings, cache, network, queues, codeDirectory, logRetention } = this.props;
     const functionName = `${prefix}${name}`;
     const { memoryMiB, timeoutSeconds } = settings.functions[name];
     const timeout = Duration.seconds(timeoutSeconds);
@@ -135,7 +136,11 @@ export class Functions extends Construct {
       },
     });
     cache.grantConnect(role, CACHE_USERS[name]);
-    this.grantTables(role, tableAccessOf(name, settings.ticks));
+    const access = tableAccessOf(name, settings.ticks);
+    this.grantTables(role, access);
+    if (access.events !== undefined) {
+      publishEvents(fn, settings.events, queues);
+    }
     const live = new lambda.Alias(this, `${name}-live`, { aliasName: 'live', version: fn.currentVersion });
     return { function: fn, live, logGroup, timeout };
   }

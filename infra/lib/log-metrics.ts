@@ -38,6 +38,8 @@ export const LOG_METRICS = {
   malformed: { name: 'CommandsMalformed', field: 'malformed', sources: [PROCESSED], unit: COUNT },
   failed: { name: 'CommandsFailed', field: 'failed', sources: [PROCESSED], unit: COUNT },
   conflicts: { name: 'Conflicts', field: 'conflicts', sources: [PROCESSED], unit: COUNT },
+  // Both functions publish the events of the queues that they advance.
+  eventsFailed: { name: 'EventsFailed', field: 'events_failed', sources: [PROCESSED, ADVANCED], unit: COUNT },
   // Both functions advance queues: advance-queues does so where there is no ticks queue.
   lateness: { name: 'Lateness', field: 'lateness_p99_ms', sources: [PROCESSED, ADVANCED], unit: MILLISECONDS },
 } satisfies Record<string, LogMetric>;

@@ -1,5 +1,5 @@
 // The network: isolated subnets in three zones, without access to or from the internet. Functions
-// reach DynamoDB, the cache and, for the ticks queue, SQS.
+// reach DynamoDB, the cache, and the queues and the bus that they send to.
 //
 // They need nothing else in the network: Lambda delivers events and takes logs and traces outside
 // of it, and IAM tokens for the cache are signed locally.
@@ -13,8 +13,10 @@ import { Construct } from 'constructs';
 export interface NetworkProps {
   /** ARNs of the tables. The DynamoDB endpoint allows no others. */
   tableArns: string[];
-  /** The queue to which functions send from inside the network. */
-  ticksQueueArn?: string;
+  /** The queues to which functions send. Without any, there is no endpoint of SQS. */
+  queueArns: string[];
+  /** The bus to which functions publish. Without it, there is no endpoint of EventBridge. */
+  busArn?: string;
   cachePort: number;
   logRetention: logs.RetentionDays;
 }
@@ -37,8 +39,12 @@ export class Network extends Construct {
     // have no route to the internet.
     this.functions.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(443), 'endpoints');
     this.addDynamoDbEndpoint(props.tableArns);
-    if (props.ticksQueueArn !== undefined) {
-      this.addSqsEndpoint(props.ticksQueueArn);
+    const { SQS, EVENTBRIDGE } = ec2.InterfaceVpcEndpointAwsService;
+    if (props.queueArns.length > 0) {
+      this.addInterfaceEndpoint('Sqs', SQS, 'sqs:SendMessage', props.queueArns);
+    }
+    if (props.busArn !== undefined) {
+      this.addInterfaceEndpoint('EventBridge', EVENTBRIDGE, 'events:PutEvents', [props.busArn]);
     }
   }
 
@@ -76,20 +82,18 @@ export class Network extends Construct {
     );
   }
 
-  private addSqsEndpoint(ticksQueueArn: string): void {
-    const securityGroup = this.addSecurityGroup('SqsEndpoint', 'Millrace endpoint of SQS');
+  /** Functions may connect to the endpoint, which allows one action on certain resources. */
+  private addInterfaceEndpoint(
+    id: 'Sqs' | 'EventBridge',
+    service: ec2.InterfaceVpcEndpointAwsService,
+    action: string,
+    resources: string[],
+  ): void {
+    const securityGroup = this.addSecurityGroup(`${id}Endpoint`, `Millrace endpoint of ${service.shortName}`);
     securityGroup.addIngressRule(this.functions, ec2.Port.tcp(443), 'functions');
-    const endpoint = this.vpc.addInterfaceEndpoint('Sqs', {
-      service: ec2.InterfaceVpcEndpointAwsService.SQS,
-      securityGroups: [securityGroup],
-      open: false,
-    });
+    const endpoint = this.vpc.addInterfaceEndpoint(id, { service, securityGroups: [securityGroup], open: false });
     endpoint.addToPolicy(
-      new iam.PolicyStatement({
-        principals: [new iam.AnyPrincipal()],
-        actions: ['sqs:SendMessage'],
-        resources: [ticksQueueArn],
-      }),
+      new iam.PolicyStatement({ principals: [new iam.AnyPrincipal()], actions: [action], resources }),
     );
   }
 }

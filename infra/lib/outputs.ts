@@ -23,10 +23,19 @@ export function addOutputs(stack: Stack, { prefix, api, queues, cache, alarms, d
   add('CommandsQueueUrl', commands.queue.queueUrl, 'Queue for commands, with the player as the message group');
   add('ProgressQueueUrl', progress.queue.queueUrl, 'Queue for progress reports');
   add('TicksQueueUrl', ticks.queue.queueUrl, 'Queue for the ticks of advance-queues');
-  add('BusName', queues.bus.eventBusName, 'Event bus for commands, with the detail type TaskQueueCommand');
+  add(
+    'BusName',
+    queues.bus.eventBusName,
+    'Event bus for commands, with the detail type TaskQueueCommand, and for events',
+  );
+  add('BusArn', queues.bus.eventBusArn, 'ARN of the event bus');
   add('CommandsDeadLettersUrl', commands.deadLetters.queueUrl, 'Commands that failed repeatedly');
   add('ProgressDeadLettersUrl', progress.deadLetters.queueUrl, 'Progress reports that failed repeatedly');
   add('TicksDeadLettersUrl', ticks.deadLetters.queueUrl, 'Ticks that failed repeatedly');
+  if (queues.events !== undefined) {
+    add('EventsQueueUrl', queues.events.queue.queueUrl, 'Queue of events, in order for each player');
+    add('EventsDeadLettersUrl', queues.events.deadLetters.queueUrl, 'Events that a consumer failed repeatedly');
+  }
   add('UndeliveredUrl', queues.undelivered.queueUrl, 'Events of failed scheduled and asynchronous invocations');
   add('TablePrefix', prefix, 'Prefix of the names of tables and functions');
   add('CacheEndpoint', cache.endpoint, 'Host name of the cache, inside the network');

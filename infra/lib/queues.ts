@@ -14,10 +14,15 @@ const RETENTION = Duration.days(14);
  */
 const TICKS_RETENTION = Duration.hours(1);
 
+/** Six times the time-out of a consumer that has half a minute, as AWS recommends. */
+const EVENTS_VISIBILITY_TIMEOUT = Duration.minutes(3);
+const EVENTS_MAX_RECEIVE_COUNT = 5;
+
 /** Properties of a FIFO queue and of its dead-letter queue. */
 const FIFO = {
   fifo: true,
   // Two equal commands without a commandId are two commands: the sender sets the deduplication id.
+  // That of an event is its eventId.
   contentBasedDeduplication: false,
   deduplicationScope: sqs.DeduplicationScope.MESSAGE_GROUP,
   fifoThroughputLimit: sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
@@ -28,6 +33,8 @@ export interface QueuesProps {
   settings: Settings['queues'];
   /** The time-out of the function that receives the messages. */
   functionTimeoutSeconds: number;
+  /** Creates the queue that functions publish events to. */
+  hasEventsQueue: boolean;
   keepData: boolean;
 }
 
@@ -36,10 +43,21 @@ export interface QueueWithDeadLetters {
   deadLetters: sqs.Queue;
 }
 
-export type QueueName = 'commands' | 'progress' | 'ticks';
+/** The queues that process-tasks receives messages from. */
+export type InputQueueName = 'commands' | 'progress' | 'ticks';
+/** `events` is received by programs outside of this stack. */
+export type QueueName = InputQueueName | 'events';
+
+interface QueueOptions {
+  isFifo: boolean;
+  retention?: Duration;
+  visibilityTimeout: Duration;
+  maxReceiveCount: number;
+}
 
 export class Queues extends Construct {
-  readonly byName: Record<QueueName, QueueWithDeadLetters>;
+  readonly byName: Record<InputQueueName, QueueWithDeadLetters>;
+  readonly events: QueueWithDeadLetters | undefined;
   /** Failed deliveries of the schedules, the event bus and asynchronous invocations. */
   readonly undelivered: sqs.Queue;
   readonly bus: events.EventBus;
@@ -58,10 +76,17 @@ export class Queues extends Construct {
       removalPolicy: removalPolicyOf(props),
     };
     this.byName = {
-      commands: this.addQueue('commands'),
-      progress: this.addQueue('progress'),
-      ticks: this.addQueue('ticks'),
+      commands: this.addInputQueue('commands', { isFifo: true }),
+      progress: this.addInputQueue('progress', { isFifo: false }),
+      ticks: this.addInputQueue('ticks', { isFifo: false, retention: TICKS_RETENTION }),
     };
+    this.events = props.hasEventsQueue
+      ? this.addQueue('events', {
+          isFifo: true,
+          visibilityTimeout: EVENTS_VISIBILITY_TIMEOUT,
+          maxReceiveCount: EVENTS_MAX_RECEIVE_COUNT,
+        })
+      : undefined;
     this.undelivered = new sqs.Queue(this, 'undelivered', {
       ...this.common,
       queueName: `${props.prefix}undelivered`,
@@ -74,12 +99,24 @@ export class Queues extends Construct {
   }
 
   get all(): [QueueName, QueueWithDeadLetters][] {
-    return Object.entries(this.byName) as [QueueName, QueueWithDeadLetters][];
+    const inputs = Object.entries(this.byName) as [InputQueueName, QueueWithDeadLetters][];
+    return this.events === undefined ? inputs : [...inputs, ['events', this.events]];
   }
 
-  private addQueue(name: QueueName): QueueWithDeadLetters {
-    const { prefix, settings, functionTimeoutSeconds } = this.props;
-    const isFifo = name === 'commands';
+  private addInputQueue(name: InputQueueName, kind: Pick<QueueOptions, 'isFifo' | 'retention'>): QueueWithDeadLetters {
+    const { settings, functionTimeoutSeconds } = this.props;
+    return this.addQueue(name, {
+      ...kind,
+      // AWS recommends six times the time-out of the function. That leaves time for the retries of
+      // Lambda when it is throttled.
+      visibilityTimeout: Duration.seconds(6 * functionTimeoutSeconds),
+      maxReceiveCount: settings[name].maxReceiveCount,
+    });
+  }
+
+  private addQueue(name: QueueName, options: QueueOptions): QueueWithDeadLetters {
+    const { prefix } = this.props;
+    const { isFifo, retention, visibilityTimeout, maxReceiveCount } = options;
     const suffix = isFifo ? '.fifo' : '';
     const kind = isFifo ? FIFO : {};
     const deadLetters = new sqs.Queue(this, `${name}-dead-letters`, {
@@ -90,12 +127,10 @@ export class Queues extends Construct {
     const queue = new sqs.Queue(this, name, {
       ...this.common,
       ...kind,
-      ...(name === 'ticks' && { retentionPeriod: TICKS_RETENTION }),
+      ...(retention !== undefined && { retentionPeriod: retention }),
       queueName: `${prefix}${name}${suffix}`,
-      // AWS recommends six times the time-out of the function. That leaves time for the retries of
-      // Lambda when it is throttled.
-      visibilityTimeout: Duration.seconds(6 * functionTimeoutSeconds),
-      deadLetterQueue: { queue: deadLetters, maxReceiveCount: settings[name].maxReceiveCount },
+      visibilityTimeout,
+      deadLetterQueue: { queue: deadLetters, maxReceiveCount },
     });
     return { queue, deadLetters };
   }

@@ -24,6 +24,25 @@ export interface FunctionSettings {
 export const FUNCTION_NAMES = ['process-tasks', 'advance-queues', 'queue-api', 'maintain-cache'] as const;
 export type FunctionName = (typeof FUNCTION_NAMES)[number];
 
+/** The types of events that functions publish. */
+export const EVENT_TYPES = [
+  'taskQueued',
+  'taskStarted',
+  'taskProgressed',
+  'taskCompleted',
+  'taskRetried',
+  'taskFailed',
+  'taskCancelled',
+  'taskChanged',
+  'queuePaused',
+  'queueResumed',
+  'queueEmptied',
+  'queueConfigured',
+  'resourcesGranted',
+  'commandRejected',
+] as const;
+export type EventType = (typeof EVENT_TYPES)[number];
+
 export interface Settings {
   /** Part of the name of the stack and of the prefix `millrace-<stage>-` of all other names. */
   stage: string;
@@ -57,6 +76,23 @@ export interface Settings {
    * endpoint.
    */
   ticks: 'queue' | 'direct';
+
+  /** Where the events of queues are published (docs/workers.md). Workers need the bus. */
+  events: {
+    /** The event bus, which also takes commands. Needs an interface endpoint in each zone. */
+    bus: boolean;
+    /**
+     * A FIFO queue, which keeps the order of each player. Needs the same endpoint as the ticks
+     * queue.
+     */
+    queue: boolean;
+    /** The events table, which the HTTP API reads. */
+    table: boolean;
+    /** The types that the bus and the queue get. The table gets all. */
+    types: EventType[] | 'all';
+    /** How long the events table keeps an event. */
+    retentionHours: number;
+  };
 
   functions: Record<FunctionName, FunctionSettings>;
   /** Environment variables of all functions (docs/settings.md) that differ from their defaults. */
@@ -124,6 +160,8 @@ export const stages = {
       maintenanceWindow: 'tue:03:30-tue:04:30',
     },
     ticks: 'direct',
+    // Readers poll the HTTP API. The bus would need an endpoint.
+    events: { bus: false, queue: false, table: true, types: 'all', retentionHours: 24 },
     deployment: 'all-at-once',
     logDays: 7,
     api: { authorization: { kind: 'iam' }, requestsPerSecond: 50, burst: 100, corsOrigins: [] },
@@ -144,6 +182,7 @@ export const stages = {
       maintenanceWindow: 'tue:03:30-tue:04:30',
     },
     ticks: 'queue',
+    events: { bus: true, queue: false, table: true, types: 'all', retentionHours: 24 },
     deployment: 'canary',
     logDays: 30,
     api: { authorization: { kind: 'iam' }, requestsPerSecond: 1000, burst: 2000, corsOrigins: [] },

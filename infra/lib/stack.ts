@@ -81,6 +81,7 @@ export class MillraceStack extends Stack {
     return new Queues(this, 'Queues', {
       prefix,
       settings: settings.queues,
+      hasEventsQueue: settings.events.queue,
       functionTimeoutSeconds: settings.functions['process-tasks'].timeoutSeconds,
       keepData: settings.keepData,
     });
@@ -96,10 +97,12 @@ export class MillraceStack extends Stack {
     queues: Queues,
   ): { cache: Cache; functions: Functions } {
     const { prefix, settings, key, logRetention } = common;
-    const ticksQueue = settings.ticks === 'queue' ? queues.byName.ticks.queue : undefined;
+    const ticksQueues = settings.ticks === 'queue' ? [queues.byName.ticks] : [];
+    const eventsQueues = queues.events === undefined ? [] : [queues.events];
     const network = new Network(this, 'Network', {
       tableArns: tables.all.map(([, table]) => table.tableArn),
-      ...(ticksQueue && { ticksQueueArn: ticksQueue.queueArn }),
+      queueArns: [...ticksQueues, ...eventsQueues].map(({ queue }) => queue.queueArn),
+      ...(settings.events.bus && { busArn: queues.bus.eventBusArn }),
       cachePort: CACHE_PORT,
       logRetention,
     });
@@ -117,7 +120,7 @@ export class MillraceStack extends Stack {
       network,
       cache,
       tables,
-      ...(ticksQueue && { ticksQueue }),
+      queues,
     });
     new EventSources(this, 'Sources', { settings: settings.queues, queues, functions });
     new Schedules(this, 'Schedules', { prefix, functions, queues });

@@ -14,6 +14,7 @@ const PROCESS: TableAccess = {
   stats: ['BatchWriteItem'],
   history: ['BatchWriteItem'],
   rejections: ['BatchWriteItem'],
+  events: ['BatchWriteItem'],
 };
 
 const ACCESS: Record<FunctionName, TableAccess> = {
@@ -25,6 +26,7 @@ const ACCESS: Record<FunctionName, TableAccess> = {
     stats: ['GetItem', 'BatchWriteItem'],
     history: ['Query', 'BatchWriteItem'],
     rejections: ['Query', 'BatchWriteItem'],
+    events: ['Query', 'BatchWriteItem'],
     due: ['Query'],
   },
   'maintain-cache': {
@@ -34,6 +36,7 @@ const ACCESS: Record<FunctionName, TableAccess> = {
     stats: ['GetItem', 'BatchWriteItem'],
     history: ['BatchWriteItem'],
     rejections: ['BatchWriteItem'],
+    events: ['BatchWriteItem'],
     due: ['Query'],
   },
 };

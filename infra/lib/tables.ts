@@ -6,7 +6,7 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
 import { removalPolicyOf } from './settings.ts';
 
-export const TABLE_NAMES = ['queues', 'progress', 'history', 'stats', 'rejections'] as const;
+export const TABLE_NAMES = ['queues', 'progress', 'history', 'stats', 'rejections', 'events'] as const;
 export type TableName = (typeof TABLE_NAMES)[number];
 
 /** The index of the queues table that contains the queues with something due. */
@@ -15,6 +15,8 @@ export const DUE_INDEX = 'due';
 const SORT_KEYS: Partial<Record<TableName, string>> = {
   history: 'finishedAt#sequence',
   rejections: 'receivedAt#entry',
+  // The number of the first event of a commit, with leading zeros.
+  events: 'firstSequence',
 };
 
 export interface TablesProps {
@@ -38,6 +40,7 @@ export class Tables extends Construct {
       history: this.addTable('history'),
       stats: this.addTable('stats'),
       rejections: this.addTable('rejections'),
+      events: this.addTable('events'),
     };
     this.byName.queues.addGlobalSecondaryIndex({
       indexName: DUE_INDEX,
@@ -59,7 +62,7 @@ export class Tables extends Construct {
       partitionKey: { name: 'playerId', type: dynamodb.AttributeType.STRING },
       ...(sortKey !== undefined && {
         sortKey: { name: sortKey, type: dynamodb.AttributeType.STRING },
-        // A player's history and rejections grow with time, so these rows expire.
+        // A player's history, rejections and events grow with time, so these rows expire.
         timeToLiveAttribute: 'expiresAt',
       }),
       billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,

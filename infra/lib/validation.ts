@@ -1,7 +1,7 @@
 // Checks settings before the synthesis. CloudFormation would reject some of these values only after
 // half an hour, and accept others that do harm.
 
-import { FUNCTION_NAMES, type Settings } from './settings.ts';
+import { EVENT_TYPES, type EventType, FUNCTION_NAMES, type Settings } from './settings.ts';
 
 /** A setting or an option has a value that is not allowed. */
 export class SettingsError extends Error {
@@ -25,6 +25,7 @@ export function validate(settings: Settings): Settings {
   }
   validateCache(settings.cache);
   validateQueues(settings.queues);
+  validateEvents(settings.events);
   validateFunctions(settings.functions);
   validateAlarms(settings.alarms);
   validateApi(settings.api);
@@ -57,6 +58,21 @@ function validateQueues(queues: Settings['queues']): void {
   // Lambda requires a batching window for batches of more than 10 messages.
   requireWholeNumber('queues.progress.windowSeconds', progress.windowSeconds, progress.batchSize > 10 ? 1 : 0, 300);
   requireWholeNumber('queues.ticks.batchSize', ticks.batchSize, 1, 10);
+}
+
+function validateEvents({ bus, queue, types, retentionHours }: Settings['events']): void {
+  requireWholeNumber('events.retentionHours', retentionHours, 1, 8760);
+  if (types === 'all') {
+    return;
+  }
+  if (!bus && !queue) {
+    throw new SettingsError(`events.types=${types.join(',')}`, 'all, where neither the bus nor a queue gets events');
+  }
+  const known: readonly string[] = EVENT_TYPES;
+  const unknown = types.find((type: EventType) => !known.includes(type));
+  if (types.length === 0 || unknown !== undefined) {
+    throw new SettingsError(`events.types=${unknown ?? '[]'}`, `all, or at least one of ${known.join(', ')}`);
+  }
 }
 
 function validateFunctions(functions: Settings['functions']): void {
@@ -101,6 +117,9 @@ function validateEnvironment(environment: Settings['environment']): void {
   for (const name of Object.keys(environment)) {
     if (name === 'MILLRACE_CORS_ORIGINS') {
       throw new SettingsError(`environment.${name}`, 'api.corsOrigins, which API Gateway needs too');
+    }
+    if (name.startsWith('MILLRACE_EVENTS')) {
+      throw new SettingsError(`environment.${name}`, 'events, which also creates and grants what is published to');
     }
     if (!/^MILLRACE_[A-Z_]+$/.test(name)) {
       throw new SettingsError(`environment.${name}`, 'the settings of docs/settings.md');

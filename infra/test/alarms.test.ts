@@ -48,6 +48,7 @@ const THRESHOLDS: Record<string, [string, number, number, number]> = {
   ),
   'api-errors': ['>', 5, 2, 3],
   'malformed': ['>', 10, 1, 1],
+  'events-failed': ['>', 0, 3, 5],
   'lateness': ['>', 120_000, 3, 3],
 };
 
@@ -111,6 +112,7 @@ test('the composite alarm contains the alarms that affect players', () => {
     'commandsage',
     'commandsdeadletters',
     'apierrors',
+    'eventsfailed',
     'lateness',
     'undelivered',
     'advancequeuessilent',

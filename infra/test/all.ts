@@ -1,4 +1,5 @@
-// All tests in one process, because loading the CDK takes a second.
+// All tests in one process, because loading the CDK takes a second. Those of the examples use the
+// same packages.
 
 import './alarms.test.ts';
 import './api.test.ts';
@@ -8,6 +9,7 @@ import './costs.test.ts';
 import './deployment.test.ts';
 import './docs.test.ts';
 import './emulator.test.ts';
+import './event-publishing.test.ts';
 import './event-sources.test.ts';
 import './functions.test.ts';
 import './monitoring.test.ts';
@@ -19,3 +21,5 @@ import './rollback-alarms.test.ts';
 import './stack.test.ts';
 import './tables.test.ts';
 import './validation.test.ts';
+import '../../examples/infra/workers-stack.test.ts';
+import '../../examples/worker-typescript/worker.test.ts';

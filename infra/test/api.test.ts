@@ -12,6 +12,7 @@ const ROUTES = [
   '$default',
   'GET /admin/performance',
   'GET /health',
+  'GET /players/{playerId}/events',
   'GET /players/{playerId}/history',
   'GET /players/{playerId}/queue',
   'GET /players/{playerId}/rejections',

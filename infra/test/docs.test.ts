@@ -74,6 +74,12 @@ test('an alias that was moved by hand is moved back before the next deployment',
   assert.match(rollingBack ?? '', /get-alias[^]*update-alias[^]*Before the next deployment move the alias/);
 });
 
+test('the work in docs/workers.md is the work of the example', () => {
+  const [, snippet = ''] = readPage('workers.md').match(/```ts\n(.*?)```/s) ?? [];
+  assert.ok(snippet.length > 100);
+  assert.ok(readFileSync(join(ROOT, 'examples/worker-typescript/handler.ts'), 'utf8').includes(snippet));
+});
+
 test('files that the documentation names exist', () => {
   const pages = ['.', 'docs', 'docs/decisions', 'events'].flatMap((folder) =>
     readdirSync(join(ROOT, folder))
@@ -83,7 +89,7 @@ test('files that the documentation names exist', () => {
   const named = pages.flatMap((page) => {
     const text = readFileSync(join(ROOT, page), 'utf8');
     const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link]) => join(dirname(page), link ?? ''));
-    const paths = [...text.matchAll(/`((?:docs|events|functions|infra|shared|tests)\/[\w./-]+\.\w+)`/g)];
+    const paths = [...text.matchAll(/`((?:docs|events|examples|functions|infra|shared|tests)\/[\w./-]+\.\w+)`/g)];
     return [...links, ...paths.map(([, path]) => path ?? '')].map((file) => ({ page, file }));
   });
   assert.ok(named.length > 100, `only ${named.length} were found`);

@@ -22,14 +22,14 @@ test('only certain resources differ', () => {
     counts[Type] = (counts[Type] ?? 0) + 1;
   }
   assert.deepEqual(counts, {
-    'AWS::CloudWatch::Alarm': 18,
+    'AWS::CloudWatch::Alarm': 20,
     'AWS::CloudWatch::CompositeAlarm': 1,
     'AWS::CodeDeploy::Application': 1,
     'AWS::CodeDeploy::DeploymentGroup': 4,
     'AWS::EC2::FlowLog': 1,
     'AWS::EC2::SecurityGroupEgress': 1,
-    'AWS::EC2::SecurityGroupIngress': 2,
-    'AWS::IAM::Policy': 3,
+    'AWS::EC2::SecurityGroupIngress': 3,
+    'AWS::IAM::Policy': 4,
     'AWS::Lambda::Alias': 4,
   });
 });

@@ -37,7 +37,9 @@ test('failed asynchronous invocations go to the queue of undelivered events', ()
 });
 
 test('the rule of the event bus matches commands and has a dead-letter queue', () => {
-  const [rule] = propertiesOfType(production, 'AWS::Events::Rule');
+  const rules = propertiesOfType(production, 'AWS::Events::Rule');
+  assert.equal(rules.length, 1);
+  const [rule] = rules;
   assert.deepEqual(rule.EventPattern, { 'detail-type': ['TaskQueueCommand'] });
   assert.ok(isUndeliveredQueue(rule.Targets[0].DeadLetterConfig.Arn));
 });

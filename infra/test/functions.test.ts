@@ -79,8 +79,8 @@ test('queues are not paused by inactivity unless a stage sets it', () => {
   }
 });
 
-test('a stage without a ticks queue has no endpoint of SQS and sends no ticks', () => {
-  assert.equal(resourcesOfType(production, 'AWS::EC2::VPCEndpoint').length, 2);
+test('a stage without a ticks queue has no interface endpoint and sends no ticks', () => {
+  assert.equal(resourcesOfType(production, 'AWS::EC2::VPCEndpoint').length, 3);
   assert.equal(resourcesOfType(dev, 'AWS::EC2::VPCEndpoint').length, 1);
   assert.equal(JSON.stringify(resourcesOf(dev)).includes('MILLRACE_TICKS_QUEUE_URL'), false);
 });

@@ -15,11 +15,12 @@ test('the network has no route to or from the internet', () => {
   }
 });
 
-test('only functions may connect to the cache and to the endpoint of SQS', () => {
+test('only functions may connect to the cache and to the interface endpoints', () => {
   const ingress = propertiesOfType(production, 'AWS::EC2::SecurityGroupIngress').map(
     ({ FromPort, SourceSecurityGroupId }) => [FromPort, JSON.stringify(SourceSecurityGroupId).includes('Functions')],
   );
   assert.deepEqual(ingress.toSorted(), [
+    [443, true],
     [443, true],
     [6380, true],
   ]);
@@ -31,7 +32,11 @@ test('endpoints allow only the calls of the functions', () => {
   const policies = propertiesOfType(production, 'AWS::EC2::VPCEndpoint').map(
     ({ PolicyDocument }) => PolicyDocument.Statement,
   );
-  assert.deepEqual(policies.map(([{ Action }]) => Action).toSorted(), ['dynamodb:*', 'sqs:SendMessage']);
+  assert.deepEqual(policies.map(([{ Action }]) => Action).toSorted(), [
+    'dynamodb:*',
+    'events:PutEvents',
+    'sqs:SendMessage',
+  ]);
   for (const [statement] of policies) {
     assert.notEqual(JSON.stringify(statement.Resource), '"*"');
   }

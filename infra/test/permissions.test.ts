@@ -53,14 +53,14 @@ function receiveFrom(queue: string): string[] {
 }
 
 const LOAD_AND_COMMIT = tableActions('queues', 'BatchGetItem', 'GetItem', 'PartiQLInsert', 'PartiQLUpdate', 'PutItem');
-const WRITE_HISTORY_REJECTIONS_STATS = ['history', 'rejections', 'stats'].flatMap((table) =>
+const WRITE_OUTBOX = ['events', 'history', 'rejections', 'stats'].flatMap((table) =>
   tableActions(table, 'BatchWriteItem'),
 );
-const WRITE_RECORDS = [
-  ...tableActions('progress', 'BatchGetItem', 'BatchWriteItem'),
-  ...WRITE_HISTORY_REJECTIONS_STATS,
-];
+const WRITE_RECORDS = [...tableActions('progress', 'BatchGetItem', 'BatchWriteItem'), ...WRITE_OUTBOX];
 const READ_DUE_INDEX = tableActions('queues/index/due', 'Query');
+
+/** Production publishes events to the bus. */
+const PUBLISH_EVENTS = actionsOn('bus', 'events:PutEvents');
 
 /** Logs, traces and the queue of undelivered events. */
 function commonActions(name: FunctionName): string[] {
@@ -76,6 +76,7 @@ const EXPECTED: Record<FunctionName, string[]> = {
     ...LOAD_AND_COMMIT,
     ...WRITE_RECORDS,
     ...['commands.fifo', 'progress', 'ticks'].flatMap((queue) => receiveFrom(queue)),
+    ...PUBLISH_EVENTS,
   ],
   'advance-queues': [...tableActions('queues', 'GetItem'), ...READ_DUE_INDEX, ...actionsOn('ticks', 'sqs:SendMessage')],
   'queue-api': [
@@ -84,15 +85,18 @@ const EXPECTED: Record<FunctionName, string[]> = {
     ...tableActions('stats', 'GetItem'),
     ...tableActions('history', 'Query'),
     ...tableActions('rejections', 'Query'),
+    ...tableActions('events', 'Query'),
     ...READ_DUE_INDEX,
+    ...PUBLISH_EVENTS,
   ],
   'maintain-cache': [
     ...tableActions('queues', 'BatchGetItem', 'GetItem'),
     ...tableActions('progress', 'BatchGetItem'),
     // Loading a queue row writes the records of its outbox again.
-    ...WRITE_HISTORY_REJECTIONS_STATS,
+    ...WRITE_OUTBOX,
     ...tableActions('stats', 'GetItem'),
     ...READ_DUE_INDEX,
+    ...PUBLISH_EVENTS,
   ],
 };
 

@@ -77,7 +77,7 @@ export function referencedName(template: Template, reference: unknown): string {
   if (id === undefined) {
     return text;
   }
-  const { TableName, QueueName, LogGroupName, FunctionName } = (resources[id] as Resource).Properties;
-  const name = TableName ?? QueueName ?? LogGroupName ?? FunctionName ?? id;
+  const { TableName, QueueName, LogGroupName, FunctionName, Name } = (resources[id] as Resource).Properties;
+  const name = TableName ?? QueueName ?? LogGroupName ?? FunctionName ?? Name ?? id;
   return text.includes('/index/') ? `${name}/index/${text.match(/index\/([a-z*]+)/)?.[1]}` : name;
 }

@@ -10,7 +10,7 @@ const TABLE = 'AWS::DynamoDB::Table';
 test('tables are encrypted, have point-in-time recovery and are billed per request', () => {
   for (const template of [production, dev]) {
     const tables = propertiesOfType(template, TABLE);
-    assert.equal(tables.length, 5);
+    assert.equal(tables.length, 6);
     for (const { SSESpecification, PointInTimeRecoverySpecification, BillingMode } of tables) {
       assert.deepEqual([SSESpecification.SSEEnabled, SSESpecification.SSEType], [true, 'KMS']);
       assert.ok(SSESpecification.KMSMasterKeyId['Fn::GetAtt'][0].startsWith('Key'));
@@ -50,7 +50,7 @@ function schemaOf(name: string): object {
 }
 
 test('tables have the keys that the store uses', () => {
-  assert.deepEqual([...TABLE_NAMES], ['queues', 'progress', 'history', 'stats', 'rejections']);
+  assert.deepEqual([...TABLE_NAMES], ['queues', 'progress', 'history', 'stats', 'rejections', 'events']);
   const player = 'HASH playerId S';
   const dueIndex = ['due', 'HASH dueShard N', 'RANGE dueAt N', 'KEYS_ONLY'];
   assert.deepEqual(TABLE_NAMES.map(schemaOf), [
@@ -59,6 +59,7 @@ test('tables have the keys that the store uses', () => {
     { keys: [player, 'RANGE finishedAt#sequence S'], expires: 'expiresAt', index: undefined },
     { keys: [player], expires: undefined, index: undefined },
     { keys: [player, 'RANGE receivedAt#entry S'], expires: 'expiresAt', index: undefined },
+    { keys: [player, 'RANGE firstSequence S'], expires: 'expiresAt', index: undefined },
   ]);
 });
 

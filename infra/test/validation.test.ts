@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Settings, stages } from '../lib/settings.ts';
+import { type EventType, type Settings, stages } from '../lib/settings.ts';
 import { validate } from '../lib/validation.ts';
 
 const { production } = stages;
@@ -13,6 +13,10 @@ function apiWithProvider(issuer: string, audience: string[]): Settings['api'] {
 
 function apiWithOrigins(...corsOrigins: string[]): Settings['api'] {
   return { ...production.api, corsOrigins };
+}
+
+function eventsWith(changes: Partial<Settings['events']>): Partial<Settings> {
+  return { events: { ...production.events, ...changes } };
 }
 
 const REFUSED: [Partial<Settings>, RegExp][] = [
@@ -40,6 +44,20 @@ const REFUSED: [Partial<Settings>, RegExp][] = [
     /api.corsOrigins=https:\/\/game.example\/ is not allowed; allowed: \* alone, or origins/,
   ],
   [{ api: apiWithOrigins('*', 'https://game.example') }, /api.corsOrigins=\* is not allowed/],
+  [
+    { environment: { MILLRACE_EVENTS: 'table' } },
+    /environment.MILLRACE_EVENTS is not allowed; allowed: events, which also creates/,
+  ],
+  [eventsWith({ retentionHours: 0 }), /events.retentionHours=0 is not allowed; allowed: a whole number from 1 to 8760/],
+  [eventsWith({ types: [] }), /events.types=\[\] is not allowed; allowed: all, or at least one of taskQueued,/],
+  [
+    eventsWith({ types: ['taskStarted', 'taskEnded' as EventType] }),
+    /events.types=taskEnded is not allowed; allowed: all, or at least one of taskQueued, taskStarted/,
+  ],
+  [
+    eventsWith({ bus: false, types: ['taskStarted'] }),
+    /events.types=taskStarted is not allowed; allowed: all, where neither the bus nor a queue gets events/,
+  ],
   [{ environment: { PATH: '/bin' } }, /environment.PATH is not allowed/],
   [
     { api: apiWithProvider('http://id.example', ['a']) },

@@ -26,6 +26,8 @@ function alarmsOfQueue(
   { queue, deadLetters }: QueueWithDeadLetters,
   maximumAgeSeconds: number,
 ): AlarmDefinition[] {
+  // Consumers outside of this stack receive events. The queues of players advance without them.
+  const isInput = name !== 'events';
   return [
     {
       name: `${name}-age`,
@@ -33,16 +35,16 @@ function alarmsOfQueue(
       threshold: maximumAgeSeconds,
       datapoints: [3, 3],
       meaning: `Messages wait in the ${name} queue for minutes: too many arrive, or they fail and are redelivered.`,
-      runbook: 'queue-age',
-      affectsPlayers: true,
+      runbook: isInput ? 'queue-age' : 'events-queue',
+      affectsPlayers: isInput,
     },
     {
       name: `${name}-dead-letters`,
       metric: deadLetters.metricApproximateNumberOfMessagesVisible(MAXIMUM_OF_A_MINUTE),
       threshold: 0,
       meaning: `Messages of the ${name} queue failed repeatedly. Its dead-letter queue keeps them for 14 days.`,
-      runbook: 'dead-letters',
-      affectsPlayers: true,
+      runbook: isInput ? 'dead-letters' : 'events-queue',
+      affectsPlayers: isInput,
     },
   ];
 }

@@ -1,4 +1,5 @@
-// Alarms on what callers notice: HTTP errors, malformed input and lateness.
+// Alarms on what callers and workers notice: HTTP errors, malformed input, events that are not
+// published, and lateness.
 
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
@@ -23,6 +24,16 @@ export function serviceAlarms(api: Api, metrics: LogMetrics, maximumLatenessSeco
       threshold: 10,
       meaning: 'A sender sends malformed input. The rejections table contains it with the reason.',
       runbook: 'malformed',
+    },
+    {
+      name: 'events-failed',
+      metric: metrics.metric('eventsFailed', cloudwatch.Stats.SUM, Duration.minutes(1)),
+      threshold: 0,
+      // A throttled call is retried, and its events are published a moment later.
+      datapoints: [3, 5],
+      meaning: 'Events cannot be published. Workers do not learn of tasks, and messages are redelivered.',
+      runbook: 'events-failed',
+      affectsPlayers: true,
     },
     {
       name: 'lateness',
