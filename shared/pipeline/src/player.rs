@@ -16,7 +16,7 @@ use crate::{
 ///
 /// A queue remembers all commands of the batch that changed it last, 17 bytes each. The module
 /// `row_size` shows that a row has room for them.
-pub const MAX_PLAYER_ITEMS: usize = 4_000;
+pub const MAX_PLAYER_ITEMS: usize = 1_000;
 
 /// Where a player stands.
 #[derive(Debug)]

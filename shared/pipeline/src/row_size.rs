@@ -2,41 +2,48 @@
 //!
 //! | part of the row | its limit |
 //! |---|---|
-//! | unfinished tasks, and the records of tasks that the last item has ended | [`MAX_TASK_BYTES`] |
-//! | records of the items before it | [`MAX_OUTBOX_BYTES`] |
-//! | one refused command, or one failure with its reason | [`ONE_ITEM`] |
+//! | unfinished tasks, tasks that the last step has ended or queued | [`MAX_TASK_BYTES`] |
+//! | tasks that the last step has started | [`STARTED_TASKS`] |
+//! | records and events of the steps before it | [`MAX_OUTBOX_BYTES`] |
+//! | what one command brings: a refusal, a result, a reason, or a grant | [`ONE_COMMAND`] |
+//! | kept failures | [`MAX_FAILURE_BYTES`] |
 //! | balances | [`MAX_BALANCE_BYTES`] |
 //! | totals by resource | [`TOTALS`] |
 //! | remembered finished tasks | [`FINISHED_TASKS`] |
 //! | remembered commands, and the last FIFO positions | [`COMMANDS`] |
 //! | everything else, and the names and keys of the row | [`OTHER`] |
 //!
-//! A task counts with the larger of its size in the queue and the size of the record of its end, so
-//! the first part has the same limit before and after tasks end. Only `enqueueTasks` adds tasks.
-//! Before it, [`apply_items`](crate::steps::apply::apply_items) commits what time alone has ended,
-//! if that is much.
+//! A step is a command, or a due moment. After each one a commit can end, so
+//! [`apply_items`](crate::steps::apply::apply_items) begins none if the outbox is full. A task
+//! counts with the larger of its size in the queue and the size of the event of its end, so the
+//! first part has the same limit before and after tasks end.
 
 use millrace_domain::{
+    attempt::MAX_FAILURE_BYTES,
     command_memory::REMEMBERED_PLAYER_COMMANDS,
     finished_tasks::REMEMBERED_TASKS,
     ids::{MAX_ID_LENGTH, MAX_NAME_LENGTH},
-    json::{MAX_COMMANDS, MAX_REASON_LENGTH},
-    queue::{MAX_BALANCE_BYTES, MAX_TASK_BYTES, MAX_TOTALLED_RESOURCES},
+    json::{MAX_COMMANDS, MAX_GRANTED, MAX_REASON_LENGTH},
+    json_text::MAX_JSON_BYTES,
+    queue::{MAX_BALANCE_BYTES, MAX_SLOTS, MAX_TASK_BYTES, MAX_TOTALLED_RESOURCES},
+    task::MAX_TASK_LIST,
 };
 use millrace_store::MAX_ROW_BYTES;
 
 use crate::player::MAX_PLAYER_ITEMS;
 
-/// Bytes of records after which a commit takes no further item. A row keeps the records until the
-/// next commit, beside the queue. The rest takes another commit.
-pub(crate) const MAX_OUTBOX_BYTES: usize = 64 * 1024;
+/// Bytes of records and events after which a commit takes no further step. A row keeps them until
+/// the next commit, beside the queue. The rest takes another commit.
+pub(crate) const MAX_OUTBOX_BYTES: usize = 32 * 1024;
 
-/// The most bytes of a character in UTF-8.
-const CHARACTER: usize = 4;
-/// A record that is not that of a task's end, or the reason that a record has from a command.
-const ONE_ITEM: usize = 4 * 1024 + CHARACTER * MAX_REASON_LENGTH;
+/// A name with an amount.
+const AMOUNT: usize = MAX_NAME_LENGTH + 12;
+/// Events of tasks that start, one in each slot.
+const STARTED_TASKS: usize = MAX_SLOTS as usize * (256 + MAX_ID_LENGTH + MAX_JSON_BYTES + MAX_TASK_LIST * AMOUNT);
+/// What a grant credits, and what of it is lost. A refusal, a result or a reason takes less.
+const ONE_COMMAND: usize = 2 * MAX_GRANTED * AMOUNT;
 /// Names, amounts and their lengths.
-const TOTALS: usize = MAX_TOTALLED_RESOURCES * (MAX_NAME_LENGTH + 12);
+const TOTALS: usize = MAX_TOTALLED_RESOURCES * AMOUNT;
 /// Ids with their length, outcome and time.
 const FINISHED_TASKS: usize = REMEMBERED_TASKS * (MAX_ID_LENGTH + 8);
 /// Hashes and rejection reasons: of the last batch of trusted commands, and of the last request of
@@ -46,6 +53,18 @@ const COMMANDS: usize = 17 * (MAX_PLAYER_ITEMS + MAX_COMMANDS + REMEMBERED_PLAYE
 const OTHER: usize = 1024;
 
 const _: () = assert!(
-    MAX_TASK_BYTES + MAX_OUTBOX_BYTES + ONE_ITEM + MAX_BALANCE_BYTES + TOTALS + FINISHED_TASKS + COMMANDS + OTHER
+    MAX_TASK_BYTES
+        + STARTED_TASKS
+        + MAX_OUTBOX_BYTES
+        + ONE_COMMAND
+        + MAX_FAILURE_BYTES
+        + MAX_BALANCE_BYTES
+        + TOTALS
+        + FINISHED_TASKS
+        + COMMANDS
+        + OTHER
         <= MAX_ROW_BYTES
 );
+
+/// A reason has at most four bytes for a character.
+const _: () = assert!(MAX_JSON_BYTES <= ONE_COMMAND && 4 * MAX_REASON_LENGTH <= ONE_COMMAND);

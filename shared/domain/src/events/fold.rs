@@ -12,7 +12,7 @@ use crate::{
         ids::TaskId,
         queue::{DEFAULT_MAX_TASKS, DEFAULT_SLOTS, Queue},
         resources::Resources,
-        task::{FinishedTask, Outcome, Task, TaskSpec, TaskState},
+        task::{FinishedTask, Outcome, Task, TaskSpec, TaskState, limit_failures},
         time::Timestamp,
         totals::Totals,
         work::Work,
@@ -127,6 +127,7 @@ impl FoldedQueue {
                 let task = self.task_mut(event)?;
                 task.add_failure(reason, event.at);
                 task.retry_from(not_before);
+                limit_failures(&mut self.tasks);
             }
             EventType::TaskCompleted => self.end_task(event, Outcome::Completed)?,
             EventType::TaskFailed => self.end_task(event, Outcome::Failed)?,

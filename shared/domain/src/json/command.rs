@@ -14,6 +14,7 @@ use crate::{
         command::Command,
         ids::{CommandId, PlayerId, TaskId, clip},
         json_text::JsonText,
+        queue::MAX_SLOTS,
         resources::{MAX_AMOUNT, Resources},
         task::{Priority, TaskSpec},
     },
@@ -71,7 +72,7 @@ pub(super) struct MessageFields<'a> {
     priority: Option<Priority>,
     #[serde(default, deserialize_with = "resources")]
     resources: Option<Resources>,
-    slots: Option<Bounded<1, 10>>,
+    slots: Option<Bounded<1, MAX_SLOTS>>,
     max_tasks: Option<Bounded<1, 200>>,
     #[serde(default, deserialize_with = "player_ids")]
     player_ids: Option<Vec<PlayerId>>,

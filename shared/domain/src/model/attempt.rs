@@ -16,8 +16,9 @@ pub const MAX_DEADLINE_MS: u64 = 604_800_000;
 pub const KEPT_FAILURES: usize = 3;
 /// Longest reason of a failed attempt that is kept, in bytes. The rest of the reason is cut off.
 pub const MAX_KEPT_REASON: usize = 128;
-/// The most bytes of a kept failure in a row.
-pub(crate) const MAX_FAILURE_BYTES: usize = MAX_KEPT_REASON + 20;
+/// The largest size of the kept failures of all unfinished tasks of a queue, in bytes. The oldest
+/// failures make room for new ones.
+pub const MAX_FAILURE_BYTES: usize = 24 * 1024;
 
 /// Why an attempt of reported work fails by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,5 +85,10 @@ impl FailedAttempt {
             end -= 1;
         }
         Self { attempt, reason: reason[..end].to_owned(), at }
+    }
+
+    /// The most bytes that the failure takes in a row.
+    pub(crate) fn size_estimate(&self) -> usize {
+        20 + self.reason.len()
     }
 }

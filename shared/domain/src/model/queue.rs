@@ -16,17 +16,20 @@ use crate::model::{
     work::Work,
 };
 
+/// The largest number of active tasks that a queue can be configured for.
+pub const MAX_SLOTS: u64 = 10;
 /// The largest number of active tasks of a new queue.
 pub const DEFAULT_SLOTS: u8 = 1;
 /// The largest number of unfinished tasks of a new queue.
 pub const DEFAULT_MAX_TASKS: u16 = 50;
 /// The largest sum of the durations of all unfinished timed tasks, in milliseconds: seven days.
 pub const MAX_QUEUED_MS: u64 = 7 * 86_400_000;
-/// The largest size of the unfinished tasks, in bytes as by [`Task::size_estimate`].
+/// The largest size of the unfinished tasks, in bytes as by [`Task::size_estimate`]. New tasks
+/// count twice, because the outbox of the commit has them as events too.
 ///
 /// A DynamoDB row has at most 400 KB. The pipeline checks that this limit and the others leave room
 /// for what a queue remembers and for the outbox.
-pub const MAX_TASK_BYTES: usize = 152 * 1024;
+pub const MAX_TASK_BYTES: usize = 148 * 1024;
 /// The largest size of the balances, in bytes as by [`Resources::size_estimate`]: about 1,300
 /// resources with names of 42 characters. Rewards and refunds of unfinished tasks are included,
 /// because they are credited without a further check.

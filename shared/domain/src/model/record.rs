@@ -256,7 +256,7 @@ impl HistoryRecord {
             + self.reason.as_ref().map_or(0, String::len)
             + resources.into_iter().map(Resources::size_estimate).sum::<usize>()
             + self.result.as_ref().map_or(0, JsonText::size)
-            + self.failures.iter().map(|failure| 60 + failure.reason.len()).sum::<usize>()
+            + self.failures.iter().map(FailedAttempt::size_estimate).sum::<usize>()
     }
 }
 

@@ -22,9 +22,9 @@ pub const MAX_RETRIES: u64 = 10;
 pub const MAX_RETRY_DELAY_MS: u64 = 3_600_000;
 /// The most bytes of an unfinished task in a row, without its names and amounts.
 const MAX_TASK_OVERHEAD: usize = 112;
-/// The most bytes of a task's history record in the outbox, without the names and amounts of the
+/// The most bytes of the event of a task's end in the outbox, without the names and amounts of the
 /// task. The longest player id and the longest reason of a cancellation are included.
-const MAX_RECORD_OVERHEAD: usize = 248;
+const MAX_END_OVERHEAD: usize = 280;
 /// Most prerequisites, costs or rewards of a task.
 pub const MAX_TASK_LIST: usize = 20;
 
@@ -308,21 +308,20 @@ impl Task {
         u64::from(self.retry_delay_ms).saturating_mul(factor).min(MAX_RETRY_DELAY_MS)
     }
 
-    /// The most bytes that the task takes in a row: unfinished, or as the history record of its end
-    /// in the outbox, whichever is larger. All tasks of a queue can end in one commit. The reason
-    /// of a `failTask`, and the result of a task that completes at once, are not included: one item
-    /// brings at most one of them.
+    /// The most bytes that the task takes in a row: unfinished, or as the event of its end in the
+    /// outbox, whichever is larger. All tasks of a queue can end in one commit. The reason of a
+    /// `failTask`, and the result of a task that completes at once, are not included: one item
+    /// brings at most one of them. Failures have a limit for all tasks together.
     pub fn size_estimate(&self) -> usize {
         let (costs, rewards) = (self.costs.size_estimate(), self.rewards.size_estimate());
         let prerequisites: usize = self.open_prerequisites.iter().map(|id| 2 + id.as_str().len()).sum();
-        let failures = KEPT_FAILURES.min(usize::from(self.max_retries) + 1) * MAX_FAILURE_BYTES;
         let result = self.result.as_ref().map_or(0, JsonText::size);
         let payload = self.payload.as_ref().map_or(0, JsonText::size);
         let unfinished = MAX_TASK_OVERHEAD + prerequisites + costs + rewards + payload;
         // Completed: costs, rewards, and what of the rewards is lost.
         // Cancelled: costs, what of them is refunded, and what of that is lost.
-        let finished = MAX_RECORD_OVERHEAD + costs + 2 * rewards.max(costs);
-        self.id.as_str().len() + self.kind.as_str().len() + failures + result + unfinished.max(finished)
+        let finished = MAX_END_OVERHEAD + costs + 2 * rewards.max(costs);
+        self.id.as_str().len() + self.kind.as_str().len() + result + unfinished.max(finished)
     }
 
     /// How many bytes of memory its JSON values and failures take.
@@ -330,6 +329,18 @@ impl Task {
         let json = [&self.payload, &self.result].into_iter().flatten().map(JsonText::size).sum::<usize>();
         let failures = self.failures.iter().map(|failure| failure.reason.len()).sum::<usize>();
         json + failures + self.failures.capacity() * size_of::<FailedAttempt>()
+    }
+}
+
+/// Removes the oldest failures of tasks while all of them take more than [`MAX_FAILURE_BYTES`].
+pub(crate) fn limit_failures(tasks: &mut [Task]) {
+    let failures =
+        |tasks: &[Task]| tasks.iter().flat_map(|task| &task.failures).map(FailedAttempt::size_estimate).sum();
+    let mut bytes: usize = failures(tasks);
+    while bytes > MAX_FAILURE_BYTES {
+        let with_failures = tasks.iter_mut().filter(|task| !task.failures.is_empty());
+        let Some(oldest) = with_failures.min_by_key(|task| task.failures[0].at) else { return };
+        bytes -= oldest.failures.remove(0).size_estimate();
     }
 }
 

@@ -24,7 +24,7 @@ impl Queue {
             new_tasks.push(Task::new(spec, open_prerequisites, at));
         }
         self.check_duration(specs)?;
-        let task_bytes = self.check_task_bytes(&new_tasks)?;
+        let task_bytes = self.check_task_bytes(&new_tasks, specs)?;
         self.check_rewards(specs, task_bytes)?;
         // Queues stay in memory for long: reserve what is needed instead of doubling the capacity.
         self.tasks.reserve_exact(new_tasks.len());

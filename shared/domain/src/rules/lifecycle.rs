@@ -6,7 +6,7 @@ use crate::model::{
     queue::Queue,
     record::HistoryRecord,
     resources::Resources,
-    task::{FinishedTask, Outcome, Priority, Task, TaskState},
+    task::{FinishedTask, Outcome, Priority, Task, TaskState, limit_failures},
     time::Timestamp,
 };
 
@@ -107,6 +107,7 @@ impl Queue {
         if retry && task.attempts <= task.max_retries {
             let not_before = now + task.retry_delay(task.attempts);
             task.retry_from(not_before);
+            limit_failures(&mut self.tasks);
             let retried = EventData::TaskRetried { task: failed, reason: reason.to_owned(), not_before };
             self.add_event(now, retried, events);
             return;

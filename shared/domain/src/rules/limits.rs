@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
+    event::EVENT_OVERHEAD,
     ids::ResourceName,
     json_text::JsonText,
     queue::{MAX_BALANCE_BYTES, MAX_BALANCES, MAX_QUEUED_MS, MAX_TASK_BYTES, Queue},
@@ -42,17 +43,19 @@ impl Queue {
         Ok(())
     }
 
-    /// Checks the size of all tasks together with new ones, and returns it.
-    pub(super) fn check_task_bytes(&self, new_tasks: &[Task]) -> Result<usize, Rejection> {
+    /// Checks the size of all tasks together with new ones and their events. Returns the size of
+    /// the tasks.
+    pub(super) fn check_task_bytes(&self, new_tasks: &[Task], specs: &[TaskSpec]) -> Result<usize, Rejection> {
         let unfinished = self.task_bytes();
         let new: usize = new_tasks.iter().map(Task::size_estimate).sum();
-        if unfinished + new > MAX_TASK_BYTES {
+        let queued: usize = specs.iter().map(|spec| EVENT_OVERHEAD + spec.size_estimate()).sum();
+        if unfinished + new + queued > MAX_TASK_BYTES {
             return Err(Rejection::new(
                 RejectionReason::QueueTooLarge,
                 format!(
-                    "{unfinished} bytes of unfinished tasks and {new} bytes of new ones; allowed: {MAX_TASK_BYTES} \
-                     together. Finish or cancel tasks, or give new ones shorter names, smaller payloads, and fewer \
-                     prerequisites, costs and rewards"
+                    "{unfinished} bytes of unfinished tasks, {new} bytes of new ones and {queued} bytes of their \
+                     events; allowed: {MAX_TASK_BYTES} together. Finish or cancel tasks, queue fewer at once, or give \
+                     new ones shorter names, smaller payloads, and fewer prerequisites, costs and rewards"
                 ),
             ));
         }

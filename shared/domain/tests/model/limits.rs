@@ -9,7 +9,7 @@ use crate::tasks::{Amounts, ModelTask, amount_of};
 /// The largest sum of the durations of unfinished timed tasks, in milliseconds: seven days.
 const MAX_QUEUED_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 /// The largest size of the unfinished tasks, in bytes.
-const MAX_TASK_BYTES: usize = 152 * 1024;
+const MAX_TASK_BYTES: usize = 148 * 1024;
 /// The largest size of the balances, in bytes.
 const MAX_BALANCE_BYTES: usize = 72 * 1024;
 /// The largest number of resources that may be granted.
@@ -34,9 +34,16 @@ fn bytes_of_task<'a>(spec: &TaskSpec, open_prerequisites: impl Iterator<Item = &
     let (costs, rewards) = (bytes_of(&spec.costs), bytes_of(&spec.rewards));
     let open: usize = open_prerequisites.map(|id| 2 + id.as_str().len()).sum();
     let unfinished = 112 + open + costs + rewards + bytes_of_json(spec.payload.as_ref());
-    let finished = 248 + costs + 2 * costs.max(rewards);
-    let failures = 148 * 3.min(1 + usize::from(spec.max_retries));
-    spec.task_id.as_str().len() + spec.kind.as_str().len() + failures + unfinished.max(finished)
+    let finished = 280 + costs + 2 * costs.max(rewards);
+    spec.task_id.as_str().len() + spec.kind.as_str().len() + unfinished.max(finished)
+}
+
+/// The event of a task that is queued.
+fn bytes_of_event(spec: &TaskSpec) -> usize {
+    let prerequisites: usize = spec.prerequisites.iter().map(|id| 2 + id.as_str().len()).sum();
+    let amounts = bytes_of(&spec.costs) + bytes_of(&spec.rewards);
+    let names = spec.task_id.as_str().len() + spec.kind.as_str().len();
+    80 + names + prerequisites + amounts + bytes_of_json(spec.payload.as_ref())
 }
 
 /// All unfinished tasks.
@@ -70,7 +77,7 @@ pub fn check_new_tasks(
     if specs().map(duration).sum::<u64>() > MAX_QUEUED_MS {
         return Err(RejectionReason::QueueTooLong);
     }
-    let new_bytes: usize = new.iter().map(|(spec, open)| bytes_of_task(spec, open.iter())).sum();
+    let new_bytes: usize = new.iter().map(|(spec, open)| bytes_of_task(spec, open.iter()) + bytes_of_event(spec)).sum();
     if bytes_of_tasks(tasks) + new_bytes > MAX_TASK_BYTES {
         return Err(RejectionReason::QueueTooLarge);
     }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    Command, Event, EventData, JsonText, MAX_AMOUNT, Priority, Record, ResourceName, Timestamp, Verdict, Work,
-    attempt::{FailedAttempt, KEPT_FAILURES, MAX_DEADLINE_MS, MAX_KEPT_REASON},
+    Command, Event, EventData, JsonText, MAX_AMOUNT, Priority, ResourceName, Timestamp, Verdict, Work,
+    attempt::{FailedAttempt, MAX_DEADLINE_MS, MAX_FAILURE_BYTES, MAX_KEPT_REASON},
     codec::{Outbox, encode},
     json_text::MAX_JSON_BYTES,
     queue::MAX_TOTALLED_RESOURCES,
@@ -63,7 +63,11 @@ fn tasks_of_too_many_bytes_are_too_large() {
     let mut test = TestQueue::new();
     let (fitting, refused) = fill_with_tasks(&mut test);
     assert_eq!(refused.reason, RejectionReason::QueueTooLarge);
-    assert!(refused.detail.contains("Finish or cancel tasks, or give new ones shorter names"), "{}", refused.detail);
+    assert!(
+        refused.detail.contains("Finish or cancel tasks, queue fewer at once, or give new ones shorter names"),
+        "{}",
+        refused.detail
+    );
     assert!((25..100).contains(&fitting), "{fitting} tasks of 20 long names");
     assert_eq!(test.queue.tasks.len(), fitting);
     assert!(test.queue.task_bytes() <= MAX_TASK_BYTES);
@@ -153,10 +157,6 @@ fn full_amounts(prefix: &str) -> Resources {
     names(prefix, 0, MAX_TASK_LIST, 64).iter().map(|(name, _)| (name.clone(), MAX_AMOUNT)).collect()
 }
 
-fn longest_failure() -> FailedAttempt {
-    FailedAttempt::new(MAX_RETRIES as u8 + 1, &"x".repeat(2 * MAX_KEPT_REASON), Timestamp::from_millis(u64::MAX))
-}
-
 fn full_json() -> JsonText {
     json(&format!("\"{}\"", "x".repeat(MAX_JSON_BYTES - 2)))
 }
@@ -185,7 +185,6 @@ fn longest_task(n: usize, work: Work) -> Task {
             reported_ms: 253_402_300_799_999,
         },
         result: work.is_reported().then(full_json),
-        failures: (0..KEPT_FAILURES).map(|_| longest_failure()).collect(),
         ..Task::new(&spec, Vec::new(), at(0))
     }
 }
@@ -241,14 +240,16 @@ fn no_end_of_a_task_takes_more_bytes_in_the_outbox_than_estimated() {
                     // The longest reason is that of a task which waits for one that was cancelled.
                     false => queue.cancel(0, at(u64::MAX / 2), &mut events),
                 }
-                let ended = events.into_iter().rev().find_map(|event: Event| match event.data {
-                    EventData::TaskFinished(record) => Some(record),
-                    _ => None,
-                });
-                let record = ended.expect("the task has ended");
-                let outbox = |records| encode(&Outbox { records, events: Vec::new() }).len();
-                let bytes = outbox(vec![Record::History(record)]) - outbox(Vec::new());
-                assert!(bytes <= task.size_estimate(), "{bytes} of {}", task.size_estimate());
+                let is_end = |event: &Event| matches!(event.data, EventData::TaskFinished(_));
+                let mut ended = events.into_iter().rev().find(is_end).expect("the task has ended");
+                ended.sequence = u64::MAX;
+                for publishes in [false, true] {
+                    let mut outbox = Outbox::default();
+                    let before = encode(&outbox).len();
+                    outbox.add_event(ended.clone(), publishes);
+                    let bytes = encode(&outbox).len() - before;
+                    assert!(bytes <= task.size_estimate(), "{bytes} of {}", task.size_estimate());
+                }
             }
         }
     }
@@ -284,4 +285,25 @@ fn a_result_that_waits_for_the_end_of_a_pause_needs_room() {
     assert_eq!((&test.task("a").result, test.task("a").units_done), (&None, 0));
     test.apply(0, Command::ResumeQueue);
     test.apply(0, completion());
+}
+
+#[test]
+fn oldest_failures_make_room_for_new_ones() {
+    let reason = "x".repeat(MAX_KEPT_REASON);
+    let mut test = TestQueue::new();
+    test.apply(0, max_tasks(200));
+    for n in 0..200 {
+        test.enqueue(0, [TaskSpec { retry_delay_ms: 3_600_000, ..reported(&format!("t-{n}"), 10) }]);
+    }
+    for n in 0..200 {
+        let task_id = id(&format!("t-{n}"));
+        test.apply(n + 1, Command::FailTask { task_id, reason: reason.clone(), attempt: None, retry: true });
+    }
+    let kept: Vec<bool> = test.queue.tasks.iter().map(|task| !task.failures.is_empty()).collect();
+    let first_kept = kept.iter().position(|is_kept| *is_kept).unwrap();
+    assert!(kept[first_kept..].iter().all(|is_kept| *is_kept), "only the oldest are removed");
+    let bytes = |failures: usize| failures * FailedAttempt::new(1, &reason, at(0)).size_estimate();
+    let failures = 200 - first_kept;
+    assert!(bytes(failures) <= MAX_FAILURE_BYTES && bytes(failures + 1) > MAX_FAILURE_BYTES, "{failures} are kept");
+    assert!(test.queue.tasks.iter().all(|task| task.attempts == 1));
 }
