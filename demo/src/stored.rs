@@ -42,7 +42,7 @@ impl Stored {
 
     /// The last committed queue of a player.
     async fn queue(&self, player: &PlayerId) -> Result<Queue, StoredError> {
-        let row = self.store.load(std::slice::from_ref(player), &[]).await.take_queue(player)?;
+        let row = self.store.load(std::slice::from_ref(player), &[], &[]).await.take_queue(player)?;
         let row = row.ok_or_else(|| StoredError::Missing { player: player.clone() })?;
         codec::decode(&row.queue).map_err(|source| StoredError::Codec { player: player.clone(), source })
     }

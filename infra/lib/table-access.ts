@@ -11,7 +11,7 @@ export type TableAccess = Partial<Record<TableName | 'due', string[]>>;
 const PROCESS: TableAccess = {
   queues: ['GetItem', 'BatchGetItem', 'PutItem', 'PartiQLInsert', 'PartiQLUpdate'],
   progress: ['BatchGetItem', 'BatchWriteItem'],
-  stats: ['BatchWriteItem'],
+  stats: ['BatchGetItem', 'BatchWriteItem'],
   history: ['BatchWriteItem'],
   rejections: ['BatchWriteItem'],
   events: ['BatchWriteItem'],
@@ -23,7 +23,6 @@ const ACCESS: Record<FunctionName, TableAccess> = {
   'advance-queues': { queues: ['GetItem'], due: ['Query'] },
   'queue-api': {
     ...PROCESS,
-    stats: ['GetItem', 'BatchWriteItem'],
     history: ['Query', 'BatchWriteItem'],
     rejections: ['Query', 'BatchWriteItem'],
     events: ['Query', 'BatchWriteItem'],
@@ -33,7 +32,7 @@ const ACCESS: Record<FunctionName, TableAccess> = {
     queues: ['GetItem', 'BatchGetItem'],
     progress: ['BatchGetItem'],
     // Loading a queue row from the table writes the records of its outbox again.
-    stats: ['GetItem', 'BatchWriteItem'],
+    stats: ['BatchGetItem', 'BatchWriteItem'],
     history: ['BatchWriteItem'],
     rejections: ['BatchWriteItem'],
     events: ['BatchWriteItem'],

@@ -86,7 +86,12 @@ pub async fn assert_completed_once(store: &dyn Store, due: &[Timestamp], nth: us
         let history = store_contents::history(store, player.as_str()).await;
         let ends: Vec<_> = history.iter().map(|row| (row.outcome, row.finished_at)).collect();
         assert_eq!(ends, [(Outcome::Completed, *due_at)], "{player}");
-        let stats = store.stats(player).await.expect("stats are read").expect("the player has stats");
+        let stats = store
+            .load(&[], &[], std::slice::from_ref(player))
+            .await
+            .take_stats(player)
+            .expect("stats are read")
+            .expect("the player has stats");
         assert_eq!((stats.totals.completed, stats.totals.rewards.get("gold")), (1, 1), "{player}");
     }
     for shard in 0..millrace_store::DUE_SHARDS {

@@ -21,7 +21,7 @@ pub async fn queue(store: &dyn Store, id: &str) -> Option<Queue> {
 
 /// The queues of several players, in the order of `players`. See [`queue`].
 pub async fn queues(store: &dyn Store, players: &[PlayerId]) -> Vec<Option<Queue>> {
-    let mut loaded = store.load(players, players).await;
+    let mut loaded = store.load(players, players, &[]).await;
     let queue = |player| {
         let row = loaded.take_queue(player).expect("the row is loaded")?;
         let mut queue: Queue = codec::decode(&row.queue).expect("the row is decoded");

@@ -4,12 +4,12 @@ use millrace_domain::{EventsRecord, PlayerId, RequiredWrite, Rules, Timestamp, c
 use smallvec::SmallVec;
 
 use crate::{
+    event_destination::Publishing,
     item::Item,
     loaded_queue::{LoadedQueue, Provenance},
 };
 
 /// What is applied to what.
-#[derive(Debug)]
 pub struct ApplyInput<'a> {
     /// The player.
     pub player_id: &'a PlayerId,
@@ -23,8 +23,8 @@ pub struct ApplyInput<'a> {
     pub now: Timestamp,
     /// The rules for every queue.
     pub rules: Rules,
-    /// Whether the events are published.
-    pub publishes: bool,
+    /// Which events are published; none: no events.
+    pub publishing: Option<&'a Publishing>,
 }
 
 /// Applies items. The shipped way is [`apply_items`](crate::steps::apply::apply_items); tests

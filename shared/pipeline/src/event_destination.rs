@@ -78,8 +78,14 @@ pub struct Publishing {
 }
 
 impl Publishing {
+    /// Whether events of this type are published at all.
+    pub fn publishes(&self, event_type: &str) -> bool {
+        self.table || self.sends(event_type)
+    }
+
     /// Whether events of this type go to buses and queues.
     pub fn sends(&self, event_type: &str) -> bool {
-        self.types.as_ref().is_none_or(|types| types.iter().any(|sent| sent.as_str() == event_type))
+        !self.destinations.is_empty()
+            && self.types.as_ref().is_none_or(|types| types.iter().any(|sent| sent.as_str() == event_type))
     }
 }

@@ -22,13 +22,14 @@ impl Outboxes {
     /// Adds the outbox of a queue, and the stats that belong to it.
     pub fn add(&mut self, ctx: &Context<'_>, origin: usize, queue: &Queue, outbox: Outbox) {
         let (mut records, events) = outbox.into_records(&queue.player_id, queue.version);
-        if records.iter().any(|record| matches!(record, Record::History(_))) {
+        if events.is_none() && records.iter().any(|record| matches!(record, Record::History(_))) {
             records.push(Record::Stats(queue.stats()));
         }
         records.extend(events.clone().filter(|_| ctx.platform.keeps_events()).map(Record::Events));
         let grouping = grouping_of(&queue.player_id, ctx.platform.settings.batching);
         self.rows.extend(records.into_iter().map(|record| RecordWrite { record, origin, grouping }));
-        self.commits.extend(events.map(|record| CommitEvents { origin, record }));
+        let stats = queue.stats();
+        self.commits.extend(events.map(|record| CommitEvents { origin, record, stats, grouping }));
     }
 
     /// Writes the records and publishes the events. Returns the positions of the requests for which
@@ -40,9 +41,9 @@ impl Outboxes {
             counters.writes.merge(&written.statistics);
             failures.extend(written.failed.into_iter().map(|failed| (failed.origin, Failure::from(failed.error))));
         }
-        if !self.commits.is_empty() {
-            failures.extend(publish(ctx, &self.commits, &mut counters.events).await);
-        }
+        let mut commits = self.commits;
+        commits.retain(|commit| failures.iter().all(|(origin, _)| *origin != commit.origin));
+        failures.extend(publish(ctx, commits, counters).await);
         failures
     }
 }

@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, future::join_all, stream};
-use millrace_domain::{EventsRecord, FailureReason};
+use millrace_domain::{EventsRecord, FailureReason, Record, record::StatsRecord};
+use millrace_store::{Grouping, RecordWrite};
 
 use crate::{
     context::Context,
-    counters::EventCounters,
+    counters::{Counters, EventCounters},
     event_destination::{EventDestination, MAX_CALL_BYTES, MAX_CALL_EVENTS, OutgoingEvent},
     failure::Failure,
     send_call::send_call,
@@ -24,6 +25,11 @@ pub struct CommitEvents {
     pub origin: usize,
     /// The events.
     pub record: EventsRecord,
+    /// The totals after the commit. Their row, which is written once the events are published, says
+    /// so.
+    pub stats: StatsRecord,
+    /// How the row of the totals is written.
+    pub grouping: Grouping,
 }
 
 /// An event with its origin.
@@ -41,9 +47,32 @@ struct Published {
     failed: Vec<(usize, Failure)>,
 }
 
-/// Publishes the events of commits. Returns the origins whose events some destination did not take,
-/// each with the reason. Without events there is no call.
+/// Publishes the events of commits, and writes their totals. The row of the totals says that
+/// everything is published, so that no later load publishes the events again. Returns the origins
+/// for which that failed, each with the reason.
 pub async fn publish(
+    ctx: &Context<'_>,
+    commits: Vec<CommitEvents>,
+    counters: &mut Counters,
+) -> BTreeMap<usize, Failure> {
+    let mut failed = send_events(ctx, &commits, &mut counters.events).await;
+    let published = commits.into_iter().filter(|commit| !failed.contains_key(&commit.origin));
+    let rows = published.map(|CommitEvents { origin, stats, grouping, .. }| {
+        let record = Record::Stats(StatsRecord { published: true, ..stats });
+        RecordWrite { record, origin, grouping }
+    });
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        let written = ctx.platform.batch_writer.write(rows, ctx.deadline).await;
+        counters.writes.merge(&written.statistics);
+        failed.extend(written.failed.into_iter().map(|failed| (failed.origin, Failure::from(failed.error))));
+    }
+    failed
+}
+
+/// Sends the events of commits to all destinations. Returns the origins whose events some
+/// destination did not take. Without events there is no call.
+async fn send_events(
     ctx: &Context<'_>,
     commits: &[CommitEvents],
     counters: &mut EventCounters,
@@ -58,7 +87,7 @@ pub async fn publish(
         failed.extend(published.failed);
     }
     for commit in commits {
-        let is_published = |entry: &Entry<'_>| publishing.table || chosen(entry);
+        let is_published = |entry: &Entry<'_>| publishing.publishes(entry.event.event_type);
         let count = entries_of(commit).filter(is_published).count() as u64;
         match failed.contains_key(&commit.origin) {
             true => counters.failed += count,
@@ -69,7 +98,7 @@ pub async fn publish(
 }
 
 fn entries_of(commit: &CommitEvents) -> impl Iterator<Item = Entry<'_>> {
-    let CommitEvents { origin, record } = commit;
+    let CommitEvents { origin, record, .. } = commit;
     record.events.iter().map(|event| Entry {
         origin: *origin,
         event: OutgoingEvent {

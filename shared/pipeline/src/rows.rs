@@ -77,7 +77,9 @@ pub async fn read_rows(
     };
     let queues = ids(|rows| !matches!(rows, Rows::Progress(_)));
     let progress = ids(|rows| !matches!(rows, Rows::Queue));
-    let Ok(mut response) = timeout_at(ctx.deadline, ctx.platform.store.load(&queues, &progress)).await else {
+    // The stats row says whether the events of an outbox are published.
+    let stats = if ctx.platform.publishing.is_some() { queues.as_slice() } else { &[] };
+    let Ok(mut response) = timeout_at(ctx.deadline, ctx.platform.store.load(&queues, &progress, stats)).await else {
         return requests.iter().map(|_| Err(Failure::deadline())).collect();
     };
     counters.loads.calls += response.calls;
@@ -97,8 +99,12 @@ pub async fn read_rows(
             }
         };
         let result = result.map(|QueueWithOutbox { loaded, outbox }| {
+            let is_recorded = loaded.version() == recorded_version
+                || response
+                    .take_stats(&player_id)
+                    .is_ok_and(|stats| stats.is_some_and(|stats| stats.is_done(loaded.version())));
             if let Some(cached) = &loaded.queue
-                && loaded.version() != recorded_version
+                && !is_recorded
             {
                 outboxes.add(ctx, position, &cached.queue, outbox);
             }

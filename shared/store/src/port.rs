@@ -45,6 +45,8 @@ pub struct LoadResponse {
     pub queues: HashMap<PlayerId, Result<Option<QueueRow>, StoreError>>,
     /// The progress rows by player; `Ok(None)` if there is no row.
     pub progress: HashMap<PlayerId, Result<Option<ProgressRecord>, StoreError>>,
+    /// The stats rows by player; `Ok(None)` if there is no row.
+    pub stats: HashMap<PlayerId, Result<Option<StatsRecord>, StoreError>>,
     /// The number of round trips.
     pub calls: u64,
 }
@@ -65,6 +67,14 @@ impl LoadResponse {
     /// As for [`take_queue`](Self::take_queue).
     pub fn take_progress(&mut self, player: &PlayerId) -> Result<Option<ProgressRecord>, StoreError> {
         self.progress.remove(player).unwrap_or_else(|| Err(missing_entry(player)))
+    }
+
+    /// Takes the stats row of a player out of the response.
+    ///
+    /// # Errors
+    /// As for [`take_queue`](Self::take_queue).
+    pub fn take_stats(&mut self, player: &PlayerId) -> Result<Option<StatsRecord>, StoreError> {
+        self.stats.remove(player).unwrap_or_else(|| Err(missing_entry(player)))
     }
 }
 
@@ -162,10 +172,10 @@ pub struct Connections {
 /// Stores queues: one row a player, loaded whole and committed conditionally.
 #[async_trait]
 pub trait QueueStore: Send + Sync {
-    /// Loads queue rows and progress rows by player, strongly consistent.
+    /// Loads queue rows, progress rows and stats rows by player, strongly consistent.
     ///
     /// The call does not fail as a whole: each row has its result.
-    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse;
+    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId], stats: &[PlayerId]) -> LoadResponse;
 
     /// Writes each queue if its row has the expected version.
     ///
@@ -230,12 +240,6 @@ pub trait RecordStore: Send + Sync {
         limit: usize,
         after: Option<&str>,
     ) -> Result<Page<EventsRecord>, StoreError>;
-
-    /// Reads the last recorded totals of a player.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the row cannot be read.
-    async fn stats(&self, player: &PlayerId) -> Result<Option<StatsRecord>, StoreError>;
 }
 
 /// A complete store.

@@ -70,7 +70,7 @@ async fn faults_can_affect_single_rows() {
     }));
     let writes = players.each_ref().map(|player| sample::write(player, 0));
     assert_eq!(store.commit(&writes).await.outcomes, vec![Ok(()), Err(CommitError::Conflict), Ok(())]);
-    let mut loaded = store.load(&players, &players).await;
+    let mut loaded = store.load(&players, &players, &[]).await;
     assert_eq!(players.each_ref().map(|player| loaded.take_queue(player).is_ok()), [true, false, true]);
     assert_eq!(players.each_ref().map(|player| loaded.take_progress(player)), [Ok(None), Ok(None), Ok(None)]);
     let records = players.each_ref().map(|player| Record::Stats(sample::stats(player, 1)));

@@ -45,7 +45,7 @@ async fn damaged_row_does_not_affect_other_rows() {
     change(r#"UPDATE queues SET "version" = -1 WHERE "playerId" = ?1"#, 0);
     change(r#"UPDATE queues SET "queue" = 'text' WHERE "playerId" = ?1"#, 1);
     change(r#"UPDATE progress SET "document" = '{"version": 1}' WHERE "playerId" = ?1"#, 1);
-    let mut loaded = store.load(&players, &players).await;
+    let mut loaded = store.load(&players, &players, &[]).await;
     let queues = players.iter().map(|player| unreadable_table(loaded.take_queue(player)));
     assert_eq!(queues.collect::<Vec<_>>(), [Some("queues".to_owned()), Some("queues".to_owned()), None]);
     let progress = players.iter().map(|player| unreadable_table(loaded.take_progress(player)));

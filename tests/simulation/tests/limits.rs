@@ -18,7 +18,7 @@ fn pause_and_resume(number: usize, commands: usize) -> SqsMessage {
 /// The bytes of a player's queue and outbox.
 async fn row_bytes(process: &Process, player: &str) -> usize {
     let player = PlayerId::new(player).unwrap();
-    let row = process.store.load(std::slice::from_ref(&player), &[]).await.take_queue(&player).unwrap().unwrap();
+    let row = process.store.load(std::slice::from_ref(&player), &[], &[]).await.take_queue(&player).unwrap().unwrap();
     row.queue.len() + row.outbox.map_or(0, |outbox| outbox.len())
 }
 

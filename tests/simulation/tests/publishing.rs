@@ -81,7 +81,8 @@ async fn events_are_no_rows_unless_the_table_is_on() {
     let process = limited(&destination, &[], true);
     let report = process.send("m", &start_task("q")).await.report;
     assert_eq!((report.events.published, report.events.calls), (2, 0));
-    assert_eq!((report.writes.by_table[&Table::Events].items, report.writes.calls), (1, 1));
+    let rows = |table| report.writes.by_table[&table].items;
+    assert_eq!((rows(Table::Events), rows(Table::Stats), report.writes.calls), (1, 1, 2));
     let rows = process.store.records(Table::Events);
     assert!(matches!(&rows[..], [Record::Events(row)] if row.events.len() == 2), "{rows:?}");
 }
@@ -244,4 +245,31 @@ async fn records_that_are_not_written_keep_the_events_for_the_next_load() {
     process.store.clear_faults();
     process.process(payload.as_bytes(), &invocation(10)).await.unwrap();
     assert_eq!(destination.accepted_ids(), ids("p", [1]));
+}
+
+#[tokio::test]
+async fn cold_load_publishes_nothing_again_once_everything_is_published() {
+    let destination = FakeDestination::unordered();
+    let options = destination.options();
+    let publishing = options.publishing.map(|publishing| Publishing { table: true, ..publishing });
+    let options = Options { publishing, ..options };
+    let process = Process::new().start_another(options.clone());
+    process.send("m", &start_task("p")).await;
+    assert_eq!(destination.calls().len(), 1);
+
+    let cold = process.start_another(options.clone());
+    let report = cold.send("n", &grant_gold("p", 1)).await.report;
+    assert_eq!((report.events.published, report.events.calls), (1, 1));
+    assert_eq!(report.writes.by_table[&Table::Events].items, 1, "the row of this commit only");
+    assert_eq!(destination.accepted_ids(), ids("p", [1, 2, 3]));
+
+    // The totals are written last, so a crash before that publishes the events once more.
+    let fault = millrace_store::memory::Fault::Delay(Duration::from_secs(3_600));
+    process.inject(fault, |operation| matches!(operation, Operation::Write { table: Table::Stats, .. }));
+    let payload = millrace_simulation::sqs_payload(&[millrace_simulation::standard_message("o", &end_task("p"))]);
+    let answer = process.process(payload.to_string().as_bytes(), &invocation(1)).await.unwrap();
+    assert_eq!(failed_message_ids(&answer), ["o"]);
+    process.store.clear_faults();
+    process.start_another(options).send("q", &grant_gold("p", 1)).await;
+    assert_eq!(destination.accepted_ids(), ids("p", [1, 2, 3, 4, 5, 4, 5, 6]));
 }

@@ -145,7 +145,7 @@ async fn records_that_queue_api_could_not_write_are_written_when_the_queue_is_du
     let advance_queues = backends.function("advance-queues").started().await;
     let due_at = async |player: &str| {
         let player = PlayerId::new(player).unwrap();
-        let mut loaded = backends.store().load(std::slice::from_ref(&player), &[]).await;
+        let mut loaded = backends.store().load(std::slice::from_ref(&player), &[], &[]).await;
         loaded.take_queue(&player).expect("a row that can be read").expect("a row").due_at
     };
     for player in ["p-1", "p-2"] {

@@ -151,6 +151,7 @@ impl Queue {
             version: self.version,
             as_of: self.advanced_to,
             totals: self.totals.clone(),
+            published: false,
         }
     }
 

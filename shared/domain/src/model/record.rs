@@ -324,6 +324,17 @@ pub struct StatsRecord {
     /// The totals.
     #[n(3)]
     pub totals: Totals,
+    /// Whether everything that this version led to is recorded and published.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[cbor(n(4), skip_if = "is_default")]
+    pub published: bool,
+}
+
+impl StatsRecord {
+    /// Whether everything that this version led to is recorded and published.
+    pub fn is_done(&self, version: u64) -> bool {
+        self.published && self.version == version
+    }
 }
 
 /// Units done and last report of a player's active reported tasks, between milestones.

@@ -16,6 +16,7 @@ use crate::{
     applied::{Applied, ApplyInput},
     batch::Batch,
     context::Context,
+    event_destination::Publishing,
     failure::Failure,
     item::{Action, Item, Outcome},
     loaded_queue::LoadedQueue,
@@ -58,8 +59,8 @@ pub fn apply(ctx: &Context<'_>, batch: &mut Batch) {
 fn apply_player(ctx: &Context<'_>, player: &mut Player, loaded: LoadedQueue) -> Result<Applied, Failure> {
     let (player_id, items, decided) = player.work();
     let (now, rules) = (ctx.now, ctx.platform.settings.rules);
-    let publishes = ctx.platform.publishing.is_some();
-    let input = ApplyInput { player_id, loaded, items, decided, now, rules, publishes };
+    let publishing = ctx.platform.publishing.as_ref();
+    let input = ApplyInput { player_id, loaded, items, decided, now, rules, publishing };
     // The queue is dropped with the panic, so that nothing half changed can be seen after it.
     catch_unwind(AssertUnwindSafe(|| (ctx.platform.apply)(input))).map_err(|panic| {
         let message = panic_message(panic.as_ref());
@@ -76,11 +77,11 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
 /// Applies the open items of a player in their order, and sets their outcomes. These hold once the
 /// writes have succeeded.
 pub fn apply_items(input: ApplyInput<'_>) -> Applied {
-    let ApplyInput { player_id, loaded, items, decided, now, rules, publishes } = input;
+    let ApplyInput { player_id, loaded, items, decided, now, rules, publishing } = input;
     let mut applied = Applied::new(loaded);
     let mut events = Vec::new();
     for item in &mut items[decided..] {
-        advance_in_portions(&mut applied, &item.action, now, rules, publishes);
+        advance_in_portions(&mut applied, &item.action, now, rules, publishing);
         if applied.outbox_bytes > MAX_OUTBOX_BYTES {
             break;
         }
@@ -115,7 +116,7 @@ pub fn apply_items(input: ApplyInput<'_>) -> Applied {
                 change
             }
         };
-        events.drain(..).for_each(|event| applied.add_event(event, publishes));
+        events.drain(..).for_each(|event| applied.add_event(event, publishing));
         // A duplicate is confirmed by the copy itself: it was decided if it is remembered.
         applied.is_unconfirmed |= change == RequiredWrite::Nothing && item.outcome == Outcome::Applied;
         applied.change = applied.change.max(change);
@@ -127,7 +128,13 @@ pub fn apply_items(input: ApplyInput<'_>) -> Applied {
 
 /// Advances a queue to the time at which an item takes effect, or until the outbox is full. The
 /// rest of the time takes another commit. Advancing in one step or in many gives the same queue.
-fn advance_in_portions(applied: &mut Applied, action: &Action, now: Timestamp, rules: Rules, publishes: bool) {
+fn advance_in_portions(
+    applied: &mut Applied,
+    action: &Action,
+    now: Timestamp,
+    rules: Rules,
+    publishing: Option<&Publishing>,
+) {
     let Some(cached) = &applied.loaded.queue else { return };
     let queue = &cached.queue;
     let to = action.delivery().map_or(now, |delivery| queue.effective_time(delivery, now));
@@ -142,7 +149,7 @@ fn advance_in_portions(applied: &mut Applied, action: &Action, now: Timestamp, r
             return;
         }
         applied.change = RequiredWrite::Commit;
-        events.drain(..).for_each(|event| applied.add_event(event, publishes));
+        events.drain(..).for_each(|event| applied.add_event(event, publishing));
     }
 }
 
@@ -165,7 +172,7 @@ impl Applied {
         self.outbox.records.push(record);
     }
 
-    fn add_event(&mut self, event: Event, publishes: bool) {
+    fn add_event(&mut self, event: Event, publishing: Option<&Publishing>) {
         tracing::debug!(
             player_id = self.loaded.queue.as_ref().map(|cached| cached.queue.player_id.as_str()),
             ?event,
@@ -177,6 +184,7 @@ impl Applied {
                 self.completed_at.push(record.finished_at);
             }
         }
+        let publishes = publishing.is_some_and(|publishing| publishing.publishes(event.data.event_type().as_str()));
         if publishes || matches!(event.data, EventData::TaskFinished(_)) {
             self.outbox_bytes += event.size();
             self.outbox.add_event(event, publishes);

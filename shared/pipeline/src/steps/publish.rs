@@ -18,16 +18,17 @@ pub async fn publish(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     let mut commits: Vec<CommitEvents> = Vec::new();
     for (origin, player) in batch.players.iter_mut().enumerate() {
-        if let PlayerState::Committed(applied) = &mut player.state {
-            commits.extend(applied.events.take().map(|record| CommitEvents { origin, record }));
+        if let PlayerState::Committed(applied) = &mut player.state
+            && let Some(record) = applied.events.take()
+            && let Some(cached) = &applied.loaded.queue
+        {
+            let (stats, grouping) = (cached.queue.stats(), player.grouping);
+            commits.push(CommitEvents { origin, record, stats, grouping });
         }
     }
-    if !commits.is_empty() {
-        let failed = publish_events(ctx, &commits, &mut batch.counters.events).await;
-        for (origin, failure) in failed {
-            // Cached copies must go: they would say that everything is published.
-            batch.players[origin].fail_maybe_changed(&failure, &mut batch.messages);
-        }
+    for (origin, failure) in publish_events(ctx, commits, &mut batch.counters).await {
+        // Cached copies must go: they would say that everything is published.
+        batch.players[origin].fail_maybe_changed(&failure, &mut batch.messages);
     }
     for player in &mut batch.players {
         match player.take_state() {

@@ -63,7 +63,8 @@ fn take_records(ctx: &Context<'_>, player: &mut Player) -> Vec<Record> {
             let (mut records, events) = outbox.into_records(&player.player_id, cached.queue.version);
             records.extend(events.clone().filter(|_| ctx.platform.keeps_events()).map(Record::Events));
             applied.events = events;
-            if applied.totals_changed {
+            // The totals of a commit with events are written once these are published.
+            if applied.totals_changed && applied.events.is_none() {
                 records.push(Record::Stats(cached.queue.stats()));
             }
             records

@@ -38,11 +38,11 @@ async fn put_progress(store: &SharedStore, row: &ProgressRecord) -> Result<Vec<u
 /// A row does not exist before the first commit.
 pub async fn missing_row_is_loaded_as_none(store: SharedStore) {
     let player = sample::player();
-    let loaded = store.load(std::slice::from_ref(&player), std::slice::from_ref(&player)).await;
+    let loaded = store.load(std::slice::from_ref(&player), std::slice::from_ref(&player), &[]).await;
     assert_eq!(loaded.queues, HashMap::from([(player.clone(), Ok(None))]));
     assert_eq!(loaded.progress, HashMap::from([(player, Ok(None))]));
     assert_eq!(loaded.calls, 1);
-    let nothing = store.load(&[], &[]).await;
+    let nothing = store.load(&[], &[], &[]).await;
     assert!(nothing.queues.is_empty() && nothing.progress.is_empty());
     assert_eq!(nothing.calls, 0);
 }
@@ -56,7 +56,7 @@ pub async fn each_row_is_loaded_for_its_player(store: SharedStore) {
     let progress = sample::progress(&players[1], 7);
     assert_eq!(put_progress(&store, &progress).await, Ok(vec![]));
 
-    let mut loaded = store.load(&players, &players[..3]).await;
+    let mut loaded = store.load(&players, &players[..3], &[]).await;
     assert_eq!((loaded.queues.len(), loaded.progress.len()), (players.len(), 3));
     for (at, player) in players.iter().enumerate() {
         let expected = (at % 2 == 0).then(|| writes[at / 2].row());
@@ -74,7 +74,7 @@ pub async fn load_makes_one_call_for_every_100_keys(store: SharedStore) {
     for (queues, progress, calls) in
         [(1, 0, 1), (100, 0, 1), (101, 0, 2), (60, 40, 1), (60, 41, 2), (0, 100, 1), (201, 0, 3)]
     {
-        let loaded = store.load(&players[..queues], &players[..progress]).await;
+        let loaded = store.load(&players[..queues], &players[..progress], &[]).await;
         assert!(loaded.queues.values().all(|row| *row == Ok(None)), "{:?}", loaded.queues);
         assert_eq!((loaded.queues.len(), loaded.progress.len()), (queues, progress));
         assert_eq!(loaded.calls, calls, "for {queues} queues and {progress} progress rows");
@@ -89,7 +89,7 @@ pub async fn repeated_player_is_loaded_once(store: SharedStore) {
     let progress = sample::progress(&player, 5);
     assert_eq!(put_progress(&store, &progress).await, Ok(vec![]));
     let ids = [player.clone(), other.clone(), player.clone(), player.clone(), other.clone()];
-    let loaded = store.load(&ids, &ids).await;
+    let loaded = store.load(&ids, &ids, &[]).await;
     let queues = HashMap::from([(player.clone(), Ok(Some(write.row()))), (other.clone(), Ok(None))]);
     assert_eq!(loaded.queues, queues);
     assert_eq!(loaded.progress, HashMap::from([(player, Ok(Some(progress))), (other, Ok(None))]));
@@ -117,7 +117,7 @@ pub async fn many_large_rows_are_committed_and_loaded(store: SharedStore) {
     let large = |player| QueueWrite { queue: vec![1; 380 * 1024], ..sample::write(player, 0) };
     let writes: Vec<_> = players.iter().map(large).collect();
     assert_eq!(store.commit(&writes).await.outcomes, vec![Ok(()); writes.len()]);
-    let mut loaded = store.load(&players, &[]).await;
+    let mut loaded = store.load(&players, &[], &[]).await;
     for (at, write) in writes.iter().enumerate() {
         // A message with the rows would have megabytes.
         assert!(loaded.take_queue(&write.player_id) == Ok(Some(write.row())), "player {at}");
@@ -177,7 +177,7 @@ pub async fn conflict_does_not_affect_other_writes(store: SharedStore) {
         let expected = if at == 4 { Err(CommitError::Conflict) } else { Ok(()) };
         assert_eq!(outcome, &expected, "write {at}");
     }
-    let loaded = store.load(&players, &[]).await;
+    let loaded = store.load(&players, &[], &[]).await;
     assert_eq!(loaded.queues, rows(&writes));
 }
 
@@ -188,7 +188,7 @@ pub async fn commit_accepts_more_writes_than_one_call(store: SharedStore) {
     let committed = store.commit(&writes).await;
     assert_eq!(committed.outcomes, vec![Ok(()); writes.len()]);
     assert!(committed.calls >= 3, "{} calls", committed.calls);
-    let loaded = store.load(&players, &[]).await;
+    let loaded = store.load(&players, &[], &[]).await;
     assert_eq!(loaded.queues, rows(&writes));
     assert_eq!(store.commit(&[]).await.outcomes, vec![]);
 }
@@ -264,7 +264,7 @@ pub async fn last_progress_row_is_kept(store: SharedStore) {
     for units in [10, 30, 20] {
         let row = sample::progress(&player, units);
         assert_eq!(put_progress(&store, &row).await, Ok(vec![]));
-        let mut loaded = store.load(&[], std::slice::from_ref(&player)).await;
+        let mut loaded = store.load(&[], std::slice::from_ref(&player), &[]).await;
         assert_eq!(loaded.take_progress(&player), Ok(Some(row)));
     }
 }

@@ -99,7 +99,7 @@ pub fn events(player: &PlayerId, sequences: impl IntoIterator<Item = u64>) -> Ev
 /// A player's totals.
 pub fn stats(player: &PlayerId, version: u64) -> StatsRecord {
     let totals = Totals { completed: version, failed: 1, cancelled: 2, time_spent_ms: 90_000, ..Totals::default() };
-    StatsRecord { player_id: player.clone(), version, as_of: now(), totals }
+    StatsRecord { player_id: player.clone(), version, as_of: now(), totals, published: version.is_multiple_of(2) }
 }
 
 /// Progress of one task.

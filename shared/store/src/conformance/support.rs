@@ -87,7 +87,7 @@ pub(super) async fn eventually<T, F: Future<Output = T>>(read: impl Fn() -> F, i
 /// # Errors
 /// That of the row in the answer to [`QueueStore::load`].
 pub async fn load_queue(store: &(impl QueueStore + ?Sized), player: &PlayerId) -> Result<Option<QueueRow>, StoreError> {
-    store.load(std::slice::from_ref(player), &[]).await.take_queue(player)
+    store.load(std::slice::from_ref(player), &[], &[]).await.take_queue(player)
 }
 
 /// Writes one batch of records.

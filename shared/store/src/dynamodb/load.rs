@@ -1,4 +1,4 @@
-//! Loads queues and progress: `BatchGetItem`, 100 keys to a call, strongly consistent.
+//! Loads queues, progress and stats: `BatchGetItem`, 100 keys to a call, strongly consistent.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::{operation::batch_get_item::BatchGetItemOutput, types::Key
 use futures::future::join_all;
 use indexmap::IndexSet;
 use millrace_domain::{PlayerId, record::Table};
+use serde::de::DeserializeOwned;
 
 use super::{
     calls::MAX_ATTEMPTS,
@@ -23,6 +24,7 @@ use crate::{error::StoreError, port::LoadResponse, rules::MAX_LOAD_KEYS};
 enum RowKey<'a> {
     Queue(&'a PlayerId),
     Progress(&'a PlayerId),
+    Stats(&'a PlayerId),
 }
 
 /// The rows that were found, and the errors of those that could not be loaded.
@@ -33,20 +35,27 @@ impl<'a> RowKey<'a> {
         match self {
             Self::Queue(_) => Table::Queues,
             Self::Progress(_) => Table::Progress,
+            Self::Stats(_) => Table::Stats,
         }
     }
 
     fn player(self) -> &'a PlayerId {
         match self {
-            Self::Queue(player) | Self::Progress(player) => player,
+            Self::Queue(player) | Self::Progress(player) | Self::Stats(player) => player,
         }
     }
 }
 
 /// Loads rows. The calls are independent: an error of one call concerns its keys only.
-pub(super) async fn load(tables: &Tables, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse {
+pub(super) async fn load(
+    tables: &Tables,
+    queues: &[PlayerId],
+    progress: &[PlayerId],
+    stats: &[PlayerId],
+) -> LoadResponse {
     // The server refuses a call that contains a key twice.
-    let keys: IndexSet<_> = queues.iter().map(RowKey::Queue).chain(progress.iter().map(RowKey::Progress)).collect();
+    let others = progress.iter().map(RowKey::Progress).chain(stats.iter().map(RowKey::Stats));
+    let keys: IndexSet<_> = queues.iter().map(RowKey::Queue).chain(others).collect();
     let keys: Vec<_> = keys.into_iter().collect();
     let round_trips = AtomicU64::new(0);
     let calls = join_all(keys.chunks(MAX_LOAD_KEYS).map(|keys| load_call(tables, keys, &round_trips))).await;
@@ -61,14 +70,19 @@ pub(super) async fn load(tables: &Tables, queues: &[PlayerId], progress: &[Playe
                 let row = item.and_then(|item| item.map(|item| items::read_queue(item, name, player)).transpose());
                 response.queues.insert(player.clone(), row);
             }
-            RowKey::Progress(_) => {
-                let read = |item| items::read_record(item, name, player.as_str());
-                let row = item.and_then(|item| item.map(read).transpose());
-                response.progress.insert(player.clone(), row);
-            }
+            RowKey::Progress(_) => drop(response.progress.insert(player.clone(), read_record(item, name, player))),
+            RowKey::Stats(_) => drop(response.stats.insert(player.clone(), read_record(item, name, player))),
         }
     }
     response
+}
+
+fn read_record<T: DeserializeOwned>(
+    item: Result<Option<Item>, StoreError>,
+    name: &str,
+    player: &PlayerId,
+) -> Result<Option<T>, StoreError> {
+    item?.map(|item| items::read_record(item, name, player.as_str())).transpose()
 }
 
 /// Loads the rows of one call, with retries for the keys that the server leaves unprocessed. It

@@ -29,7 +29,7 @@
 //! | queues | `GetItem`, `BatchGetItem`, `PutItem`, `PartiQLInsert`, `PartiQLUpdate` |
 //! | index `due` of queues | `Query` |
 //! | progress | `BatchGetItem`, `BatchWriteItem` |
-//! | stats | `GetItem`, `BatchWriteItem` |
+//! | stats | `BatchGetItem`, `BatchWriteItem` |
 //! | history, rejections | `Query`, `BatchWriteItem` |
 
 mod calls;

@@ -4,14 +4,13 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::config::Builder;
 use millrace_domain::{
     EventsRecord, PlayerId, Record, Timestamp,
-    record::{HistoryRecord, RejectionRecord, StatsRecord, Table},
+    record::{HistoryRecord, RejectionRecord, Table},
 };
 use serde::de::DeserializeOwned;
 
 use super::{
     commit::commit,
     due::read_due,
-    items,
     load::load,
     pages::{PageQuery, read_page},
     records::write_records,
@@ -79,8 +78,8 @@ impl DynamoDbStore {
 
 #[async_trait]
 impl QueueStore for DynamoDbStore {
-    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse {
-        load(&self.tables, queues, progress).await
+    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId], stats: &[PlayerId]) -> LoadResponse {
+        load(&self.tables, queues, progress, stats).await
     }
 
     async fn commit(&self, writes: &[QueueWrite]) -> CommitResponse {
@@ -125,11 +124,6 @@ impl RecordStore for DynamoDbStore {
     ) -> Result<Page<EventsRecord>, StoreError> {
         let query = PageQuery { table: Table::Events, partition: player.as_str(), order, limit, after };
         read_page(&self.tables, query).await
-    }
-
-    async fn stats(&self, player: &PlayerId) -> Result<Option<StatsRecord>, StoreError> {
-        let item = self.tables.get(Table::Stats, player.as_str()).await?;
-        item.map(|item| items::read_record(item, self.tables.name(Table::Stats), player.as_str())).transpose()
     }
 }
 

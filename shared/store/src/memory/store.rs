@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use millrace_domain::{
     EventsRecord, PlayerId, Record, Timestamp,
-    record::{HistoryRecord, RejectionRecord, StatsRecord, Table},
+    record::{HistoryRecord, RejectionRecord, Table},
 };
 
 use super::{
@@ -110,8 +110,8 @@ impl MemoryStore {
 
 #[async_trait]
 impl QueueStore for MemoryStore {
-    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse {
-        let calls = (queues.len() + progress.len()).div_ceil(MAX_LOAD_KEYS) as u64;
+    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId], stats: &[PlayerId]) -> LoadResponse {
+        let calls = (queues.len() + progress.len() + stats.len()).div_ceil(MAX_LOAD_KEYS) as u64;
         let mut response = LoadResponse { calls, ..LoadResponse::default() };
         for player in queues {
             let fault = self.fault(Operation::Load { table: Table::Queues, player }).await;
@@ -121,6 +121,11 @@ impl QueueStore for MemoryStore {
             let fault = self.fault(Operation::Load { table: Table::Progress, player }).await;
             let row = fault.apply(|| Ok(self.rows().progress.get(player).cloned()));
             response.progress.insert(player.clone(), row);
+        }
+        for player in stats {
+            let fault = self.fault(Operation::Load { table: Table::Stats, player }).await;
+            let row = fault.apply(|| Ok(self.rows().stats.get(player).cloned()));
+            response.stats.insert(player.clone(), row);
         }
         response
     }
@@ -198,11 +203,6 @@ impl RecordStore for MemoryStore {
         let partition = player.as_str();
         let fault = self.fault(Operation::Read { table: Table::Events, partition }).await;
         fault.apply(|| Ok(page(&self.rows().events, PageQuery { partition, order, limit, after })))
-    }
-
-    async fn stats(&self, player: &PlayerId) -> Result<Option<StatsRecord>, StoreError> {
-        let fault = self.fault(Operation::Read { table: Table::Stats, partition: player.as_str() }).await;
-        fault.apply(|| Ok(self.rows().stats.get(player).cloned()))
     }
 }
 

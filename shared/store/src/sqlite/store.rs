@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use async_trait::async_trait;
 use millrace_domain::{
     EventsRecord, PlayerId, Record, Timestamp,
-    record::{HistoryRecord, RejectionRecord, StatsRecord, Table},
+    record::{HistoryRecord, RejectionRecord, Table},
 };
 use rusqlite::Connection;
 use serde::de::DeserializeOwned;
@@ -112,25 +112,29 @@ impl SqliteStore {
 
 #[async_trait]
 impl QueueStore for SqliteStore {
-    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId]) -> LoadResponse {
-        let calls = (queues.len() + progress.len()).div_ceil(MAX_LOAD_KEYS) as u64;
-        let (queue_ids, progress_ids) = (queues.to_vec(), progress.to_vec());
+    async fn load(&self, queues: &[PlayerId], progress: &[PlayerId], stats: &[PlayerId]) -> LoadResponse {
+        let calls = (queues.len() + progress.len() + stats.len()).div_ceil(MAX_LOAD_KEYS) as u64;
+        let (queue_ids, progress_ids, stats_ids) = (queues.to_vec(), progress.to_vec(), stats.to_vec());
         let load = move |connection: &mut Connection, tables: &Tables| {
             // One transaction, so that all rows are of one state of the file.
             let transaction = connection.transaction()?;
             let queue = |player: PlayerId| (player.clone(), queues::load_queue(&transaction, tables, &player));
             let progress =
                 |player: PlayerId| (player.clone(), records::load(&transaction, tables, Table::Progress, &player));
-            Ok((queue_ids.into_iter().map(queue).collect(), progress_ids.into_iter().map(progress).collect()))
-        };
-        match self.connections.run(Table::Queues, load).await {
-            Ok((queues, progress)) => LoadResponse { queues, progress, calls },
-            Err(error) => LoadResponse {
-                queues: queues.iter().map(|player| (player.clone(), Err(error.clone()))).collect(),
-                progress: progress.iter().map(|player| (player.clone(), Err(error.clone()))).collect(),
+            let stats = |player: PlayerId| (player.clone(), records::load(&transaction, tables, Table::Stats, &player));
+            Ok(LoadResponse {
+                queues: queue_ids.into_iter().map(queue).collect(),
+                progress: progress_ids.into_iter().map(progress).collect(),
+                stats: stats_ids.into_iter().map(stats).collect(),
                 calls,
-            },
-        }
+            })
+        };
+        self.connections.run(Table::Queues, load).await.unwrap_or_else(|error| LoadResponse {
+            queues: queues.iter().map(|player| (player.clone(), Err(error.clone()))).collect(),
+            progress: progress.iter().map(|player| (player.clone(), Err(error.clone()))).collect(),
+            stats: stats.iter().map(|player| (player.clone(), Err(error.clone()))).collect(),
+            calls,
+        })
     }
 
     async fn commit(&self, writes: &[QueueWrite]) -> CommitResponse {
@@ -195,14 +199,6 @@ impl RecordStore for SqliteStore {
         after: Option<&str>,
     ) -> Result<Page<EventsRecord>, StoreError> {
         self.page(Table::Events, player.as_str(), order, limit, after).await
-    }
-
-    async fn stats(&self, player: &PlayerId) -> Result<Option<StatsRecord>, StoreError> {
-        let player = player.clone();
-        let load = move |connection: &mut Connection, tables: &Tables| {
-            Ok(records::load(connection, tables, Table::Stats, &player))
-        };
-        self.connections.run(Table::Stats, load).await?
     }
 }
 

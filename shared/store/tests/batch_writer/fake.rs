@@ -155,10 +155,6 @@ impl RecordStore for FakeStore {
     ) -> Result<Page<EventsRecord>, StoreError> {
         unreachable!("the batch writer only writes")
     }
-
-    async fn stats(&self, _: &PlayerId) -> Result<Option<StatsRecord>, StoreError> {
-        unreachable!("the batch writer only writes")
-    }
 }
 
 fn player(n: usize) -> PlayerId {

@@ -30,7 +30,7 @@ async fn behind_tcp(idle_timeout: Duration) -> (TcpProxy, DynamoDbStore) {
 /// Opens ten connections.
 async fn open_ten(proxy: &TcpProxy, store: &DynamoDbStore) {
     proxy.delay(Duration::from_millis(20));
-    let loaded = store.load(&players(1000), &[]).await;
+    let loaded = store.load(&players(1000), &[], &[]).await;
     assert!(loaded.queues.values().all(|row| *row == Ok(None)), "{:?}", loaded.queues);
     proxy.normal();
     assert_eq!(proxy.open_connections(), 10);
@@ -45,7 +45,7 @@ async fn refused_connection_is_not_retried() {
     let StoreError::Unavailable { detail } = &error else { panic!("{error:?}") };
     assert_eq!(detail, "client error (Connect): tcp connect error: Connection refused (os error 111)");
     let player = sample::player();
-    let mut loaded = store.load(std::slice::from_ref(&player), &[]).await;
+    let mut loaded = store.load(std::slice::from_ref(&player), &[], &[]).await;
     assert_eq!((loaded.take_queue(&player), loaded.calls), (Err(error.clone()), 1));
     let committed = store.commit(&writes(2)).await;
     assert_eq!(committed.outcomes, vec![Err(CommitError::Store(error)); 2]);
@@ -100,7 +100,7 @@ async fn broken_call_is_sent_twice() {
 
     at.proxy.set_rule(rules::always(Fault::disconnect()));
     at.proxy.reset_counts();
-    let mut loaded = store.load(std::slice::from_ref(&player), &[]).await;
+    let mut loaded = store.load(std::slice::from_ref(&player), &[], &[]).await;
     let detail = "client error (SendRequest): connection closed before message completed".to_owned();
     assert_eq!(loaded.take_queue(&player), Err(StoreError::Unavailable { detail }));
     assert_eq!((loaded.calls, at.proxy.total()), (2, 2));

@@ -21,7 +21,7 @@ async fn load_makes_one_call_for_every_100_keys() {
     let players = players(1000);
     for (queues, progress, calls) in [(1, 1, 1), (50, 50, 1), (100, 1, 2), (1000, 0, 10), (1000, 1000, 20)] {
         at.proxy.reset_counts();
-        let loaded = store.load(&players[..queues], &players[..progress]).await;
+        let loaded = store.load(&players[..queues], &players[..progress], &[]).await;
         assert!(loaded.queues.values().all(|row| *row == Ok(None)));
         assert_eq!((loaded.calls, at.proxy.count("BatchGetItem"), at.proxy.total()), (calls, calls, calls));
         assert_eq!(at.proxy.entries("BatchGetItem"), (queues + progress) as u64);
@@ -29,7 +29,7 @@ async fn load_makes_one_call_for_every_100_keys() {
     // A repeated key is sent once.
     at.proxy.reset_counts();
     let twice = [&players[..80], &players[..80]].concat();
-    assert_eq!(store.load(&twice, &[]).await.calls, 1);
+    assert_eq!(store.load(&twice, &[], &[]).await.calls, 1);
     assert_eq!(at.proxy.entries("BatchGetItem"), 80);
 }
 
@@ -88,7 +88,7 @@ async fn invalid_request_makes_no_call() {
     assert!(committed.outcomes[0].is_err());
     assert_eq!(committed.calls, 0);
     assert_eq!(store.commit(&[]).await.calls, 0);
-    assert_eq!(store.load(&[], &[]).await.calls, 0);
+    assert_eq!(store.load(&[], &[], &[]).await.calls, 0);
     assert_eq!(write_records(&store, Table::History, &[]).await, Ok(vec![]));
     assert_eq!(at.proxy.total(), 0);
 }
@@ -120,7 +120,7 @@ async fn dropped_call_is_not_in_progress() {
     let players = players(500);
     let waiting = tokio::spawn({
         let (store, players) = (Arc::clone(&store), players.clone());
-        async move { store.load(&players, &[]).await }
+        async move { store.load(&players, &[], &[]).await }
     });
     while store.connections().unwrap().current < 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -129,5 +129,5 @@ async fn dropped_call_is_not_in_progress() {
     assert!(waiting.await.unwrap_err().is_cancelled());
     assert_eq!(store.connections(), Some(Connections { max: 2, current: 0, peak: 2 }));
     at.proxy.clear_rule();
-    assert_eq!(store.load(&players, &[]).await.calls, 5, "the dropped calls kept their permits");
+    assert_eq!(store.load(&players, &[], &[]).await.calls, 5, "the dropped calls kept their permits");
 }

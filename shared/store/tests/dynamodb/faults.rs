@@ -40,7 +40,7 @@ async fn keys_that_stay_unprocessed_are_throttled() {
         "BatchGetItem",
         Fault::unprocessed(move |entry| entry.value["playerId"]["S"] == stuck.as_str()),
     ));
-    let mut loaded = store.load(&players, &players).await;
+    let mut loaded = store.load(&players, &players, &[]).await;
     assert_eq!(loaded.take_queue(&players[1]), Err(at.throttled(Table::Queues)));
     assert_eq!(loaded.take_progress(&players[1]), Err(at.throttled(Table::Progress)));
     for other in [&players[0], &players[2]] {
@@ -80,7 +80,7 @@ async fn throttled_calls_are_attempted_four_times() {
             at.proxy.reset_counts();
         };
         let one = std::slice::from_ref(&player);
-        let mut loaded = store.load(one, one).await;
+        let mut loaded = store.load(one, one, &[]).await;
         assert_eq!(loaded.take_queue(&player), Err(throttled(Table::Queues)));
         assert_eq!(loaded.take_progress(&player), Err(throttled(Table::Progress)));
         assert_eq!(loaded.calls, ATTEMPTS);
@@ -93,7 +93,10 @@ async fn throttled_calls_are_attempted_four_times() {
         }
         assert_eq!(store.history(&player, 1, None).await, Err(throttled(Table::History)));
         assert_eq!(store.rejections("unknown#1", 1, None).await, Err(throttled(Table::Rejections)));
-        assert_eq!(store.stats(&player).await, Err(throttled(Table::Stats)));
+        assert_eq!(
+            store.load(&[], &[], std::slice::from_ref(&player)).await.take_stats(&player),
+            Err(throttled(Table::Stats))
+        );
         let due = store.due(3, Timestamp::from_millis(9), None, 5).await;
         assert_eq!((due.queues, due.more, due.calls), (Err(throttled(Table::Queues)), false, ATTEMPTS));
         expect_calls(4 * ATTEMPTS, "reads");
@@ -207,7 +210,7 @@ async fn slow_call_times_out_and_is_not_retried() {
     let error = StoreError::TimedOut { millis: 300 };
     let started = Instant::now();
     let players = players(150);
-    let loaded = store.load(&players, &[]).await;
+    let loaded = store.load(&players, &[], &[]).await;
     assert!(loaded.queues.values().all(|row| *row == Err(error.clone())), "{:?}", loaded.queues);
     assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
     assert_eq!(loaded.calls, 2, "a call that timed out was sent again");
@@ -286,17 +289,20 @@ async fn error_names_a_missing_table() {
     let one = std::slice::from_ref(&player);
     assert_eq!(store.ping().await, Err(missing(Table::Queues)));
     assert_eq!(load_queue(&store, &player).await, Err(missing(Table::Queues)));
-    assert_eq!(store.load(&[], one).await.take_progress(&player), Err(missing(Table::Progress)));
+    assert_eq!(store.load(&[], one, &[]).await.take_progress(&player), Err(missing(Table::Progress)));
     for count in [1, 2] {
         let committed = store.commit(&writes(count)).await;
         assert_eq!(committed.outcomes, vec![Err(CommitError::Store(missing(Table::Queues))); count]);
     }
     assert_eq!(write_records(&store, Table::History, &history(&player, 1)).await, Err(missing(Table::History)));
     assert_eq!(store.history(&player, 1, None).await, Err(missing(Table::History)));
-    assert_eq!(store.stats(&player).await, Err(missing(Table::Stats)));
+    assert_eq!(
+        store.load(&[], &[], std::slice::from_ref(&player)).await.take_stats(&player),
+        Err(missing(Table::Stats))
+    );
     // The answer to a call for two tables does not say which one is missing.
     let both = StoreError::NoSuchTable { table: format!("{prefix}queues or {prefix}progress") };
-    let mut loaded = store.load(one, one).await;
+    let mut loaded = store.load(one, one, &[]).await;
     assert_eq!(loaded.take_queue(&player), Err(both.clone()));
     assert_eq!(loaded.take_progress(&player), Err(both));
 }
@@ -309,7 +315,7 @@ async fn failed_call_of_a_load_does_not_affect_other_calls() {
     let refused = players[130].as_str().to_owned();
     let is_refused = move |call: &millrace_servers::Call| call.body.to_string().contains(&refused);
     at.proxy.set_rule(rules::only(is_refused, Fault::access_denied()));
-    let mut loaded = store.load(&players, &[]).await;
+    let mut loaded = store.load(&players, &[], &[]).await;
     for (n, player) in players.iter().enumerate() {
         let row = loaded.take_queue(player);
         assert_eq!(matches!(row, Err(StoreError::AccessDenied { .. })), (100..200).contains(&n), "at {n}: {row:?}");

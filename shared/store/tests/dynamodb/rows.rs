@@ -109,6 +109,7 @@ async fn records_are_stored_as_native_attributes() {
     let expires_at: u64 = found.remove("expiresAt").unwrap().as_n().unwrap().parse().unwrap();
     let in_90_days = sample::now().as_millis() / 1000 + 90 * 24 * 3600;
     assert!(expires_at.abs_diff(in_90_days) < 60, "{expires_at}");
+    let failure = item([("attempt", n(1)), ("reason", s("heartbeat_lost")), ("at", at_time.clone())]);
     let expected = item([
         ("playerId", s(&player)),
         ("finishedAt#sequence", s(row.sort_key())),
@@ -128,6 +129,8 @@ async fn records_are_stored_as_native_attributes() {
         ("refunded", AttributeValue::M(HashMap::new())),
         ("rewards", m("wood", n(9_007_199_254_740_991_u64))),
         ("lost", AttributeValue::M(HashMap::new())),
+        ("result", s(r#"{"found":[1,"x"]}"#)),
+        ("failures", AttributeValue::L(vec![AttributeValue::M(failure)])),
     ]);
     assert_eq!(found, expected);
 
@@ -166,14 +169,14 @@ async fn damaged_row_does_not_affect_other_rows() {
     let players = [player.clone(), good[0].player_id.clone()];
     for (row, detail) in damaged(&player) {
         at.put_item(Table::Queues, row).await;
-        let mut loaded = store.load(&players, &[]).await;
+        let mut loaded = store.load(&players, &[], &[]).await;
         let detail = format!("{player}: {detail}");
         let error = StoreError::Unreadable { table: at.name(Table::Queues), detail };
         assert_eq!(loaded.take_queue(&player), Err(error));
         assert!(matches!(loaded.take_queue(&good[0].player_id), Ok(Some(_))));
     }
     at.put_item(Table::Progress, item([("playerId", s(&player)), ("version", n(1)), ("tasks", s("none"))])).await;
-    let mut loaded = store.load(&[], &players).await;
+    let mut loaded = store.load(&[], &players, &[]).await;
     match loaded.take_progress(&player) {
         Err(StoreError::Unreadable { table, detail }) => {
             assert_eq!(table, at.name(Table::Progress));
@@ -183,7 +186,10 @@ async fn damaged_row_does_not_affect_other_rows() {
     }
     assert_eq!(loaded.take_progress(&good[0].player_id), Ok(None));
     at.put_item(Table::Stats, item([("playerId", s(&player)), ("version", b(b"1"))])).await;
-    assert!(matches!(store.stats(&player).await, Err(StoreError::Unreadable { .. })));
+    assert!(matches!(
+        store.load(&[], &[], std::slice::from_ref(&player)).await.take_stats(&player),
+        Err(StoreError::Unreadable { .. })
+    ));
 }
 
 #[tokio::test]

@@ -106,6 +106,6 @@ pub fn history(player: &PlayerId, count: usize) -> Vec<Record> {
 /// The versions of the rows in the table for the players of `writes`; 0 if there is no row.
 pub async fn versions(store: &dyn QueueStore, writes: &[QueueWrite]) -> Vec<u64> {
     let players: Vec<_> = writes.iter().map(|write| write.player_id.clone()).collect();
-    let mut loaded = store.load(&players, &[]).await;
+    let mut loaded = store.load(&players, &[], &[]).await;
     players.iter().map(|player| loaded.take_queue(player).unwrap().map_or(0, |row| row.version)).collect()
 }
