@@ -165,6 +165,13 @@ impl Database {
         row
     }
 
+    /// Lets a player's history expire.
+    pub fn expire_history(&self, id: &str) {
+        let sql = format!("UPDATE \"{PREFIX}history\" SET expiresAt = 1 WHERE playerId = ?1");
+        let changed = self.connection().execute(&sql, [id]).expect("the rows are written");
+        assert!(changed > 0, "{id} has no history");
+    }
+
     /// Inserts `count` queue rows in which nothing is due.
     pub fn insert_idle_queues(&self, count: usize) {
         let mut connection = self.connection();

@@ -1,14 +1,14 @@
 //! The routes that read.
 
-use lambda_http::http::StatusCode;
+use lambda_http::http::{HeaderValue, StatusCode};
 use millrace_domain::{
     FailureReason, PlayerId, TaskId, Timestamp,
     view::{TaskDetails, TaskView},
 };
 use millrace_pipeline::{Invocation, Platform};
 use millrace_queries::{
-    EventsRequest, PageRead, PageRequest, QueueRead, ReadError, ReadReport, read_events, read_history, read_queue,
-    read_rejections,
+    EventsRequest, PageRead, PageRequest, QueueRead, ReadError, ReadReport, read_events, read_finished_task,
+    read_history, read_queue, read_rejections,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -47,7 +47,7 @@ impl Reader<'_> {
 
     /// One task as of now.
     pub async fn task(&self, id: &TaskId) -> Result<Answer, Problem> {
-        let read = self.read().await?;
+        let mut read = self.read().await?;
         let view = read.view();
         let answer = |as_of, task| OneTask { player_id: self.player, version: view.version, as_of, task };
         let nothing = Timestamp::default();
@@ -61,9 +61,18 @@ impl Reader<'_> {
         let Some(finished) = view.recent.iter().find(|finished| finished.task_id == *id) else {
             return Err(Problem::unknown_task(id.as_str()));
         };
-        let state = || TaskState::Finished { state: "finished", finished };
-        let (shown, tagged) = (answer(view.as_of, state()), answer(nothing, state()));
-        Ok(self.tagged(&shown, &tagged, view.version, &read.report))
+        // A finished task does not change, so its history row is not part of the tag, and a client
+        // that has the answer costs no read of the history. In emergency mode the answer lacks it.
+        let emergency = self.platform.cache.emergency(read.now).is_some();
+        let tag = etag::of(view.version, &(answer(nothing, TaskState::finished(finished, None)), emergency));
+        let row = match etag::matches(&self.request.headers, &tag) {
+            true => None,
+            false => read_finished_task(self.platform, &mut read, id, self.invocation)
+                .await
+                .map_err(|error| self.problem(error))?,
+        };
+        let shown = answer(view.as_of, TaskState::finished(finished, row));
+        Ok(self.with_tag(tag, &shown, view.version, &read.report))
     }
 
     /// The totals as of now.
@@ -124,7 +133,11 @@ impl Reader<'_> {
     /// The response with `shown`. Its entity tag is that of `tagged`: the same without values that
     /// change as time passes.
     fn tagged(&self, shown: &impl Serialize, tagged: &impl Serialize, version: u64, report: &ReadReport) -> Answer {
-        let tag = etag::of(version, tagged);
+        self.with_tag(etag::of(version, tagged), shown, version, report)
+    }
+
+    /// The response with `shown`, or none if the client has the one with this tag.
+    fn with_tag(&self, tag: HeaderValue, shown: &impl Serialize, version: u64, report: &ReadReport) -> Answer {
         let known = etag::matches(&self.request.headers, &tag);
         let answer = Answer::json(StatusCode::OK, shown)
             .tagged(tag)

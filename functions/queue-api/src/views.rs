@@ -44,14 +44,33 @@ pub enum TaskState<'a> {
         #[serde(flatten)]
         details: &'a TaskDetails,
     },
-    /// It is finished, and the queue remembers it.
-    Finished {
+    /// It is finished, and the history has it.
+    Recorded {
+        /// `finished`.
+        state: &'static str,
+        /// The task as the history shows it.
+        #[serde(flatten)]
+        task: Box<HistoryItem>,
+    },
+    /// It is finished, and only the queue has it.
+    Remembered {
         /// `finished`.
         state: &'static str,
         /// Its outcome.
         #[serde(flatten)]
-        finished: &'a FinishedTask,
+        task: &'a FinishedTask,
     },
+}
+
+impl<'a> TaskState<'a> {
+    /// A finished task, with its row of the history if there is one.
+    pub fn finished(task: &'a FinishedTask, row: Option<HistoryRecord>) -> Self {
+        let state = "finished";
+        match row {
+            Some(row) => Self::Recorded { state, task: Box::new(row.into()) },
+            None => Self::Remembered { state, task },
+        }
+    }
 }
 
 /// The totals of a player as of now.

@@ -3,6 +3,7 @@
 //! | module | what it reads |
 //! |---|---|
 //! | [`queue`] | a queue as of now, cache first |
+//! | [`finished_task`] | what the history says of one finished task |
 //! | [`pages`] | finished tasks and refused commands, page by page |
 //! | [`events`] | events of a player in order |
 //! | [`health`] | whether the store and the shared cache answer |
@@ -11,6 +12,7 @@
 #![deny(missing_docs)]
 
 pub mod events;
+pub mod finished_task;
 pub mod health;
 pub mod pages;
 pub mod performance;
@@ -18,6 +20,7 @@ pub mod queue;
 pub mod read_error;
 
 pub use events::{EventsRead, EventsRequest, read_events};
+pub use finished_task::read_finished_task;
 pub use millrace_pipeline::performance::ReadReport;
 pub use pages::{PageRead, PageRequest, read_history, read_rejections};
 pub use queue::{QueueRead, read_queue};

@@ -8,6 +8,7 @@
 //! | `event_list` | events of a player in order |
 //! | `events` | Lambda events whose fields have other types, and other payload formats |
 //! | `faults` | errors of Redis and of the store |
+//! | `finished_tasks` | one finished task, with its result and its failures |
 //! | `identity` | players of identity providers, and claims of any JSON type |
 //! | `idempotency` | requests that are sent again with the same `Idempotency-Key` |
 //! | `lists` | history and rejections |
@@ -25,6 +26,7 @@ mod errors;
 mod event_list;
 mod events;
 mod faults;
+mod finished_tasks;
 mod idempotency;
 mod identity;
 mod lists;

@@ -21,6 +21,9 @@ async fn the_function_conforms_to_its_openapi_description() {
     fixture.database.add_events("player-2001", [1..=3]).await;
     // The examples in the description need this player.
     fixture.apply("player-2001", grant(100)).await;
+    fixture.apply("player-2001", enqueue("saw-planks", json!({"units": 40}))).await;
+    let complete = json!({"type": "completeTask", "taskId": "saw-planks", "result": {"planks": 40}});
+    fixture.apply("player-2001", complete).await;
     let quick = json!({"type": "enqueueTasks", "tasks": [{"taskId": "quarry-stone", "kind": "mine.stone",
         "work": {"durationMs": 1}}]});
     fixture.apply("player-2001", quick).await;

@@ -19,6 +19,10 @@ fn queue_of(player: &str) -> Request {
     Request::get(&format!("/players/{player}/queue")).trusted()
 }
 
+fn task_of(player: &str, task: &str) -> Request {
+    Request::get(&format!("/players/{player}/tasks/{task}")).trusted()
+}
+
 /// Sends ticks until the process reports that emergency mode is on, or off if `expected` is false.
 async fn wait_for(process_tasks: &Function, expected: bool, within: Duration) {
     let began = Instant::now();
@@ -48,6 +52,10 @@ async fn emergency_mode_answers_reads_from_extended_copies_without_the_table() {
     let task = json!({"taskId": "t", "kind": "k", "work": {"units": 100}});
     let enqueue = json!({"type": "enqueueTasks", "playerId": "p-0", "tasks": [task]});
     assert_eq!(invoke(&process_tasks, enqueue).await["results"][0]["status"], "applied");
+    let commands = json!({"commands": [
+        {"type": "enqueueTasks", "playerId": "p-1", "tasks": [{"taskId": "t", "kind": "k", "work": {"units": 100}}]},
+        {"type": "completeTask", "playerId": "p-1", "taskId": "t", "result": 7}]});
+    assert_eq!(invoke(&process_tasks, commands).await["results"][1]["status"], "applied");
     let _: String = backends.redis.cli(&["FLUSHALL"]).await;
     grant(&process_tasks, &players).await;
     let began = Instant::now();
@@ -72,6 +80,9 @@ async fn emergency_mode_answers_reads_from_extended_copies_without_the_table() {
         let read = queue_of(player.as_str()).send(&api).await;
         assert_eq!((read.status, read.header("x-cache")), (200, "redis"), "{player}");
     }
+    let finished = task_of("p-1", "t").send(&api).await;
+    let task = finished.expect(200);
+    assert_eq!((&task["outcome"], task.get("kind")), (&json!("completed"), None), "the history is not read");
 
     // It ends by itself, and copies expire as usual.
     tokio::time::sleep(Duration::from_secs(DURATION + 3).saturating_sub(began.elapsed())).await;
@@ -81,6 +92,8 @@ async fn emergency_mode_answers_reads_from_extended_copies_without_the_table() {
     queue_of("p-0").send(&api).await.problem(503, "store_unavailable");
     backends.dynamodb_proxy.accept();
     queue_of("p-0").send(&api).await.expect(200);
+    let whole = task_of("p-1", "t").header("if-none-match", finished.header("etag")).send(&api).await;
+    assert_eq!(whole.expect(200)["result"], 7);
     assert_eq!(tick(&process_tasks, &players).await["results"], json!([]));
 }
 

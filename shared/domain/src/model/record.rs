@@ -245,7 +245,12 @@ impl HistoryRecord {
     /// in which the tasks ended. The sequence has 12 digits, enough for a task a millisecond during
     /// 31 years.
     pub fn sort_key(&self) -> String {
-        sort_key(self.finished_at, format_args!("{:012}", self.sequence))
+        Self::sort_key_of(self.finished_at, self.sequence)
+    }
+
+    /// The sort key of the task that ended at this time and has this sequence.
+    pub fn sort_key_of(finished_at: Timestamp, sequence: u64) -> String {
+        sort_key(finished_at, format_args!("{sequence:012}"))
     }
 
     pub(crate) fn size(&self) -> usize {
