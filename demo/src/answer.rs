@@ -158,6 +158,14 @@ impl Answer {
                 ),
             ),
             (
+                "events",
+                format!(
+                    "{} published, {} to buses and queues",
+                    self.number("events/published"),
+                    count(self.number("events/calls"), "call"),
+                ),
+            ),
+            (
                 "memory",
                 format!(
                     "{:.1} MB resident, {} of {} bytes in the local cache",

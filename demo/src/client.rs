@@ -25,6 +25,8 @@ pub enum ClientError {
     Failed { status: StatusCode, body: String },
     #[error("the answer is not JSON: {0}")]
     NotJson(String),
+    #[error("the answer has no events: {0}")]
+    NoEvents(String),
 }
 
 /// A client of the emulator at a port of this machine.

@@ -2,11 +2,14 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`run`] | every event of `events/`, twice; a task over HTTP; the content of the store |
+//! | [`run`] | every event of `events/`, twice; tasks over HTTP and of workers; the content of the store |
 //! | [`dev`] | the functions on a store that is kept, until Ctrl-C |
 //! | [`server`], [`process`] | builds, starts and ends the functions and an emulator of Lambda |
 //! | [`client`] | sends events and HTTP requests |
 //! | [`http`] | a task over HTTP |
+//! | [`work`] | tasks that workers do, one of which dies |
+//! | [`worker`], [`participant`] | a worker; what workers and the game send and read |
+//! | [`transcript`] | what happened in a scene, and what was not as expected |
 //! | [`answer`] | prints an answer, and checks it |
 //! | [`stored`] | prints queues and history from the store |
 //! | [`text`] | tables, colours, numbers |
@@ -19,11 +22,15 @@ mod client;
 mod dev;
 mod error;
 mod http;
+mod participant;
 mod process;
 mod run;
 mod server;
 mod stored;
 mod text;
+mod transcript;
+mod work;
+mod worker;
 mod workspace;
 
 use std::{path::PathBuf, process::ExitCode};

@@ -1,5 +1,5 @@
 //! `make run`: every event of `events/` on a new store, the same events again, a task over HTTP,
-//! and the content of the store.
+//! tasks that workers do, and the content of the store.
 
 use std::{io, path::Path, time::SystemTime};
 
@@ -10,13 +10,15 @@ use crate::{
     client::Client,
     error::DemoError,
     http,
-    server::{self, Options, PROCESS_TASKS, QUEUE_API, Server},
+    server::{self, ADVANCE_QUEUES, Options, PROCESS_TASKS, QUEUE_API, Server},
     stored::Stored,
     text::{Style, say, table},
+    transcript::Transcript,
+    work::run_workers,
     workspace::{self, EventFile},
 };
 
-const FUNCTIONS: [&str; 2] = [PROCESS_TASKS, QUEUE_API];
+const FUNCTIONS: [&str; 3] = [PROCESS_TASKS, QUEUE_API, ADVANCE_QUEUES];
 /// The players whose queues are shown: the first has finished tasks, the second running ones.
 const SHOWN_PLAYERS: [&str; 2] = ["player-2001", "player-3001"];
 /// The prefix of the tables.
@@ -29,7 +31,7 @@ pub async fn run(cargo_lambda: &Path, port: Option<u16>) -> Result<(), DemoError
     let folder = tempfile::Builder::new().prefix("millrace-").tempdir()?;
     let database = folder.path().join("millrace.db");
 
-    say(&style.heading("Building process-tasks and queue-api"))?;
+    say(&style.heading("Building process-tasks, queue-api and advance-queues"))?;
     server::build(&FUNCTIONS).await?;
     say(&style.heading("Starting them on a new embedded store"))?;
     let settings = [
@@ -37,6 +39,7 @@ pub async fn run(cargo_lambda: &Path, port: Option<u16>) -> Result<(), DemoError
         ("MILLRACE_TABLE_PREFIX", PREFIX.to_owned()),
         // The emulator listens on 127.0.0.1 only, and authenticates no callers.
         ("MILLRACE_AUTH", "none".to_owned()),
+        ("MILLRACE_EVENTS", "table".to_owned()),
     ];
     let mut server = Server::start(Options {
         cargo_lambda,
@@ -50,7 +53,8 @@ pub async fn run(cargo_lambda: &Path, port: Option<u16>) -> Result<(), DemoError
     let client = server.client();
     let work = async {
         let unexpected = deliver(&client, &events, style).await?;
-        Ok(unexpected + over_http(&client, style).await?)
+        let unexpected = unexpected + over_http(&client, style).await?;
+        Ok(unexpected + with_workers(&client, style).await?)
     };
     let unexpected = tokio::select! {
         unexpected = work => unexpected,
@@ -124,6 +128,19 @@ async fn over_http(client: &Client, style: Style) -> Result<usize, DemoError> {
         say(&line)?;
     }
     Ok(usize::from(report(&problems, style)?))
+}
+
+/// Runs tasks that workers do. Returns the number of unexpected answers.
+async fn with_workers(client: &Client, style: Style) -> Result<usize, DemoError> {
+    say(&format!("\n{}", style.heading("Tasks of workers, which follow the events of player-5001")))?;
+    let mut shown = Transcript::default();
+    let done = run_workers(client, &mut shown).await;
+    for line in shown.lines() {
+        say(&line)?;
+    }
+    report(&shown.problems, style)?;
+    done.map_err(DemoError::Http)?;
+    Ok(shown.problems.len())
 }
 
 async fn show_stored(database: &Path, style: Style) -> Result<(), DemoError> {

@@ -25,6 +25,8 @@ use crate::{
 pub const PROCESS_TASKS: &str = "process-tasks";
 /// The function that takes HTTP requests.
 pub const QUEUE_API: &str = "queue-api";
+/// The function that advances queues with something due.
+pub const ADVANCE_QUEUES: &str = "advance-queues";
 
 /// How long the emulator may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
