@@ -1,9 +1,11 @@
 //! The JSON of events.
 
-use serde_json::json;
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
 
 use super::*;
-use crate::{Command, testing::*};
+use crate::{Command, events::fold::fold, testing::*};
 
 /// The JSON of all events since the last time, in the commit of version 12.
 fn published(test: &mut TestQueue) -> Vec<serde_json::Value> {
@@ -168,4 +170,28 @@ fn event_is_serialized_with_its_sequence_and_type() {
     for event_type in EventType::ALL {
         assert_eq!(serde_json::to_value(event_type).unwrap(), event_type.as_str());
     }
+}
+
+#[test]
+fn the_documented_events_are_all_types_and_add_up_to_a_queue() {
+    let page = include_str!("../../../../../docs/events.md");
+    let (_, rest) = page.split_once("```json\n").expect("a block of events");
+    let (block, _) = rest.split_once("```").expect("the end of the block");
+    let values: Vec<Value> =
+        serde_json::Deserializer::from_str(block).into_iter().collect::<Result<_, _>>().expect("events in JSON");
+    let events: Vec<PublishedEvent> =
+        values.iter().map(|value| serde_json::from_value(value.clone()).expect("an event")).collect();
+    for (event, value) in events.iter().zip(&values) {
+        assert_eq!(serde_json::from_str::<Value>(&event.to_json()).unwrap(), *value, "a field is unknown or missing");
+    }
+    let types: BTreeSet<EventType> = events.iter().map(|event| event.event_type).collect();
+    assert_eq!(types, EventType::ALL.into(), "each type has an example");
+    for name in EventType::ALL.map(EventType::as_str) {
+        let is_row = |line: &str| line.starts_with("| ") && line.contains(&format!("`{name}`"));
+        assert!(page.lines().any(is_row), "{name} is not in the table of types");
+    }
+    let queue = fold(&events).expect("the events follow each other");
+    assert!(queue.tasks.is_empty(), "{:?}", queue.tasks);
+    assert_eq!(queue.totals.finished(), 3);
+    assert_eq!(queue.balances.iter().map(|(_, amount)| amount).collect::<Vec<_>>(), [4, 20]);
 }
