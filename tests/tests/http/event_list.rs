@@ -7,9 +7,18 @@ use crate::{Fixture, grant};
 
 /// The function with an events table, and the player `p-1` with these commits.
 async fn fixture(commits: &[(u64, u64)]) -> Fixture {
-    let fixture = Fixture::with(|builder| builder.env("MILLRACE_EVENTS", "table")).await;
-    fixture.apply("p-1", grant(1)).await;
+    // The queue exists, and its own event is not kept.
+    let Fixture { database, .. } = without_table().await;
+    let api = database.queue_api().env("MILLRACE_EVENTS", "table").started().await;
+    let fixture = Fixture { database, api };
     fixture.database.add_events("p-1", commits.iter().map(|(first, last)| *first..=*last)).await;
+    fixture
+}
+
+/// The function without an events table, and the player `p-1`.
+async fn without_table() -> Fixture {
+    let fixture = Fixture::new().await;
+    fixture.apply("p-1", grant(1)).await;
     fixture
 }
 
@@ -71,7 +80,6 @@ async fn unknown_players_and_wrong_parameters_are_refused() {
 
 #[tokio::test]
 async fn without_the_table_no_events_are_kept() {
-    let fixture = Fixture::new().await;
-    fixture.apply("p-1", grant(1)).await;
+    let fixture = without_table().await;
     events("?after=0").send(&fixture.api).await.problem(404, "events_not_kept");
 }
