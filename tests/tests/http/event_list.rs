@@ -3,14 +3,17 @@
 use millrace_tests::http::Request;
 use serde_json::{Value, json};
 
-use crate::{Fixture, grant};
+use crate::{Fixture, apply, grant};
 
-/// The function with an events table, and the player `p-1` with these commits.
+/// The function with an events table, and the player `p-1` with these commits. The queue itself was
+/// made without events.
 async fn fixture(commits: &[(u64, u64)]) -> Fixture {
-    let fixture = Fixture::with(|builder| builder.env("MILLRACE_EVENTS", "table")).await;
-    fixture.apply("p-1", grant(1)).await;
-    fixture.database.add_events("p-1", commits.iter().map(|(first, last)| *first..=*last)).await;
-    fixture
+    let Fixture { database, api } = Fixture::new().await;
+    apply(&api, "p-1", grant(1)).await;
+    api.terminate().await;
+    database.add_events("p-1", commits.iter().map(|(first, last)| *first..=*last)).await;
+    let api = database.queue_api().env("MILLRACE_EVENTS", "table").started().await;
+    Fixture { database, api }
 }
 
 fn events(query: &str) -> Request {
@@ -27,7 +30,8 @@ async fn sequences(fixture: &Fixture, query: &str) -> Vec<u64> {
 async fn events_follow_the_sequence_that_the_reader_has() {
     let fixture = fixture(&[(1, 3), (4, 4), (5, 120)]).await;
     let answer: Value = events("?after=0&limit=1").send(&fixture.api).await.expect(200);
-    let first = json!({"eventId": "p-1/1", "playerId": "p-1", "sequence": 1, "type": "queuePaused"});
+    let first = json!({"eventId": "p-1/1", "playerId": "p-1", "sequence": 1, "version": 1,
+        "at": "1970-01-01T00:00:00.000Z", "type": "queuePaused"});
     assert_eq!(answer, json!({"items": [first]}));
     assert_eq!(sequences(&fixture, "?after=1&limit=3").await, [2, 3, 4]);
     assert_eq!(sequences(&fixture, "?after=50&limit=2").await, [51, 52]);
