@@ -18,6 +18,7 @@ import './options.test.ts';
 import './permissions.test.ts';
 import './queues.test.ts';
 import './rollback-alarms.test.ts';
+import './schemas.test.ts';
 import './stack.test.ts';
 import './tables.test.ts';
 import './validation.test.ts';

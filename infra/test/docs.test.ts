@@ -81,7 +81,7 @@ test('the work in docs/workers.md is the work of the example', () => {
 });
 
 test('files that the documentation names exist', () => {
-  const pages = ['.', 'docs', 'docs/decisions', 'events'].flatMap((folder) =>
+  const pages = ['.', 'docs', 'docs/decisions', 'docs/schemas', 'events'].flatMap((folder) =>
     readdirSync(join(ROOT, folder))
       .filter((name) => name.endsWith('.md'))
       .map((name) => join(folder, name)),

@@ -1,5 +1,9 @@
-//! Reads the answers of `process-tasks`.
+//! Reads the answers of `process-tasks`, and knows the schemas of all answers.
 
+use millrace_schemas::{
+    Schema,
+    schema::{ADVANCE_QUEUES_ANSWER, MAINTAIN_CACHE_ANSWER, PROCESS_TASKS_ANSWER},
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -51,4 +55,14 @@ pub fn failures(answer: &Value) -> Vec<&str> {
 pub fn result<'a>(answer: &'a Value, command_id: &str) -> &'a Value {
     let mut results = answer["results"].as_array().into_iter().flatten();
     results.find(|result| result["commandId"] == command_id).unwrap_or_else(|| panic!("no {command_id} in {answer:#}"))
+}
+
+/// The schema of the answers of a function. `queue-api` answers in the format of API Gateway.
+pub fn schema_of(function: &str) -> Option<&'static Schema> {
+    match function {
+        "process-tasks" => Some(&PROCESS_TASKS_ANSWER),
+        "advance-queues" => Some(&ADVANCE_QUEUES_ANSWER),
+        "maintain-cache" => Some(&MAINTAIN_CACHE_ANSWER),
+        _ => None,
+    }
 }

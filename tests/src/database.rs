@@ -3,7 +3,8 @@
 use std::{ops::RangeInclusive, path::PathBuf};
 
 use millrace_domain::{
-    EventsRecord, PlayerId, Queue, Record, SerializedEvent, codec,
+    Event, EventData, EventsRecord, PlayerId, Queue, Record, Timestamp, codec,
+    events::published::PublishedEvent,
     record::{HistoryRecord, RejectionRecord, Table},
 };
 use millrace_store::{
@@ -11,7 +12,6 @@ use millrace_store::{
     sqlite::{SqliteSettings, SqliteStore},
 };
 use rusqlite::{Connection, params, types::ValueRef};
-use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
@@ -110,12 +110,9 @@ impl Database {
     /// Adds rows to the events table: one for each commit, with events of these sequences.
     pub async fn add_events(&self, id: &str, commits: impl IntoIterator<Item = RangeInclusive<u64>>) {
         let player_id = PlayerId::new(id).expect("the id is allowed");
-        let event = |sequence| SerializedEvent {
-            sequence,
-            event_type: "queuePaused".into(),
-            json: json!({"eventId": format!("{id}/{sequence}"), "playerId": id, "sequence": sequence,
-                "type": "queuePaused"})
-            .to_string(),
+        let event = |sequence| {
+            let event = Event { sequence, at: Timestamp::default(), data: EventData::QueuePaused };
+            PublishedEvent::new(&event, &player_id, 1).to_serialized()
         };
         let store = self.store().await;
         for commit in commits {

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use millrace_schemas::Schema;
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tokio::{
@@ -21,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    binary,
+    answers, binary,
     runtime_api::{Answer, InitState, RuntimeApi},
 };
 
@@ -47,6 +48,7 @@ pub struct FunctionBuilder {
 pub struct Function {
     api: RuntimeApi,
     pid: Pid,
+    answer_schema: Option<&'static Schema>,
     started_in: Duration,
     exit: watch::Receiver<Option<ExitStatus>>,
     stdout: Lines,
@@ -240,7 +242,8 @@ impl FunctionBuilder {
         ];
         let (exited, exit) = watch::channel(None);
         let supervisor = tokio::spawn(supervise(child, readers, exited));
-        Function { api, pid, started_in: Duration::ZERO, exit, stdout, stderr, supervisor }
+        let answer_schema = answers::schema_of(&self.name);
+        Function { api, pid, answer_schema, started_in: Duration::ZERO, exit, stdout, stderr, supervisor }
     }
 }
 
@@ -290,6 +293,9 @@ impl Function {
     ///
     /// # Errors
     /// [`FunctionError`] if the function does not answer successfully.
+    ///
+    /// # Panics
+    /// If the answer is not as `docs/schemas/answer.json` describes it.
     pub async fn invoke(&self, invocation: impl Into<Invocation>) -> Result<Value, FunctionError> {
         let Invocation { payload, timeout, request_id, client_context } = invocation.into();
         let answer = self.api.invoke(payload, timeout, request_id, client_context);
@@ -303,8 +309,12 @@ impl Function {
             }
         });
         match answered.await {
-            Ok(Ok(Answer::Response(body))) => serde_json::from_slice(&body)
-                .map_err(|_| FunctionError::NoJson(String::from_utf8_lossy(&body).into_owned())),
+            Ok(Ok(Answer::Response(body))) => {
+                let answer = serde_json::from_slice(&body)
+                    .map_err(|_| FunctionError::NoJson(String::from_utf8_lossy(&body).into_owned()))?;
+                self.answer_schema.into_iter().for_each(|schema| schema.assert_accepts(&answer));
+                Ok(answer)
+            }
             Ok(Ok(Answer::Error { body, error_type })) => {
                 let body: Value = serde_json::from_slice(&body).unwrap_or_default();
                 let text = |name: &str| body[name].as_str().map(str::to_owned);

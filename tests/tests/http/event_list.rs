@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::{Fixture, grant};
 
-/// The function with an events table, and the player `p-1` with these commits.
+/// The function with an events table, and the player `p-1` with these commits. The queue itself was
+/// made without events.
 async fn fixture(commits: &[(u64, u64)]) -> Fixture {
     // The queue exists, and its own event is not kept.
     let Fixture { database, .. } = without_table().await;
@@ -36,7 +37,8 @@ async fn sequences(fixture: &Fixture, query: &str) -> Vec<u64> {
 async fn events_follow_the_sequence_that_the_reader_has() {
     let fixture = fixture(&[(1, 3), (4, 4), (5, 120)]).await;
     let answer: Value = events("?after=0&limit=1").send(&fixture.api).await.expect(200);
-    let first = json!({"eventId": "p-1/1", "playerId": "p-1", "sequence": 1, "type": "queuePaused"});
+    let first = json!({"eventId": "p-1/1", "playerId": "p-1", "sequence": 1, "version": 1,
+        "at": "1970-01-01T00:00:00.000Z", "type": "queuePaused"});
     assert_eq!(answer, json!({"items": [first]}));
     assert_eq!(sequences(&fixture, "?after=1&limit=3").await, [2, 3, 4]);
     assert_eq!(sequences(&fixture, "?after=50&limit=2").await, [51, 52]);

@@ -49,7 +49,7 @@ pub enum RejectionReason {
 
 impl RejectionReason {
     /// All reasons, ordered by their number.
-    const ALL: [Self; 14] = [
+    pub const ALL: [Self; 14] = [
         Self::DuplicateTask,
         Self::QueueFull,
         Self::UnknownTask,
