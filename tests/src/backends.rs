@@ -1,5 +1,5 @@
-//! The backends of production. DynamoDB is behind a proxy that counts requests and injects errors.
-//! Redis is behind a proxy that delays and breaks connections.
+//! The backends of production. The services of AWS are behind a proxy that counts requests and
+//! injects errors. Redis is behind a proxy that delays and breaks connections.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::{
     types::Select,
 };
 use millrace_domain::{PlayerId, Queue, record::HistoryRecord};
-use millrace_servers::{ACCESS_KEY_ID, DynamoProxy, MiniStack, REGION, Redis, SECRET_ACCESS_KEY, TcpProxy};
+use millrace_servers::{ACCESS_KEY_ID, AwsProxy, MiniStack, REGION, Redis, SECRET_ACCESS_KEY, TcpProxy};
 use millrace_store::dynamodb::{DynamoDbSettings, DynamoDbStore, create_tables};
 
 use crate::{
@@ -19,8 +19,8 @@ use crate::{
 
 /// A Redis server, and new tables in the DynamoDB that all tests of the process share.
 pub struct Backends {
-    /// The proxy in front of DynamoDB: counts requests and injects errors.
-    pub dynamodb_proxy: DynamoProxy,
+    /// The proxy in front of DynamoDB, SQS and EventBridge: counts requests and injects errors.
+    pub aws_proxy: AwsProxy,
     /// The Redis server.
     pub redis: Redis,
     /// The proxy in front of Redis: delays, cuts, refuses or swallows.
@@ -52,9 +52,9 @@ impl Backends {
         // This store bypasses the proxy, so that reads of a test are not counted and do not fail.
         let settings = DynamoDbSettings { prefix: prefix.clone(), ..DynamoDbSettings::default() };
         let store = DynamoDbStore::new(config.to_builder(), settings);
-        let dynamodb_proxy = DynamoProxy::start(&endpoint).await;
+        let aws_proxy = AwsProxy::start(&endpoint).await;
         let redis_proxy = TcpProxy::start(redis.address()).await;
-        Self { dynamodb_proxy, redis, redis_proxy, prefix, client, store }
+        Self { aws_proxy, redis, redis_proxy, prefix, client, store }
     }
 
     /// The prefix of tables and of keys in Redis.
@@ -89,7 +89,7 @@ impl Backends {
             // Tests run in parallel on few processors. A test of time-outs sets shorter ones.
             .env("MILLRACE_REDIS_RESPONSE_TIMEOUT_MS", "2000")
             .env("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", "2000");
-        self.dynamodb_proxy.env().into_iter().fold(setup, |setup, (name, value)| setup.env(name, value))
+        self.aws_proxy.env().into_iter().fold(setup, |setup, (name, value)| setup.env(name, value))
     }
 
     /// The store, without the proxy.

@@ -122,6 +122,14 @@ impl Database {
         }
     }
 
+    /// Lets the rows of a player in the events table expire that begin before this event.
+    pub fn expire_events(&self, id: &str, before: u64) {
+        let key = Table::Events.sort_key().expect("the table has a sort key");
+        let sql = format!("UPDATE \"{PREFIX}events\" SET expiresAt = 1 WHERE playerId = ?1 AND \"{key}\" < ?2");
+        let changed = self.connection().execute(&sql, params![id, EventsRecord::sort_key(before)]);
+        assert!(changed.expect("the rows are changed") > 0);
+    }
+
     /// All rows of all tables as sorted text. Databases with equal rows have equal text.
     pub fn dump(&self) -> Vec<String> {
         let connection = self.connection();

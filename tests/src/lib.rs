@@ -7,6 +7,7 @@
 //! | [`function`] | a function as a process: start, invoke, kill, terminate, read its logs |
 //! | [`sqs`] | SQS messages |
 //! | [`eventbridge`] | EventBridge events |
+//! | [`event_targets`] | a bus and queues that functions publish events to |
 //! | [`http`] | requests in the format of API Gateway, and the responses |
 //! | [`http_server`] | an HTTP server in the test process |
 //! | [`api_gateway`] | an HTTP server that passes requests to a function |
@@ -31,6 +32,7 @@ pub mod clock;
 pub mod database;
 pub mod due_queues;
 pub mod event_files;
+pub mod event_targets;
 pub mod eventbridge;
 pub mod function;
 pub mod http;

@@ -1,13 +1,29 @@
-//! SQS messages with every field that a function receives.
+//! SQS: a client, and messages with every field that a function receives.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use aws_sdk_sqs::{
+    Client, Config,
+    config::{BehaviorVersion, Credentials, Region},
+};
 use millrace_domain::Timestamp;
+use millrace_servers::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
 use serde_json::{Value, json};
 
 /// 2026-01-15T09:00:00.000Z. Message `n` is sent `n` milliseconds later, unless a test sets the
 /// time.
 pub const START_MS: u64 = 1_768_467_600_000;
+
+/// A client for this endpoint.
+pub fn client(endpoint: &str) -> Client {
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(REGION))
+        .credentials_provider(Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "test"))
+        .endpoint_url(endpoint)
+        .build();
+    Client::from_conf(config)
+}
 
 /// A message. Messages with the same number are deliveries of the same message.
 #[derive(Debug, Clone)]

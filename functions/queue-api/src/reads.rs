@@ -111,8 +111,9 @@ impl Reader<'_> {
             tracing::error!(player_id = %self.player, %error, "an event is no JSON");
             Problem::of_failure(FailureReason::RowUnreadable)
         })?;
-        let answer = Answer::json(StatusCode::OK, &EventList { items }).found_in(None);
-        Ok(answer.timed(read.report.processing_time, Some(cache_name(None)), None))
+        let found = read.report.found;
+        let answer = Answer::json(StatusCode::OK, &EventList { items }).found_in(found);
+        Ok(answer.timed(read.report.processing_time, Some(cache_name(found)), None))
     }
 
     async fn read(&self) -> Result<QueueRead, Problem> {

@@ -1,4 +1,9 @@
 //! Events of a player in order, from the events table.
+//!
+//! Most readers ask again and again for events that follow the last one that they have. So the
+//! queue is read first, from the caches if they have it. If its last event is the one that the
+//! reader has, none follow, and the events table is not read. A copy is as fresh as for any other
+//! read. In emergency mode copies may be older, so the events table is read in any case.
 
 use millrace_domain::{PlayerId, SerializedEvent};
 use millrace_pipeline::{Context, Failure, Invocation, Platform, performance::ReadReport};
@@ -45,19 +50,32 @@ pub async fn read_events(
     let EventsRequest { player_id, after, limit, at_least } = request;
     let ctx = Context::new(platform, invocation);
     let mut report = ReadReport::default();
-    // Events are written before a command is answered: a caller that knows a version finds its
-    // events.
-    if at_least > 0 {
-        report = read_queue(platform, player_id, at_least, invocation).await?.report;
+    if after.is_some() || at_least > 0 {
+        // Events are written before a command is answered and its queue is cached. So a caller that
+        // knows a version finds its events.
+        match read_queue(platform, player_id, at_least, invocation).await {
+            Ok(read) if after == Some(read.cached.queue.event_sequence) && !is_emergency(&ctx) => {
+                return Ok(EventsRead { events: Vec::new(), report: read.report });
+            }
+            Ok(read) => report = ReadReport { found: None, ..read.report },
+            // The events can be readable although the queue is not.
+            Err(ReadError::Failed(_)) if at_least == 0 => {}
+            Err(error) => return Err(error),
+        }
     }
     let read = timeout_at(ctx.deadline, events_after(platform.store.as_ref(), player_id, after, limit)).await;
     let read = read.map_err(|_| ReadError::Failed(Failure::deadline()))??;
     let events = read.events.map_err(|gone| ReadError::EventsGone { oldest: gone.oldest })?;
-    if events.is_empty() && after.unwrap_or_default() == 0 && at_least == 0 {
+    if events.is_empty() && after.is_none() && at_least == 0 {
         // No events are an answer where the player exists, and an error where it does not.
         report = read_queue(platform, player_id, 0, invocation).await?.report;
+        report.found = None;
     }
     report.calls += read.calls;
     report.processing_time = ctx.started.elapsed();
     Ok(EventsRead { events, report })
+}
+
+fn is_emergency(ctx: &Context<'_>) -> bool {
+    ctx.platform.cache.emergency(ctx.now).is_some()
 }

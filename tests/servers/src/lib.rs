@@ -5,8 +5,9 @@
 //! - [`MiniStack`]: an emulator of many AWS services. [`DynamoDbLocal`]: Amazon's emulator of
 //!   DynamoDB, of 2020.
 //! - [`TcpProxy`]: a proxy for any server that delays, cuts or refuses connections or drops bytes.
-//! - [`DynamoProxy`]: a proxy for DynamoDB that counts requests by operation and table. It answers
-//!   with errors that no emulator has: throttling, `UnprocessedItems`, refused access.
+//! - [`AwsProxy`]: a proxy for DynamoDB, SQS and EventBridge that counts requests by operation and
+//!   table. It answers with errors that no emulator has: throttling, entries of a batch that fail,
+//!   refused access.
 //!
 //! A server ends when its value is dropped, and when the test process ends in any way. Its log is
 //! shown if it does not start. A server that is not installed fails the test with the command that
@@ -16,7 +17,7 @@
 #![deny(missing_docs)]
 
 mod aws;
-mod dynamo_proxy;
+mod aws_proxy;
 mod emulators;
 mod gate;
 mod ports;
@@ -26,7 +27,7 @@ mod tcp_proxy;
 mod tools;
 
 pub use self::aws::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
-pub use self::dynamo_proxy::{Call, DynamoProxy, Entry, Fault, rules};
+pub use self::aws_proxy::{AwsProxy, Call, Entry, Fault, rules};
 pub use self::emulators::{DynamoDbLocal, Emulator, MiniStack};
 pub use self::redis::{Redis, RedisBuilder, RedisCluster, RedisProgram, WriteRefusal};
 pub use self::tcp_proxy::{Cut, TcpProxy};

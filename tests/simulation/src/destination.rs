@@ -24,6 +24,12 @@ pub enum DestinationFault {
 
 type FaultHook = Box<dyn Fn(usize, &OutgoingEvent<'_>) -> DestinationFault + Send + Sync>;
 
+/// Publishes all events to these destinations, and to the events table if `table` is set.
+pub fn publishing_to(destinations: &[Arc<FakeDestination>], table: bool) -> Publishing {
+    let destinations = destinations.iter().map(|destination| Arc::clone(destination) as Arc<dyn EventDestination>);
+    Publishing { destinations: destinations.collect(), types: None, table }
+}
+
 /// A destination that keeps what it accepted and fails on demand.
 #[derive(Default)]
 pub struct FakeDestination {
@@ -77,9 +83,7 @@ impl FakeDestination {
 
     /// The options of a process that publishes all events to this destination.
     pub fn options(self: &Arc<Self>) -> Options {
-        let destinations: Vec<Arc<dyn EventDestination>> = vec![Arc::clone(self) as _];
-        let publishing = Publishing { destinations, types: None, table: false };
-        Options { publishing: Some(publishing), ..Options::default() }
+        Options { publishing: Some(publishing_to(&[Arc::clone(self)], false)), ..Options::default() }
     }
 
     fn fault(&self, call: usize, event: &OutgoingEvent<'_>) -> DestinationFault {
@@ -100,6 +104,8 @@ impl EventDestination for FakeDestination {
             state.calls.push(events.iter().map(|event| event.event_id().to_string()).collect());
             state.calls.len() - 1
         };
+        // A process can crash before the call takes effect, and before it learns of that.
+        tokio::task::yield_now().await;
         let mut results = Vec::new();
         for event in events {
             results.push(match self.fault(call, event) {
@@ -113,6 +119,7 @@ impl EventDestination for FakeDestination {
                 DestinationFault::Hang => std::future::pending().await,
             });
         }
+        tokio::task::yield_now().await;
         Ok(results)
     }
 }

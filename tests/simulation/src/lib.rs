@@ -7,6 +7,7 @@
 
 pub mod destination;
 pub mod payloads;
+pub mod published_events;
 pub mod shared_cache;
 
 use std::{

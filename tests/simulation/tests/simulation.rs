@@ -1,13 +1,15 @@
 //! A seeded simulation of several processes with store faults, crashes and redeliveries.
 //!
-//! Messages are redelivered until they are acknowledged. The final state must equal the state of a
-//! run without faults.
+//! Messages are redelivered until they are acknowledged. At the end ticks advance all queues to a
+//! time at which every heartbeat is lost and every attempt has timed out. The final state must
+//! equal the state of a run without faults. Every event must be published, with the same bytes in
+//! each copy, and the events must tell the stored queues.
 //!
 //! The tests use the paused clock of tokio, a simulated wall clock and seeded randomness. A failure
 //! is therefore reproducible with the seed that its message contains.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -16,9 +18,14 @@ use std::{
 };
 
 use fastrand::Rng;
-use millrace_domain::record::Table;
-use millrace_pipeline::{Invocation, PipelineSettings};
-use millrace_simulation::{Options, Process, START_MS, SqsMessage, access_denied, sqs_payload};
+use millrace_domain::{FailureReason, record::Table};
+use millrace_pipeline::{Failure, Invocation, PipelineSettings};
+use millrace_simulation::{
+    Options, Process, START_MS, SqsMessage, access_denied,
+    destination::{DestinationFault, FakeDestination, publishing_to},
+    published_events::assert_all_published,
+    sqs_payload,
+};
 use millrace_store::{
     StoreError,
     memory::{Fault, MemoryStore, Operation},
@@ -29,6 +36,8 @@ use tokio::time::Instant;
 const PLAYERS: usize = 4;
 const PROCESSES: usize = 3;
 const COMMANDS: usize = 300;
+/// The time of the last ticks.
+const END_MS: u64 = START_MS + 1_000_000_000;
 
 /// Random commands in the order in which they are sent.
 ///
@@ -39,19 +48,21 @@ fn random_commands(rng: &mut Rng) -> Vec<(String, u64, Value)> {
         .map(|_| {
             sent_at += rng.u64(1..400);
             let player = format!("p{}", rng.usize(0..PLAYERS));
-            let task = format!("t{}", rng.u32(0..12));
-            let prerequisite = format!("t{}", rng.u32(0..12));
+            let task = format!("t{}", rng.u32(0..6));
+            let prerequisite = format!("t{}", rng.u32(0..6));
             let attempt = (rng.u32(0..3) == 0).then(|| rng.u32(1..4));
-            let body = match rng.u32(0..20) {
+            let body = match rng.u32(0..22) {
                 0..6 => {
                     let work = if rng.bool() {
                         json!({"durationMs": rng.u64(1..2_000)})
                     } else {
-                        json!({"units": rng.u64(1..50)})
+                        let deadline = |rng: &mut Rng| rng.bool().then(|| rng.u64(1_000..20_000));
+                        json!({"units": rng.u64(1..200), "heartbeatMs": deadline(rng), "timeoutMs": deadline(rng)})
                     };
                     let prerequisites = if rng.u32(0..4) == 0 { vec![prerequisite] } else { vec![] };
                     json!({"type": "enqueueTasks", "playerId": player, "tasks": [{
                         "taskId": task, "kind": "k", "work": work, "prerequisites": prerequisites,
+                        "payload": rng.bool().then(|| json!({"n": [rng.u32(..), "x"]})),
                         "costs": {"gold": rng.u64(0..3)},
                         "rewards": {"gold": rng.u64(0..5), "wood": 1, format!("item-{}", rng.u32(..)): 1},
                         "maxRetries": rng.u32(0..2), "retryDelayMs": rng.u32(0..300)}]})
@@ -62,6 +73,11 @@ fn random_commands(rng: &mut Rng) -> Vec<(String, u64, Value)> {
                 }),
                 11 => json!({
                     "type": "failTask", "playerId": player, "taskId": task, "reason": "simulated", "attempt": attempt,
+                    "retry": (rng.u32(0..3) == 0).then_some(false),
+                }),
+                20 | 21 => json!({
+                    "type": "completeTask", "playerId": player, "taskId": task, "attempt": attempt,
+                    "result": rng.bool().then(|| json!([rng.u32(..), null])),
                 }),
                 12 => json!({"type": "cancelTask", "playerId": player, "taskId": task}),
                 13 => json!({"type": "setPriority", "playerId": player, "taskId": task, "priority": "high"}),
@@ -190,6 +206,27 @@ fn final_state(store: &MemoryStore) -> (Vec<Value>, Vec<Value>) {
     (queues, history)
 }
 
+/// Refuses events at random: single events, whole calls, and for a while or for good.
+fn random_refusals(destination: &FakeDestination, rng: Arc<Mutex<Rng>>) {
+    destination.set_faults(move |_, _| {
+        let mut rng = rng.lock().unwrap();
+        let reasons = [FailureReason::EventsUnavailable, FailureReason::EventsRefused, FailureReason::AccessDenied];
+        match (rng.u32(0..25), Failure::new(reasons[rng.usize(0..3)], "simulated")) {
+            (0, failure) => DestinationFault::Refuse(failure),
+            (1, failure) => DestinationFault::FailCall(failure),
+            _ => DestinationFault::None,
+        }
+    });
+}
+
+/// Advances all queues to [`END_MS`] in a process without faults.
+async fn finish(rows: &MemoryStore, clock: &Arc<AtomicU64>, options: &Options) {
+    clock.store(END_MS, Ordering::Relaxed);
+    let process = Process::on_store(rows.handle(), Arc::clone(clock), options.clone());
+    let players: Vec<String> = (0..PLAYERS).map(|at| format!("p{at}")).collect();
+    process.invoke(&json!({"type": "advanceQueues", "playerIds": players})).await;
+}
+
 async fn run_without_faults(commands: &[(String, u64, Value)]) -> (Vec<Value>, Vec<Value>) {
     let process = Process::new();
     process.advance_clock(1_000_000);
@@ -201,6 +238,7 @@ async fn run_without_faults(commands: &[(String, u64, Value)]) -> (Vec<Value>, V
         assert!(answer.batch_item_failures.is_empty());
         queue.settle(&batch, &|_| true);
     }
+    finish(&process.store, &process.clock, &Options::default()).await;
     final_state(&process.store)
 }
 
@@ -210,7 +248,12 @@ async fn run_with_faults(commands: &[(String, u64, Value)], seed: u64) -> (Vec<V
     let mut rng = Rng::with_seed(seed);
     let fault_rng = Arc::new(Mutex::new(Rng::with_seed(seed ^ 0xfa17)));
     let settings = PipelineSettings { conflict_retries: 2, seed, ..PipelineSettings::default() };
-    let options = Options { settings, ..Options::default() };
+    let destinations = [FakeDestination::ordered(), FakeDestination::unordered()];
+    for destination in &destinations {
+        random_refusals(destination, Arc::clone(&fault_rng));
+    }
+    let publishing = Some(publishing_to(&destinations, true));
+    let options = Options { settings, publishing, ..Options::default() };
     let start = |rows: &MemoryStore| {
         let process = Process::on_store(rows.handle(), Arc::clone(&clock), options.clone());
         process.store.set_faults(random_faults(Arc::clone(&fault_rng)));
@@ -262,6 +305,9 @@ async fn run_with_faults(commands: &[(String, u64, Value)], seed: u64) -> (Vec<V
             }
         }
     }
+    destinations.iter().for_each(|destination| destination.clear_faults());
+    finish(&rows, &clock, &options).await;
+    assert_all_published(&rows, &destinations, true, &format!("seed {seed}"));
     // No record is left in an outbox only: a delivery that crashed was not acknowledged, so it was
     // redelivered and its records were written.
     let (queues, history) = final_state(&rows);
@@ -270,7 +316,7 @@ async fn run_with_faults(commands: &[(String, u64, Value)], seed: u64) -> (Vec<V
 
 #[tokio::test(start_paused = true)]
 async fn faults_and_crashes_do_not_change_the_final_state() {
-    let mut total_crashes = 0;
+    let (mut total_crashes, mut reasons) = (0, BTreeSet::new());
     for seed in 0..25 {
         let commands = random_commands(&mut Rng::with_seed(seed));
         let expected = run_without_faults(&commands).await;
@@ -279,6 +325,10 @@ async fn faults_and_crashes_do_not_change_the_final_state() {
         assert_eq!(history, expected.1, "seed {seed}: the history differs");
         assert!(!history.is_empty(), "seed {seed}: no task finished");
         total_crashes += crashes;
+        reasons.extend(history.iter().filter_map(|row| row["reason"].as_str().map(str::to_owned)));
+    }
+    for reason in ["heartbeat_lost", "timed_out", "simulated"] {
+        assert!(reasons.contains(reason), "no task failed for {reason}: {reasons:?}");
     }
     assert!(total_crashes > 400, "only {total_crashes} crashes, which is too few for a meaningful test");
 }

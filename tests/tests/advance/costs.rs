@@ -65,13 +65,9 @@ async fn a_run_makes_one_dynamodb_query_for_each_page_of_each_shard() {
         })
         .collect();
     assert!(backends.store().commit(&idle).await.outcomes.iter().all(Result::is_ok));
-    backends.dynamodb_proxy.reset_counts();
+    backends.aws_proxy.reset_counts();
     let answer = run(&function).await;
-    assert_eq!(
-        (backends.dynamodb_proxy.count("Query"), backends.dynamodb_proxy.total()),
-        (SHARDS, SHARDS),
-        "{answer:#}"
-    );
+    assert_eq!((backends.aws_proxy.count("Query"), backends.aws_proxy.total()), (SHARDS, SHARDS), "{answer:#}");
     assert_eq!(calls(&answer), [SHARDS, 0, 0, 0, 0]);
 
     // 1,300 rows in one shard are two pages. Nine more rows are in other shards.
@@ -84,13 +80,13 @@ async fn a_run_makes_one_dynamodb_query_for_each_page_of_each_shard() {
         .map(|player| millrace_tests::due_queues::queue_write(&player, start_time(), due_at))
         .collect();
     assert!(backends.store().commit(&rows).await.outcomes.iter().all(Result::is_ok));
-    backends.dynamodb_proxy.reset_counts();
+    backends.aws_proxy.reset_counts();
     let answer = run(&function).await;
-    assert_eq!(backends.dynamodb_proxy.count("Query"), SHARDS + 1, "{answer:#}");
+    assert_eq!(backends.aws_proxy.count("Query"), SHARDS + 1, "{answer:#}");
     // All queues are due in the same second: 14 ticks, sent with up to ten in a call.
     assert_eq!(calls(&answer), [SHARDS + 1, 2, 0, 0, 0]);
     assert_eq!((number(&answer, "/advance/ticks"), number(&answer, "/advance/messages")), (1_309, 14));
-    assert_eq!(backends.dynamodb_proxy.total(), SHARDS + 1 + 2);
+    assert_eq!(backends.aws_proxy.total(), SHARDS + 1 + 2);
     assert_eq!(queue.messages().await, 14);
     assert!(queue.take_sent().iter().all(|tick| tick.delay_seconds == 31));
 }

@@ -22,22 +22,22 @@ async fn with_due_queues(count: usize) -> (Backends, TicksQueue, Function, Clock
     let due: Vec<_> = (0..count).map(|at| start_time() + 1 + at as u64).collect();
     insert_queues(backends.store(), start_time(), &due).await;
     clock.set(start_time() + 10_000);
-    backends.dynamodb_proxy.clear_rule();
+    backends.aws_proxy.clear_rule();
     (backends, queue, function, clock)
 }
 
 #[tokio::test]
 async fn only_messages_that_sqs_refused_are_sent_again() {
     let (backends, queue, function, _clock) = with_due_queues(2_500).await;
-    let failing = rules::first(3, |call| call.operation == SEND, Fault::messages_failed_every(3));
-    backends.dynamodb_proxy.set_rule(failing);
-    backends.dynamodb_proxy.reset_counts();
+    let failing = rules::first(3, |call| call.operation == SEND, Fault::entry_errors_every(3, "InternalError"));
+    backends.aws_proxy.set_rule(failing);
+    backends.aws_proxy.reset_counts();
     let answer = run(&function).await;
     // 25 messages in calls of 10, 10 and 5. SQS refuses 3, 3 and 1 of them the first time.
     assert!(is_done(&answer), "{answer:#}");
     assert_eq!((number(&answer, "/advance/ticks"), number(&answer, "/advance/messages")), (2_500, 25));
     assert_eq!(number(&answer, "/advance/retriedMessages"), 7);
-    assert_eq!((number(&answer, "/advance/calls/ticks"), backends.dynamodb_proxy.count(SEND)), (6, 6));
+    assert_eq!((number(&answer, "/advance/calls/ticks"), backends.aws_proxy.count(SEND)), (6, 6));
     assert_eq!(queue.messages().await, 25);
 }
 
@@ -45,7 +45,7 @@ async fn only_messages_that_sqs_refused_are_sent_again() {
 async fn calls_that_fail_with_a_passing_error_are_retried() {
     let (backends, queue, function, _clock) = with_due_queues(300).await;
     for fault in [Fault::throttled(), Fault::internal_server_error(), Fault::disconnect()] {
-        backends.dynamodb_proxy.set_rule(rules::first(2, |call| call.operation == SEND, fault.clone()));
+        backends.aws_proxy.set_rule(rules::first(2, |call| call.operation == SEND, fault.clone()));
         let answer = run(&function).await;
         assert!(is_done(&answer), "{fault:?}: {answer:#}");
         assert_eq!(
@@ -61,8 +61,8 @@ async fn calls_that_fail_with_a_passing_error_are_retried() {
 async fn a_run_that_cannot_send_ticks_fails_and_the_next_run_sends_all() {
     let (backends, queue, function, _clock) = with_due_queues(300).await;
     for (fault, calls) in [(Fault::internal_server_error(), 5), (Fault::access_denied(), 1)] {
-        backends.dynamodb_proxy.reset_counts();
-        backends.dynamodb_proxy.set_rule(rules::on_operation(SEND, fault.clone()));
+        backends.aws_proxy.reset_counts();
+        backends.aws_proxy.set_rule(rules::on_operation(SEND, fault.clone()));
         match function.invoke(scheduler_event()).await {
             Err(FunctionError::Reported { error_type, message, .. }) => {
                 assert_eq!(error_type, "TicksNotSent", "{fault:?}");
@@ -70,9 +70,9 @@ async fn a_run_that_cannot_send_ticks_fails_and_the_next_run_sends_all() {
             }
             other => panic!("{fault:?}: {other:?}"),
         }
-        assert_eq!(backends.dynamodb_proxy.count(SEND), calls, "{fault:?}");
+        assert_eq!(backends.aws_proxy.count(SEND), calls, "{fault:?}");
     }
-    backends.dynamodb_proxy.clear_rule();
+    backends.aws_proxy.clear_rule();
     let answer = run(&function).await;
     assert_eq!((is_done(&answer), number(&answer, "/advance/ticks")), (true, 300));
     assert_eq!(queue.messages().await, 3);
@@ -87,7 +87,7 @@ async fn an_unreadable_shard_does_not_affect_other_shards() {
             call.operation == "Query" && call.body["ExpressionAttributeValues"][":shard"]["N"] == *shard
         }
     };
-    backends.dynamodb_proxy.set_rule(rules::only(of_shard("5"), Fault::access_denied()));
+    backends.aws_proxy.set_rule(rules::only(of_shard("5"), Fault::access_denied()));
     let answer = run(&function).await;
     let missing = (0..400).filter(|at| due_shard(&player(*at)) == 5).count() as u64;
     assert_eq!((is_done(&answer), number(&answer, "/advance/ticks")), (false, 400 - missing), "{answer:#}");
@@ -95,12 +95,12 @@ async fn an_unreadable_shard_does_not_affect_other_shards() {
     assert_eq!(answer["advance"]["errors"][0]["error"], "access_denied");
     assert_eq!(answer["advance"]["errors"].as_array().map(Vec::len), Some(1));
 
-    backends.dynamodb_proxy.set_rule(rules::on_operation("Query", Fault::access_denied()));
+    backends.aws_proxy.set_rule(rules::on_operation("Query", Fault::access_denied()));
     match function.invoke(scheduler_event()).await {
         Err(FunctionError::Reported { error_type, .. }) => assert_eq!(error_type, "IndexUnreadable"),
         other => panic!("{other:?}"),
     }
-    backends.dynamodb_proxy.clear_rule();
+    backends.aws_proxy.clear_rule();
     assert_eq!(number(&run(&function).await, "/advance/ticks"), 400);
 }
 

@@ -16,13 +16,9 @@ mod ticks;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_sqs::{
-    Client,
-    config::{BehaviorVersion, Credentials, Region},
-    types::QueueAttributeName,
-};
+use aws_sdk_sqs::{Client, types::QueueAttributeName};
 use millrace_domain::Timestamp;
-use millrace_servers::{ACCESS_KEY_ID, Fault, MiniStack, REGION, SECRET_ACCESS_KEY};
+use millrace_servers::{Fault, MiniStack};
 use millrace_tests::{Function, backends::Backends, clock::ClockFile, function::FunctionBuilder, sqs};
 use serde_json::{Value, json};
 
@@ -77,17 +73,11 @@ struct TicksQueue {
 impl TicksQueue {
     /// Creates a queue and a rule of the proxy that records what is sent to it.
     async fn new(backends: &Backends) -> Self {
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(REGION))
-            .credentials_provider(Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "test"))
-            .endpoint_url(MiniStack::shared().await.endpoint())
-            .build();
-        let sqs = Client::from_conf(config);
+        let sqs = sqs::client(&MiniStack::shared().await.endpoint());
         let created = sqs.create_queue().queue_name(format!("{}ticks", backends.prefix())).send().await;
         let url = created.expect("the queue is created").queue_url.expect("a queue has a URL");
         let queue = Self { url, sqs, sent: Arc::default() };
-        backends.dynamodb_proxy.set_rule(queue.recording_rule());
+        backends.aws_proxy.set_rule(queue.recording_rule());
         queue
     }
 

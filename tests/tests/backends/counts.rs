@@ -10,7 +10,7 @@ const COMMITS: [&str; 2] = ["BatchExecuteStatement", "PutItem"];
 const WRITE: &str = "BatchWriteItem";
 
 fn commits(backends: &Backends) -> u64 {
-    COMMITS.map(|operation| backends.dynamodb_proxy.count(operation)).iter().sum()
+    COMMITS.map(|operation| backends.aws_proxy.count(operation)).iter().sum()
 }
 
 /// The numbers of reads and of writes of Redis since the process started.
@@ -31,16 +31,16 @@ async fn a_batch_takes_one_redis_read_and_write_and_one_table_read_for_each_hund
             if !warm {
                 let _: String = backends.redis.cli(&["FLUSHALL"]).await;
             }
-            backends.dynamodb_proxy.reset_counts();
+            backends.aws_proxy.reset_counts();
             round += 1;
             let answer = apply(&function, &grants(&players, round)).await;
             let context = format!("{count} players, warm: {warm}");
             let loads = if warm { 0 } else { count.div_ceil(100) as u64 };
-            assert_eq!(backends.dynamodb_proxy.count(LOAD), loads, "{context}");
+            assert_eq!(backends.aws_proxy.count(LOAD), loads, "{context}");
             assert_eq!(number(&answer, "/loads/calls"), loads, "{context}");
             assert_eq!(commits(&backends), count.div_ceil(25) as u64, "{context}");
             assert_eq!(number(&answer, "/commits/calls"), count.div_ceil(25) as u64, "{context}");
-            assert_eq!(backends.dynamodb_proxy.total(), loads + count.div_ceil(25) as u64, "{context}: no other calls");
+            assert_eq!(backends.aws_proxy.total(), loads + count.div_ceil(25) as u64, "{context}: no other calls");
             assert_eq!(number(&answer, "/cache/redis/hits"), if warm { count as u64 } else { 0 }, "{context}");
             let now = redis_calls(&answer);
             assert_eq!([now[0] - calls[0], now[1] - calls[1]], [1, 1], "{context}: one read, one write");
@@ -57,7 +57,7 @@ async fn records_are_written_25_to_a_call_by_table_and_priority() {
     let task = json!({"type": "enqueueTasks", "tasks": [{"taskId": "t", "kind": "k", "work": {"durationMs": 1}}]});
     apply(&function, &messages(&players, 1, |_| task.clone())).await;
 
-    backends.dynamodb_proxy.reset_counts();
+    backends.aws_proxy.reset_counts();
     // The task completes before the command takes effect. So history and stats are written, and the
     // command is refused.
     let cancel = json!({"type": "cancelTask", "taskId": "t"});
@@ -66,13 +66,13 @@ async fn records_are_written_25_to_a_call_by_table_and_priority() {
     let each = 60_u64.div_ceil(25);
     for (table, priority) in [("history", "critical"), ("rejections", "normal"), ("stats", "low")] {
         let name = format!("{}{table}", backends.prefix());
-        assert_eq!(backends.dynamodb_proxy.count_on(WRITE, &name), each, "{table}");
+        assert_eq!(backends.aws_proxy.count_on(WRITE, &name), each, "{table}");
         assert_eq!(number(&answer, &format!("/writes/byTable/{table}/calls")), each);
         assert_eq!(number(&answer, &format!("/writes/byPriority/{priority}/items")), 60);
     }
-    assert_eq!(backends.dynamodb_proxy.count(WRITE), 3 * each);
+    assert_eq!(backends.aws_proxy.count(WRITE), 3 * each);
     assert_eq!(number(&answer, "/writes/roundTripsSaved"), 180 - 3 * each);
-    assert_eq!(backends.dynamodb_proxy.count(LOAD), 0, "all copies are in the local cache");
+    assert_eq!(backends.aws_proxy.count(LOAD), 0, "all copies are in the local cache");
 }
 
 #[tokio::test]
@@ -85,14 +85,14 @@ async fn a_batch_of_a_thousand_players_saves_nine_tenths_of_the_round_trips() {
     apply(&function, &messages(&players, 1, |_| task.clone())).await;
 
     let _: String = backends.redis.cli(&["FLUSHALL"]).await;
-    backends.dynamodb_proxy.reset_counts();
+    backends.aws_proxy.reset_counts();
     let answer = apply(&function, &grants(&players, 2)).await;
     assert_eq!(number(&answer, "/writes/byTable/history/items"), PLAYERS as u64, "every task has completed");
     // Ten loads, 40 commits, 40 calls for the history and 40 for the stats.
     let [reads, rows] = [PLAYERS.div_ceil(100) as u64, PLAYERS.div_ceil(25) as u64];
-    assert_eq!((backends.dynamodb_proxy.count(LOAD), commits(&backends)), (reads, rows));
-    assert_eq!(backends.dynamodb_proxy.count(WRITE), 2 * rows);
-    let total = backends.dynamodb_proxy.total();
+    assert_eq!((backends.aws_proxy.count(LOAD), commits(&backends)), (reads, rows));
+    assert_eq!(backends.aws_proxy.count(WRITE), 2 * rows);
+    let total = backends.aws_proxy.total();
     assert_eq!(total, reads + 3 * rows);
     // Without batches each command takes a load, a commit and a record.
     let unbatched = 3 * PLAYERS as u64;

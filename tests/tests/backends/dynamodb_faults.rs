@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use millrace_domain::PlayerId;
-use millrace_servers::{DynamoProxy, Fault, rules};
+use millrace_servers::{AwsProxy, Fault, rules};
 use millrace_tests::{
     Function, Invocation,
     answers::{counts, failures},
@@ -49,9 +49,9 @@ async fn redeliver(function: &Function, all: &[Message], mut failed: Vec<String>
 
 /// Asserts that all messages fail with one of the `allowed` reasons between `begin` and `end`, and
 /// that their redelivery applies all of them.
-async fn assert_all_fail(begin: impl Fn(&DynamoProxy), end: impl Fn(&DynamoProxy), allowed: &[&str]) {
+async fn assert_all_fail(begin: impl Fn(&AwsProxy), end: impl Fn(&AwsProxy), allowed: &[&str]) {
     let (backends, function, players) = backends().await;
-    begin(&backends.dynamodb_proxy);
+    begin(&backends.aws_proxy);
     let batch = grants(&players, 1);
     let answer = send(&function, &batch).await;
     let failed: Vec<String> = failures(&answer).into_iter().map(str::to_owned).collect();
@@ -59,34 +59,34 @@ async fn assert_all_fail(begin: impl Fn(&DynamoProxy), end: impl Fn(&DynamoProxy
     let reasons = failure_reasons(&answer);
     assert!(!reasons.is_empty() && reasons.iter().all(|reason| allowed.contains(reason)), "{reasons:?}");
     assert_gold(&backends, &players, 1).await;
-    end(&backends.dynamodb_proxy);
+    end(&backends.aws_proxy);
     redeliver(&function, &batch, failed).await;
     assert_gold(&backends, &players, 2).await;
 }
 
 #[tokio::test]
 async fn throttling_of_all_calls_hands_all_messages_back() {
-    let throttle = |proxy: &DynamoProxy| proxy.set_rule(rules::always(Fault::throughput_exceeded()));
-    assert_all_fail(throttle, DynamoProxy::clear_rule, &["store_throttled"]).await;
+    let throttle = |proxy: &AwsProxy| proxy.set_rule(rules::always(Fault::throughput_exceeded()));
+    assert_all_fail(throttle, AwsProxy::clear_rule, &["store_throttled"]).await;
 }
 
 #[tokio::test]
 async fn refused_connections_hand_all_messages_back() {
-    assert_all_fail(DynamoProxy::refuse, DynamoProxy::accept, &["store_unavailable"]).await;
+    assert_all_fail(AwsProxy::refuse, AwsProxy::accept, &["store_unavailable"]).await;
 }
 
 #[tokio::test]
 async fn server_errors_hand_all_messages_back() {
-    let fail = |proxy: &DynamoProxy| proxy.set_rule(rules::always(Fault::internal_server_error()));
-    assert_all_fail(fail, DynamoProxy::clear_rule, &["store_unavailable"]).await;
+    let fail = |proxy: &AwsProxy| proxy.set_rule(rules::always(Fault::internal_server_error()));
+    assert_all_fail(fail, AwsProxy::clear_rule, &["store_unavailable"]).await;
 }
 
 #[tokio::test]
 async fn denied_access_and_missing_tables_have_their_own_reasons() {
-    let deny = |proxy: &DynamoProxy| proxy.set_rule(rules::always(Fault::access_denied()));
-    assert_all_fail(deny, DynamoProxy::clear_rule, &["access_denied"]).await;
-    let remove = |proxy: &DynamoProxy| proxy.set_rule(rules::always(Fault::resource_not_found()));
-    assert_all_fail(remove, DynamoProxy::clear_rule, &["no_such_table"]).await;
+    let deny = |proxy: &AwsProxy| proxy.set_rule(rules::always(Fault::access_denied()));
+    assert_all_fail(deny, AwsProxy::clear_rule, &["access_denied"]).await;
+    let remove = |proxy: &AwsProxy| proxy.set_rule(rules::always(Fault::resource_not_found()));
+    assert_all_fail(remove, AwsProxy::clear_rule, &["no_such_table"]).await;
 }
 
 #[tokio::test]
@@ -94,8 +94,8 @@ async fn throttled_statements_hand_back_only_their_messages() {
     let (backends, function, players) = backends().await;
     // Every second statement of each call is throttled, also in retries.
     backends
-        .dynamodb_proxy
-        .set_rule(rules::on_operation("BatchExecuteStatement", Fault::statement_errors_every(2, "ThrottlingError")));
+        .aws_proxy
+        .set_rule(rules::on_operation("BatchExecuteStatement", Fault::entry_errors_every(2, "ThrottlingError")));
     let batch = grants(&players, 1);
     let answer = send(&function, &batch).await;
     let failed: Vec<String> = failures(&answer).into_iter().map(str::to_owned).collect();
@@ -106,7 +106,7 @@ async fn throttled_statements_hand_back_only_their_messages() {
         let gold = if failed.contains(&message.id()) { 1 } else { 2 };
         assert_eq!(queue.balances.get("gold"), gold, "{}", queue.player_id);
     }
-    backends.dynamodb_proxy.clear_rule();
+    backends.aws_proxy.clear_rule();
     redeliver(&function, &batch, failed).await;
     assert_gold(&backends, &players, 2).await;
 }
@@ -116,13 +116,13 @@ async fn unprocessed_keys_and_rows_are_requested_again() {
     let (backends, function, players) = backends().await;
     let task = json!({"type": "enqueueTasks", "tasks": [{"taskId": "t", "kind": "k", "work": {"durationMs": 1}}]});
     apply(&function, &messages(&players, 1, |_| task.clone())).await;
-    backends.dynamodb_proxy.set_rule(rules::on_operation("BatchGetItem", Fault::unprocessed_every(2)));
+    backends.aws_proxy.set_rule(rules::on_operation("BatchGetItem", Fault::unprocessed_every(2)));
     let _: String = backends.redis.cli(&["FLUSHALL"]).await;
     // A new process has no local copies, so it loads the queues and meets unprocessed keys.
     let other = backends.process_tasks().started().await;
     let answer = apply(&other, &grants(&players, 2)).await;
     assert!(number(&answer, "/loads/calls") > 1, "{answer:#}");
-    backends.dynamodb_proxy.clear_rule();
+    backends.aws_proxy.clear_rule();
     for player in &players {
         assert_eq!(backends.history(player.as_str()).await.len(), 1, "{player}");
     }
@@ -136,7 +136,7 @@ async fn unprocessed_keys_and_rows_are_requested_again() {
         ),
     )
     .await;
-    backends.dynamodb_proxy.set_rule(rules::on_operation("BatchWriteItem", Fault::unprocessed_every(2)));
+    backends.aws_proxy.set_rule(rules::on_operation("BatchWriteItem", Fault::unprocessed_every(2)));
     let answer = apply(&other, &grants(&players, 4)).await;
     assert!(number(&answer, "/writes/retriedItems") > 0, "{answer:#}");
     for player in &players {
@@ -152,13 +152,13 @@ async fn a_throttled_table_fails_only_messages_that_need_it() {
     let task = json!({"type": "enqueueTasks", "tasks": [{"taskId": "t", "kind": "k", "work": {"durationMs": 1}, "rewards": {"wood": 1}}]});
     apply(&function, &messages(working, 1, |_| task.clone())).await;
     let history = format!("{}history", backends.prefix());
-    backends.dynamodb_proxy.set_rule(rules::on_table(&history, Fault::throughput_exceeded()));
+    backends.aws_proxy.set_rule(rules::on_table(&history, Fault::throughput_exceeded()));
     let batch = grants(&players, 2);
     let failed = send_with_failures(&function, &batch).await;
     // Their queues are committed, but their history is not written.
     assert_eq!(failed, batch[..working.len()].iter().map(Message::id).collect::<Vec<_>>());
     assert_gold(&backends, idle, 2).await;
-    backends.dynamodb_proxy.clear_rule();
+    backends.aws_proxy.clear_rule();
     redeliver(&function, &batch, failed).await;
     assert_gold(&backends, &players, 2).await;
     for player in working {
@@ -171,7 +171,7 @@ async fn a_throttled_table_fails_only_messages_that_need_it() {
 #[tokio::test]
 async fn a_slow_table_is_awaited_until_the_deadline() {
     let (backends, function, players) = backends().await;
-    backends.dynamodb_proxy.set_rule(rules::always(Fault::delay(Duration::from_secs(2))));
+    backends.aws_proxy.set_rule(rules::always(Fault::delay(Duration::from_secs(2))));
     // There is enough time: all commands are applied.
     apply(&function, &grants(&players, 1)).await;
     assert_gold(&backends, &players, 2).await;
@@ -182,7 +182,7 @@ async fn a_slow_table_is_awaited_until_the_deadline() {
     let failed: Vec<String> = failures(&answer).into_iter().map(str::to_owned).collect();
     assert_eq!(failed.len(), batch.len(), "{answer:#}");
     assert_eq!(failure_reasons(&answer), ["deadline"]);
-    backends.dynamodb_proxy.clear_rule();
+    backends.aws_proxy.clear_rule();
     // The commits may have succeeded after the deadline. Then the redelivery finds duplicates.
     redeliver(&function, &batch, failed).await;
     assert_gold(&backends, &players, 3).await;
@@ -192,18 +192,14 @@ async fn a_slow_table_is_awaited_until_the_deadline() {
 async fn lost_answers_apply_nothing_twice() {
     let (backends, function, players) = backends().await;
     for (round, operation) in ["BatchExecuteStatement", "BatchGetItem", "BatchWriteItem"].into_iter().enumerate() {
-        backends.dynamodb_proxy.set_rule(rules::first(
-            2,
-            move |call| call.operation == operation,
-            Fault::lose_answer(),
-        ));
+        backends.aws_proxy.set_rule(rules::first(2, move |call| call.operation == operation, Fault::lose_answer()));
         let batch = grants(&players, round + 1);
         let answer = send(&function, &batch).await;
         let failed = failures(&answer).into_iter().map(str::to_owned).collect();
-        backends.dynamodb_proxy.clear_rule();
+        backends.aws_proxy.clear_rule();
         redeliver(&function, &batch, failed).await;
         assert_gold(&backends, &players, round as u64 + 2).await;
-        assert!(backends.dynamodb_proxy.count("BatchExecuteStatement") > 0, "{operation}");
+        assert!(backends.aws_proxy.count("BatchExecuteStatement") > 0, "{operation}");
     }
 }
 

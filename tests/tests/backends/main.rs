@@ -3,6 +3,7 @@
 //! | module | content |
 //! |---|---|
 //! | `counts` | the exact number of round trips of an invocation |
+//! | `publishing` | events on an event bus, in a FIFO queue and in the events table, and their faults |
 //! | `redis_faults` | Redis killed, emptied, paused, demoted, full, locked, and broken connections to it |
 //! | `dynamodb_faults` | DynamoDB throttling, refusing, slow, and losing answers |
 //! | `refused_writes` | Redis answers reads and refuses writes |
@@ -12,6 +13,7 @@
 
 mod counts;
 mod dynamodb_faults;
+mod publishing;
 mod redis_faults;
 mod refused_writes;
 mod stale;

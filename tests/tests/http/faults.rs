@@ -68,7 +68,7 @@ async fn without_the_store_only_cached_queues_are_read_and_other_requests_are_50
     apply(&api, "p-1", grant(1)).await;
     apply(&api, "p-2", grant(1)).await;
     let _: i64 = backends.redis.cli(&["DEL", &key_of(&backends, "p-2").await]).await;
-    backends.dynamodb_proxy.refuse();
+    backends.aws_proxy.refuse();
 
     let body = health(&api).await.expect(503);
     assert_eq!(
@@ -97,7 +97,7 @@ async fn without_the_store_only_cached_queues_are_read_and_other_requests_are_50
     );
     assert_eq!(response.header("retry-after"), "1");
 
-    backends.dynamodb_proxy.accept();
+    backends.aws_proxy.accept();
     health(&api).await.expect(200);
     // The same command is applied once.
     for expected in ["applied", "duplicate"] {
@@ -126,13 +126,13 @@ async fn each_error_of_the_store_has_its_status_code() {
         (Fault::access_denied(), 500, "access_denied"),
         (Fault::resource_not_found(), 500, "no_such_table"),
     ] {
-        backends.dynamodb_proxy.set_rule(rules::always(fault));
+        backends.aws_proxy.set_rule(rules::always(fault));
         for request in [queue_of("p-1"), Request::get("/players/p-1/history"), commands_of("p-1", &grant(1))] {
             let response = request.trusted().send(&api).await;
             response.problem(status, code);
             assert_eq!(response.header("retry-after"), if status == 503 { "1" } else { "" });
         }
-        backends.dynamodb_proxy.clear_rule();
+        backends.aws_proxy.clear_rule();
     }
     assert_eq!(queue_of("p-1").trusted().send(&api).await.expect(200)["balances"]["gold"], 1);
 }
@@ -150,11 +150,11 @@ async fn records_that_queue_api_could_not_write_are_written_when_the_queue_is_du
     };
     for player in ["p-1", "p-2"] {
         apply(&api, player, enqueue("t", json!({"durationMs": 3_600_000}))).await;
-        backends.dynamodb_proxy.set_rule(rules::on_operation("BatchWriteItem", Fault::internal_server_error()));
+        backends.aws_proxy.set_rule(rules::on_operation("BatchWriteItem", Fault::internal_server_error()));
         let request = commands_of(player, &json!({"type": "clearQueue"})).trusted();
         let invocation = Invocation::from(request.payload()).within(Duration::from_millis(2_000));
         assert_eq!(request.send_as(&api, invocation).await.status, 503);
-        backends.dynamodb_proxy.clear_rule();
+        backends.aws_proxy.clear_rule();
         assert_eq!((backends.queue(player).await.tasks.len(), backends.history(player).await.len()), (0, 0));
         assert!(due_at(player).await.is_some(), "the queue is in the due index");
     }
@@ -175,7 +175,7 @@ async fn a_slow_store_is_503_before_the_time_out() {
     let backends = Backends::start().await;
     let api = backends.function("queue-api").env("MILLRACE_LOCAL_CACHE", "off").started().await;
     apply(&api, "p-1", grant(1)).await;
-    backends.dynamodb_proxy.set_rule(rules::always(Fault::delay(Duration::from_secs(5))));
+    backends.aws_proxy.set_rule(rules::always(Fault::delay(Duration::from_secs(5))));
     for request in [queue_of("p-1"), Request::get("/players/p-1/rejections"), commands_of("p-1", &grant(1))] {
         let request = request.trusted();
         let invocation = Invocation::from(request.payload()).within(Duration::from_millis(1_500));

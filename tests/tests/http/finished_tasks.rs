@@ -121,16 +121,16 @@ async fn a_finished_task_takes_one_read_of_the_history_and_none_if_the_client_ha
     let api = backends.queue_api().env("MILLRACE_LOCAL_CACHE_FRESHNESS_MS", "60000").started().await;
     apply(&api, "p-1", reported("t-1", json!({"units": 10}))).await;
     apply(&api, "p-1", json!({"type": "completeTask", "taskId": "t-1", "result": {"wood": 2}})).await;
-    let counts = || ["Query", "BatchGetItem"].map(|name| backends.dynamodb_proxy.count(name));
-    backends.dynamodb_proxy.reset_counts();
+    let counts = || ["Query", "BatchGetItem"].map(|name| backends.aws_proxy.count(name));
+    backends.aws_proxy.reset_counts();
     let first: Response = task_of("t-1").send(&api).await;
     assert_eq!(first.expect(200)["result"], json!({"wood": 2}));
-    assert_eq!((first.header("x-cache"), counts(), backends.dynamodb_proxy.total()), ("local", [1, 0], 1));
+    assert_eq!((first.header("x-cache"), counts(), backends.aws_proxy.total()), ("local", [1, 0], 1));
     let again = task_of("t-1").header("if-none-match", first.header("etag")).send(&api).await;
-    assert_eq!((again.status, backends.dynamodb_proxy.total()), (304, 1));
+    assert_eq!((again.status, backends.aws_proxy.total()), (304, 1));
 
-    backends.dynamodb_proxy.refuse();
+    backends.aws_proxy.refuse();
     task_of("t-1").send(&api).await.problem(503, "store_unavailable");
-    backends.dynamodb_proxy.accept();
+    backends.aws_proxy.accept();
     task_of("t-1").send(&api).await.expect(200);
 }

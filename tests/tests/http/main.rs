@@ -6,6 +6,7 @@
 //! | `commands` | commands over HTTP and their results |
 //! | `errors` | the status code and type of every error |
 //! | `event_list` | events of a player in order |
+//! | `event_tiers` | where an answer without events comes from, and the round trips |
 //! | `events` | Lambda events whose fields have other types, and other payload formats |
 //! | `faults` | errors of Redis and of the store |
 //! | `finished_tasks` | one finished task, with its result and its failures |
@@ -24,6 +25,7 @@ mod access;
 mod commands;
 mod errors;
 mod event_list;
+mod event_tiers;
 mod events;
 mod faults;
 mod finished_tasks;

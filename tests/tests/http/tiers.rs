@@ -42,13 +42,9 @@ async fn reads_come_from_the_table_then_redis_then_the_local_cache() {
     let _: String = backends.redis.cli(&["FLUSHALL"]).await;
     let [one, other] = [api(&backends).await, api(&backends).await];
 
-    backends.dynamodb_proxy.reset_counts();
+    backends.aws_proxy.reset_counts();
     assert_eq!(read(&one).await.header("x-cache"), "miss");
-    assert_eq!(
-        (backends.dynamodb_proxy.count("BatchGetItem"), backends.dynamodb_proxy.total()),
-        (1, 1),
-        "one load and no write"
-    );
+    assert_eq!((backends.aws_proxy.count("BatchGetItem"), backends.aws_proxy.total()), (1, 1), "one load and no write");
     assert_eq!(redis_calls(&one).await, [1, 1], "one get and one put");
 
     let response = read(&other).await;
@@ -61,10 +57,10 @@ async fn reads_come_from_the_table_then_redis_then_the_local_cache() {
         }
         assert_eq!(redis_calls(api).await, before, "local reads do not call Redis");
     }
-    assert_eq!(backends.dynamodb_proxy.total(), 1);
+    assert_eq!(backends.aws_proxy.total(), 1);
     // The absence of a player is not cached.
     queue_of("unknown").trusted().send(&one).await.problem(404, "unknown_player");
-    assert_eq!(backends.dynamodb_proxy.total(), 2);
+    assert_eq!(backends.aws_proxy.total(), 2);
 }
 
 #[tokio::test]
@@ -82,10 +78,10 @@ async fn a_read_of_a_version_skips_older_copies() {
     // The local copy of the reader is one version old and still fresh.
     let stale = read(&reader).await;
     assert_eq!((stale.header("x-cache"), stale.header("x-queue-version")), ("local", "1"));
-    backends.dynamodb_proxy.reset_counts();
+    backends.aws_proxy.reset_counts();
     let own = read_since(&reader, 2).await;
     assert_eq!((own.header("x-cache"), own.header("x-queue-version")), ("redis", "2"));
-    assert_eq!(backends.dynamodb_proxy.total(), 0);
+    assert_eq!(backends.aws_proxy.total(), 0);
     assert_eq!(read(&reader).await.header("x-queue-version"), "2", "the cached version never decreases");
 
     // Redis has the old copy again, as after a failover. The new process has no local copy.
@@ -107,11 +103,11 @@ async fn a_cached_command_over_http_takes_one_commit_and_one_redis_write() {
     let api = api(&backends).await;
     let cold = apply(&api, "p-1", grant(1)).await;
     assert_eq!((&cold["report"]["loads"]["calls"], &cold["report"]["commits"]["calls"]), (&1.into(), &1.into()));
-    backends.dynamodb_proxy.reset_counts();
+    backends.aws_proxy.reset_counts();
     let before = redis_calls(&api).await;
     let warm = apply(&api, "p-1", grant(1)).await;
     assert_eq!(warm["report"]["cache"]["local"]["hits"], 1);
-    assert_eq!(backends.dynamodb_proxy.total(), 1, "only the commit");
+    assert_eq!(backends.aws_proxy.total(), 1, "only the commit");
     let after = redis_calls(&api).await;
     assert_eq!([after[0] - before[0], after[1] - before[1]], [0, 1]);
 }
@@ -123,10 +119,10 @@ async fn progress_without_a_copy_is_read_from_the_progress_table() {
     apply(&writer, "p-1", enqueue("t-1", serde_json::json!({"units": 100}))).await;
     apply(&writer, "p-1", serde_json::json!({"type": "reportProgress", "taskId": "t-1", "unitsDone": 9})).await;
     let _: String = backends.redis.cli(&["FLUSHALL"]).await;
-    backends.dynamodb_proxy.reset_counts();
+    backends.aws_proxy.reset_counts();
     let response = read(&reader).await;
     assert_eq!((response.header("x-cache"), &response.json()["tasks"][0]["unitsDone"]), ("miss", &9.into()));
-    assert_eq!(backends.dynamodb_proxy.total(), 1, "queue and progress are loaded in one call");
+    assert_eq!(backends.aws_proxy.total(), 1, "queue and progress are loaded in one call");
 }
 
 /// Subjects of Auth0 contain a bar, others are e-mail addresses or end with the padding of base64.

@@ -121,3 +121,44 @@ async fn text_that_is_not_utf_8_is_malformed_and_affects_no_other_message() {
         function.answer(Invocation::new(b"{\"type\": \"pauseQueue\", \"playerId\": \"p\xff\"}".to_vec())).await;
     assert_eq!(direct["results"][0]["reason"], "malformed", "{direct:#}");
 }
+
+/// From a game that sends its whole state: a payload of a few kilobytes with thousands of levels. A
+/// reader of the event could fail at them.
+#[tokio::test]
+async fn a_deeply_nested_payload_is_refused_by_name_in_every_envelope() {
+    const MARK: u64 = 987_654_321;
+    let (database, function) = Database::with_process_tasks().await;
+    let task = json!({"taskId": "t", "kind": "k", "work": {"units": 1}, "payload": MARK});
+    let command = |player: &str| json!({"type": "enqueueTasks", "playerId": player, "tasks": [task]});
+    let in_message = |body: &Value| sqs::standard(&[Message::new(1, body)]);
+    let event = |player: &str| eventbridge::command(player, ago(0), &command(player));
+    let topic = json!({"Type": "Notification", "MessageId": "n-1", "TopicArn": "arn:aws:sns:eu-central-1:1:topic",
+        "Message": command("p-6").to_string(), "Timestamp": "2026-01-15T09:00:00.000Z"});
+    let inputs = [
+        command("p-0"),
+        json!({"commands": [command("p-1")]}),
+        json!([command("p-2")]),
+        event("p-3"),
+        in_message(&command("p-4")),
+        in_message(&event("p-5")),
+        in_message(&topic),
+    ];
+    for (at, input) in inputs.iter().enumerate() {
+        for levels in [33, 2_000, 32] {
+            let nested = "[".repeat(levels) + &"]".repeat(levels);
+            let input = input.to_string().replace(&MARK.to_string(), &nested);
+            let answer = function.answer(Invocation::new(input)).await;
+            if levels > 32 {
+                let refused = &answer["results"][0];
+                let detail = refused["detail"].as_str().unwrap_or_default();
+                let expected = format!("tasks[0].payload: {levels} levels of arrays and objects are given");
+                assert_eq!(refused["reason"], "malformed", "input {at}: {answer:#}");
+                assert!(detail.contains(&expected), "input {at}: {detail}");
+            } else {
+                assert_eq!(answer["report"]["commands"]["applied"], 1, "input {at}: {answer:#}");
+                let queue = database.queue(&format!("p-{at}")).await.expect("a queue");
+                assert_eq!(queue.tasks[0].payload.as_ref().map(|payload| payload.size()), Some(64));
+            }
+        }
+    }
+}

@@ -26,7 +26,7 @@ async fn what_fails_fails_the_invocation_and_is_applied_once_when_it_is_repeated
         {"taskId": "t-1", "kind": "k", "work": {"durationMs": 1}}]});
     function.answer(due).await;
 
-    backends.dynamodb_proxy.refuse();
+    backends.aws_proxy.refuse();
     let invocation = |(name, payload): &(&str, Value)| Invocation::from(payload).request_id(&name.replace(' ', "-"));
     for payload in &payloads {
         match function.invoke(invocation(payload)).await {
@@ -37,7 +37,7 @@ async fn what_fails_fails_the_invocation_and_is_applied_once_when_it_is_repeated
             other => panic!("{}: {other:?}", payload.0),
         }
     }
-    backends.dynamodb_proxy.accept();
+    backends.aws_proxy.accept();
     for round in ["applied", "duplicate"] {
         for payload in &payloads {
             let answer = function.answer(invocation(payload)).await;

@@ -65,7 +65,7 @@ async fn emergency_mode_answers_reads_from_extended_copies_without_the_table() {
     assert_eq!((number(&answer, "/emergencyMode/extended"), &answer["emergencyMode"]["done"]), (20, &json!(true)));
     assert!(answer["emergencyMode"]["until"].is_string() && is_on(&answer), "{answer:#}");
 
-    backends.dynamodb_proxy.refuse();
+    backends.aws_proxy.refuse();
     // Longer than the time to live, and than the processes take to notice emergency mode.
     tokio::time::sleep(Duration::from_millis(3_500)).await;
     tick(&process_tasks, &players).await;
@@ -90,7 +90,7 @@ async fn emergency_mode_answers_reads_from_extended_copies_without_the_table() {
     assert!(!is_on(&answer), "{answer:#}");
     assert_eq!(number(&answer, "/report/cache/redis/hits"), 0, "{answer:#}");
     queue_of("p-0").send(&api).await.problem(503, "store_unavailable");
-    backends.dynamodb_proxy.accept();
+    backends.aws_proxy.accept();
     queue_of("p-0").send(&api).await.expect(200);
     let whole = task_of("p-1", "t").header("if-none-match", finished.header("etag")).send(&api).await;
     assert_eq!(whole.expect(200)["result"], 7);

@@ -105,25 +105,21 @@ async fn an_error_of_the_table_is_reported_after_one_call() {
     let players = players("p", 300);
     grant(&process_tasks, &players).await;
     let maintain_cache = backends.maintain_cache().started().await;
-    backends.dynamodb_proxy.set_rule(|_| Fault::access_denied());
-    backends.dynamodb_proxy.reset_counts();
+    backends.aws_proxy.set_rule(|_| Fault::access_denied());
+    backends.aws_proxy.reset_counts();
     for request in [json!({"action": "warm", "playerIds": players}), json!({"action": "rebuild", "playerIds": players})]
     {
         let (error_type, message) = invoke_error(&maintain_cache, request).await;
         assert_eq!(error_type, "StoreUnavailable", "{message}");
     }
-    assert_eq!(
-        backends.dynamodb_proxy.count("BatchGetItem"),
-        2,
-        "one call for each request, without the other players"
-    );
+    assert_eq!(backends.aws_proxy.count("BatchGetItem"), 2, "one call for each request, without the other players");
     for request in [json!({"action": "warm"}), json!({"action": "upkeep"})] {
         assert_eq!(invoke_error(&maintain_cache, request).await.0, "StoreUnavailable");
     }
     // Actions that do not need the table succeed.
     assert_eq!(invoke(&maintain_cache, json!({"action": "clear"})).await["clear"]["done"], true);
     assert_eq!(invoke(&maintain_cache, json!({"action": "statistics"})).await["redis"], "up");
-    backends.dynamodb_proxy.clear_rule();
+    backends.aws_proxy.clear_rule();
     let answer = invoke(&maintain_cache, json!({"action": "warm", "playerIds": players})).await;
     assert_eq!(number(&answer, "/warm/filled"), 300, "{answer:#}");
 }

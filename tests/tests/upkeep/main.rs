@@ -5,6 +5,7 @@
 //! | `clear` | removing copies, keeping the keys of others, and continuing after a deadline |
 //! | `warm` | which players are warmed, and the exact number of calls |
 //! | `rebuild` | replacing wrong copies |
+//! | `heartbeats` | reports between milestones while the cache is warmed, cleared and rebuilt |
 //! | `emergency` | emergency mode in all processes, and reads without the table |
 //! | `statistics` | samples of the shared cache and reports of processes |
 //! | `faults` | errors of Redis and of the table, and invalid requests |
@@ -12,6 +13,7 @@
 mod clear;
 mod emergency;
 mod faults;
+mod heartbeats;
 mod rebuild;
 mod statistics;
 mod warm;

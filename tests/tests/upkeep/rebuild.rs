@@ -70,10 +70,10 @@ async fn a_rebuild_of_named_players_fills_missing_copies_too() {
     grant(&process_tasks, &players).await;
     let tier = tier(&backends.redis.url(), RedisMode::Standalone, backends.prefix()).await;
     put_copies(&tier, &[cached_copy(&players[7], 99, 66)]).await;
-    backends.dynamodb_proxy.reset_counts();
+    backends.aws_proxy.reset_counts();
     let answer = invoke(&maintain_cache, json!({"action": "rebuild", "playerIds": players})).await;
     assert_eq!(number(&answer, "/rebuild/rebuilt"), 230, "{answer:#}");
-    assert_eq!((backends.dynamodb_proxy.count("BatchGetItem"), backends.dynamodb_proxy.total()), (3, 3));
+    assert_eq!((backends.aws_proxy.count("BatchGetItem"), backends.aws_proxy.total()), (3, 3));
     assert_eq!(gold(&tier, &players).await, vec![Some(1); 230]);
 }
 
@@ -128,13 +128,13 @@ async fn rebuild_and_warm_are_refused_in_emergency_mode() {
     let backends = Backends::start().await;
     let maintain_cache = backends.maintain_cache().started().await;
     invoke(&maintain_cache, json!({"action": "emergencyMode", "enabled": true, "durationSeconds": 600})).await;
-    backends.dynamodb_proxy.reset_counts();
+    backends.aws_proxy.reset_counts();
     let (error_type, message) = invoke_error(&maintain_cache, json!({"action": "rebuild"})).await;
     assert_eq!(error_type, "EmergencyMode");
     assert!(message.contains("emergency mode is on until 20"), "{message}");
     let answer = invoke(&maintain_cache, json!({"action": "warm", "playerIds": ["p"]})).await;
     assert_eq!((&answer["warm"]["skipped"], &answer["warm"]["done"]), (&json!("emergencyMode"), &json!(true)));
-    assert_eq!(backends.dynamodb_proxy.total(), 0);
+    assert_eq!(backends.aws_proxy.total(), 0);
     invoke(&maintain_cache, json!({"action": "emergencyMode", "enabled": false})).await;
     let answer = invoke(&maintain_cache, json!({"action": "rebuild"})).await;
     assert_eq!(answer["rebuild"]["done"], true, "{answer:#}");

@@ -11,11 +11,11 @@ const LOAD: &str = "BatchGetItem";
 /// The numbers of calls that read the due index and that load queues, since the last call of this
 /// function. Panics if there were other reads.
 fn take_reads(backends: &Backends) -> (u64, u64) {
-    let (due, loads) = (backends.dynamodb_proxy.count(DUE), backends.dynamodb_proxy.count(LOAD));
+    let (due, loads) = (backends.aws_proxy.count(DUE), backends.aws_proxy.count(LOAD));
     // Loading a queue writes its outbox again. A cached queue has its records written already.
-    let writes = backends.dynamodb_proxy.count("BatchWriteItem");
-    assert_eq!(backends.dynamodb_proxy.total(), due + loads + writes, "there were other calls");
-    backends.dynamodb_proxy.reset_counts();
+    let writes = backends.aws_proxy.count("BatchWriteItem");
+    assert_eq!(backends.aws_proxy.total(), due + loads + writes, "there were other calls");
+    backends.aws_proxy.reset_counts();
     (due, loads)
 }
 
@@ -31,7 +31,7 @@ async fn recently_active_players_without_a_copy_are_warmed() {
     let maintain_cache = backends.maintain_cache().started().await;
     let players = players("p", 250);
     grant(&process_tasks, &players).await;
-    backends.dynamodb_proxy.reset_counts();
+    backends.aws_proxy.reset_counts();
 
     let answer = invoke(&maintain_cache, json!({"action": "warm"})).await;
     assert_eq!(warmed(&answer), [250, 250, 0, 0], "{answer:#}");
@@ -64,7 +64,7 @@ async fn recently_active_players_without_a_copy_are_warmed() {
         assert_eq!(number(&answer, "/report/cache/redis/hits"), players.len() as u64);
         assert_eq!(number(&answer, "/report/commits/conflicts"), 0);
     }
-    assert_eq!(backends.dynamodb_proxy.count(LOAD), 0);
+    assert_eq!(backends.aws_proxy.count(LOAD), 0);
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn players_with_something_due_soon_are_warmed() {
     apply(&process_tasks, &later, &task(3_000_000)).await;
     // This also removes the list of active players.
     let _: String = backends.redis.cli(&["FLUSHALL"]).await;
-    backends.dynamodb_proxy.reset_counts();
+    backends.aws_proxy.reset_counts();
 
     let answer = invoke(&maintain_cache, json!({"action": "warm"})).await;
     assert_eq!(warmed(&answer), [30, 0, 30, 0], "{answer:#}");
@@ -121,7 +121,7 @@ async fn named_players_are_warmed_and_unknown_ones_are_counted() {
     let process_tasks = backends.process_tasks().env("MILLRACE_REDIS_CACHE", "off").started().await;
     let maintain_cache = backends.maintain_cache().started().await;
     grant(&process_tasks, &players("p", 3)).await;
-    backends.dynamodb_proxy.reset_counts();
+    backends.aws_proxy.reset_counts();
     let request = json!({"action": "warm", "playerIds": ["p-0", "unknown", "p-2", "p-0"]});
     let answer = invoke(&maintain_cache, request.clone()).await;
     assert_eq!(warmed(&answer), [3, 0, 2, 1], "{answer:#}");

@@ -146,6 +146,20 @@ impl FoldedQueue {
         Ok(())
     }
 
+    /// The same without units, reports, and results that wait for the end of a pause. Events do not
+    /// tell them between milestones.
+    #[must_use]
+    pub fn without_reports(mut self) -> Self {
+        for task in &mut self.tasks {
+            task.units_done = 0;
+            task.result = None;
+            if let TaskState::Active { reported_ms, .. } = &mut task.state {
+                *reported_ms = 0;
+            }
+        }
+        self
+    }
+
     fn queue_task(&mut self, event: &PublishedEvent) -> Result<(), FoldError> {
         let task = event_task(event)?;
         let spec = TaskSpec {

@@ -221,6 +221,17 @@ fn command(body: &str) -> Command {
 }
 
 #[test]
+fn deeply_nested_values_are_refused_by_name() {
+    let nested = "[".repeat(2_000) + &"]".repeat(2_000);
+    let task = format!(r#"{{"taskId":"a","kind":"k","work":{{"units":5}},"payload":{nested}}}"#);
+    let result = format!(r#"{{"type":"completeTask","playerId":"p","taskId":"t","result":{nested}}}"#);
+    for (body, field) in [(enqueue(&task), "tasks[0].payload"), (result, "result")] {
+        let error = detail(&body);
+        assert!(error.starts_with(&format!("{field}: 2000 levels of arrays and objects are given")), "{error}");
+    }
+}
+
+#[test]
 fn payloads_results_and_deadlines_are_optional() {
     let body = enqueue(
         r#"{"taskId":"a","kind":"k","work":{"units":5,"heartbeatMs":1000,"timeoutMs":6e8},"payload":{ "x" : [1.0] }},

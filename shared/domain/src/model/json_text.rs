@@ -12,6 +12,11 @@ use serde_json::value::RawValue;
 
 /// Longest payload of a task and longest result, in bytes of compact JSON.
 pub const MAX_JSON_BYTES: usize = 4 * 1024;
+/// Most levels of arrays and objects in a payload or a result.
+///
+/// An event has a few levels more, and many JSON readers refuse more than 64 levels. An event that
+/// its destination refuses could never be published.
+pub const MAX_JSON_LEVELS: usize = 32;
 
 /// A JSON value as compact text: no white space outside of strings. Numbers and strings stay as
 /// they were written.
@@ -22,18 +27,27 @@ pub struct JsonText(Arc<RawValue>);
 
 /// Why a JSON value is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} bytes of compact JSON are given; allowed: at most {MAX_JSON_BYTES}")]
-pub struct JsonTooLong(usize);
+pub enum JsonTooLarge {
+    /// It has more than [`MAX_JSON_BYTES`].
+    #[error("{0} bytes of compact JSON are given; allowed: at most {MAX_JSON_BYTES}")]
+    Bytes(usize),
+    /// It has more than [`MAX_JSON_LEVELS`].
+    #[error("{0} levels of arrays and objects are given; allowed: at most {MAX_JSON_LEVELS}")]
+    Levels(usize),
+}
 
 impl JsonText {
     /// The compact text of a JSON value.
     ///
     /// # Errors
-    /// [`JsonTooLong`] if it has more than [`MAX_JSON_BYTES`].
-    pub fn new(value: &RawValue) -> Result<Self, JsonTooLong> {
-        let text = compact(value.get());
+    /// [`JsonTooLarge`] if it has more than [`MAX_JSON_BYTES`] or [`MAX_JSON_LEVELS`].
+    pub fn new(value: &RawValue) -> Result<Self, JsonTooLarge> {
+        let (text, levels) = compact(value.get());
         if text.len() > MAX_JSON_BYTES {
-            return Err(JsonTooLong(text.len()));
+            return Err(JsonTooLarge::Bytes(text.len()));
+        }
+        if levels > MAX_JSON_LEVELS {
+            return Err(JsonTooLarge::Levels(levels));
         }
         Ok(Self::of_valid(text))
     }
@@ -54,18 +68,25 @@ impl JsonText {
     }
 }
 
-/// JSON without the white space outside of strings.
-fn compact(json: &str) -> String {
+/// JSON without the white space outside of strings, and its levels of arrays and objects.
+fn compact(json: &str) -> (String, usize) {
     let (mut compact, mut in_string, mut escaped) = (String::with_capacity(json.len()), false, false);
+    let (mut open, mut levels) = (0_usize, 0);
     for character in json.chars() {
         if !in_string && matches!(character, ' ' | '\t' | '\n' | '\r') {
             continue;
         }
+        match character {
+            '[' | '{' if !in_string => open += 1,
+            ']' | '}' if !in_string => open -= 1,
+            _ => {}
+        }
+        levels = levels.max(open);
         in_string ^= character == '"' && !escaped;
         escaped = in_string && character == '\\' && !escaped;
         compact.push(character);
     }
-    compact
+    (compact, levels)
 }
 
 impl fmt::Debug for JsonText {
@@ -154,6 +175,18 @@ mod tests {
         assert_eq!(json(&padded).size(), MAX_JSON_BYTES);
         let error = format!("\"{}\"", "x".repeat(MAX_JSON_BYTES - 1)).parse::<JsonText>().unwrap_err();
         assert_eq!(error.to_string(), "4097 bytes of compact JSON are given; allowed: at most 4096");
+    }
+
+    #[test]
+    fn levels_of_arrays_and_objects_are_limited() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(nested(MAX_JSON_LEVELS).parse::<JsonText>().is_ok());
+        let error = nested(2_000).parse::<JsonText>().unwrap_err();
+        assert_eq!(error.to_string(), "2000 levels of arrays and objects are given; allowed: at most 32");
+        let objects = format!("{}1{}", r#"{"a":"#.repeat(33), "}".repeat(33));
+        assert!(objects.parse::<JsonText>().unwrap_err().to_string().starts_with("33 levels"));
+        // Brackets in strings, and values beside each other, are no levels.
+        assert!(format!(r#"["{}\"[",{}]"#, "[{".repeat(99), "[],".repeat(99) + "{}").parse::<JsonText>().is_ok());
     }
 
     #[test]

@@ -6,7 +6,6 @@ use millrace_domain::{
         fold::{FoldError, FoldedQueue, fold},
         published::PublishedEvent,
     },
-    task::TaskState,
 };
 use proptest::prelude::*;
 
@@ -26,21 +25,8 @@ fn read(event: &Event, version: u64) -> PublishedEvent {
     read
 }
 
-/// What events tell of a queue: no units and no reports between milestones, and no result that
-/// waits for the end of a pause.
-fn without_reports(mut queue: FoldedQueue) -> FoldedQueue {
-    for task in &mut queue.tasks {
-        task.units_done = 0;
-        task.result = None;
-        if let TaskState::Active { reported_ms, .. } = &mut task.state {
-            *reported_ms = 0;
-        }
-    }
-    queue
-}
-
 fn told(queue: &Queue) -> FoldedQueue {
-    without_reports(FoldedQueue::from(queue))
+    FoldedQueue::from(queue).without_reports()
 }
 
 proptest! {
@@ -55,7 +41,7 @@ proptest! {
                 folded.add(&event).unwrap();
                 all.push(event);
             }
-            prop_assert_eq!(without_reports(folded.clone()), told(&queue));
+            prop_assert_eq!(folded.clone().without_reports(), told(&queue));
             let milestone = |units: u64, done: u64| 4 * done / units.max(1);
             for (task, known) in queue.tasks.iter().zip(&folded.tasks).filter(|(task, _)| !task.is_full()) {
                 let units = task.work.reported_units().unwrap_or_default();
@@ -65,7 +51,7 @@ proptest! {
         let mut events = Vec::new();
         queue.advance(queue.advanced_to + CENTURY, rules, &mut events);
         all.extend(events.iter().map(|event| read(event, 1)));
-        prop_assert_eq!(without_reports(fold(&all).unwrap()), told(&queue));
+        prop_assert_eq!(fold(&all).unwrap().without_reports(), told(&queue));
         // Each event may come again at any time after its first copy.
         let copies: Vec<_> = all.iter().enumerate().flat_map(|(at, event)| [event, &all[at / 2]]).collect();
         prop_assert_eq!(fold(copies).unwrap(), fold(&all).unwrap());

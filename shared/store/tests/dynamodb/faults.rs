@@ -153,7 +153,7 @@ async fn only_throttled_statements_are_retried() {
     let store = at.store();
     for code in ["ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded", "InternalServerError"] {
         at.proxy.reset_counts();
-        at.proxy.set_rule(rules::first(1, |_| true, Fault::statement_errors_every(2, code)));
+        at.proxy.set_rule(rules::first(1, |_| true, Fault::entry_errors_every(2, code)));
         let writes = writes(MAX_BATCH_ITEMS);
         let committed = store.commit(&writes).await;
         assert_eq!(committed.outcomes, vec![Ok(()); MAX_BATCH_ITEMS], "{code}");
@@ -166,8 +166,7 @@ async fn only_throttled_statements_are_retried() {
 async fn throttled_statements_do_not_affect_other_statements() {
     let at = Proxied::start().await;
     let store = at.store();
-    at.proxy
-        .set_rule(rules::on_operation("BatchExecuteStatement", Fault::statement_errors_every(2, "ThrottlingError")));
+    at.proxy.set_rule(rules::on_operation("BatchExecuteStatement", Fault::entry_errors_every(2, "ThrottlingError")));
     let writes = writes(MAX_BATCH_ITEMS);
     let committed = store.commit(&writes).await;
     // Each call throttles every second statement, and one is left after the last call.
@@ -193,7 +192,7 @@ async fn statement_errors_are_mapped() {
         ("ResourceNotFound", StoreError::NoSuchTable { table: table.clone() }.into()),
         ("ValidationError", StoreError::InvalidBatch { table: table.clone(), detail }.into()),
     ] {
-        at.proxy.set_rule(rules::always(Fault::statement_errors(code, |entry| entry.index == 1)));
+        at.proxy.set_rule(rules::always(Fault::entry_errors(code, |entry| entry.index == 1)));
         let committed = store.commit(&writes(3)).await;
         assert_eq!(committed.outcomes, vec![Ok(()), Err(error), Ok(())], "{code}");
         assert_eq!(committed.calls, 1, "{code}");

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Builder, Credentials, Region},
 };
 use millrace_domain::{PlayerId, Record, record::Table};
-use millrace_servers::{DynamoProxy, MiniStack};
+use millrace_servers::{AwsProxy, MiniStack};
 use millrace_store::{
     QueueStore, QueueWrite, StoreError,
     conformance::sample,
@@ -54,7 +54,7 @@ pub fn prefix() -> String {
 
 /// New tables in MiniStack, behind a proxy.
 pub struct Proxied {
-    pub proxy: DynamoProxy,
+    pub proxy: AwsProxy,
     pub prefix: String,
 }
 
@@ -63,7 +63,7 @@ impl Proxied {
         let server = MiniStack::shared().await;
         let prefix = prefix();
         create_tables(&client(&server.endpoint()), &prefix).await.unwrap();
-        Self { proxy: DynamoProxy::start(server.endpoint()).await, prefix }
+        Self { proxy: AwsProxy::start(server.endpoint()).await, prefix }
     }
 
     pub fn settings(&self) -> DynamoDbSettings {

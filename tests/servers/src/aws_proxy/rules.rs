@@ -1,4 +1,4 @@
-//! Ready-made rules for [`DynamoProxy::set_rule`](super::DynamoProxy::set_rule).
+//! Ready-made rules for [`AwsProxy::set_rule`](super::AwsProxy::set_rule).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -19,18 +19,19 @@ pub struct Fault(pub(super) Effect);
 pub(super) enum Effect {
     None,
     Delay(Duration),
-    /// The status and the body of an answer of DynamoDB.
+    /// The status and the body of an error.
     Error(StatusCode, Value),
     Disconnect,
     LoseAnswer,
     Withhold(Withhold),
 }
 
-/// The parts of a batch that are not forwarded, and the code that answers a statement.
+/// The parts of a batch that are not forwarded, and what answers them.
 #[derive(Clone)]
 pub(super) struct Withhold {
     pub(super) chosen: Arc<dyn Fn(&Entry<'_>) -> bool + Send + Sync>,
     pub(super) code: String,
+    pub(super) blames_sender: bool,
 }
 
 const SERVICE: &str = "com.amazonaws.dynamodb.v20120810#";
@@ -74,7 +75,7 @@ impl Fault {
         Self::error(500, "InternalServerError", "Internal server error")
     }
 
-    /// Any other error of DynamoDB, by its name in the documentation.
+    /// Any other error of a service, by its name in the documentation.
     ///
     /// # Panics
     /// When there is no such HTTP status.
@@ -107,26 +108,29 @@ impl Fault {
 
     /// The chosen items or keys come back as `UnprocessedItems` or `UnprocessedKeys`.
     pub fn unprocessed(chosen: impl Fn(&Entry<'_>) -> bool + Send + Sync + 'static) -> Self {
-        Self::statement_errors("ThrottlingError", chosen)
+        Self::entry_errors("ThrottlingError", chosen)
     }
 
-    /// Of a `BatchExecuteStatement`, every `n`th statement is not run and is answered with an error
-    /// of this code; 1 is all.
-    pub fn statement_errors_every(n: usize, code: &str) -> Self {
-        Self::statement_errors(code, move |entry| (entry.index + 1).is_multiple_of(n))
+    /// Of a batch of statements, messages or events, every `n`th entry is not forwarded and is
+    /// answered with an error of this code; 1 is all.
+    pub fn entry_errors_every(n: usize, code: &str) -> Self {
+        Self::entry_errors(code, move |entry| (entry.index + 1).is_multiple_of(n))
     }
 
-    /// Of a `SendMessageBatch` of SQS, every `n`th message is not sent and is answered with an
-    /// error of the server's; 1 is all.
-    pub fn messages_failed_every(n: usize) -> Self {
-        Self::statement_errors("InternalError", move |entry| (entry.index + 1).is_multiple_of(n))
+    /// The chosen statements, messages or events of a batch are answered with an error of this
+    /// code, such as `ThrottlingError`, `ConditionalCheckFailed` or `InternalFailure`. Chosen items
+    /// and keys come back unprocessed.
+    pub fn entry_errors(code: &str, chosen: impl Fn(&Entry<'_>) -> bool + Send + Sync + 'static) -> Self {
+        Self(Effect::Withhold(Withhold { chosen: Arc::new(chosen), code: code.to_owned(), blames_sender: false }))
     }
 
-    /// The chosen statements are answered with an error of this code, such as `ThrottlingError`,
-    /// `ProvisionedThroughputExceeded`, `InternalServerError` or `ConditionalCheckFailed`. Chosen
-    /// items and keys come back unprocessed.
-    pub fn statement_errors(code: &str, chosen: impl Fn(&Entry<'_>) -> bool + Send + Sync + 'static) -> Self {
-        Self(Effect::Withhold(Withhold { chosen: Arc::new(chosen), code: code.to_owned() }))
+    /// The same with `SenderFault`: the answer of SQS says that the messages are wrong.
+    #[must_use]
+    pub fn blaming_sender(mut self) -> Self {
+        if let Effect::Withhold(withhold) = &mut self.0 {
+            withhold.blames_sender = true;
+        }
+        self
     }
 
     /// The call is forwarded after a delay.
@@ -141,7 +145,8 @@ impl fmt::Debug for Withhold {
     }
 }
 
-/// An answer in the format of DynamoDB. Clients verify the checksum.
+/// An answer in the format of DynamoDB, SQS and EventBridge. Clients of DynamoDB verify the
+/// checksum.
 pub(super) fn answer(status: StatusCode, body: &Value) -> Response<Bytes> {
     let body = body.to_string();
     let sum = crc32fast::hash(body.as_bytes());

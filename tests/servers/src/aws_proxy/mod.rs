@@ -1,6 +1,7 @@
-//! A proxy for DynamoDB that counts requests and answers some as DynamoDB does under load.
+//! A proxy for DynamoDB, SQS and EventBridge that counts requests, and answers some as these
+//! services do under load.
 //!
-//! It forwards also other services that speak the same protocol, such as SQS.
+//! It reads the operation from `X-Amz-Target`, and forwards what it does not know.
 //!
 //! A rule sees every [`Call`] before it is forwarded and names its [`Fault`]. Ready-made ones are
 //! in [`rules`].
@@ -37,8 +38,8 @@ type Rule = Arc<dyn Fn(&Call) -> Fault + Send + Sync>;
 /// An answer in memory, because some are changed before they are sent.
 type Answer = Response<Bytes>;
 
-/// Forwards requests to DynamoDB, counts them, and makes them fail by a rule.
-pub struct DynamoProxy {
+/// Forwards requests to services of AWS, counts them, and makes them fail by a rule.
+pub struct AwsProxy {
     gate: Gate,
     shared: Arc<Shared>,
 }
@@ -57,7 +58,7 @@ struct CountedCall {
     entries: usize,
 }
 
-impl DynamoProxy {
+impl AwsProxy {
     /// Starts one before an endpoint such as `http://127.0.0.1:8000`, on a free port.
     ///
     /// # Panics
@@ -129,7 +130,7 @@ impl DynamoProxy {
         self.sum(|call| u64::from(call.operation == operation && call.tables.contains(table)))
     }
 
-    /// The number of items, keys, statements or messages in all batches of an operation.
+    /// The number of items, keys, statements, messages or events in all batches of an operation.
     pub fn entries(&self, operation: &str) -> u64 {
         self.sum(|call| if call.operation == operation { call.entries as u64 } else { 0 })
     }

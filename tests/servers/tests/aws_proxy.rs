@@ -12,13 +12,13 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{
     BatchStatementErrorCodeEnum, BatchStatementRequest, KeysAndAttributes, PutRequest, WriteRequest,
 };
-use millrace_servers::{Call, DynamoProxy, Fault, MiniStack, rules};
+use millrace_servers::{AwsProxy, Call, Fault, MiniStack, rules};
 use support::{client, create_table, key};
 
 /// A proxy before the shared server, with tables of this test.
-async fn started(tables: &[&str]) -> (DynamoProxy, Client) {
+async fn started(tables: &[&str]) -> (AwsProxy, Client) {
     let ministack = MiniStack::shared().await;
-    let proxy = DynamoProxy::start(ministack.endpoint()).await;
+    let proxy = AwsProxy::start(ministack.endpoint()).await;
     let direct = client(&ministack.endpoint());
     for table in tables {
         create_table(&direct, table).await;
@@ -213,7 +213,7 @@ async fn single_statements_are_answered_with_errors() {
         responses.iter().map(error).collect::<Vec<_>>()
     };
     let throttling = Some(BatchStatementErrorCodeEnum::ThrottlingError);
-    proxy.set_rule(rules::always(Fault::statement_errors_every(2, "ThrottlingError")));
+    proxy.set_rule(rules::always(Fault::entry_errors_every(2, "ThrottlingError")));
     assert_eq!(send().await, [None, throttling.clone(), None]);
     let changed = async |name| {
         let get = client.get_item().table_name("statements");
@@ -223,7 +223,7 @@ async fn single_statements_are_answered_with_errors() {
     assert!(changed("0").await && !changed("1").await && changed("2").await);
     assert_eq!(proxy.count_on("BatchExecuteStatement", "statements"), 1);
 
-    proxy.set_rule(rules::always(Fault::statement_errors_every(1, "ThrottlingError")));
+    proxy.set_rule(rules::always(Fault::entry_errors_every(1, "ThrottlingError")));
     assert_eq!(send().await, [throttling.clone(), throttling.clone(), throttling]);
     proxy.clear_rule();
     assert_eq!(send().await, [None, None, None]);

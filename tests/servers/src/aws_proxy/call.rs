@@ -1,10 +1,10 @@
-//! A request to DynamoDB, as a rule sees it.
+//! A request to a service, as a rule sees it.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// One request to DynamoDB.
+/// One request to a service.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Call {
@@ -25,8 +25,8 @@ pub struct Entry<'a> {
     pub index: usize,
     /// Its table; empty when it names none.
     pub table: &'a str,
-    /// The `PutRequest` or `DeleteRequest`, the key, the statement with its parameters, or the
-    /// message.
+    /// The `PutRequest` or `DeleteRequest`, the key, the statement with its parameters, the
+    /// message, or the event.
     pub value: &'a Value,
 }
 
@@ -45,7 +45,7 @@ impl Call {
         self.tables.contains(table)
     }
 
-    /// The parts of a batch: items, keys, statements or messages. Empty if it is no batch.
+    /// The parts of a batch: items, keys, statements, messages or events. Empty if it is no batch.
     pub(super) fn entries(&self) -> Vec<Entry<'_>> {
         let items = self.body["RequestItems"].as_object().into_iter().flatten().flat_map(|(table, of_table)| {
             let list = of_table.as_array().or_else(|| of_table["Keys"].as_array());
