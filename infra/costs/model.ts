@@ -57,6 +57,13 @@ const ASSUMPTIONS = {
   /** The events of a commit are one row, which is under 1 KB for most commits. */
   eventWriteUnitsPerCommand: 1,
   eventWriteUnitsPerReport: 0.05,
+  /**
+   * A commit with events writes the row of the totals, which says that they are published. Half of
+   * the commands write it anyway. A load from the table reads it too.
+   */
+  publishedWriteUnitsPerCommand: 0.5,
+  publishedWriteUnitsPerReport: 0.05,
+  publishedReadUnitsPerMiss: 1,
   /** A run of advance-queues reads each shard of the due index, also when nothing is due. */
   readUnitsPerRun: 16 * 0.5,
   /** One request to send, and shares of the requests that receive and delete several messages. */
@@ -85,8 +92,9 @@ export function monthlyCosts(settings: Settings, codeDirectory: string, load: Lo
   const allInvocations = sum(Object.values(invocations));
   const lookups = load.commands + load.reports + load.reads;
   const events = load.commands * ASSUMPTIONS.eventsPerCommand + load.reports * ASSUMPTIONS.eventsPerReport;
-  const readUnits =
-    lookups * ASSUMPTIONS.missRate * ASSUMPTIONS.readUnitsPerMiss + scheduled * ASSUMPTIONS.readUnitsPerRun;
+  const unitsPerMiss =
+    ASSUMPTIONS.readUnitsPerMiss + (publishes(settings.events) ? ASSUMPTIONS.publishedReadUnitsPerMiss : 0);
+  const readUnits = lookups * ASSUMPTIONS.missRate * unitsPerMiss + scheduled * ASSUMPTIONS.readUnitsPerRun;
   return {
     'Cache': cacheCosts(settings.cache),
     'Interface endpoints': endpointsOf(settings) * ASSUMPTIONS.zones * prices.endpointHour * HOURS_PER_MONTH,
@@ -115,11 +123,19 @@ function endpointsOf({ ticks, events }: Settings): number {
   return [ticks === 'queue' || events.queue, events.bus].filter(Boolean).length;
 }
 
-function writeUnits({ table }: Settings['events'], { commands, reports }: Load): number {
-  const { writeUnitsPerCommand, writeUnitsPerReport, eventWriteUnitsPerCommand, eventWriteUnitsPerReport } =
-    ASSUMPTIONS;
-  const eventUnits = table ? commands * eventWriteUnitsPerCommand + reports * eventWriteUnitsPerReport : 0;
-  return commands * writeUnitsPerCommand + reports * writeUnitsPerReport + eventUnits;
+function writeUnits(events: Settings['events'], { commands, reports }: Load): number {
+  const units = (perCommand: number, perReport: number) => commands * perCommand + reports * perReport;
+  const { eventWriteUnitsPerCommand, eventWriteUnitsPerReport } = ASSUMPTIONS;
+  const { publishedWriteUnitsPerCommand, publishedWriteUnitsPerReport } = ASSUMPTIONS;
+  return (
+    units(ASSUMPTIONS.writeUnitsPerCommand, ASSUMPTIONS.writeUnitsPerReport) +
+    (events.table ? units(eventWriteUnitsPerCommand, eventWriteUnitsPerReport) : 0) +
+    (publishes(events) ? units(publishedWriteUnitsPerCommand, publishedWriteUnitsPerReport) : 0)
+  );
+}
+
+function publishes({ bus, queue, table }: Settings['events']): boolean {
+  return bus || queue || table;
 }
 
 function cacheCosts(cache: Settings['cache']): number {
