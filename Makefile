@@ -99,14 +99,12 @@ infra-test: infra/node_modules/.package-lock.json .tools/cfn-lint-$(CFN_LINT_VER
 	.tools/cfn-lint-$(CFN_LINT_VERSION)/bin/python .tools/cfn-lint-$(CFN_LINT_VERSION)/bin/cfn-lint --non-zero-exit-code error \
 		--ignore-checks W3005 -- $(INFRA)/*/millrace-*.template.json
 
-# Deploys the binaries that the tests have built, or those of a directory:
+# Deploys the functions that the tests have built, or those of a directory:
 # make e2e MILLRACE_BIN_DIR=target/functions
+# The example worker is always built here.
 e2e: servers infra/node_modules/.package-lock.json
-	@scripts/require node npm openssl cc
-ifndef MILLRACE_BIN_DIR
-	@scripts/require cargo
-	cargo build $(LOCKED) --workspace $(FUNCTIONS:%=--bin %)
-endif
+	@scripts/require node npm openssl cargo cc
+	cargo build $(LOCKED) --workspace $(if $(MILLRACE_BIN_DIR),,$(FUNCTIONS:%=--bin %)) --bin worker-rust
 	cd infra && NODE_NO_WARNINGS=1 $(if $(MILLRACE_BIN_DIR),MILLRACE_BIN_DIR=$(abspath $(MILLRACE_BIN_DIR))) npm run --silent e2e
 
 costs: infra/node_modules/.package-lock.json

@@ -23,7 +23,7 @@ const app = new App({ analyticsReporting: false, builtinCloudFormationValidation
 const template = Template.fromStack(new WorkersStack(app, 'workers', { outputs, codeDirectory }));
 
 test('each kind of task has a rule for its started tasks of reported work', () => {
-  for (const kind of ['harvest.wood', 'forge.iron']) {
+  for (const kind of ['harvest.wood', 'forge.iron', 'mine.stone']) {
     template.hasResourceProperties('AWS::Events::Rule', {
       EventBusName: outputs.BusName,
       EventPattern: {
@@ -37,9 +37,21 @@ test('each kind of task has a rule for its started tasks of reported work', () =
 
 test('the queues of the workers have dead-letter queues, and messages fail one by one', () => {
   const queue = { VisibilityTimeout: 360, RedrivePolicy: Match.objectLike({ maxReceiveCount: 3 }) };
-  template.resourcePropertiesCountIs('AWS::SQS::Queue', queue, 2);
+  template.resourcePropertiesCountIs('AWS::SQS::Queue', queue, 3);
+  template.hasOutput('WoodDeadLettersUrl', {});
   const source = { FunctionResponseTypes: ['ReportBatchItemFailures'] };
-  template.resourcePropertiesCountIs('AWS::Lambda::EventSourceMapping', source, 2);
+  template.resourcePropertiesCountIs('AWS::Lambda::EventSourceMapping', source, 4);
+});
+
+test('the TypeScript worker and the Rust worker share the tasks of one kind', () => {
+  const sources = Object.values(template.findResources('AWS::Lambda::EventSourceMapping')) as {
+    Properties: { EventSourceArn: { 'Fn::GetAtt': [string] }; FunctionName: { Ref: string } };
+  }[];
+  const receivers = sources.map(({ Properties: { EventSourceArn, FunctionName } }) => {
+    const [queue] = EventSourceArn['Fn::GetAtt'];
+    return [queue, FunctionName.Ref].map((id) => /^[A-Z][a-z]+/.exec(id)?.[0]).join(' ');
+  });
+  assert.deepEqual(receivers.toSorted(), ['Iron Rust', 'Stone Rust', 'Stone Type', 'Wood Type']);
 });
 
 test('workers may send to the commands queue and to the progress queue only', () => {

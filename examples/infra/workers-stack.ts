@@ -1,10 +1,10 @@
-// A worker for each kind of task: a rule of the event bus sends the events of started tasks to an
-// SQS queue, and a Lambda function receives them.
+// Workers for three kinds of tasks. For each kind, a rule of the event bus sends the events of
+// started tasks to an SQS queue, and Lambda functions receive them.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Arn, ArnFormat, Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { Arn, ArnFormat, CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
 import * as iam from 'aws-cdk-lib/aws-iam';
@@ -56,26 +56,41 @@ export class WorkersStack extends Stack {
       handler: 'bootstrap',
       code: lambda.Code.fromAsset(join(props.codeDirectory, 'worker-rust')),
     });
-    this.addWorker('harvest.wood', typescript);
-    this.addWorker('forge.iron', rust);
+    for (const worker of [typescript, rust]) {
+      this.allowCommands(worker);
+      new CfnOutput(this, `${worker.node.id}FunctionName`, { value: worker.functionName });
+    }
+    this.addKind('Wood', 'harvest.wood', [typescript]);
+    this.addKind('Iron', 'forge.iron', [rust]);
+    // Each of these tasks is done by one of both.
+    this.addKind('Stone', 'mine.stone', [typescript, rust]);
   }
 
-  /** Lets a function do the tasks of a kind. */
-  private addWorker(kind: string, worker: lambda.Function): void {
-    const { BusName, CommandsQueueUrl, ProgressQueueUrl } = this.props.outputs;
-    const deadLetters = new sqs.Queue(this, `${kind}-dead-letters`, {
+  private allowCommands(worker: lambda.Function): void {
+    const { CommandsQueueUrl, ProgressQueueUrl } = this.props.outputs;
+    worker.addToRolePolicy(
+      new iam.PolicyStatement({
+        actions: ['sqs:SendMessage'],
+        resources: [CommandsQueueUrl, ProgressQueueUrl].map((url) => this.queueArn(url)),
+      }),
+    );
+  }
+
+  /** Lets functions share the tasks of a kind. */
+  private addKind(id: string, kind: string, workers: lambda.Function[]): void {
+    const deadLetters = new sqs.Queue(this, `${id}DeadLetters`, {
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
     });
-    const queue = new sqs.Queue(this, kind, {
+    const queue = new sqs.Queue(this, `${id}Queue`, {
       enforceSSL: true,
       // Six times the time-out of the function, as AWS recommends. The task of a worker that died
       // does not wait for it: it is retried with an event of the next attempt.
       visibilityTimeout: Duration.seconds(6 * TIMEOUT.toSeconds()),
       deadLetterQueue: { queue: deadLetters, maxReceiveCount: 3 },
     });
-    new events.Rule(this, `${kind}-started`, {
-      eventBus: events.EventBus.fromEventBusName(this, `${kind}-bus`, BusName),
+    new events.Rule(this, `${id}Started`, {
+      eventBus: events.EventBus.fromEventBusName(this, `${id}Bus`, this.props.outputs.BusName),
       eventPattern: {
         source: ['millrace'],
         detailType: ['taskStarted'],
@@ -84,15 +99,12 @@ export class WorkersStack extends Stack {
       },
       targets: [new targets.SqsQueue(queue, { deadLetterQueue: deadLetters })],
     });
-    worker.addEventSource(
-      new SqsEventSource(queue, { batchSize: 5, maxConcurrency: 10, reportBatchItemFailures: true }),
-    );
-    worker.addToRolePolicy(
-      new iam.PolicyStatement({
-        actions: ['sqs:SendMessage'],
-        resources: [CommandsQueueUrl, ProgressQueueUrl].map((url) => this.queueArn(url)),
-      }),
-    );
+    for (const worker of workers) {
+      worker.addEventSource(
+        new SqsEventSource(queue, { batchSize: 5, maxConcurrency: 10, reportBatchItemFailures: true }),
+      );
+    }
+    new CfnOutput(this, `${id}DeadLettersUrl`, { value: deadLetters.queueUrl, description: `Dead letters of ${kind}` });
   }
 
   /** The last part of the URL of a queue is its name. */

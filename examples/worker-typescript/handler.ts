@@ -1,5 +1,5 @@
-// The Lambda function: receives the events of one kind of task from its SQS queue, and sends
-// commands to the queues of Millrace.
+// The Lambda function: receives the events of started tasks from SQS queues, and sends commands to
+// the queues of Millrace.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
@@ -26,20 +26,20 @@ const queues: MillraceQueues = {
     ),
 };
 
-/** Fells one tree after another. Put your own work here. */
-const harvestWood: Work = async ({ payload }, { reportDone, signal }) => {
-  const { trees, msPerTree = 100 } = (payload ?? {}) as { trees?: number; msPerTree?: number };
-  if (trees === undefined || !Number.isInteger(trees) || trees < 1) {
-    throw new PermanentError('payload.trees has to be a whole number from 1');
+/** Makes one piece after another of what the kind of the task names. Put your own work here. */
+const makePieces: Work = async ({ kind, payload }, { reportDone, signal }) => {
+  const { pieces, msPerPiece = 100 } = (payload ?? {}) as { pieces?: number; msPerPiece?: number };
+  if (pieces === undefined || !Number.isInteger(pieces) || pieces < 1) {
+    throw new PermanentError('payload.pieces has to be a whole number from 1');
   }
-  for (let felled = 1; felled <= trees; felled += 1) {
-    await sleep(msPerTree, undefined, { signal });
-    reportDone(felled / trees);
+  for (let made = 1; made <= pieces; made += 1) {
+    await sleep(msPerPiece, undefined, { signal });
+    reportDone(made / pieces);
   }
-  return { wood: trees };
+  return { [kind.slice(kind.lastIndexOf('.') + 1)]: pieces };
 };
 
 export function handler(event: SqsEvent, context: { getRemainingTimeInMillis(): number }) {
   const timeLeftMs = Math.max(0, context.getRemainingTimeInMillis() - MARGIN_MS);
-  return handleBatch(event, queues, harvestWood, timeLeftMs);
+  return handleBatch(event, queues, makePieces, timeLeftMs);
 }

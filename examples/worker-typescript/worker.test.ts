@@ -56,7 +56,7 @@ function started(options: StartedOptions = {}): { messageId: string; body: strin
       taskId: 't-1',
       kind: 'harvest.wood',
       attempt,
-      payload: { trees: 2 },
+      payload: { pieces: 2 },
       units: 100,
       deadline: new Date(at + allowedMs).toISOString(),
     },

@@ -16,12 +16,25 @@ import {
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { CreateAccessKeyCommand, CreateUserCommand, IAMClient } from '@aws-sdk/client-iam';
 import { GetAliasCommand, InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
-import { GetQueueAttributesCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import {
+  DeleteMessageBatchCommand,
+  GetQueueAttributesCommand,
+  ReceiveMessageCommand,
+  SendMessageCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import { ADMINISTRATOR, REGION } from './ministack.ts';
 
 /** A row of a table, a log line or an answer, as plain values. */
 export type Row = Record<string, unknown>;
+
+/** A message of a queue. */
+export interface Message {
+  body: string;
+  /** The message group; of a FIFO queue. */
+  group: string | undefined;
+}
 
 export interface InvocationResult {
   failed: boolean;
@@ -86,6 +99,23 @@ export class Aws {
     );
   }
 
+  /** Receives up to ten messages and deletes them. Waits a second for the first one. */
+  async takeMessages(queueUrl: string): Promise<Message[]> {
+    const { Messages = [] } = await this.sqs.send(
+      new ReceiveMessageCommand({
+        QueueUrl: queueUrl,
+        MaxNumberOfMessages: 10,
+        WaitTimeSeconds: 1,
+        MessageSystemAttributeNames: ['MessageGroupId'],
+      }),
+    );
+    if (Messages.length > 0) {
+      const entries = Messages.map(({ ReceiptHandle }, index) => ({ Id: String(index), ReceiptHandle }));
+      await this.sqs.send(new DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries: entries }));
+    }
+    return Messages.map(({ Body = '', Attributes }) => ({ body: Body, group: Attributes?.MessageGroupId }));
+  }
+
   /** The number of messages that wait or are being processed. */
   async queueDepth(queueUrl: string): Promise<number> {
     const { Attributes } = await this.sqs.send(
@@ -98,8 +128,8 @@ export class Aws {
   }
 
   /** Puts an event on a bus and returns its id. */
-  async putEvent(bus: string, detailType: string, detail: object): Promise<string> {
-    const entry = { EventBusName: bus, Source: 'game.server', DetailType: detailType, Detail: JSON.stringify(detail) };
+  async putEvent(bus: string, detailType: string, detail: object, source = 'game.server'): Promise<string> {
+    const entry = { EventBusName: bus, Source: source, DetailType: detailType, Detail: JSON.stringify(detail) };
     const { Entries } = await this.eventBridge.send(new PutEventsCommand({ Entries: [entry] }));
     const id = Entries?.[0]?.EventId;
     if (id === undefined) {

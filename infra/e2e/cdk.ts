@@ -22,12 +22,14 @@ export class Cdk {
     await this.cdk(['bootstrap', `aws://${ACCOUNT}/${REGION}`, '--app', assembly]);
   }
 
-  async deploy(assembly: string): Promise<void> {
-    await this.cdk(['deploy', this.stack, '--app', assembly, '--require-approval', 'never', '--progress', 'events']);
+  /** `app` is a synthesized app, or a command that synthesizes it. */
+  async deploy(app: string, ...options: string[]): Promise<void> {
+    const common = ['--require-approval', 'never', '--progress', 'events'];
+    await this.cdk(['deploy', this.stack, '--app', app, ...common, ...options]);
   }
 
-  async destroy(assembly: string): Promise<void> {
-    await this.cdk(['destroy', this.stack, '--app', assembly, '--force']);
+  async destroy(app: string, ...options: string[]): Promise<void> {
+    await this.cdk(['destroy', this.stack, '--app', app, '--force', ...options]);
   }
 
   private async cdk(args: string[]): Promise<void> {

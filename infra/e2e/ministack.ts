@@ -5,7 +5,7 @@ import { get as httpGet } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { join } from 'node:path';
 import type { Certificates } from './certificates.ts';
-import { findFreePort, Program } from './processes.ts';
+import { findFreePort, findProcesses, Program } from './processes.ts';
 
 export const REGION = 'us-east-1';
 /** The account that MiniStack emulates. */
@@ -60,6 +60,11 @@ export class MiniStack {
 
   get log(): string {
     return this.program.log;
+  }
+
+  /** The processes that run a function. */
+  processesOf(functionName: string): number[] {
+    return findProcesses({ AWS_ENDPOINT_URL: this.endpoint, AWS_LAMBDA_FUNCTION_NAME: functionName });
   }
 
   async stop(): Promise<void> {

@@ -1,7 +1,7 @@
-// Starts programs, waits for them and finds them on the PATH.
+// Starts programs, waits for them, and finds programs and processes.
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -133,6 +133,24 @@ export async function findFreePort(): Promise<number> {
     if (isFree) {
       return port;
     }
+  }
+}
+
+/** The processes of this machine whose environment has certain variables. */
+export function findProcesses(variables: Record<string, string>): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => {
+    const environment = environmentOf(pid);
+    return Object.entries(variables).every(([name, value]) => environment.includes(`${name}=${value}`));
+  });
+}
+
+/** Lines `name=value`. Empty if the process has ended or belongs to another user. */
+function environmentOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+  } catch {
+    return [];
   }
 }
 

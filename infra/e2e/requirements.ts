@@ -23,14 +23,19 @@ export interface Requirements {
   strip: string | undefined;
   /** Set if a binary is for another processor. */
   qemu: string | undefined;
+  /** The functions and the example worker in Rust. */
   binaries: FunctionBinary[];
 }
 
 /** Finds everything. Throws an error that lists all that is missing. */
 export function findRequirements(): Requirements {
   const finder = new Finder();
-  const binDirectory = process.env['MILLRACE_BIN_DIR'] ?? join(ROOT, 'target/debug');
-  const binaries = FUNCTION_NAMES.flatMap((name) => finder.findFunction(binDirectory, name));
+  const built = join(ROOT, 'target/debug');
+  const binDirectory = process.env['MILLRACE_BIN_DIR'] ?? built;
+  const binaries = [
+    ...FUNCTION_NAMES.flatMap((name) => finder.findFunction(binDirectory, name)),
+    ...finder.findFunction(built, 'worker-rust'),
+  ];
   const found = {
     python: finder.findMiniStack(),
     awsCli: finder.find('the AWS CLI', 'make servers', [join(ROOT, `.tools/awscli-${AWS_CLI_VERSION}/bin/python`)]),

@@ -31,11 +31,12 @@ export function e2eSettings(issuerUrl: string): Settings {
     tags: { ...production.tags, stage: STAGE },
     keepData: false,
     // The visibility time-out is six times as long, and the test waits for three deliveries.
-    functions: { ...production.functions, 'process-tasks': { memoryMiB: 512, timeoutSeconds: 4 } },
+    functions: { ...production.functions, 'process-tasks': { memoryMiB: 512, timeoutSeconds: 6 } },
     queues: {
       ...production.queues,
       commands: { maxConcurrency: 4, maxReceiveCount: 3 },
       progress: { ...production.queues.progress, maxConcurrency: 2 },
+      ticks: { ...production.queues.ticks, maxConcurrency: 2 },
     },
     // The test also checks the queue that production does not have.
     events: { ...production.events, queue: true },

@@ -6,7 +6,7 @@ import type { Aws } from './aws.ts';
 import { TABLES } from './stack.ts';
 
 /** Between two commands of a player. Every task is finished before the next command is sent. */
-const PAUSE_MS = 500;
+const PAUSE_MS = 1_000;
 /** Of so many commands, one is sent twice. */
 const REPEAT_EVERY = 5;
 

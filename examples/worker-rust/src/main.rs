@@ -1,5 +1,5 @@
-//! A worker as a Lambda function: receives the events of one kind of task from its SQS queue, and
-//! sends commands to the queues of Millrace.
+//! A worker as a Lambda function: receives the events of started tasks from SQS queues, and sends
+//! commands to the queues of Millrace.
 
 mod worker;
 
@@ -15,23 +15,28 @@ use worker::{Task, WorkError, Worker, handle_batch};
 /// Time to fail a task before the time-out of the invocation.
 const MARGIN: Duration = Duration::from_secs(2);
 
-struct Forge {
+struct Workshop {
     sqs: Client,
     commands_url: String,
     progress_url: String,
 }
 
-impl Worker for Forge {
-    /// Forges one bar after another. Put your own work here.
+impl Worker for Workshop {
+    /// Makes one piece after another of what the kind of the task names. Put your own work here.
     async fn work(&self, task: &Task, share: &Cell<f64>) -> Result<Value, WorkError> {
-        let Some(bars @ 1..) = task.payload["bars"].as_u64() else {
-            return Err(WorkError { reason: "payload.bars has to be a whole number from 1".to_owned(), retry: false });
+        let Some(pieces @ 1..) = task.payload["pieces"].as_u64() else {
+            return Err(WorkError {
+                reason: "payload.pieces has to be a whole number from 1".to_owned(),
+                retry: false,
+            });
         };
-        for forged in 1..=bars {
-            tokio::time::sleep(Duration::from_millis(task.payload["msPerBar"].as_u64().unwrap_or(100))).await;
-            share.set(forged as f64 / bars as f64);
+        let ms_per_piece = task.payload["msPerPiece"].as_u64().unwrap_or(100);
+        for made in 1..=pieces {
+            tokio::time::sleep(Duration::from_millis(ms_per_piece)).await;
+            share.set(made as f64 / pieces as f64);
         }
-        Ok(json!({ "iron": bars }))
+        let resource = task.kind.rsplit('.').next().unwrap_or_default();
+        Ok(json!({ (resource): pieces }))
     }
 
     async fn report(&self, command: Value) -> Result<(), Error> {
@@ -49,14 +54,14 @@ impl Worker for Forge {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let forge = Forge {
+    let workshop = Workshop {
         sqs: Client::new(&aws_config::load_defaults(BehaviorVersion::latest()).await),
         commands_url: env::var("COMMANDS_QUEUE_URL")?,
         progress_url: env::var("PROGRESS_QUEUE_URL")?,
     };
     let handler = async |LambdaEvent { payload, context }: LambdaEvent<SqsEvent>| {
         let time_left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-        Ok::<_, Error>(handle_batch(payload, &forge, time_left.saturating_sub(MARGIN)).await)
+        Ok::<_, Error>(handle_batch(payload, &workshop, time_left.saturating_sub(MARGIN)).await)
     };
     lambda_runtime::run(service_fn(handler)).await
 }

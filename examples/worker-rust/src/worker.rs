@@ -30,6 +30,7 @@ struct TaskStarted {
 #[serde(rename_all = "camelCase")]
 pub struct Task {
     task_id: String,
+    pub kind: String,
     attempt: u32,
     #[serde(default)]
     pub payload: Value,

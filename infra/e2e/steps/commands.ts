@@ -48,7 +48,7 @@ export async function checkRewardsOfIdlePlayer({ aws }: Deployed): Promise<void>
 
 export async function sendCommandOfBrokenPlayer({ aws, outputs }: Deployed): Promise<void> {
   await aws.putRow(TABLES.queues, { playerId: BROKEN_PLAYER, version: 7, queue: Buffer.from('garbage') });
-  const command = enqueueTask(BROKEN_PLAYER, 't-1', { durationMs: 1 });
+  const command = enqueueTask(BROKEN_PLAYER, 't-1', { units: 1 });
   await aws.sendMessage(outputs.CommandsQueueUrl, command, BROKEN_PLAYER);
 }
 

@@ -19,22 +19,28 @@ const OUTPUT_NAMES = [
   'ProgressDeadLettersUrl',
   'TicksDeadLettersUrl',
   'UndeliveredUrl',
+  'EventsQueueUrl',
+  'EventsDeadLettersUrl',
 ] as const;
 
 /** The environment with the deployed stack. */
 export interface Deployed extends Environment {
   outputs: Record<(typeof OUTPUT_NAMES)[number], string>;
   http: HttpApi;
+  /** The file to which `cdk deploy` wrote the outputs. */
+  outputsFile: string;
 }
 
 export async function deployStack(environment: Environment): Promise<Deployed> {
-  const { cdk, aws, assembly, miniStack, certificates } = environment;
+  const { cdk, aws, assembly, directory, miniStack, certificates } = environment;
   await step('account bootstrapped', () => cdk.bootstrap(assembly));
-  await step('stack deployed', () => cdk.deploy(assembly));
+  const outputsFile = join(directory, 'outputs.json');
+  await step('stack deployed', () => cdk.deploy(assembly, '--outputs-file', outputsFile));
   const all = (await aws.stackOutputs(STACK_NAME)) ?? {};
   const entries = OUTPUT_NAMES.map((name) => [name, all[name] ?? assert.fail(`the stack has no output ${name}`)]);
   const outputs = Object.fromEntries(entries) as Deployed['outputs'];
-  return { ...environment, outputs, http: new HttpApi(miniStack.endpoint, certificates.authority, outputs.ApiUrl) };
+  const http = new HttpApi(miniStack.endpoint, certificates.authority, outputs.ApiUrl);
+  return { ...environment, outputs, outputsFile, http };
 }
 
 /** Deploys other settings while players send commands. */

@@ -12,7 +12,7 @@ const BUS_PLAYER = 'generous-player';
 export async function bringBackDeadLetter({ aws, outputs, runbook }: Deployed): Promise<void> {
   const { CommandsDeadLettersUrl } = outputs;
   const isDeadLetter = async () => (await aws.queueDepth(CommandsDeadLettersUrl)) === 1;
-  await waitUntil('the command of the broken player is a dead letter', isDeadLetter, 90_000);
+  await waitUntil('the command of the broken player is a dead letter', isDeadLetter, 150_000);
   await aws.deleteRow(TABLES.queues, BROKEN_PLAYER);
   await runbook.run('Dead letters', 'send-message');
   await waitUntil('it is applied', async () => (await aws.rowsOf(TABLES.queues, BROKEN_PLAYER)).length === 1);

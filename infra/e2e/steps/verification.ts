@@ -12,8 +12,14 @@ import type { Deployed } from './deployment.ts';
 /** Failure reasons of a slow emulator. The messages are redelivered. */
 const EMULATOR_FAILURES = ['store_timed_out', 'store_unavailable', 'deadline'];
 
+/** The commands of the players are processed. That of the broken player may still fail. */
 export async function stopTraffic({ aws, outputs }: Deployed, traffic: Traffic): Promise<void> {
   await traffic.stop();
+  const isProcessed = async () => (await aws.queueDepth(outputs.CommandsQueueUrl)) <= 1;
+  await waitUntil('the commands of the players are processed', isProcessed, 120_000);
+}
+
+export async function waitForEmptyQueues({ aws, outputs }: Deployed): Promise<void> {
   const queues = [outputs.CommandsQueueUrl, outputs.ProgressQueueUrl, outputs.TicksQueueUrl];
   await waitUntil('the queues are empty', async () => {
     const depths = await Promise.all(queues.map((queue) => aws.queueDepth(queue)));

@@ -1,71 +1,112 @@
-// The example workers: they are deployed with the outputs of the stack, and do the work of tasks.
+// The example workers: they are deployed with the outputs of the stack, and do the work of tasks,
+// although they are killed, stopped and invoked twice.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { App } from 'aws-cdk-lib';
-import { WorkersStack } from '../../../examples/infra/workers-stack.ts';
-import { findBinary, layOutFunctions, type LayoutTools } from '../binaries.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { waitUntil } from '../processes.ts';
-import { ROOT } from '../requirements.ts';
-import { STACK_NAME, TABLES } from '../stack.ts';
+import { PREFIX, STACK_NAME } from '../stack.ts';
 import type { Deployed } from './deployment.ts';
+import type { Listeners } from './listeners.ts';
+import { WorkerFaults } from './worker-faults.ts';
+import { commandsOf, UNATTENDED_TASK, WORK_PLAYERS, WORK_TASKS } from './worker-tasks.ts';
 
+/** As docs/workers.md names it. */
+const APP = 'npx tsx ../examples/infra/app.ts';
 const WORKERS_STACK = `${STACK_NAME}-workers`;
-const PLAYER_COUNT = 8;
-const TASKS_OF_A_PLAYER = 5;
+const ADVANCE_INTERVAL_MS = 3_000;
 
-/** The payload and the result of a task by its kind. */
-const KINDS: Record<string, { payload: object; result: object }> = {
-  'harvest.wood': { payload: { trees: 2, msPerTree: 20 }, result: { wood: 2 } },
-  'forge.iron': { payload: { bars: 3, msPerBar: 20 }, result: { iron: 3 } },
-};
-
-/** Deploys the workers. The binary of worker-rust is beside those of the functions. */
-export async function deployWorkers({ cdk, directory, outputs }: Deployed, tools: LayoutTools): Promise<void> {
-  const binDirectory = process.env['MILLRACE_BIN_DIR'] ?? join(ROOT, 'target/debug');
-  const binary = findBinary(binDirectory, 'worker-rust') ?? assert.fail(`${binDirectory} has no worker-rust`);
-  const codeDirectory = join(directory, 'workers');
-  await layOutFunctions([binary], codeDirectory, tools);
-  const assembly = join(directory, 'workers-assembly');
-  const app = new App({ outdir: assembly, analyticsReporting: false });
-  new WorkersStack(app, WORKERS_STACK, { outputs, codeDirectory });
-  app.synth();
-  await cdk.forStack(WORKERS_STACK).deploy(assembly);
+export async function deployWorkers(deployed: Deployed): Promise<void> {
+  await deployed.cdk.forStack(WORKERS_STACK).deploy(APP, ...optionsOf(deployed));
 }
 
-/** Each task is completed once by the worker of its kind, and its result is in the history. */
-export async function completeTasks({ aws, outputs }: Deployed): Promise<void> {
-  const players = Array.from({ length: PLAYER_COUNT }, (_, index) => `worked-for-${index}`);
-  const kinds = Array.from({ length: TASKS_OF_A_PLAYER }, (_, index) => kindOf(index));
-  for (const player of players) {
-    const tasks = kinds.map(([kind, { payload }], index) => ({
-      taskId: `t-${index}`,
-      kind,
-      payload,
-      work: { units: 10, heartbeatMs: 20_000, timeoutMs: 60_000 },
-      rewards: { gold: 1 },
-    }));
-    const command = { type: 'enqueueTasks', playerId: player, commandId: 'enqueue', tasks };
-    await aws.sendMessage(outputs.CommandsQueueUrl, command, player);
-  }
-  for (const player of players) {
-    const isFinished = async () => (await aws.rowsOf(TABLES.history, player)).length === TASKS_OF_A_PLAYER;
-    await waitUntil(`the tasks of ${player} are finished`, isFinished, 90_000);
-    const history = await aws.rowsOf(TABLES.history, player);
-    assert.deepEqual(
-      history.map(({ taskId, outcome, result }) => [taskId, outcome, result]),
-      kinds.map(([, { result }], index) => [`t-${index}`, 'completed', result]),
-      player,
-    );
-    assert.deepEqual((await aws.totalsOf(TABLES.stats, player))['rewards'], { gold: TASKS_OF_A_PLAYER });
+export async function destroyWorkers(deployed: Deployed): Promise<void> {
+  await deployed.cdk.forStack(WORKERS_STACK).destroy(APP, ...optionsOf(deployed));
+}
+
+function optionsOf({ outputsFile, codeDirectory, directory }: Deployed): string[] {
+  const context = ['-c', `outputs=${outputsFile}`, '-c', `functions=${codeDirectory}`];
+  return [...context, '--output', join(directory, 'workers')];
+}
+
+/**
+ * The workers finish all tasks of all players. Meanwhile, `advance-queues` runs as often as the
+ * short heartbeats of the test require. Its schedule of one minute suits heartbeats of minutes.
+ */
+export async function doTasks(deployed: Deployed, listeners: Listeners): Promise<void> {
+  const end = new AbortController();
+  await Promise.all([
+    runWorkers(deployed, listeners).finally(() => end.abort()),
+    advanceQueuesUntil(end.signal, deployed),
+  ]);
+}
+
+async function advanceQueuesUntil(end: AbortSignal, { aws }: Deployed): Promise<void> {
+  while (!end.aborted) {
+    const { failed, answer } = await aws.invoke(`${PREFIX}advance-queues`, {});
+    assert.equal(failed, false, JSON.stringify(answer));
+    await sleep(ADVANCE_INTERVAL_MS);
   }
 }
 
-function kindOf(index: number): [string, { payload: object; result: object }] {
-  const kinds = Object.entries(KINDS);
-  return kinds[index % kinds.length] ?? assert.fail('there are kinds');
+async function runWorkers(deployed: Deployed, listeners: Listeners): Promise<void> {
+  const { aws, miniStack, outputs } = deployed;
+  const { TypeScriptFunctionName = '', RustFunctionName = '' } = (await aws.stackOutputs(WORKERS_STACK)) ?? {};
+  await Promise.all(
+    WORK_PLAYERS.map(async (player) => {
+      for (const command of commandsOf(player)) {
+        await aws.sendMessage(outputs.CommandsQueueUrl, command, player);
+      }
+    }),
+  );
+  const faults = new WorkerFaults(miniStack, listeners.bus);
+  const workers = [
+    { functionName: TypeScriptFunctionName, kind: 'harvest.wood' },
+    { functionName: RustFunctionName, kind: 'forge.iron' },
+  ];
+  await Promise.all([
+    pauseForASecond(deployed, WORK_PLAYERS[0] as string),
+    ...workers.map(async (worker) => {
+      await faults.kill(worker);
+      await faults.stall(worker);
+    }),
+  ]);
+  for (const player of WORK_PLAYERS) {
+    const isDone = async () => completedTasks(listeners, player).size === WORK_TASKS.length;
+    await waitUntil(`the tasks of ${player} are done`, isDone, 180_000);
+  }
+  await sendLateCommands(deployed, listeners);
 }
 
-export async function destroyWorkers({ cdk, directory }: Deployed): Promise<void> {
-  await cdk.forStack(WORKERS_STACK).destroy(join(directory, 'workers-assembly'));
+async function pauseForASecond({ aws, outputs }: Deployed, playerId: string): Promise<void> {
+  await sleep(3_000);
+  await aws.sendMessage(outputs.CommandsQueueUrl, { type: 'pauseQueue', playerId }, playerId);
+  await sleep(1_000);
+  await aws.sendMessage(outputs.CommandsQueueUrl, { type: 'resumeQueue', playerId }, playerId);
+}
+
+/** The ids of the tasks that workers have completed. */
+function completedTasks({ bus }: Listeners, player: string): Set<string> {
+  const ids = bus.eventsOf(player).flatMap(({ type, task }) => (type === 'taskCompleted' ? [task?.taskId] : []));
+  return new Set(WORK_TASKS.map(({ taskId }) => taskId).filter((id) => ids.includes(id)));
+}
+
+/** A milestone of the task without a worker, and a second completion with another result. */
+async function sendLateCommands({ aws, outputs }: Deployed, { bus }: Listeners): Promise<void> {
+  for (const playerId of WORK_PLAYERS) {
+    const report = { type: 'reportProgress', playerId, taskId: UNATTENDED_TASK, unitsDone: 2 };
+    await aws.sendMessage(outputs.ProgressQueueUrl, report);
+    const start = bus.eventsOf(playerId).findLast(({ type, task }) => type === 'taskStarted' && task?.taskId === 't-0');
+    const { sequence, task } = start ?? assert.fail(`${playerId} has started t-0`);
+    // The queue does not take it for a duplicate: it has another deduplication id.
+    const completion = {
+      type: 'completeTask',
+      playerId,
+      taskId: 't-0',
+      attempt: task?.attempt,
+      commandId: `worker:${sequence}:complete`,
+      result: 'another result',
+    };
+    await aws.sendMessage(outputs.CommandsQueueUrl, completion, playerId);
+  }
 }

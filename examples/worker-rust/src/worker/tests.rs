@@ -73,7 +73,7 @@ impl Worker for TestWorker {
 /// The event of a started task, as SQS delivers it from a rule of EventBridge.
 fn started(sequence: u64, attempt: u32, started_ago: Duration, allowed: Duration) -> String {
     let at = Timestamp::now() - started_ago;
-    let task = json!({"taskId": "t-1", "kind": "forge.iron", "attempt": attempt, "payload": {"bars": 2}, "units": 100,
+    let task = json!({"taskId": "t-1", "kind": "forge.iron", "attempt": attempt, "payload": {"pieces": 2}, "units": 100,
                       "deadline": (at + allowed).to_string()});
     let detail = json!({"eventId": format!("p-1/{sequence}"), "playerId": "p-1", "sequence": sequence, "version": 12,
                         "at": at.to_string(), "type": "taskStarted", "task": task});
