@@ -227,5 +227,5 @@ async fn tasks_are_refused_before_the_row_is_too_large_for_the_table() {
         }
     }
     let tasks = backends.queue(player[0].as_str()).await.tasks.len();
-    assert_eq!((tasks + refused, tasks > 30), (60, true), "{tasks} tasks fit");
+    assert_eq!((tasks + refused, tasks > 25), (60, true), "{tasks} tasks fit");
 }

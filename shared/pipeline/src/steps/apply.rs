@@ -145,7 +145,10 @@ fn advance_in_portions(
     let mut events = Vec::new();
     while applied.outbox_bytes <= MAX_OUTBOX_BYTES {
         let Some(cached) = &mut applied.loaded.queue else { return };
-        if !Arc::make_mut(cached).queue.advance_to_next(to, rules, &mut events) {
+        let queue = &mut Arc::make_mut(cached).queue;
+        if !queue.advance_to_next(to, rules, &mut events) {
+            // Nothing more is due: only the time moves on.
+            queue.advance(to, rules, &mut events);
             return;
         }
         applied.change = RequiredWrite::Commit;
