@@ -17,12 +17,13 @@ export async function runUpkeep({ aws }: Deployed): Promise<void> {
     const { failed, answer } = await aws.invoke(functionName, { action });
     assert.equal(failed, false, `${action}: ${JSON.stringify(answer)}`);
   }
-  // The last commit of this player finished a task. Loading its row writes the history row again.
+  // The last commit of this player finished a task. Loading its row does not write the history row
+  // again, because everything that the commit led to is published.
   for (const action of ['warm', 'rebuild']) {
     const { answer } = await aws.invoke(functionName, { action, playerIds: [REPORTING_PLAYER] });
     const result = answer[action] as Row | undefined;
     assert.deepEqual([result?.['players'], result?.['failed']], [1, 0], `${action}: ${JSON.stringify(answer)}`);
-    assert.equal(historyRowsWritten(answer), 1, `${action}: ${JSON.stringify(answer)}`);
+    assert.equal(historyRowsWritten(answer), undefined, `${action}: ${JSON.stringify(answer)}`);
   }
 }
 
