@@ -41,9 +41,8 @@ export type Work = (task: Task, context: WorkContext) => Promise<unknown>;
 /** A repetition of the work would fail too. */
 export class PermanentError extends Error {}
 
-type End =
-  | { name: 'complete'; fields: { type: 'completeTask'; result: unknown } }
-  | { name: 'fail'; fields: { type: 'failTask'; reason: string; retry: boolean } };
+/** The command that ends the attempt. `name` becomes part of its id. */
+type End = { name: 'complete' | 'fail'; fields: { type: string; [field: string]: unknown } };
 
 const HEARTBEATS_BEFORE_DEADLINE = 3;
 const MAX_RESULT_BYTES = 4096;
@@ -61,7 +60,7 @@ export async function handleBatch({ Records }: SqsEvent, queues: MillraceQueues,
       await handleEvent(parseEvent(body), queues, work, signal);
       return [];
     } catch (error) {
-      console.error(JSON.stringify({ message: 'handed back', messageId, error: String(error) }));
+      log('handed back', { messageId, error: String(error) });
       return [{ itemIdentifier: messageId }];
     }
   };
@@ -83,7 +82,7 @@ async function handleEvent(event: TaskStarted, queues: MillraceQueues, work: Wor
   const { taskId, attempt } = task;
   // Either another invocation keeps the attempt alive, or the task was retried with a new event.
   if (task.deadline !== undefined && Date.parse(task.deadline) <= Date.now()) {
-    console.log(JSON.stringify({ message: 'the attempt is over', playerId, taskId, attempt }));
+    log('the attempt is over', { playerId, taskId, attempt });
     return;
   }
   const { name, fields } = await workWithHeartbeats(event, queues, work, signal);
@@ -104,7 +103,7 @@ async function workWithHeartbeats(
   const sendHeartbeat = () =>
     queues
       .report({ type: 'reportProgress', playerId, taskId, attempt, unitsDone })
-      .catch((error: unknown) => console.error(JSON.stringify({ message: 'no heartbeat', taskId, error: `${error}` })));
+      .catch((error: unknown) => log('no heartbeat', { playerId, taskId, error: String(error) }));
   let timer: NodeJS.Timeout | undefined;
   if (deadline !== undefined) {
     // The event may have waited for long, so the first heartbeat is sent at once.
@@ -128,4 +127,8 @@ async function workWithHeartbeats(
   } finally {
     clearInterval(timer);
   }
+}
+
+function log(message: string, fields: object): void {
+  console.log(JSON.stringify({ message, ...fields }));
 }

@@ -18,7 +18,7 @@ import { bringBackDeadLetter, listMalformedInput, sendUndeliveredEventAgain } fr
 import { checkCacheAndLogs, checkRecords, stopTraffic, waitForEmptyQueues } from './steps/verification.ts';
 import { checkEvents, checkResults } from './steps/worker-checks.ts';
 import { WORK_PLAYERS, WORK_TASKS } from './steps/worker-tasks.ts';
-import { deployWorkers, destroyWorkers, doTasks } from './steps/workers.ts';
+import { checkDeadLettersOfWorkers, deployWorkers, destroyWorkers, doTasks } from './steps/workers.ts';
 import { step } from './step.ts';
 import { Traffic } from './traffic.ts';
 
@@ -53,7 +53,9 @@ export async function runScenario(environment: Environment): Promise<void> {
   await step(`${amount} took effect exactly once`, () => checkRecords(deployed, traffic));
   await step('all events have arrived', () => stopListeners(listeners));
   await step(`${work} are completed once`, () => checkResults(deployed, listeners));
-  await step('every queue is rebuilt from its events', () => checkEvents(deployed, listeners));
+  await step('no message of a worker failed for good', () => checkDeadLettersOfWorkers(deployed));
+  const deliveries = `${listeners.bus.count} deliveries of ${listeners.queue.count} events`;
+  await step(`every queue is rebuilt from ${deliveries}`, () => checkEvents(deployed, listeners));
   await step('cache, logs and permissions are as expected', () => checkCacheAndLogs(deployed));
   await step('the workers and the consumer are destroyed', async () => {
     await destroyWorkers(deployed);

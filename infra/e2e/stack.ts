@@ -31,7 +31,7 @@ export function e2eSettings(issuerUrl: string): Settings {
     tags: { ...production.tags, stage: STAGE },
     keepData: false,
     // The visibility time-out is six times as long, and the test waits for three deliveries.
-    functions: { ...production.functions, 'process-tasks': { memoryMiB: 512, timeoutSeconds: 6 } },
+    functions: { ...production.functions, 'process-tasks': { memoryMiB: 512, timeoutSeconds: 5 } },
     queues: {
       ...production.queues,
       commands: { maxConcurrency: 4, maxReceiveCount: 3 },

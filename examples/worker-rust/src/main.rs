@@ -30,13 +30,12 @@ impl Worker for Workshop {
                 retry: false,
             });
         };
-        let ms_per_piece = task.payload["msPerPiece"].as_u64().unwrap_or(100);
+        let time_per_piece = Duration::from_millis(task.payload["msPerPiece"].as_u64().unwrap_or(100));
         for made in 1..=pieces {
-            tokio::time::sleep(Duration::from_millis(ms_per_piece)).await;
+            tokio::time::sleep(time_per_piece).await;
             share.set(made as f64 / pieces as f64);
         }
-        let resource = task.kind.rsplit('.').next().unwrap_or_default();
-        Ok(json!({ (resource): pieces }))
+        Ok(json!({ (task.kind.rsplit('.').next().unwrap_or_default()): pieces }))
     }
 
     async fn report(&self, command: Value) -> Result<(), Error> {

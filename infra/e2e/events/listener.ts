@@ -20,6 +20,11 @@ export class Listener {
     this.ended.catch(() => {});
   }
 
+  /** The number of events, with repetitions. */
+  get count(): number {
+    return [...this.byPlayer.values()].reduce((sum, events) => sum + events.length, 0);
+  }
+
   eventsOf(player: string): PublishedEvent[] {
     return this.byPlayer.get(player) ?? [];
   }

@@ -20,6 +20,16 @@ export async function deployWorkers(deployed: Deployed): Promise<void> {
   await deployed.cdk.forStack(WORKERS_STACK).deploy(APP, ...optionsOf(deployed));
 }
 
+/** No message of the workers failed for good. */
+export async function checkDeadLettersOfWorkers({ aws }: Deployed): Promise<void> {
+  const outputs = Object.entries((await aws.stackOutputs(WORKERS_STACK)) ?? {});
+  const urls = outputs.filter(([name]) => name.endsWith('DeadLettersUrl'));
+  assert.equal(urls.length, 3);
+  for (const [name, url] of urls) {
+    assert.equal(await aws.queueDepth(url), 0, name);
+  }
+}
+
 export async function destroyWorkers(deployed: Deployed): Promise<void> {
   await deployed.cdk.forStack(WORKERS_STACK).destroy(APP, ...optionsOf(deployed));
 }
