@@ -1,11 +1,16 @@
 //! The files in `events/` and the schemas in `docs/schemas/`.
 
-use millrace_domain::json::{Message, parse_message};
+use std::collections::BTreeSet;
+
+use millrace_domain::{
+    event::EventType,
+    json::{Message, parse_message},
+};
 use millrace_schemas::{
     mutations::{with_an_unknown_field, with_another_value, without_a_field},
-    schema::{MESSAGE, PROCESS_TASKS_ANSWER},
+    schema::{EVENT, MESSAGE, PROCESS_TASKS_ANSWER},
 };
-use millrace_tests::{database::Database, event_files, regressions, sqs};
+use millrace_tests::{binary::workspace, database::Database, event_files, regressions, sqs};
 use serde_json::{Value, json};
 
 /// The messages in an invocation payload, as text: bodies of SQS with what they wrap, details of
@@ -66,6 +71,21 @@ fn every_regression_is_judged_alike_by_the_schema_and_the_parser() {
     });
     let malformed: Vec<_> = judged.filter(|(_, is_text, malformed)| !is_text || *malformed > 0).collect();
     assert_eq!(malformed, [("invalid-utf8-in-a-text", false, 0), ("two-malformed-commands-one-id", true, 2)]);
+}
+
+#[test]
+fn the_events_in_the_documentation_are_accepted() {
+    let page = std::fs::read_to_string(workspace().join("docs/events.md")).expect("the page exists");
+    let (_, run) = page.split_once("## A run").expect("the page shows a run");
+    let block = run.split("```").nth(1).and_then(|block| block.strip_prefix("json")).expect("a block of JSON");
+    let events = serde_json::Deserializer::from_str(block).into_iter().map(|event| event.expect("an event"));
+    let types: BTreeSet<String> = events
+        .map(|event: Value| {
+            EVENT.assert_accepts(&event);
+            event["type"].as_str().expect("a type").to_owned()
+        })
+        .collect();
+    assert_eq!(types, EventType::ALL.into_iter().map(|event_type| event_type.as_str().to_owned()).collect());
 }
 
 /// [`millrace_tests::Function`] compares every answer of every test with its schema.

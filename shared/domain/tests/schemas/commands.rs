@@ -43,15 +43,15 @@ proptest! {
 #[test]
 fn a_schema_cannot_express_these_rules() {
     let grant = |resources: &str| format!(r#"{{"type":"grantResources","playerId":"p","resources":{resources}}}"#);
-    let complete = |result: &str| {
-        format!(r#"{{"type":"completeTask","playerId":"p","taskId":"t","result":"{}"}}"#, result.repeat(4_095))
-    };
+    let complete =
+        |result: String| format!(r#"{{"type":"completeTask","playerId":"p","taskId":"t","result":{result}}}"#);
     let not_before = |time: &str| {
         let task = format!(r#"{{"taskId":"t","kind":"k","work":{{"units":1}},"notBefore":"{time}"}}"#);
         format!(r#"{{"type":"enqueueTasks","playerId":"p","tasks":[{task}]}}"#)
     };
     let only_the_schema_accepts = [
-        ("a payload or result of more than 4 KiB", complete("x")),
+        ("a payload or result of more than 4 KiB", complete(format!("\"{}\"", "x".repeat(4_095)))),
+        ("a payload or result of more than 32 levels", complete("[".repeat(33) + &"]".repeat(33))),
         ("a name that is given twice", grant(r#"{"gold":1,"gold":2}"#)),
         ("a field that is given twice", r#"{"type":"pauseQueue","playerId":"p","playerId":"p"}"#.to_owned()),
         ("the last hours of the year 9999", not_before("9999-12-31T23:59:59Z")),
