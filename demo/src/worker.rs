@@ -13,7 +13,7 @@ const POLL_EVERY: Duration = Duration::from_millis(50);
 /// How long a task may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// The time that the work on one tree takes.
-const TREE: Duration = Duration::from_millis(300);
+const TREE: Duration = Duration::from_millis(800);
 
 /// A worker for tasks with a payload such as `{"trees": 5}`.
 pub struct Worker<'a> {
