@@ -229,7 +229,7 @@ pub trait RecordStore: Send + Sync {
     /// Reads the events of a player, one row a commit, without expired ones. `after` is the cursor
     /// of the previous page, or any other [`EventsRecord::sort_key`].
     ///
-    /// [`events_after`](crate::events_after) reads single events.
+    /// [`events_after`](crate::events_after()) reads single events.
     ///
     /// # Errors
     /// [`StoreError`] if the rows cannot be read.
