@@ -48,8 +48,6 @@ pub struct Applied {
     pub outbox_bytes: usize,
     /// The events once they are records, until they are published.
     pub events: Option<EventsRecord>,
-    /// Whether the totals changed.
-    pub totals_changed: bool,
     /// When the timed work was due that completed.
     pub completed_at: SmallVec<[Timestamp; 1]>,
     /// Whether some item changed nothing. No conditional write checks that, so it counts only where
@@ -68,7 +66,6 @@ impl Applied {
             outbox: Outbox::default(),
             outbox_bytes: 0,
             events: None,
-            totals_changed: false,
             completed_at: SmallVec::new(),
             is_unconfirmed: false,
         }

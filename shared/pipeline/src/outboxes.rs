@@ -1,6 +1,6 @@
-//! Writes the records of outboxes again, and publishes their events again.
+//! What outboxes become: rows, and events to publish.
 
-use millrace_domain::{Queue, Record, codec::Outbox};
+use millrace_domain::{EventsRecord, Queue, Record, codec::Outbox};
 use millrace_store::RecordWrite;
 
 use crate::{
@@ -11,7 +11,20 @@ use crate::{
     publishing::{CommitEvents, publish},
 };
 
-/// The outboxes of rows that were read, each with the position of its request.
+/// The rows of a commit, from its outbox and the queue after it, and its events.
+pub(crate) fn rows_of(ctx: &Context<'_>, queue: &Queue, outbox: Outbox) -> (Vec<Record>, Option<EventsRecord>) {
+    let (mut rows, events) = outbox.into_records(&queue.player_id, queue.version);
+    match &events {
+        // The totals of a commit with events are written once these are published.
+        Some(events) if ctx.platform.keeps_events() => rows.push(Record::Events(events.clone())),
+        None if rows.iter().any(|row| matches!(row, Record::History(_))) => rows.push(Record::Stats(queue.stats())),
+        _ => {}
+    }
+    (rows, events)
+}
+
+/// The outboxes of rows that were read, each with the position of its request. They are written and
+/// published again.
 #[derive(Default)]
 pub struct Outboxes {
     rows: Vec<RecordWrite<usize>>,
@@ -19,17 +32,12 @@ pub struct Outboxes {
 }
 
 impl Outboxes {
-    /// Adds the outbox of a queue, and the stats that belong to it.
+    /// Adds the outbox of a queue.
     pub fn add(&mut self, ctx: &Context<'_>, origin: usize, queue: &Queue, outbox: Outbox) {
-        let (mut records, events) = outbox.into_records(&queue.player_id, queue.version);
-        if events.is_none() && records.iter().any(|record| matches!(record, Record::History(_))) {
-            records.push(Record::Stats(queue.stats()));
-        }
-        records.extend(events.clone().filter(|_| ctx.platform.keeps_events()).map(Record::Events));
         let grouping = grouping_of(&queue.player_id, ctx.platform.settings.batching);
-        self.rows.extend(records.into_iter().map(|record| RecordWrite { record, origin, grouping }));
-        let stats = queue.stats();
-        self.commits.extend(events.map(|record| CommitEvents { origin, record, stats, grouping }));
+        let (rows, events) = rows_of(ctx, queue, outbox);
+        self.rows.extend(rows.into_iter().map(|record| RecordWrite { record, origin, grouping }));
+        self.commits.extend(events.map(|record| CommitEvents { origin, record, stats: queue.stats(), grouping }));
     }
 
     /// Writes the records and publishes the events. Returns the positions of the requests for which

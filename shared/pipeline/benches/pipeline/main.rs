@@ -7,6 +7,8 @@
 //! Each batch size has two references from the same run: the same work with cache and batching
 //! off, and parsing the payload into a JSON tree. The last step prints all medians as one table.
 
+mod cpu_time;
+
 use std::{
     collections::VecDeque,
     fs,
@@ -16,11 +18,8 @@ use std::{
     time::Duration,
 };
 
-use cpu_time::ProcessTime;
-use criterion::{
-    BatchSize, Criterion, Throughput,
-    measurement::{Measurement, ValueFormatter, WallTime},
-};
+use ::cpu_time::ProcessTime;
+use criterion::{BatchSize, Criterion, Throughput};
 use millrace_cache::{LocalCache, LocalSettings, Tiers};
 use millrace_domain::{
     CommandId, Delivery, FeatureSwitch, PlayerId, Queue, Rules, Sender, Timestamp,
@@ -28,11 +27,13 @@ use millrace_domain::{
     json::{Message, parse_message},
 };
 use millrace_pipeline::{
-    Answer, Invocation, PipelineSettings, Platform, PlatformParts, process, steps::apply::apply_items,
+    Answer, Invocation, PipelineSettings, Platform, PlatformParts, Publishing, process, steps::apply::apply_items,
 };
 use millrace_store::{BatchWriter, BatchWriterSettings, QueueRow, Store, memory::MemoryStore};
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, time::Instant};
+
+use crate::cpu_time::CpuTime;
 
 // The functions use the same allocator.
 #[global_allocator]
@@ -44,32 +45,6 @@ const START_MS: u64 = 1_768_471_200_000;
 const NOW_MS: u64 = START_MS + 60_000;
 /// The number of tasks of a new queue.
 const TASKS: usize = 10;
-
-/// Measures the CPU time of all threads of the process.
-struct CpuTime;
-
-impl Measurement for CpuTime {
-    type Intermediate = ProcessTime;
-    type Value = Duration;
-    fn start(&self) -> ProcessTime {
-        ProcessTime::now()
-    }
-    fn end(&self, started: ProcessTime) -> Duration {
-        started.elapsed()
-    }
-    fn add(&self, one: &Duration, other: &Duration) -> Duration {
-        *one + *other
-    }
-    fn zero(&self) -> Duration {
-        Duration::ZERO
-    }
-    fn to_f64(&self, value: &Duration) -> f64 {
-        value.as_nanos() as f64
-    }
-    fn formatter(&self) -> &dyn ValueFormatter {
-        WallTime.formatter()
-    }
-}
 
 /// Applies one JSON command to a queue. Panics if the command is rejected.
 fn deliver(queue: &mut Queue, id: &str, body: &Value) {
@@ -202,8 +177,18 @@ impl Game {
     }
 }
 
+/// What is switched on.
+#[derive(Clone, Copy)]
+struct Features {
+    local: FeatureSwitch,
+    batching: FeatureSwitch,
+    /// Whether the events table gets all events.
+    events_table: bool,
+}
+
 /// A platform whose store has the rows of the first `players` players.
-fn platform(players: usize, rows: &[(PlayerId, QueueRow)], local: FeatureSwitch, batching: FeatureSwitch) -> Platform {
+fn platform(players: usize, rows: &[(PlayerId, QueueRow)], features: Features) -> Platform {
+    let Features { local, batching, events_table } = features;
     let store = Arc::new(MemoryStore::new());
     for (player, row) in &rows[..players] {
         store.overwrite_queue(player, row.clone());
@@ -212,7 +197,7 @@ fn platform(players: usize, rows: &[(PlayerId, QueueRow)], local: FeatureSwitch,
         store: Arc::clone(&store) as Arc<dyn Store>,
         batch_writer: BatchWriter::new(store as _, BatchWriterSettings::default()),
         cache: Tiers::local_only(LocalCache::new(LocalSettings::default()), local),
-        publishing: None,
+        publishing: events_table.then(|| Publishing { destinations: Vec::new(), types: None, table: true }),
         clock: Arc::new(|| Timestamp::from_millis(NOW_MS)),
         resident_bytes: || None,
         apply: apply_items,
@@ -236,14 +221,8 @@ struct Sandbox {
 }
 
 impl Sandbox {
-    fn new(
-        players: usize,
-        rows: &[(PlayerId, QueueRow)],
-        local: FeatureSwitch,
-        batching: FeatureSwitch,
-        runtime: &Runtime,
-    ) -> Self {
-        let mut sandbox = Self { platform: platform(players, rows, local, batching), game: Game::new(players) };
+    fn new(players: usize, rows: &[(PlayerId, QueueRow)], features: Features, runtime: &Runtime) -> Self {
+        let mut sandbox = Self { platform: platform(players, rows, features), game: Game::new(players) };
         // Ten batches contain every kind of command. They warm up the heap and the caches.
         for _ in 0..10 {
             sandbox.run(runtime);
@@ -274,17 +253,24 @@ fn bench_batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
         })
         .collect();
     let (on, off) = (FeatureSwitch::ON, FeatureSwitch::OFF);
+    let cached = Features { local: on, batching: on, events_table: false };
+    let variants = [
+        ("cached", cached),
+        ("cached-events", Features { events_table: true, ..cached }),
+        ("loaded", Features { local: off, ..cached }),
+        ("off", Features { local: off, batching: off, ..cached }),
+    ];
     for messages in [10, 1_000] {
         let mut group = criterion.benchmark_group(format!("batch-{messages}"));
         group.throughput(Throughput::Elements(messages as u64));
         group.sample_size(if messages > 100 { 40 } else { 100 });
-        for (name, local, batching) in [("cached", on, on), ("loaded", off, on), ("off", off, off)] {
+        for (name, features) in variants {
             group.bench_function(name, |bencher| {
-                let mut sandbox = Sandbox::new(messages, &rows, local, batching, runtime);
+                let mut sandbox = Sandbox::new(messages, &rows, features, runtime);
                 let mut run = || {
                     // The in-memory store keeps all records, so a new store limits its size.
                     if sandbox.game.batches > 50 {
-                        sandbox = Sandbox::new(messages, &rows, local, batching, runtime);
+                        sandbox = Sandbox::new(messages, &rows, features, runtime);
                     }
                     sandbox.run(runtime)
                 };
@@ -362,10 +348,12 @@ fn print_table(folder: &Path) {
     let encoded_size = |remembered| format!("{} bytes", encode(&queue("player-000001", remembered)).len());
     let rows = [
         ("command in a batch of 1,000, queues cached", median_per_item("batch-1000/cached", 1e3), "10 µs"),
+        ("  with the events table", median_per_item("batch-1000/cached-events", 1e3), "1.5 times"),
         ("command in a batch of 1,000, queues from the store", median_per_item("batch-1000/loaded", 1e3), ""),
         ("  baseline: cache and batching off", median_per_item("batch-1000/off", 1e3), ""),
         ("  reference: parsing the payload into a JSON tree", median_per_item("batch-1000/json-tree", 1e3), ""),
         ("command in a batch of 10, queues cached", median_per_item("batch-10/cached", 10.0), ""),
+        ("  with the events table", median_per_item("batch-10/cached-events", 10.0), ""),
         ("command in a batch of 10, queues from the store", median_per_item("batch-10/loaded", 10.0), ""),
         ("  baseline: cache and batching off", median_per_item("batch-10/off", 10.0), ""),
         ("  reference: parsing the payload into a JSON tree", median_per_item("batch-10/json-tree", 10.0), ""),

@@ -181,11 +181,11 @@ impl Applied {
             ?event,
             "event"
         );
-        if let EventData::TaskFinished(record) = &event.data {
-            self.totals_changed = true;
-            if record.outcome == task::Outcome::Completed && matches!(record.work, Work::DurationMs(_)) {
-                self.completed_at.push(record.finished_at);
-            }
+        if let EventData::TaskFinished(record) = &event.data
+            && record.outcome == task::Outcome::Completed
+            && matches!(record.work, Work::DurationMs(_))
+        {
+            self.completed_at.push(record.finished_at);
         }
         let publishes = publishing.is_some_and(|publishing| publishing.publishes(event.data.event_type().as_str()));
         if publishes || matches!(event.data, EventData::TaskFinished(_)) {

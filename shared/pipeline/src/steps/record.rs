@@ -10,6 +10,7 @@ use crate::{
     context::Context,
     failure::Failure,
     item::Outcome,
+    outboxes::rows_of,
     player::{Player, PlayerState},
 };
 
@@ -59,15 +60,9 @@ fn take_records(ctx: &Context<'_>, player: &mut Player) -> Vec<Record> {
         // Milestones and all other decisions are in the queue row.
         RequiredWrite::Progress => vec![Record::Progress(cached.queue.progress())],
         RequiredWrite::Commit => {
-            let outbox = std::mem::take(&mut applied.outbox);
-            let (mut records, events) = outbox.into_records(&player.player_id, cached.queue.version);
-            records.extend(events.clone().filter(|_| ctx.platform.keeps_events()).map(Record::Events));
+            let (rows, events) = rows_of(ctx, &cached.queue, std::mem::take(&mut applied.outbox));
             applied.events = events;
-            // The totals of a commit with events are written once these are published.
-            if applied.totals_changed && applied.events.is_none() {
-                records.push(Record::Stats(cached.queue.stats()));
-            }
-            records
+            rows
         }
     }
 }
