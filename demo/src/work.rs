@@ -22,8 +22,8 @@ use crate::{
 const PLAYER: &str = "player-5001";
 /// The tasks: the first is done by a worker, the worker of the second one dies.
 const TASKS: [(&str, u64); 2] = [("fell-pines", 5), ("fell-oaks", 3)];
-/// An attempt without a report for so long has failed. The work on the first task takes longer. It is
-/// no shorter, so that the demo also works while the machine is busy.
+/// An attempt without a report for so long has failed. The work on the first task takes longer. It
+/// is not shorter, so that the demo also works while the machine is busy.
 const HEARTBEAT_MS: u64 = 3_000;
 /// How often something is looked for that is due. In a deployment, a schedule does that.
 const ADVANCE_EVERY: Duration = Duration::from_millis(200);
