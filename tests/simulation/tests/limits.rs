@@ -3,9 +3,11 @@
 use millrace_domain::{PlayerId, queue::MAX_TOTALLED_RESOURCES};
 use millrace_pipeline::MAX_PLAYER_ITEMS;
 use millrace_simulation::{
-    Process, START_MS, SqsMessage, destination::FakeDestination, failed_message_ids, sqs_payload, standard_message,
+    Options, Process, START_MS, SqsMessage,
+    destination::{FakeDestination, publishing_to},
+    failed_message_ids, sqs_payload, standard_message,
 };
-use millrace_store::{MAX_ROW_BYTES, QueueStore};
+use millrace_store::{MAX_ROW_BYTES, PageOrder, QueueStore, RecordStore};
 use serde_json::{Map, Value, json};
 
 /// A standard message with `commands` commands for one player. They cause no records.
@@ -120,9 +122,22 @@ fn fill_with_tasks(player: &str, round: usize, work: &Value, last: &Value) -> Va
     sqs_payload(&commands.chunks(100).enumerate().map(message).collect::<Vec<_>>())
 }
 
+/// Publishes all events, and writes them to the events table. The store refuses rows that are too
+/// large for DynamoDB.
+fn with_events() -> Options {
+    Options { publishing: Some(publishing_to(&[FakeDestination::unordered()], true)), ..Options::default() }
+}
+
 /// A process that publishes no events, and one that publishes all.
 fn processes() -> [Process; 2] {
-    [Process::new(), Process::new().start_another(FakeDestination::unordered().options())]
+    [Process::new(), Process::new().start_another(with_events())]
+}
+
+/// The bytes of the events in a player's newest row of the events table.
+async fn newest_events_bytes(process: &Process, player: &str) -> usize {
+    let player = PlayerId::new(player).unwrap();
+    let newest = process.store.events(&player, PageOrder::NewestFirst, 1, None).await.unwrap();
+    newest.items[0].events.iter().map(|event| event.json.len()).sum()
 }
 
 #[tokio::test]
@@ -142,10 +157,10 @@ async fn the_largest_queue_fits_a_row_before_and_after_its_tasks_end() {
     }
 }
 
-/// A row is largest right after one command that queues as much as fits.
+/// A queue row and a row of events are largest right after one command that queues as much as fits.
 #[tokio::test]
 async fn tasks_that_are_queued_by_one_command_fit_a_row_with_their_events() {
-    let process = Process::new().start_another(FakeDestination::unordered().options());
+    let process = Process::new().start_another(with_events());
     let player = player_at_all_limits(&process).await;
     let mut largest = 0;
     for count in (5..50).rev() {
@@ -167,6 +182,8 @@ async fn tasks_that_are_queued_by_one_command_fit_a_row_with_their_events() {
     assert!(largest > 5, "{largest} tasks fit");
     let bytes = row_bytes(&process, &player).await;
     assert!((250_000..MAX_ROW_BYTES - 10_000).contains(&bytes), "{bytes} bytes with {largest} tasks");
+    let bytes = newest_events_bytes(&process, &player).await;
+    assert!((70_000..MAX_ROW_BYTES / 2).contains(&bytes), "{bytes} bytes of events of {largest} tasks");
 }
 
 #[tokio::test]
