@@ -5,12 +5,20 @@
 //! | [`metrics`] | the list of metrics |
 //! | [`thresholds`] | the list of thresholds on these metrics, and their limits |
 //! | [`catalog`] | both lists as `metrics.json`, which the infrastructure reads |
+//! | [`costs`] | what an invocation costs, by `prices.json` |
+//! | [`record`] | what an invocation did |
+//! | [`emf`] | records as lines of the embedded metric format |
 //!
-//! The crate knows nothing about queues: all other crates but the domain and the stores may use it.
+//! The crate knows nothing about queues: all other crates but the domain may use it.
 
 pub mod catalog;
+pub mod costs;
+pub mod emf;
 pub mod metrics;
+pub mod record;
 pub mod thresholds;
 
+pub use costs::Usage;
 pub use metrics::Metric;
+pub use record::{Breakdown, InvocationRecord, Record};
 pub use thresholds::{Limits, THRESHOLDS, Threshold};
