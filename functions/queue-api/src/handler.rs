@@ -18,6 +18,7 @@ use crate::{
     answer::{Answer, SERVER_TIMING},
     auth::Caller,
     commands, cors,
+    metrics::{Answered, measure},
     problem::{ID_ALLOWED, Problem},
     reads::Reader,
     request::{Request, Unreadable},
@@ -56,7 +57,10 @@ impl Function for Api {
             Err(Unreadable::NotHttp(error)) => return Err(error),
             Err(Unreadable::Unsupported(problem)) => {
                 tracing::error!(detail = problem.detail(), "the event is not supported");
-                return Ok(Answer::from(problem).finish(&Request::default()));
+                let (request, answer) = (Request::default(), Answer::from(problem));
+                let answered = Answered { request: &request, route: None, status: answer.status };
+                invocation.record.update(|record| measure(record, &self.platform, &answered, started.elapsed()));
+                return Ok(answer.finish(&request));
             }
         };
         let route = Route::of(&request.method, &request.segments);
@@ -72,14 +76,8 @@ impl Function for Api {
         if !answer.headers.contains_key(SERVER_TIMING) {
             answer = answer.timed(started.elapsed(), None, None);
         }
-        tracing::info!(
-            method = request.method.as_str(),
-            route = route.as_ref().map_or("none", Route::name),
-            player_id = route.as_ref().ok().and_then(Route::player).map(tracing::field::display),
-            status = answer.status.as_u16(),
-            processing_time_ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3,
-            "answered"
-        );
+        let answered = Answered { request: &request, route: route.as_ref().ok(), status: answer.status };
+        invocation.record.update(|record| measure(record, &self.platform, &answered, started.elapsed()));
         Ok(answer.finish(&request))
     }
 }

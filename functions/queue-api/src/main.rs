@@ -11,6 +11,7 @@
 //! | [`views`] | rows as clients see them |
 //! | [`parameters`], [`cursor`] | the query and headers that are allowed; positions in lists |
 //! | [`problem`] | errors as RFC 9457 problem details |
+//! | [`metrics`] | what a request adds to the line of metrics |
 //! | [`answer`], [`etag`], [`encoding`], [`cors`] | a response with its headers |
 #![deny(missing_docs)]
 
@@ -23,6 +24,7 @@ mod cursor;
 mod encoding;
 mod etag;
 mod handler;
+mod metrics;
 mod parameters;
 mod problem;
 mod reads;

@@ -2,12 +2,15 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
+use bytes::Bytes;
 use millrace_pipeline::{Invocation, Platform};
+use millrace_telemetry::logs;
 use serde::Serialize;
 
 use crate::{
     back_ends::{self, BackEnds},
-    compose, logs,
+    compose,
+    invocation_metrics::InvocationMetrics,
     runtime::{self, FunctionError},
     settings::Settings,
     start_error::StartError,
@@ -66,16 +69,18 @@ pub async fn run<F: Function>() {
 async fn start<F: Function>() -> Result<(), StartError> {
     let settings = Settings::from_env()?;
     logs::init(&settings.log)?;
+    let log = settings.log.clone();
+    let metrics = InvocationMetrics::new(&settings);
     settings.warn_of_unknown();
     let BackEnds { store, cache, publishing, clock } = back_ends::open(&settings).await?;
     let platform = compose::platform(&settings, Arc::clone(&store), cache, publishing, clock, F::REDELIVERED);
     let function = Arc::new(F::open(App { settings, platform }).await?);
     runtime::close_on_signal(async move || store.close().await).await.map_err(StartError::Signals)?;
-    runtime::run(move |payload, invocation| {
-        let function = Arc::clone(&function);
-        async move { function.answer(&payload, &invocation).await }
-    })
-    .await?;
+    let handler = move |payload: Bytes, invocation: Invocation| {
+        let (function, log) = (Arc::clone(&function), log.clone());
+        async move { log.run_sampled(function.answer(&payload, &invocation)).await }
+    };
+    runtime::run(handler, metrics).await?;
     Ok(())
 }
 

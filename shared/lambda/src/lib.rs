@@ -15,7 +15,7 @@
 //! | [`event_bus`], [`event_queue`] | where events are published: EventBridge and SQS |
 //! | `sqs_queue`, `service_client` | what these share: batches of messages, clients, errors |
 //! | [`clock`] | the system clock, or a clock that a file moves |
-//! | [`logs`] | logs in JSON, one line each, panics included |
+//! | [`invocation_metrics`] | the line of metrics of each invocation |
 //! | [`resident_memory`] | the resident memory of the process |
 //!
 //! A function implements [`Function`], and its `main` calls [`run`]. `examples/echo.rs` is the
@@ -32,7 +32,7 @@ pub mod embedded_store;
 pub mod event_bus;
 pub mod event_queue;
 pub mod function;
-pub mod logs;
+pub mod invocation_metrics;
 pub mod resident_memory;
 pub mod runtime;
 mod service_client;

@@ -19,6 +19,7 @@
 //! | [`send_answer`], [`send_call`](mod@send_call) | a call that sends messages, with its retries |
 //! | [`failure`] | why something has to be delivered again |
 //! | [`counters`], [`lateness`] | what the steps count |
+//! | [`measurement`] | reports and reads as metrics |
 //! | [`answer`], [`report`], [`report_builder`] | what an invocation answers |
 //! | [`performance`], [`process_reports`], [`totals`] | what the invocations of a process took |
 //!
@@ -45,6 +46,7 @@ pub mod lateness;
 pub mod loaded_queue;
 mod logs;
 pub mod lookup;
+pub mod measurement;
 pub mod message;
 mod outboxes;
 pub mod performance;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_cache::Tiers;
 use millrace_domain::Timestamp;
-use millrace_store::{BatchWriter, Store};
+use millrace_store::{BatchWriter, Store, StoreUnits};
 
 use crate::{
     applied::ApplyFn, event_destination::Publishing, performance::Performance, process_reports::ProcessReports,
@@ -63,6 +63,8 @@ pub struct Platform {
     /// What the invocations of this process took.
     pub performance: Performance,
     process_reports: ProcessReports,
+    /// What the store had counted when the last invocation ended.
+    counted_units: Mutex<StoreUnits>,
     pub(crate) apply: ApplyFn,
     random: Mutex<fastrand::Rng>,
 }
@@ -81,6 +83,7 @@ impl Platform {
             settings: parts.settings,
             performance: Performance::default(),
             process_reports: ProcessReports::default(),
+            counted_units: Mutex::default(),
             apply: parts.apply,
         }
     }
@@ -88,6 +91,20 @@ impl Platform {
     /// Adds a report to what the other processes learn of this one through the shared cache.
     pub fn share_report(&self, report: &Report) {
         self.process_reports.share(&self.cache, &self.settings, report, self.clock.now());
+    }
+
+    /// What the store has counted since the last call of this function.
+    ///
+    /// Concurrent invocations share the count: each unit is in the record of one of them.
+    pub fn take_units(&self) -> StoreUnits {
+        let mut counted = self.counted_units.lock().unwrap_or_else(PoisonError::into_inner);
+        let units = self.store.units();
+        let before = std::mem::replace(&mut *counted, units);
+        StoreUnits {
+            calls: units.calls.saturating_sub(before.calls),
+            half_reads: units.half_reads.saturating_sub(before.half_reads),
+            writes: units.writes.saturating_sub(before.writes),
+        }
     }
 
     /// Whether the events table gets the events of commits.

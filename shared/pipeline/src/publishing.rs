@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, future::join_all, stream};
 use millrace_domain::{EventsRecord, FailureReason, Record, record::StatsRecord};
 use millrace_store::{Grouping, RecordWrite};
+use millrace_telemetry::{Usage, costs::billed_requests};
 
 use crate::{
     context::Context,
-    counters::{Counters, EventCounters},
+    counters::Counters,
     event_destination::{EventDestination, MAX_CALL_BYTES, MAX_CALL_EVENTS, OutgoingEvent},
     failure::Failure,
     send_call::send_call,
@@ -43,6 +44,7 @@ struct Entry<'a> {
 #[derive(Debug, Default)]
 struct Published {
     calls: u64,
+    usage: Usage,
     /// The origins whose events were not all accepted.
     failed: Vec<(usize, Failure)>,
 }
@@ -55,7 +57,7 @@ pub async fn publish(
     commits: Vec<CommitEvents>,
     counters: &mut Counters,
 ) -> BTreeMap<usize, Failure> {
-    let mut failed = send_events(ctx, &commits, &mut counters.events).await;
+    let mut failed = send_events(ctx, &commits, counters).await;
     let published = commits.into_iter().filter(|commit| !failed.contains_key(&commit.origin));
     let rows = published.map(|CommitEvents { origin, stats, grouping, .. }| {
         let record = Record::Stats(StatsRecord { published: true, ..stats });
@@ -72,26 +74,23 @@ pub async fn publish(
 
 /// Sends the events of commits to all destinations. Returns the origins whose events some
 /// destination did not take. Without events there is no call.
-async fn send_events(
-    ctx: &Context<'_>,
-    commits: &[CommitEvents],
-    counters: &mut EventCounters,
-) -> BTreeMap<usize, Failure> {
+async fn send_events(ctx: &Context<'_>, commits: &[CommitEvents], counters: &mut Counters) -> BTreeMap<usize, Failure> {
     let Some(publishing) = &ctx.platform.publishing else { return BTreeMap::new() };
     let chosen = |entry: &Entry<'_>| publishing.sends(entry.event.event_type);
     let entries: Vec<Entry<'_>> = commits.iter().flat_map(entries_of).filter(chosen).collect();
     let sends = publishing.destinations.iter().map(|destination| send_all(ctx, destination.as_ref(), &entries));
     let mut failed = BTreeMap::new();
     for published in join_all(sends).await {
-        counters.calls += published.calls;
+        counters.events.calls += published.calls;
+        counters.usage += published.usage;
         failed.extend(published.failed);
     }
     for commit in commits {
         let is_published = |entry: &Entry<'_>| publishing.publishes(entry.event.event_type);
         let count = entries_of(commit).filter(is_published).count() as u64;
         match failed.contains_key(&commit.origin) {
-            true => counters.failed += count,
-            false => counters.published += count,
+            true => counters.events.failed += count,
+            false => counters.events.published += count,
         }
     }
     failed
@@ -122,6 +121,7 @@ async fn send_all(ctx: &Context<'_>, destination: &dyn EventDestination, entries
     let mut all = Published::default();
     for part in parts {
         all.calls += part.calls;
+        all.usage += part.usage;
         all.failed.extend(part.failed);
     }
     all
@@ -143,6 +143,13 @@ async fn send_queues(ctx: &Context<'_>, destination: &dyn EventDestination, queu
         };
         let result = send_call(ctx, (0..firsts.len()).collect(), send).await;
         published.calls += result.calls;
+        if destination.keeps_order() {
+            let bytes = firsts.iter().map(|first| first.event.json.len()).sum();
+            published.usage.fifo_requests += result.calls * billed_requests(bytes);
+        } else {
+            let billed = result.sent.iter().map(|at| billed_requests(firsts[*at].event.json.len()));
+            published.usage.published_events += billed.sum::<u64>();
+        }
         for at in result.sent {
             queues[at] = &queues[at][1..];
         }

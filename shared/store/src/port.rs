@@ -9,7 +9,10 @@ use millrace_domain::{
 };
 use serde::Serialize;
 
-use crate::error::{CommitError, StoreError};
+use crate::{
+    error::{CommitError, StoreError},
+    store_units::StoreUnits,
+};
 
 /// The maximum number of rows in one [`RecordStore::write`], as in DynamoDB's `BatchWriteItem`.
 pub const MAX_BATCH_ITEMS: usize = 25;
@@ -97,6 +100,8 @@ pub struct QueueWrite {
     pub outbox: Option<Vec<u8>>,
     /// The next due moment; `None` removes the row from the due index.
     pub due_at: Option<Timestamp>,
+    /// The sort key of the row in the due index so far, for [`units`](crate::units) alone.
+    pub due_before: Option<Timestamp>,
 }
 
 impl QueueWrite {
@@ -254,6 +259,12 @@ pub trait Store: QueueStore + RecordStore {
     /// The calls in progress; `None` if the store has no connections.
     fn connections(&self) -> Option<Connections> {
         None
+    }
+
+    /// What the calls since the start of the process have cost; nothing if the store does not count
+    /// ([`MeteredStore`](crate::MeteredStore)).
+    fn units(&self) -> StoreUnits {
+        StoreUnits::default()
     }
 
     /// Closes all connections, before the process ends.

@@ -16,7 +16,7 @@ use crate::metrics::Metric;
 pub enum Breakdown {
     /// [`Metric::CommandsRejected`] by reason.
     Rejected,
-    /// [`Metric::CommandsFailed`], and ticks that failed, by reason.
+    /// [`Metric::CommandsFailed`] by reason.
     Failed,
     /// Hits of the local cache by kind of data.
     LocalHits,
@@ -36,13 +36,17 @@ pub enum Breakdown {
     PriorityCalls,
     /// What the cost is estimated from.
     Usage,
+    /// What a run of `advance-queues` found and did.
+    Advance,
+    /// What an upkeep of the shared cache did.
+    Upkeep,
     /// Milliseconds of each step.
     StepMs,
 }
 
 impl Breakdown {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Rejected,
         Self::Failed,
         Self::LocalHits,
@@ -54,6 +58,8 @@ impl Breakdown {
         Self::Priority,
         Self::PriorityCalls,
         Self::Usage,
+        Self::Advance,
+        Self::Upkeep,
         Self::StepMs,
     ];
 
@@ -71,6 +77,8 @@ impl Breakdown {
             Self::Priority => "Priority",
             Self::PriorityCalls => "PriorityCalls",
             Self::Usage => "Usage",
+            Self::Advance => "Advance",
+            Self::Upkeep => "Upkeep",
             Self::StepMs => "StepMs",
         }
     }

@@ -29,7 +29,7 @@ use millrace_queries::{
     PageRead, PageRequest, QueueRead, ReadError, performance::PerformanceReport, read_history, read_queue,
 };
 use millrace_store::{
-    BatchWriter, BatchWriterSettings, QueueWrite, Store, StoreError, due_shard,
+    BatchWriter, BatchWriterSettings, MeteredStore, QueueWrite, Store, StoreError, due_shard,
     memory::{Fault, MemoryStore, Operation},
 };
 use serde_json::{Value, json};
@@ -108,10 +108,11 @@ impl Process {
             Some(shared_cache) => cache.with_shared(shared_cache, FeatureSwitch::ON),
             None => cache,
         };
+        let metered: Arc<dyn Store> = Arc::new(MeteredStore::new(Arc::clone(&store) as _));
         let platform = Platform::new(PlatformParts {
-            store: Arc::clone(&store) as Arc<dyn Store>,
+            store: Arc::clone(&metered),
             batch_writer: BatchWriter::new(
-                Arc::clone(&store) as _,
+                metered,
                 BatchWriterSettings { seed: options.settings.seed, ..BatchWriterSettings::default() },
             ),
             cache,
@@ -287,7 +288,7 @@ impl Process {
 /// An invocation that times out after `seconds` seconds.
 pub fn invocation(seconds: u64) -> Invocation {
     let times_out_at = Instant::now() + Duration::from_secs(seconds);
-    Invocation { request_id: "r-1".to_owned(), times_out_at, cold_start: false }
+    Invocation { request_id: "r-1".to_owned(), times_out_at, cold_start: false, record: Default::default() }
 }
 
 /// A fault of an operation that the store refuses for good.
@@ -338,7 +339,15 @@ pub async fn queue_tasks(process: &Process, count: usize, duration_ms: impl Fn(u
 /// A queue row that is not in the due index. Its bytes do not decode to a queue.
 pub fn idle_row(player: &str) -> QueueWrite {
     let player_id = PlayerId::new(player).unwrap();
-    QueueWrite { player_id, expected: 0, version: 1, queue: b"idle".to_vec(), outbox: None, due_at: None }
+    QueueWrite {
+        player_id,
+        expected: 0,
+        version: 1,
+        queue: b"idle".to_vec(),
+        outbox: None,
+        due_at: None,
+        due_before: None,
+    }
 }
 
 /// The shard of the due index that holds the player `p<index>`.

@@ -18,6 +18,7 @@ use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, service_fn};
 use lambda_runtime_api_client::PooledClient;
 use millrace_domain::Timestamp;
 use millrace_pipeline::Invocation;
+use millrace_telemetry::InvocationRecord;
 use serde::Serialize;
 use tokio::time::Instant;
 use tower::layer::layer_fn;
@@ -27,7 +28,10 @@ use super::{
     layer::{WithPayload, take_payload},
     poll::answer_invocations,
 };
-use crate::clock;
+use crate::{
+    clock,
+    invocation_metrics::{EndedInvocation, InvocationMetrics},
+};
 
 /// The error type of an invocation whose handler panicked.
 pub const HANDLER_PANICKED: &str = "HandlerPanicked";
@@ -52,11 +56,12 @@ pub enum RunError {
 /// Answers invocations with `handler`, one at a time, or as many concurrently as Lambda asks for in
 /// `AWS_LAMBDA_MAX_CONCURRENCY`. The handler gets each payload as received.
 ///
-/// A handler that panics fails only its invocation. The call returns only with an error.
+/// A handler that panics fails only its invocation. The line of metrics of an invocation is written
+/// before its answer is sent. The call returns only with an error.
 ///
 /// # Errors
 /// [`RunError`] if Lambda did not start the process, or the Lambda Runtime API failed.
-pub async fn run<H, F, A>(handler: H) -> Result<(), RunError>
+pub async fn run<H, F, A>(handler: H, metrics: InvocationMetrics) -> Result<(), RunError>
 where
     H: Fn(Bytes, Invocation) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<A, FunctionError>> + Send + 'static,
@@ -65,17 +70,29 @@ where
     check_environment()?;
     let cold = Arc::new(AtomicBool::new(true));
     let service = service_fn(move |event: LambdaEvent<()>| {
-        let (handler, cold) = (handler.clone(), Arc::clone(&cold));
+        let (handler, cold, metrics) = (handler.clone(), Arc::clone(&cold), metrics.clone());
         async move {
+            let (record, cold_start) = (InvocationRecord::default(), cold.swap(false, Ordering::Relaxed));
             let invocation = Invocation {
-                request_id: event.context.request_id,
+                request_id: event.context.request_id.clone(),
                 times_out_at: Instant::now() + time_left(event.context.deadline, clock::now()),
-                cold_start: cold.swap(false, Ordering::Relaxed),
+                cold_start,
+                record: record.clone(),
             };
             // `lambda_runtime` catches panics too, but reports the name of a Rust type.
             let answer =
                 AssertUnwindSafe(async move { handler(take_payload(), invocation).await }).catch_unwind().await;
-            answer.unwrap_or_else(|panic| Err(FunctionError::new(HANDLER_PANICKED, panic_message(panic.as_ref()))))
+            let answer =
+                answer.unwrap_or_else(|panic| Err(FunctionError::new(HANDLER_PANICKED, panic_message(panic.as_ref()))));
+            // Before the answer: Lambda freezes the process after it.
+            let ended = EndedInvocation {
+                request_id: &event.context.request_id,
+                trace_id: event.context.xray_trace_id.as_deref(),
+                cold_start,
+                error: answer.as_ref().err(),
+            };
+            metrics.write(record.take(), &ended);
+            answer
         }
     });
     let responder = Cell::new(None);

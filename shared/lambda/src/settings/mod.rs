@@ -25,6 +25,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use millrace_cache::{LocalSettings, Ttls};
 use millrace_domain::Rules;
 use millrace_store::{BatchWriterSettings, Retention};
+pub use millrace_telemetry::{Limits, LogSettings};
 use millrace_upkeep::UpkeepSettings;
 
 pub use error::{SettingsError, UnknownSetting};
@@ -33,8 +34,7 @@ pub use groups::{AdvanceSettings, DatabaseSettings, Features, RedisLimits};
 use reader::Reader;
 pub use reference::markdown;
 use reference::table;
-pub(crate) use values::SPAN_TARGET;
-pub use values::{Authentication, CorsOrigins, LogSettings, RedisSettings, RedisUrl, StoreChoice};
+pub use values::{Authentication, CorsOrigins, RedisSettings, RedisUrl, StoreChoice};
 
 /// All settings.
 #[derive(Debug, Clone)]
@@ -85,6 +85,12 @@ pub struct Settings {
     pub retention: Retention,
     /// What is logged.
     pub log: LogSettings,
+    /// The namespace of the metrics; none: no metrics are written.
+    pub metrics_namespace: Option<String>,
+    /// The limits of thresholds.
+    pub thresholds: Limits,
+    /// The memory of the function in MiB, as Lambda sets it; none outside Lambda.
+    pub function_memory_mib: Option<u64>,
     /// The name of the function, as Lambda sets it; empty outside Lambda.
     pub function_name: String,
     /// Variables with the prefix of settings that are not settings.
@@ -159,7 +165,10 @@ impl Settings {
             upkeep: read.upkeep()?,
             features: read.features()?,
             retention: read.retention()?,
-            log: read.text(&table::LOG, LogSettings::parse)?,
+            log: read.log()?,
+            metrics_namespace: read.metrics_namespace()?,
+            thresholds: read.optional(&table::THRESHOLDS, |text| Limits::parse(text).ok())?.unwrap_or_default(),
+            function_memory_mib: lookup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|mib| mib.parse().ok()),
             function_name: lookup("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
             unknown: Vec::new(),
         })

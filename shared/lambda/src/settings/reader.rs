@@ -92,13 +92,18 @@ impl<'a> Reader<'a> {
         self.whole(spec).map(|days| Duration::from_secs(days * 24 * 60 * 60))
     }
 
-    /// A switch and its rollout percentage.
-    pub(super) fn feature(&self, switch: &Spec, rollout: &Spec) -> Result<FeatureSwitch, SettingsError> {
-        let enabled = self.text(switch, |value| match value {
+    /// `on` or `off`.
+    pub(super) fn switch(&self, spec: &Spec) -> Result<bool, SettingsError> {
+        self.text(spec, |value| match value {
             "on" => Some(true),
             "off" => Some(false),
             _ => None,
-        })?;
+        })
+    }
+
+    /// A switch and its rollout percentage.
+    pub(super) fn feature(&self, switch: &Spec, rollout: &Spec) -> Result<FeatureSwitch, SettingsError> {
+        let enabled = self.switch(switch)?;
         Ok(FeatureSwitch { enabled, rollout_percent: self.narrow(rollout)? })
     }
 

@@ -207,6 +207,18 @@ table! {
     LOG = Spec::text("MILLRACE_LOG", Some("info"),
         "off, error, warn, info, debug, trace, or directives such as info,millrace_store=debug",
         "The level of the logs, or a level for each module.");
+    LOG_SAMPLE_RATE = Spec::text("MILLRACE_LOG_SAMPLE_RATE", Some("0"), "a number from 0 to 1",
+        "The share of invocations, chosen at random, whose debug logs are written as well. Debug logs contain \
+         payloads and results.");
+    METRICS = Spec::switch("MILLRACE_METRICS",
+        "The line of metrics at the end of each invocation. It does not depend on the level of the logs.");
+    METRICS_NAMESPACE = Spec::text("MILLRACE_METRICS_NAMESPACE", Some("Millrace"),
+        "1 to 255 characters of A-Z a-z 0-9 . - _ / # :, not beginning with AWS/",
+        "The namespace of the metrics in CloudWatch.");
+    THRESHOLDS = Spec::text("MILLRACE_THRESHOLDS", None,
+        "<threshold>=<number>, separated by commas, each once; docs/metrics.md lists the thresholds",
+        "Limits of thresholds that differ from their defaults. The infrastructure sets the limits of its alarms \
+         here. Unset or empty: the defaults.");
 }
 
 /// The row of a setting.

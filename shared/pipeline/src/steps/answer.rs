@@ -8,7 +8,7 @@ use crate::{
     context::Context,
     item::{Action, Outcome},
     logs,
-    report::CommandCounts,
+    report::{CommandCounts, CommandOutcomes, Reasons},
     report_builder::build_report,
 };
 
@@ -20,14 +20,16 @@ const FAILED: &str = "failed";
 /// The answer of an invocation whose items are all decided.
 pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
     batch.hand_back_rest_of_groups();
+    let outcomes = count(batch);
+    logs::log_items(batch);
+    ctx.invocation.record.update(|record| logs::measure_batch(record, batch, &outcomes.counts));
     let failed = batch.messages.iter().filter(|message| message.is_handed_back && batch.source == Source::Sqs);
     let answer = Answer {
         batch_item_failures: failed.map(|message| BatchItemFailure { item_identifier: message.id.clone() }).collect(),
         results: results(batch),
         results_omitted: 0,
-        report: build_report(ctx, &batch.counters, count(batch), batch.players.len() as u64),
+        report: build_report(ctx, &batch.counters, outcomes, batch.players.len() as u64),
     };
-    logs::log_batch(batch, &answer);
     ctx.platform.share_report(&answer.report);
     answer
 }
@@ -51,25 +53,35 @@ pub fn answer_source(batch: &Batch, mut answer: Answer) -> Result<Answer, Proces
     Ok(answer)
 }
 
-/// Counts the commands by outcome. Ticks are not commands.
-fn count(batch: &Batch) -> CommandCounts {
-    let mut counts = CommandCounts::default();
+/// Counts the commands by outcome and reason. Ticks are not commands.
+fn count(batch: &Batch) -> CommandOutcomes {
+    let (mut counts, mut reasons) = (CommandCounts::default(), Reasons::default());
     for (_, item) in batch.items().filter(|(_, item)| item.action != Action::Tick) {
-        match item.outcome {
+        match &item.outcome {
             Outcome::Applied => counts.applied += 1,
             Outcome::Duplicate(_) => counts.duplicate += 1,
-            Outcome::Rejected(_) => counts.rejected += 1,
-            Outcome::Failed(_) | Outcome::Undecided => counts.failed += 1,
+            Outcome::Rejected(rejection) => {
+                counts.rejected += 1;
+                *reasons.rejected.entry(rejection.reason.as_str()).or_default() += 1;
+            }
+            Outcome::Failed(failure) => {
+                counts.failed += 1;
+                *reasons.failed.entry(failure.reason.code()).or_default() += 1;
+            }
+            Outcome::Undecided => counts.failed += 1,
         }
     }
     for malformed in &batch.malformed {
-        match malformed.outcome {
-            Outcome::Failed(_) => counts.failed += 1,
+        match &malformed.outcome {
+            Outcome::Failed(failure) => {
+                counts.failed += 1;
+                *reasons.failed.entry(failure.reason.code()).or_default() += 1;
+            }
             _ => counts.malformed += 1,
         }
     }
     counts.received = counts.applied + counts.duplicate + counts.rejected + counts.failed + counts.malformed;
-    counts
+    CommandOutcomes { counts, reasons }
 }
 
 /// The results in the order of the messages. Within a message, malformed input comes last.

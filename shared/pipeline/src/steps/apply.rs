@@ -9,7 +9,7 @@ use std::{
 
 use millrace_domain::{
     Delivery, Event, EventData, PlayerId, Queue, Record, RequiredWrite, Rules, Timestamp, Verdict, Work,
-    codec::CachedQueue, record::RejectionRecord, task,
+    codec::CachedQueue, model::attempt::MissedDeadline, record::RejectionRecord, task,
 };
 
 use crate::{
@@ -138,7 +138,11 @@ fn advance_in_portions(
     let Some(cached) = &applied.loaded.queue else { return };
     let queue = &cached.queue;
     let to = action.delivery().map_or(now, |delivery| queue.effective_time(delivery, now));
-    let is_due = queue.due_at(rules).is_some_and(|due| due <= to);
+    let due_at = queue.due_at(rules);
+    if applied.count == 0 {
+        applied.due_before = due_at;
+    }
+    let is_due = due_at.is_some_and(|due| due <= to);
     if !is_due || action.delivery().is_some_and(|delivery| queue.command_memory.find(delivery).is_some()) {
         return;
     }
@@ -187,12 +191,24 @@ impl Applied {
         {
             self.completed_at.push(record.finished_at);
         }
+        self.attempts_timed_out += u64::from(has_missed_deadline(&event.data));
         let publishes = publishing.is_some_and(|publishing| publishing.publishes(event.data.event_type().as_str()));
         if publishes || matches!(event.data, EventData::TaskFinished(_)) {
             self.outbox_bytes += event.size();
             self.outbox.add_event(event, publishes);
         }
     }
+}
+
+/// Whether an attempt has failed by itself.
+fn has_missed_deadline(event: &EventData) -> bool {
+    let reason = match event {
+        EventData::TaskRetried { reason, .. } => Some(reason),
+        EventData::TaskFinished(record) if record.outcome == task::Outcome::Failed => record.reason.as_ref(),
+        _ => None,
+    };
+    let deadlines = [MissedDeadline::HeartbeatLost, MissedDeadline::TimedOut];
+    reason.is_some_and(|reason| deadlines.iter().any(|deadline| deadline.as_str() == reason))
 }
 
 /// Gives a decided queue its new version, and lets it forget the oldest commands.

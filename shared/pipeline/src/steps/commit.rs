@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use millrace_domain::{RequiredWrite, codec};
+use millrace_domain::{RequiredWrite, Timestamp, codec};
 use millrace_store::{CommitError, Grouping, QueueWrite, StoreError};
 use tokio::time::{self, timeout_at};
 
@@ -27,6 +27,11 @@ use crate::{
 
 /// Longest wait after a version conflict.
 const MAX_CONFLICT_BACKOFF: Duration = Duration::from_secs(1);
+
+/// A stale due entry, as the count of write units sees it: at another moment than the next one.
+fn stale_due_entry() -> Option<Timestamp> {
+    Some(Timestamp::default())
+}
 
 /// Commits the queue of every player whose items were applied. Where they changed nothing in the
 /// table, there is nothing to commit.
@@ -57,6 +62,7 @@ pub async fn commit(ctx: &Context<'_>, batch: &mut Batch) {
             Ok(()) => {
                 batch.counters.commits.committed += 1;
                 batch.counters.lateness.add(&applied.completed_at, committed_at);
+                batch.counters.attempts_timed_out += applied.attempts_timed_out;
                 player.commits += 1;
                 player.conflicts = 0;
                 applied.loaded.provenance = Provenance::Table;
@@ -112,7 +118,10 @@ fn write_of(ctx: &Context<'_>, player: &mut Player) -> Option<QueueWrite> {
     let outbox = (!applied.outbox.is_empty()).then(|| codec::encode(&applied.outbox));
     let queue = &applied.loaded.queue.as_ref()?.queue;
     let mut due_at = queue.due_at(settings.rules);
-    applied.loaded.due_entry = DueEntry::Accurate;
+    let due_before = match std::mem::replace(&mut applied.loaded.due_entry, DueEntry::Accurate) {
+        DueEntry::Accurate => applied.due_before,
+        DueEntry::Stale => stale_due_entry(),
+    };
     if outbox.is_some() && !settings.is_redelivered {
         // If this process dies before the records are written, nothing delivers the commands again.
         // The queue stays in the due index, so that the next run of `advance-queues` finds it.
@@ -126,6 +135,7 @@ fn write_of(ctx: &Context<'_>, player: &mut Player) -> Option<QueueWrite> {
         queue: codec::encode(queue),
         outbox,
         due_at,
+        due_before,
     })
 }
 
@@ -187,6 +197,7 @@ fn correction_of(ctx: &Context<'_>, player: &mut Player) -> Option<QueueWrite> {
         queue: codec::encode(queue),
         outbox: None,
         due_at: queue.due_at(ctx.platform.settings.rules),
+        due_before: stale_due_entry(),
     })
 }
 

@@ -63,6 +63,7 @@ pub fn decode(ctx: &Context<'_>, payload: &[u8]) -> Batch {
 pub fn decode_for_player(ctx: &Context<'_>, player: &PlayerId, sender: Sender, id: &str, payload: &[u8]) -> Batch {
     let started = Instant::now();
     let mut batch = decode_body_for(ctx, player, sender, id, &Text::new(payload));
+    batch.counters.usage.http_requests = 1;
     finish(&mut batch, started);
     batch
 }
@@ -127,7 +128,17 @@ fn decode_records(ctx: &Context<'_>, text: &Text<'_>, records: &[&RawValue]) -> 
             }
         }
     }
+    let requests = requests_of_lambda(records.len());
+    match batch.messages.iter().any(|message| message.fifo_group.is_some()) {
+        true => batch.counters.usage.fifo_requests += requests,
+        false => batch.counters.usage.standard_requests += requests,
+    }
     batch
+}
+
+/// The requests by which Lambda receives and deletes messages, at most ten in each.
+fn requests_of_lambda(messages: usize) -> u64 {
+    2 * messages.div_ceil(10) as u64
 }
 
 fn add_record(ctx: &Context<'_>, batch: &mut Batch, record: Record<'_>) {

@@ -62,9 +62,9 @@ async fn look_up(ctx: &Context<'_>, players: &mut [Player], counters: &mut Count
     }
     let keys: Vec<PlayerId> = players.iter().map(|player| player.player_id.clone()).collect();
     let lookup = lookup_before(ctx.deadline, keys.len(), ctx.platform.cache.take(&keys, ctx.now)).await;
-    counters.cache.shared_errors += lookup.shared_errors;
+    counters.cache.shared_errors.get += lookup.shared_errors;
     for (player, hit) in players.into_iter().zip(lookup.hits) {
-        counters.cache.count(hit.as_ref().map(|hit| hit.tier));
+        counters.cache.count(hit.as_ref());
         // A queue is cached once its records are written.
         player.recorded_version = hit.as_ref().map_or(0, |hit| hit.copy.cached.queue.version);
         player.state = match hit.map(|hit| LoadedQueue::from_cache(hit.copy)) {

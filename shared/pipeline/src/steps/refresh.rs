@@ -46,7 +46,7 @@ pub async fn refresh(ctx: &Context<'_>, batch: &mut Batch) {
         let forget = async { if stale.is_empty() { 0 } else { cache.forget(&stale).await } };
         // Where the deadline cut off the work, the caches are still told: the margin is for that.
         let until = ctx.deadline.max(time::Instant::now() + ctx.platform.settings.deadline_margin / 4);
-        batch.counters.cache.shared_errors += match timeout_at(until, async { tokio::join!(put, forget) }).await {
+        batch.counters.cache.shared_errors.put += match timeout_at(until, async { tokio::join!(put, forget) }).await {
             Ok((put, forgotten)) => put + forgotten,
             Err(_) => 1,
         };

@@ -4,7 +4,12 @@
 //! instead of a path. If names collide, the event wins over spans, and inner spans win over outer
 //! ones. The log filter of Lambda expects the names `timestamp` and `level`.
 
-use std::{backtrace::BacktraceStatus, fmt, panic::PanicHookInfo};
+use std::{
+    backtrace::BacktraceStatus,
+    fmt,
+    panic::PanicHookInfo,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use millrace_domain::Timestamp;
 use serde::Serialize;
@@ -21,7 +26,7 @@ use tracing_subscriber::{
     registry::{LookupSpan, Registry},
 };
 
-use crate::{clock, settings::LogSettings};
+use crate::log_settings::LogSettings;
 
 /// The names of the line itself. A field with such a name gets the prefix `field.`.
 const RESERVED: [&str; 3] = ["timestamp", "level", "target"];
@@ -101,10 +106,15 @@ where
         if let Ok(Value::Object(of_event)) = serde_json::to_value(event.field_map()) {
             add(of_event);
         }
-        let line =
-            Line { timestamp: clock::now(), level: metadata.level().as_str(), target: metadata.target(), fields };
+        let line = Line { timestamp: now(), level: metadata.level().as_str(), target: metadata.target(), fields };
         writeln!(writer, "{}", serde_json::to_string(&line).map_err(|_| fmt::Error)?)
     }
+}
+
+/// The time of the system clock. A time before 1970 counts as 1970.
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn free_name(name: &str) -> String {
@@ -166,7 +176,7 @@ mod tests {
         let line = &lines[0];
         for (name, expected) in [
             ("level", Value::from("INFO")),
-            ("target", "millrace_lambda::logs::tests".into()),
+            ("target", "millrace_telemetry::logs::tests".into()),
             ("message", "a \"task\"\nended".into()),
             ("request_id", "r-1".into()),
             ("message_id", "m-1".into()),
@@ -200,15 +210,35 @@ mod tests {
 
     #[test]
     fn every_level_includes_the_request_id() {
-        for level in ["error", "millrace_lambda=error", "off,millrace_lambda=error"] {
+        for level in ["error", "millrace_telemetry=error", "off,millrace_telemetry=error"] {
             let lines = logged(level, || {
-                let span = crate::runtime::layer::invocation_span("r-2", None);
+                let span = crate::log_settings::invocation_span("r-2", None);
                 span.in_scope(|| tracing::error!("bad"));
             });
             assert_eq!(lines.len(), 1, "{level}");
             assert_eq!(lines[0]["request_id"], "r-2", "{level}");
         }
         assert!(logged("off", || tracing::error!("bad")).is_empty());
+    }
+
+    #[tokio::test]
+    async fn debug_lines_of_sampled_invocations_are_written() {
+        for (rate, expected) in [(0.0, 1), (1.0, 2)] {
+            let buffer = Buffer::default();
+            let writer = buffer.clone();
+            let settings = LogSettings::parse("info").unwrap().with_sample_rate(rate);
+            let _logs = tracing::subscriber::set_default(subscriber(&settings, move || writer.clone()));
+            tracing::debug!("outside of an invocation");
+            let invocation = async {
+                tracing::debug!("how it works");
+                tracing::debug!(target: "another_crate", "of a library");
+                tracing::info!("done");
+            };
+            settings.run_sampled(invocation).await;
+            let messages: Vec<_> = buffer.lines().into_iter().map(|line| line["message"].clone()).collect();
+            let all = ["how it works", "done"];
+            assert_eq!(messages, all[2 - expected..], "at a rate of {rate}");
+        }
     }
 
     #[test]
