@@ -3,8 +3,8 @@
 import { Template } from 'aws-cdk-lib/assertions';
 import { createApp } from '../lib/app.ts';
 import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from '../lib/intervals.ts';
-import { LOG_METRICS } from '../lib/log-metrics.ts';
-import type { FunctionName, Settings } from '../lib/settings.ts';
+import { PUBLISHED_METRICS } from '../lib/metrics.ts';
+import { FUNCTION_NAMES, type FunctionName, type Settings } from '../lib/settings.ts';
 import { MillraceStack } from '../lib/stack.ts';
 import { HOURS_PER_MONTH, prices } from './prices.ts';
 
@@ -70,8 +70,8 @@ const ASSUMPTIONS = {
   requestsPerMessage: 1.5,
   /** Lambda polls an empty queue with five pollers that wait 20 s each. */
   emptyReceives: (5 * 3600 * HOURS_PER_MONTH) / 20,
-  /** The log line of the function and those of Lambda. */
-  logBytesPerInvocation: 1200,
+  /** The line of metrics and the lines of Lambda. */
+  logBytesPerInvocation: 3400,
   accessLogBytes: 400,
   /** X-Ray samples one request a second and 5 % of the others. */
   tracedShare: 0.05,
@@ -180,8 +180,15 @@ function monitoringCosts(settings: Settings, codeDirectory: string): number {
   return (
     alarmMetricsOf(settings, codeDirectory) * prices.alarmMetric +
     prices.compositeAlarm +
-    Object.keys(LOG_METRICS).length * prices.customMetric +
+    customMetrics() * prices.customMetric +
     prices.dashboard
+  );
+}
+
+/** A metric is billed for each value of its dimensions. */
+function customMetrics(): number {
+  return sum(
+    PUBLISHED_METRICS.map(({ dimensions = [] }) => (dimensions.includes('function_name') ? FUNCTION_NAMES.length : 1)),
   );
 }
 

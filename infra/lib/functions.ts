@@ -13,6 +13,7 @@ import { Construct } from 'constructs';
 import type { Cache, CacheUser } from './cache.ts';
 import { publishEvents } from './event-publishing.ts';
 import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from './intervals.ts';
+import { metricsEnvironment } from './metrics.ts';
 import type { Network } from './network.ts';
 import type { Queues } from './queues.ts';
 import { FUNCTION_NAMES, type FunctionName, removalPolicyOf, type Settings } from './settings.ts';
@@ -126,6 +127,7 @@ export class Functions extends Construct {
         MILLRACE_REDIS_URL: cache.url(CACHE_USERS[name]),
         MILLRACE_REDIS_MODE: cache.mode,
         MILLRACE_REDIS_IAM_CACHE_NAME: cache.name,
+        ...metricsEnvironment(settings),
         ...settings.environment,
       },
       currentVersionOptions: {

@@ -117,10 +117,11 @@ export interface Settings {
     email?: string;
     /** Limit for the age of the oldest message of a queue. */
     queueAgeSeconds: number;
-    /** Limit for the lateness of due queues. */
-    latenessSeconds: number;
-    /** Lower limit for the hit rate of the caches over 15 minutes. */
-    hitRatePercent: number;
+    /**
+     * Limits of the thresholds of docs/metrics.md that differ from their defaults, such as
+     * `{ lateness: 60_000 }`. The functions get the same limits.
+     */
+    thresholds: Record<string, number>;
   };
 }
 
@@ -141,7 +142,7 @@ const common = {
     ticks: { batchSize: 10, maxConcurrency: 10, maxReceiveCount: 3 },
   },
   environment: {},
-  alarms: { queueAgeSeconds: 120, latenessSeconds: 120, hitRatePercent: 80 },
+  alarms: { queueAgeSeconds: 120, thresholds: {} },
 } satisfies Partial<Settings>;
 
 export const stages = {

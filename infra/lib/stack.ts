@@ -11,7 +11,7 @@ import { Dashboard } from './dashboard.ts';
 import { Deployment } from './deployment.ts';
 import { EventSources } from './event-sources.ts';
 import { Functions } from './functions.ts';
-import { LogMetrics } from './log-metrics.ts';
+import { ServiceMetrics } from './metrics.ts';
 import { Network } from './network.ts';
 import { addOutputs } from './outputs.ts';
 import { Queues } from './queues.ts';
@@ -63,7 +63,15 @@ export class MillraceStack extends Stack {
     const { cache, functions } = this.createFunctions(common, props.codeDirectory, tables, queues);
     this.functions = functions;
     const api = this.createApi(common, functions);
-    const metrics = new LogMetrics(this, 'Metrics', { stage: settings.stage, functions });
+    const metrics = new ServiceMetrics({
+      stage: settings.stage,
+      limits: settings.alarms.thresholds,
+      // API Gateway counts requests without a price, and those that do not reach the function.
+      awsMetrics: {
+        Requests: (options) => api.stage.metricCount(options),
+        RequestsFailed: (options) => api.stage.metricServerError(options),
+      },
+    });
     const monitored = { prefix, settings, cache, tables, queues, functions, api, metrics };
     const alarms = new Alarms(this, 'Alarms', { ...monitored, key });
     new Deployment(this, 'Deployment', {
