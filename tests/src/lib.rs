@@ -17,6 +17,7 @@
 //! | [`event_files`] | the files in `events/` |
 //! | [`regressions`] | the files in `events/regressions/` |
 //! | [`load`] | a load of many players, and its measurements |
+//! | [`metrics`] | the lines of metrics of a function |
 //! | [`backends`] | DynamoDB and Redis behind proxies, and functions that use them |
 //! | [`database`] | an embedded store, functions that use it, and damage to its rows |
 //! | [`store_contents`] | reads the rows of a store, with any implementation of the store |
@@ -38,6 +39,7 @@ pub mod function;
 pub mod http;
 pub mod http_server;
 pub mod load;
+pub mod metrics;
 pub mod regressions;
 pub mod runtime_api;
 pub mod sqs;

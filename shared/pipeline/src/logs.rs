@@ -1,7 +1,7 @@
 //! What an invocation of commands and ticks leaves in the log: a line for each item that was not
 //! applied, and what the line of the invocation says about its messages.
 
-use millrace_domain::CommandId;
+use millrace_domain::{CommandId, RejectionReason};
 use millrace_telemetry::{Metric, Record};
 
 use crate::{
@@ -47,8 +47,10 @@ fn log_outcome(batch: &Batch, message: usize, player_id: &str, command_id: Optio
             tracing::warn!(message_id, command_id, player_id, reason, %detail, "failed");
         }
         Outcome::Rejected(rejection) => {
-            let (reason, detail) = (rejection.reason.as_str(), &rejection.detail);
-            tracing::info!(message_id, command_id, player_id, reason, %detail, "rejected");
+            // The detail of malformed input quotes it. Its row has the detail.
+            let detail = (rejection.reason != RejectionReason::Malformed).then_some(rejection.detail.as_ref());
+            let reason = rejection.reason.as_str();
+            tracing::info!(message_id, command_id, player_id, reason, detail, "rejected");
         }
         Outcome::Undecided | Outcome::Applied | Outcome::Duplicate(_) => {}
     }

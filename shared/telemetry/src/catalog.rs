@@ -1,13 +1,16 @@
-//! The lists of metrics and thresholds as JSON: `shared/telemetry/metrics.json`.
+//! The lists of metrics and thresholds as JSON, `shared/telemetry/metrics.json`, and as tables for
+//! `docs/metrics.md`.
 //!
-//! The infrastructure reads the file for its alarms and its dashboard. A test compares it with
-//! these lists.
+//! The infrastructure reads the JSON for its alarms and its dashboard. A test compares both files
+//! with these lists.
+
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use crate::{
     metrics::{Definition, FUNCTION_DIMENSION, Metric, SERVICE_DIMENSION},
-    thresholds::{THRESHOLDS, Threshold},
+    thresholds::{Audience, Comparison, Measure, THRESHOLDS, Threshold},
 };
 
 #[derive(Serialize)]
@@ -41,4 +44,48 @@ pub fn json() -> String {
     let catalog = Catalog { service: SERVICE_DIMENSION.1, metrics: metrics.collect(), thresholds: &THRESHOLDS };
     // Names and numbers: serialization cannot fail.
     serde_json::to_string_pretty(&catalog).unwrap_or_default() + "\n"
+}
+
+/// The list of metrics as a Markdown table.
+pub fn metrics_markdown() -> String {
+    let mut text = String::from("| metric | unit | statistic | in CloudWatch | meaning |\n|---|---|---|---|---|\n");
+    for Definition { name, unit, statistic, published, meaning } in Metric::ALL.map(Metric::definition) {
+        let published = if published { "yes" } else { "" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "| `{name}` | {unit:?} | {statistic:?} | {published} | {meaning} |");
+    }
+    text
+}
+
+/// The list of thresholds as a Markdown table.
+pub fn thresholds_markdown() -> String {
+    let mut text = String::from("| threshold | crossed if | in | told to | runbook |\n|---|---|---|---|---|\n");
+    for threshold in &THRESHOLDS {
+        let Threshold { id, default, period_seconds, datapoints, periods, runbook, .. } = threshold;
+        let side = match threshold.comparison {
+            Comparison::GreaterThan => "above",
+            Comparison::LessThan => "below",
+        };
+        let measure = match threshold.measure {
+            Measure::Value { metric } => format!("`{}` is {side} {default}", metric.name()),
+            Measure::Percentage { part, whole, required, minimum } => format!(
+                "`{}` is {side} {default} % of `{}`, with at least {minimum} `{}`",
+                part.name(),
+                whole.name(),
+                required.name()
+            ),
+        };
+        let audience = match threshold.audience {
+            Audience::Operators => "operators",
+            Audience::OperatorsForPlayers => "operators; players are affected",
+            Audience::Deployment => "the deployment",
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "| `{id}` | {measure} | {datapoints} of {periods} periods of {period_seconds} s | {audience} | \
+             [{runbook}](operations.md#{runbook}) |"
+        );
+    }
+    text
 }

@@ -122,7 +122,8 @@ impl Entry for Line<'_> {
         for (name, text) in self.record.texts() {
             writer.value(name, text);
         }
-        for (metric, value) in self.record.values() {
+        // A zero that is no metric would only make the line longer.
+        for (metric, value) in self.record.values().filter(|(metric, value)| metric.is_published() || *value != 0.0) {
             // The directive of the function has the cold starts.
             let is_metric = metric.is_published() && metric != Metric::ColdStart;
             writer.value(metric.name(), &Number { value, unit: unit(metric), is_metric });

@@ -22,8 +22,6 @@ pub enum Breakdown {
     LocalHits,
     /// Hits of Redis by kind of data.
     RedisHits,
-    /// Lookups in Redis that found nothing, by kind of data.
-    RedisMisses,
     /// [`Metric::RedisErrors`] by kind of call.
     RedisErrors,
     /// [`Metric::RecordsWritten`] by table.
@@ -46,12 +44,11 @@ pub enum Breakdown {
 
 impl Breakdown {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 13] = [
         Self::Rejected,
         Self::Failed,
         Self::LocalHits,
         Self::RedisHits,
-        Self::RedisMisses,
         Self::RedisErrors,
         Self::Records,
         Self::RecordCalls,
@@ -70,7 +67,6 @@ impl Breakdown {
             Self::Failed => "Failed",
             Self::LocalHits => "LocalHitsOf",
             Self::RedisHits => "RedisHitsOf",
-            Self::RedisMisses => "RedisMissesOf",
             Self::RedisErrors => "RedisErrorsOf",
             Self::Records => "Records",
             Self::RecordCalls => "RecordCalls",
