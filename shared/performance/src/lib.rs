@@ -7,19 +7,33 @@
 //! | [`sketch`] | distributions in buckets, which are merged by adding |
 //! | [`summary`] | figures as readers see them |
 //! | [`history`] | a span of time as points and totals |
+//! | [`port`] | the port of what keeps the history |
+//! | [`memory`] | the history in the memory of a process |
+//! | [`metric_values`] | values of metrics from the figures of a period |
+//! | [`threshold_state`] | states of thresholds |
+//! | [`crossing`] | the event that a threshold was crossed |
 //!
 //! The size of a minute is bounded whatever the traffic, and percentiles of merged distributions
 //! are within 2 % of the exact ones.
 #![deny(missing_docs)]
 
+pub mod crossing;
 pub mod figures;
 pub mod history;
+pub mod memory;
+pub mod metric_values;
 pub mod minute;
+pub mod port;
 pub mod sketch;
 pub mod summary;
+pub mod threshold_state;
 
+pub use crossing::ThresholdCrossed;
 pub use figures::{Counter, Figures, Kind, Measurement};
 pub use history::{History, Source, Span};
+pub use memory::ProcessHistory;
 pub use minute::Minute;
+pub use port::{HistoryError, HistoryStore, Recorded};
 pub use sketch::{Distribution, Sketch};
 pub use summary::Summary;
+pub use threshold_state::{State, StoredState, ThresholdState};
