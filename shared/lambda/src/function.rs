@@ -6,8 +6,7 @@ use millrace_pipeline::{Invocation, Platform};
 use serde::Serialize;
 
 use crate::{
-    back_ends::{self, BackEnds},
-    compose, logs,
+    back_ends, compose, logs,
     runtime::{self, FunctionError},
     settings::Settings,
     start_error::StartError,
@@ -67,13 +66,25 @@ async fn start<F: Function>() -> Result<(), StartError> {
     let settings = Settings::from_env()?;
     logs::init(&settings.log)?;
     settings.warn_of_unknown();
-    let BackEnds { store, cache, publishing, clock } = back_ends::open(&settings).await?;
-    let platform = compose::platform(&settings, Arc::clone(&store), cache, publishing, clock, F::REDELIVERED);
+    let back_ends = back_ends::open(&settings).await?;
+    let (store, history) = (Arc::clone(&back_ends.store), Arc::clone(&back_ends.history));
+    let platform = compose::platform(&settings, back_ends, F::REDELIVERED);
     let function = Arc::new(F::open(App { settings, platform }).await?);
-    runtime::close_on_signal(async move || store.close().await).await.map_err(StartError::Signals)?;
+    let unsent = Arc::clone(&history);
+    let close = async move || {
+        if let Err(error) = unsent.flush().await {
+            tracing::debug!(%error, "the last figures of the performance history are lost");
+        }
+        store.close().await;
+    };
+    runtime::close_on_signal(close).await.map_err(StartError::Signals)?;
     runtime::run(move |payload, invocation| {
-        let function = Arc::clone(&function);
-        async move { function.answer(&payload, &invocation).await }
+        let (function, history) = (Arc::clone(&function), Arc::clone(&history));
+        async move {
+            let answer = function.answer(&payload, &invocation).await;
+            history.end_invocation().await;
+            answer
+        }
     })
     .await?;
     Ok(())

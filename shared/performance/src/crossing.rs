@@ -8,8 +8,6 @@ use crate::threshold_state::{State, StoredState, ThresholdState};
 
 /// The type of the event.
 pub const THRESHOLD_CROSSED: &str = "thresholdCrossed";
-/// The group of these events in a FIFO queue: player ids do not contain `#`.
-pub const EVENT_GROUP: &str = "#thresholds";
 
 /// A change of the state of a threshold, as it is published. It belongs to no player, so it has
 /// neither a sequence nor a version.
@@ -46,7 +44,7 @@ impl ThresholdCrossed {
     /// The event of a stored change.
     pub fn new(now: &ThresholdState, stored: StoredState) -> Self {
         Self {
-            event_id: format!("{EVENT_GROUP}/{}/{}", now.id, stored.number),
+            event_id: format!("{}/{}", group(now.id), stored.number),
             event_type: THRESHOLD_CROSSED,
             at: stored.since,
             threshold: now.id,
@@ -59,4 +57,14 @@ impl ThresholdCrossed {
             runbook: now.runbook,
         }
     }
+
+    /// The group in a FIFO queue: the changes of a threshold stay in their order.
+    pub fn group(&self) -> String {
+        group(self.threshold)
+    }
+}
+
+/// Player ids do not contain `#`.
+fn group(threshold: &str) -> String {
+    format!("#{threshold}")
 }

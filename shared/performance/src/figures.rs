@@ -74,6 +74,8 @@ pub enum Counter {
     AttemptsTimedOut = 26,
     /// What the invocations cost at list prices, in billionths of a dollar.
     CostNanodollars = 27,
+    /// Queues, lists and tasks read over HTTP.
+    Reads = 28,
 }
 
 /// A kind of invocations.
@@ -229,7 +231,7 @@ mod tests {
         let firsts = Measurement::ALL.map(Measurement::first_slot);
         assert_eq!(firsts, [64, 490, 668, 1196, 1724, 2252]);
         assert_eq!(SLOTS, 2770);
-        assert_eq!((Counter::ColdStarts as u16, Counter::CostNanodollars as u16), (0, 27));
+        assert_eq!((Counter::ColdStarts as u16, Counter::Reads as u16), (0, 28));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | [`history`] | a span of time as points and totals |
 //! | [`port`] | the port of what keeps the history |
 //! | [`memory`] | the history in the memory of a process |
+//! | `conformance` | what every history store does (feature `conformance`) |
 //! | [`metric_values`] | values of metrics from the figures of a period |
 //! | [`threshold_state`] | states of thresholds |
 //! | [`crossing`] | the event that a threshold was crossed |
@@ -17,6 +18,8 @@
 //! are within 2 % of the exact ones.
 #![deny(missing_docs)]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod crossing;
 pub mod figures;
 pub mod history;
@@ -36,4 +39,4 @@ pub use minute::Minute;
 pub use port::{HistoryError, HistoryStore, Recorded};
 pub use sketch::{Distribution, Sketch};
 pub use summary::Summary;
-pub use threshold_state::{State, StoredState, ThresholdState};
+pub use threshold_state::{Publication, State, StoredState, ThresholdState};

@@ -16,8 +16,11 @@ use crate::{
 };
 
 /// The history in the memory of a process: the last day of its own figures.
-#[derive(Debug, Default)]
-pub struct ProcessHistory(Mutex<State>);
+#[derive(Debug)]
+pub struct ProcessHistory {
+    source: Source,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -29,9 +32,20 @@ struct State {
 /// The most announcements that are remembered.
 const MAX_ANNOUNCED: usize = 100;
 
+impl Default for ProcessHistory {
+    fn default() -> Self {
+        Self { source: Source::Process, state: Mutex::default() }
+    }
+}
+
 impl ProcessHistory {
+    /// A history that simulated processes share.
+    pub fn shared() -> Self {
+        Self { source: Source::Store, ..Self::default() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last messages that were announced, oldest first.
@@ -43,7 +57,7 @@ impl ProcessHistory {
 #[async_trait]
 impl HistoryStore for ProcessHistory {
     fn source(&self) -> Source {
-        Source::Process
+        self.source
     }
 
     fn add(&self, minute: Minute, figures: &Figures) {

@@ -137,7 +137,18 @@ pub struct StoredState {
     /// When it changed.
     pub since: Timestamp,
     /// Whether the change is published.
-    pub published: bool,
+    pub publication: Publication,
+}
+
+/// Whether a change is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publication {
+    /// It is published.
+    Done,
+    /// A process has undertaken at this time to publish it. It may have ended before.
+    Claimed(Timestamp),
+    /// Publishing it failed: the next run tries again.
+    Failed,
 }
 
 impl StoredState {
@@ -151,19 +162,23 @@ impl StoredState {
             _ => return None,
         };
         let since = Timestamp::from_millis(words.next()?.parse().ok()?);
-        let published = match words.next()? {
-            "published" => true,
-            "pending" => false,
-            _ => return None,
+        let publication = match words.next()? {
+            "published" => Publication::Done,
+            "failed" => Publication::Failed,
+            claimed_at => Publication::Claimed(Timestamp::from_millis(claimed_at.parse().ok()?)),
         };
-        words.next().is_none().then_some(Self { number, state, since, published })
+        words.next().is_none().then_some(Self { number, state, since, publication })
     }
 }
 
 impl fmt::Display for StoredState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let published = if self.published { "published" } else { "pending" };
-        write!(f, "{} {} {} {published}", self.number, self.state.name(), self.since.as_millis())
+        write!(f, "{} {} {} ", self.number, self.state.name(), self.since.as_millis())?;
+        match self.publication {
+            Publication::Done => f.write_str("published"),
+            Publication::Failed => f.write_str("failed"),
+            Publication::Claimed(at) => write!(f, "{}", at.as_millis()),
+        }
     }
 }
 
@@ -250,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_stored_state_is_read_as_it_was_written() {
-        for text in ["1 passed 1000 pending", "2 ok 5 published"] {
+        for text in ["1 passed 1000 1001", "2 ok 5 published", "3 ok 5 failed"] {
             assert_eq!(StoredState::parse(text).unwrap().to_string(), text);
         }
         for text in ["", "1 passed 1000", "x ok 5 published", "1 on 5 published", "1 ok 5 sent", "1 ok 5 published 6"] {

@@ -20,7 +20,8 @@
 //! | [`failure`] | why something has to be delivered again |
 //! | [`counters`], [`lateness`] | what the steps count |
 //! | [`answer`], [`report`], [`report_builder`] | what an invocation answers |
-//! | [`performance`], [`process_reports`], [`totals`] | what the invocations of a process took |
+//! | [`performance`] | what the invocations of a process contribute to the performance history |
+//! | [`watch`] | publishes that a threshold of the performance history is crossed |
 //!
 //! # What holds after a crash
 //! A queue row carries the records of its last commit, the outbox. Records are written after the
@@ -51,7 +52,6 @@ pub mod performance;
 pub mod platform;
 pub mod player;
 pub mod process;
-pub mod process_reports;
 pub mod publishing;
 pub mod report;
 pub mod report_builder;
@@ -62,7 +62,7 @@ pub mod send_call;
 pub mod settings;
 pub mod steps;
 mod text;
-pub mod totals;
+pub mod watch;
 
 pub use answer::{Answer, ProcessError};
 pub use context::{Context, Invocation};

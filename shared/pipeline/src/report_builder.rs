@@ -22,6 +22,7 @@ pub fn build_report(ctx: &Context<'_>, counters: &Counters, commands: CommandCou
         commands,
         players,
         lateness: counters.lateness.report(),
+        lateness_values: counters.lateness.values().clone(),
         cache: CacheReport::new(
             &counters.cache,
             platform.cache.shared_state(),

@@ -38,6 +38,6 @@ pub use error::{CommitError, StoreError};
 pub use events_after::{EventsAfter, EventsGone, events_after};
 pub use port::{
     CommitResponse, Connections, DUE_SHARDS, DuePage, DueQueue, LoadResponse, MAX_BATCH_ITEMS, MAX_ROW_BYTES, Page,
-    PageOrder, QueueRow, QueueStore, QueueWrite, RecordStore, Store, due_shard,
+    PageOrder, QueueRow, QueueStore, QueueWrite, RecordStore, ScanPage, ScannedQueue, Store, due_shard,
 };
 pub use retention::Retention;

@@ -1,6 +1,7 @@
 //! One request within its deadline.
 
 use millrace_cache::SharedCacheState;
+use millrace_performance::Kind;
 use millrace_pipeline::{
     Context, Invocation, Platform, counters::Counters, report::CommandCounts, report_builder::build_report,
 };
@@ -45,6 +46,7 @@ pub async fn run(
     let PartReports { warm, clear, rebuild, .. } = &done;
     let players = warm.map_or(0, |warm| warm.players) + rebuild.as_ref().map_or(0, |rebuild| rebuild.players);
     let report = build_report(&ctx, &counters, CommandCounts::default(), players);
+    platform.share_report(Kind::Runs, &report);
     tracing::info!(
         action,
         ?redis,

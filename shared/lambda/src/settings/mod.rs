@@ -63,6 +63,8 @@ pub struct Settings {
     pub cors_origins: CorsOrigins,
     /// The segments that every HTTP path begins with.
     pub http_base_path: Vec<String>,
+    /// The URLs of the queues whose depth is shown.
+    pub monitored_queues: Vec<String>,
     /// How long the shared cache keeps data.
     pub cache_ttl: Ttls,
     /// The limits of the local cache.
@@ -85,8 +87,8 @@ pub struct Settings {
     pub retention: Retention,
     /// What is logged.
     pub log: LogSettings,
-    /// The name of the function, as Lambda sets it; empty outside Lambda.
-    pub function_name: String,
+    /// The memory of the function in MiB, as Lambda sets it; none outside Lambda.
+    pub memory_mib: Option<u64>,
     /// Variables with the prefix of settings that are not settings.
     pub unknown: Vec<UnknownSetting>,
 }
@@ -142,6 +144,7 @@ impl Settings {
             redis_limits: read.redis_limits()?,
             ticks_queue_url: read.optional(&table::TICKS_QUEUE_URL, values::queue_url)?,
             events: read.events()?,
+            monitored_queues: read.monitored_queues()?,
             advance: read.advance()?,
             rules: Rules::default().pause_after_days(read.whole(&table::INACTIVE_PAUSE_DAYS)?),
             clock_file: read.clock_file(&store)?,
@@ -160,7 +163,7 @@ impl Settings {
             features: read.features()?,
             retention: read.retention()?,
             log: read.text(&table::LOG, LogSettings::parse)?,
-            function_name: lookup("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
+            memory_mib: lookup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|mib| mib.parse().ok()),
             unknown: Vec::new(),
         })
     }

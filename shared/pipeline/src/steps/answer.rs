@@ -1,6 +1,7 @@
 //! Answer: batch item failures, results and the report.
 
 use millrace_domain::PlayerId;
+use millrace_performance::Kind;
 
 use crate::{
     answer::{Answer, BatchItemFailure, CommandResult, ProcessError},
@@ -28,7 +29,7 @@ pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
         report: build_report(ctx, &batch.counters, count(batch), batch.players.len() as u64),
     };
     logs::log_batch(batch, &answer);
-    ctx.platform.share_report(&answer.report);
+    ctx.platform.share_report(Kind::Commands, &answer.report);
     answer
 }
 

@@ -8,6 +8,7 @@
 //! | `schema` | opens the file and creates the tables |
 //! | `tables` | the names of the tables |
 //! | `queues` | reads and writes queues |
+//! | `performance` | the performance history |
 //! | `records` | reads and writes records |
 //! | `error` | errors of SQLite and of the pool |
 //!
@@ -23,6 +24,7 @@
 
 mod connections;
 mod error;
+mod performance;
 mod queues;
 mod records;
 mod schema;
