@@ -138,7 +138,8 @@ export class Functions extends Construct {
     cache.grantConnect(role, CACHE_USERS[name]);
     const access = tableAccessOf(name, settings.ticks);
     this.grantTables(role, access);
-    if (access.events !== undefined) {
+    // advance-queues also publishes that thresholds are crossed.
+    if (access.events !== undefined || name === 'advance-queues') {
       publishEvents(fn, settings.events, queues);
     }
     const live = new lambda.Alias(this, `${name}-live`, { aliasName: 'live', version: fn.currentVersion });

@@ -1,7 +1,7 @@
 // Checks settings before the synthesis. CloudFormation would reject some of these values only after
 // half an hour, and accept others that do harm.
 
-import { EVENT_TYPES, type EventType, FUNCTION_NAMES, type Settings } from './settings.ts';
+import { FUNCTION_NAMES, PUBLISHED_TYPES, type PublishedType, type Settings } from './settings.ts';
 
 /** A setting or an option has a value that is not allowed. */
 export class SettingsError extends Error {
@@ -68,8 +68,8 @@ function validateEvents({ bus, queue, types, retentionHours }: Settings['events'
   if (!bus && !queue) {
     throw new SettingsError(`events.types=${types.join(',')}`, 'all, where neither the bus nor a queue gets events');
   }
-  const known: readonly string[] = EVENT_TYPES;
-  const unknown = types.find((type: EventType) => !known.includes(type));
+  const known: readonly string[] = PUBLISHED_TYPES;
+  const unknown = types.find((type: PublishedType) => !known.includes(type));
   if (types.length === 0 || unknown !== undefined) {
     throw new SettingsError(`events.types=${unknown ?? '[]'}`, `all, or at least one of ${known.join(', ')}`);
   }
