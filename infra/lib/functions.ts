@@ -136,12 +136,9 @@ export class Functions extends Construct {
       },
     });
     cache.grantConnect(role, CACHE_USERS[name]);
-    const access = tableAccessOf(name, settings.ticks);
-    this.grantTables(role, access);
-    // advance-queues also publishes that thresholds are crossed.
-    if (access.events !== undefined || name === 'advance-queues') {
-      publishEvents(fn, settings.events, queues);
-    }
+    this.grantTables(role, tableAccessOf(name, settings.ticks));
+    // advance-queues publishes that thresholds are crossed, all others also what happens to queues.
+    publishEvents(fn, settings.events, queues);
     const live = new lambda.Alias(this, `${name}-live`, { aliasName: 'live', version: fn.currentVersion });
     return { function: fn, live, logGroup, timeout };
   }

@@ -80,10 +80,18 @@ const EXPECTED: Record<FunctionName, string[]> = {
     ...['commands.fifo', 'progress', 'ticks'].flatMap((queue) => receiveFrom(queue)),
     ...PUBLISH_EVENTS,
   ],
-  'advance-queues': [...tableActions('queues', 'GetItem'), ...READ_DUE_INDEX, ...actionsOn('ticks', 'sqs:SendMessage')],
+  'advance-queues': [
+    ...tableActions('queues', 'GetItem'),
+    ...READ_DUE_INDEX,
+    ...actionsOn('ticks', 'sqs:SendMessage'),
+    // It publishes that thresholds are crossed.
+    ...PUBLISH_EVENTS,
+  ],
   'queue-api': [
     ...LOAD_AND_COMMIT,
     ...WRITE_RECORDS,
+    // The list of all players.
+    ...tableActions('queues', 'Scan'),
     ...tableActions('history', 'Query'),
     ...tableActions('rejections', 'Query'),
     ...tableActions('events', 'Query'),

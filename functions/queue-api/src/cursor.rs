@@ -1,7 +1,7 @@
 //! Cursors: opaque positions at which the next page of a list begins.
 //!
-//! A checksum over route, list (such as the player) and key detects damaged cursors and cursors of other lists. It is
-//! not a secret: the path alone decides which partition is read.
+//! A checksum over route, list (such as the player) and key detects damaged cursors and cursors of
+//! other lists. It is not a secret: the path alone decides which partition is read.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 

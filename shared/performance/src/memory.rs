@@ -15,7 +15,7 @@ use crate::{
     port::{HistoryError, HistoryStore, Recorded},
 };
 
-/// The history in the memory of a process: the last day of its own figures.
+/// The history in the memory of a process: the last day of what it did.
 #[derive(Debug)]
 pub struct ProcessHistory {
     source: Source,

@@ -13,7 +13,7 @@
 //! | [`command_names`], `envelope`, `text` | names for commands that bring none; wrapped bodies; UTF-8 |
 //! | `row_size` | why a queue row stays below the largest row of the table |
 //! | [`loaded_queue`], [`lookup`], [`rows`] | a queue with what is known about it; reads of caches and rows |
-//! | [`platform`], [`settings`] | what all invocations of a process share |
+//! | [`platform`], [`settings`], [`clock`] | what all invocations of a process share |
 //! | [`event_destination`] | the port of what events are published to |
 //! | [`publishing`] | publishes the events of commits |
 //! | [`send_answer`], [`send_call`](mod@send_call) | a call that sends messages, with its retries |
@@ -34,6 +34,7 @@
 pub mod answer;
 pub mod applied;
 pub mod batch;
+pub mod clock;
 pub mod command_names;
 pub mod context;
 pub mod counters;
@@ -65,10 +66,11 @@ mod text;
 pub mod watch;
 
 pub use answer::{Answer, ProcessError};
+pub use clock::Clock;
 pub use context::{Context, Invocation};
 pub use event_destination::{EventDestination, OutgoingEvent, Publishing};
 pub use failure::Failure;
-pub use platform::{Clock, Platform, PlatformParts};
+pub use platform::{Platform, PlatformParts};
 pub use player::MAX_PLAYER_ITEMS;
 pub use process::{CommandsAnswer, PlayerCommands, process};
 pub use report::Report;

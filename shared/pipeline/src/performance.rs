@@ -9,7 +9,7 @@ use millrace_cache::{SharedCacheState, Tier};
 use millrace_domain::Timestamp;
 use millrace_performance::{Counter, Figures, HistoryStore, Kind, Measurement, Minute};
 
-use crate::{platform::Clock, report::Report};
+use crate::{clock::Clock, report::Report};
 
 /// What the invocations of this process contribute to the history of all processes, by the minute
 /// in which each ends.

@@ -3,26 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_cache::Tiers;
-use millrace_domain::Timestamp;
 use millrace_performance::{HistoryStore, Kind};
 use millrace_store::{BatchWriter, Store};
 
 use crate::{
-    applied::ApplyFn, event_destination::Publishing, performance::Performance, report::Report,
+    applied::ApplyFn, clock::Clock, event_destination::Publishing, performance::Performance, report::Report,
     settings::PipelineSettings,
 };
-
-/// Tells the time. Production uses the clock of the system; tests and simulations move their own.
-pub trait Clock: Send + Sync {
-    /// The time now.
-    fn now(&self) -> Timestamp;
-}
-
-impl<F: Fn() -> Timestamp + Send + Sync> Clock for F {
-    fn now(&self) -> Timestamp {
-        self()
-    }
-}
 
 /// What a platform is made of.
 pub struct PlatformParts {

@@ -88,8 +88,8 @@ if left < 0 or left >= tonumber(ARGV[1]) or redis.call('GETRANGE', KEYS[1], 33, 
 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[1])";
 
-/// Replaces the state of a threshold. `ARGV`: the known state, empty for none; the new one; its time
-/// to live in milliseconds.
+/// Replaces the state of a threshold. `ARGV`: the known state, empty for none; the new one; its
+/// time to live in milliseconds.
 const REPLACE_STATE: &str = "if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then
   return 0
 end

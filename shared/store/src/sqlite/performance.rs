@@ -1,10 +1,6 @@
 //! The performance history in the embedded store: a row for each minute and slot.
 
-use std::{
-    collections::BTreeMap,
-    ops::Range,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, ops::Range};
 
 use async_trait::async_trait;
 use millrace_performance::{Figures, HistoryError, HistoryStore, Minute, Recorded, Source, minute::KEPT_MINUTES};
@@ -12,20 +8,6 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::{store::SqliteStore, tables::Tables};
 use crate::error::StoreError;
-
-/// Figures that are not in the file yet.
-#[derive(Debug, Default)]
-pub(super) struct UnsentFigures(Mutex<BTreeMap<Minute, Figures>>);
-
-impl UnsentFigures {
-    fn add(&self, minute: Minute, figures: &Figures) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(minute).or_default().merge(figures);
-    }
-
-    fn take(&self) -> BTreeMap<Minute, Figures> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 #[async_trait]
 impl HistoryStore for SqliteStore {

@@ -14,12 +14,12 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::{
     connections::Connections,
     error::OpenError,
-    performance::UnsentFigures,
     queues::{self, DueQuery},
     records::{self, PageQuery},
     schema,
     settings::SqliteSettings,
     tables::Tables,
+    unsent_figures::UnsentFigures,
 };
 use crate::{
     error::{CommitError, StoreError},
