@@ -64,6 +64,17 @@ const READ_DUE_INDEX = tableActions('queues/index/due', 'Query');
 /** Production publishes events to the bus. */
 const PUBLISH_EVENTS = actionsOn('bus', 'events:PutEvents');
 
+/** The queues whose depth queue-api shows. */
+const MONITORED = [
+  'commands.fifo',
+  'commands-dead-letters.fifo',
+  'progress',
+  'progress-dead-letters',
+  'ticks',
+  'ticks-dead-letters',
+  'undelivered',
+];
+
 /** Logs, traces and the queue of undelivered events. */
 function commonActions(name: FunctionName): string[] {
   return [
@@ -90,6 +101,8 @@ const EXPECTED: Record<FunctionName, string[]> = {
   'queue-api': [
     ...LOAD_AND_COMMIT,
     ...WRITE_RECORDS,
+    // The depth of queues.
+    ...MONITORED.flatMap((queue) => actionsOn(queue, 'sqs:GetQueueAttributes')),
     // The list of all players.
     ...tableActions('queues', 'Scan'),
     ...tableActions('history', 'Query'),

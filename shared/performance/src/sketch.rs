@@ -1,7 +1,7 @@
 //! Distributions of values in buckets whose width grows with the value.
 //!
-//! Bucket `n` holds the values above `BASE^(n-1)` up to `BASE^n`. Its middle differs from each of
-//! them by at most 2 %. The buckets are the same everywhere, so distributions of processes and of
+//! Bucket 0 holds 0, and bucket `n` the values above `BASE^(n-2)` up to `BASE^(n-1)`. Its middle
+//! differs from each of them by at most 2 %. The buckets are the same everywhere, so distributions of processes and of
 //! minutes are merged by adding their counts.
 
 use std::collections::BTreeMap;
@@ -13,18 +13,19 @@ const BASE: f64 = 1.04;
 
 /// The bucket of a value, at most `last`.
 pub fn bucket_of(value: u64, last: u16) -> u16 {
-    if value <= 1 {
-        return 0;
-    }
-    let bucket = ((value as f64).ln() / BASE.ln()).ceil();
-    (bucket as u64).min(u64::from(last)) as u16
+    let bucket = match value {
+        0 => 0,
+        value => 1 + ((value as f64).ln() / BASE.ln()).ceil() as u64,
+    };
+    bucket.min(u64::from(last)) as u16
 }
 
 /// The middle of a bucket: at most 2 % from each of its values.
 pub fn value_of(bucket: u16) -> f64 {
     match bucket {
-        0 => 1.0,
-        bucket => 2.0 * BASE.powi(i32::from(bucket)) / (1.0 + BASE),
+        0 => 0.0,
+        1 => 1.0,
+        bucket => 2.0 * BASE.powi(i32::from(bucket) - 1) / (1.0 + BASE),
     }
 }
 
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn values_beyond_the_last_bucket_are_in_it() {
-        assert_eq!((bucket_of(0, 9), bucket_of(1, 9), bucket_of(u64::MAX, 9)), (0, 0, 9));
+        assert_eq!((bucket_of(0, 9), bucket_of(1, 9), bucket_of(u64::MAX, 9)), (0, 1, 9));
     }
 
     #[test]

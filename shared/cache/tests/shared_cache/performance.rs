@@ -110,7 +110,7 @@ async fn a_minute_has_the_same_size_whatever_the_traffic() {
         cache.flush().await.unwrap();
     }
     for minute in [5, 6] {
-        assert_eq!(stored(&redis, minute).await, 11_336);
+        assert_eq!(stored(&redis, minute).await, 11_352);
         let key = format!("millrace:performance:{minute}");
         let used: u64 = redis.cli(&["MEMORY", "USAGE", &key]).await;
         assert!(used < 13_000, "{used} bytes");

@@ -113,7 +113,7 @@ fn applied(count: u64) -> Figures {
 #[test]
 fn figures_are_sent_with_gets_and_puts_at_most_once_a_second() {
     let housekeeping = Housekeeping::new("t-");
-    let add = |count: u64| format!("BITFIELD t-performance:7 OVERFLOW SAT INCRBY u32 #2833 0 INCRBY i64 #2 {count}");
+    let add = |count: u64| format!("BITFIELD t-performance:7 OVERFLOW SAT INCRBY u32 #2837 0 INCRBY i64 #2 {count}");
     let expire = "PEXPIRE t-performance:7 90000000";
     housekeeping.add_figures(Minute(7), &applied(1));
     assert!(due(&housekeeping, Traffic::Other, moment(0)).is_empty());
