@@ -1,8 +1,8 @@
 //! Distributions of values in buckets whose width grows with the value.
 //!
 //! Bucket 0 holds 0, and bucket `n` the values above `BASE^(n-2)` up to `BASE^(n-1)`. Its middle
-//! differs from each of them by at most 2 %. The buckets are the same everywhere, so distributions of processes and of
-//! minutes are merged by adding their counts.
+//! differs from each of them by at most 2 %. The buckets are the same everywhere, so distributions
+//! of processes and of minutes are merged by adding their counts.
 
 use std::collections::BTreeMap;
 
