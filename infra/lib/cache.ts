@@ -31,13 +31,13 @@ const COMMANDS = [
   'zadd',
   'zremrangebyrank',
   'pexpire',
-  // The reports of each process, for statistics over all processes.
-  'lpush',
-  'ltrim',
+  // The performance history, and changes of its thresholds.
+  'bitfield',
+  'publish',
 ];
 
 /** The additional Redis commands of upkeep. */
-const UPKEEP_COMMANDS = ['scan', 'unlink', 'pttl', 'dbsize', 'zrevrangebyscore', 'zremrangebyscore', 'lrange'];
+const UPKEEP_COMMANDS = ['scan', 'unlink', 'pttl', 'dbsize', 'zrevrangebyscore', 'zremrangebyscore'];
 
 /** `tasks` reads and writes copies of queues. `upkeep` may also list and delete all keys. */
 export type CacheUser = 'tasks' | 'upkeep';
@@ -136,7 +136,7 @@ export class Cache extends Construct {
       userId: `${prefix}${name}`,
       userName: `${prefix}${name}`,
       authenticationMode: { Type: 'iam' },
-      accessString: `on ~${prefix}* resetchannels -@all ${commands.map((command) => `+${command}`).join(' ')}`,
+      accessString: `on ~${prefix}* resetchannels &${prefix}thresholds -@all ${commands.map((command) => `+${command}`).join(' ')}`,
     });
   }
 

@@ -65,6 +65,7 @@ export class Functions extends Construct {
       'maintain-cache': this.addFunction('maintain-cache', 'Runs upkeep of the shared cache'),
     };
     this.configureAdvanceQueues();
+    this.configureQueueApi();
     // A warmed copy has to live until the next run of upkeep.
     this.byName['maintain-cache'].function.addEnvironment(
       'MILLRACE_WARM_INTERVAL_SECONDS',
@@ -89,6 +90,18 @@ export class Functions extends Construct {
       advanceQueues.addToRolePolicy(
         new iam.PolicyStatement({ actions: ['sqs:SendMessage'], resources: [ticksQueue.queueArn] }),
       );
+    }
+  }
+
+  /** Shows the depth of queues, where the network has an endpoint of SQS. */
+  private configureQueueApi(): void {
+    const { queues, network } = this.props;
+    if (network.reachesSqs) {
+      const queueApi = this.byName['queue-api'].function;
+      const urls = queues.monitored.map((queue) => queue.queueUrl);
+      queueApi.addEnvironment('MILLRACE_MONITORED_QUEUES', urls.join(','));
+      const resources = queues.monitored.map((queue) => queue.queueArn);
+      queueApi.addToRolePolicy(new iam.PolicyStatement({ actions: ['sqs:GetQueueAttributes'], resources }));
     }
   }
 
@@ -138,11 +151,9 @@ export class Functions extends Construct {
       },
     });
     cache.grantConnect(role, CACHE_USERS[name]);
-    const access = tableAccessOf(name, settings.ticks);
-    this.grantTables(role, access);
-    if (access.events !== undefined) {
-      publishEvents(fn, settings.events, queues);
-    }
+    this.grantTables(role, tableAccessOf(name, settings.ticks));
+    // advance-queues publishes that thresholds are crossed, all others also what happens to queues.
+    publishEvents(fn, settings.events, queues);
     const live = new lambda.Alias(this, `${name}-live`, { aliasName: 'live', version: fn.currentVersion });
     return { function: fn, live, logGroup, timeout };
   }

@@ -15,6 +15,8 @@ export interface NetworkProps {
   tableArns: string[];
   /** The queues to which functions send. Without any, there is no endpoint of SQS. */
   queueArns: string[];
+  /** The queues whose depth is shown, if there is an endpoint of SQS. */
+  monitoredQueueArns: string[];
   /** The bus to which functions publish. Without it, there is no endpoint of EventBridge. */
   busArn?: string;
   cachePort: number;
@@ -26,6 +28,8 @@ export class Network extends Construct {
   /** The security group of all functions. */
   readonly functions: ec2.SecurityGroup;
   readonly cache: ec2.SecurityGroup;
+  /** Whether there is an endpoint of SQS. */
+  readonly reachesSqs: boolean;
 
   constructor(scope: Construct, id: string, props: NetworkProps) {
     super(scope, id);
@@ -40,11 +44,15 @@ export class Network extends Construct {
     this.functions.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(443), 'endpoints');
     this.addDynamoDbEndpoint(props.tableArns);
     const { SQS, EVENTBRIDGE } = ec2.InterfaceVpcEndpointAwsService;
-    if (props.queueArns.length > 0) {
-      this.addInterfaceEndpoint('Sqs', SQS, 'sqs:SendMessage', props.queueArns);
+    this.reachesSqs = props.queueArns.length > 0;
+    if (this.reachesSqs) {
+      this.addInterfaceEndpoint('Sqs', SQS, [
+        ['sqs:SendMessage', props.queueArns],
+        ['sqs:GetQueueAttributes', props.monitoredQueueArns],
+      ]);
     }
     if (props.busArn !== undefined) {
-      this.addInterfaceEndpoint('EventBridge', EVENTBRIDGE, 'events:PutEvents', [props.busArn]);
+      this.addInterfaceEndpoint('EventBridge', EVENTBRIDGE, [['events:PutEvents', [props.busArn]]]);
     }
   }
 
@@ -82,18 +90,19 @@ export class Network extends Construct {
     );
   }
 
-  /** Functions may connect to the endpoint, which allows one action on certain resources. */
+  /** Functions may connect to the endpoint, which allows certain actions on certain resources. */
   private addInterfaceEndpoint(
     id: 'Sqs' | 'EventBridge',
     service: ec2.InterfaceVpcEndpointAwsService,
-    action: string,
-    resources: string[],
+    allowed: [action: string, resources: string[]][],
   ): void {
     const securityGroup = this.addSecurityGroup(`${id}Endpoint`, `Millrace endpoint of ${service.shortName}`);
     securityGroup.addIngressRule(this.functions, ec2.Port.tcp(443), 'functions');
     const endpoint = this.vpc.addInterfaceEndpoint(id, { service, securityGroups: [securityGroup], open: false });
-    endpoint.addToPolicy(
-      new iam.PolicyStatement({ principals: [new iam.AnyPrincipal()], actions: [action], resources }),
-    );
+    for (const [action, resources] of allowed) {
+      endpoint.addToPolicy(
+        new iam.PolicyStatement({ principals: [new iam.AnyPrincipal()], actions: [action], resources }),
+      );
+    }
   }
 }

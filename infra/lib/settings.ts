@@ -43,6 +43,10 @@ export const EVENT_TYPES = [
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 
+/** These, and the type of events about the deployment. */
+export const PUBLISHED_TYPES = [...EVENT_TYPES, 'thresholdCrossed'] as const;
+export type PublishedType = (typeof PUBLISHED_TYPES)[number];
+
 export interface Settings {
   /** Part of the name of the stack and of the prefix `millrace-<stage>-` of all other names. */
   stage: string;
@@ -89,7 +93,7 @@ export interface Settings {
     /** The events table, which the HTTP API reads. */
     table: boolean;
     /** The types that the bus and the queue get. The table gets all. */
-    types: EventType[] | 'all';
+    types: PublishedType[] | 'all';
     /** How long the events table keeps an event. */
     retentionHours: number;
   };

@@ -110,6 +110,7 @@ export class MillraceStack extends Stack {
     const network = new Network(this, 'Network', {
       tableArns: tables.all.map(([, table]) => table.tableArn),
       queueArns: [...ticksQueues, ...eventsQueues].map(({ queue }) => queue.queueArn),
+      monitoredQueueArns: queues.monitored.map((queue) => queue.queueArn),
       ...(settings.events.bus && { busArn: queues.bus.eventBusArn }),
       cachePort: CACHE_PORT,
       logRetention,

@@ -2,7 +2,7 @@
 // half an hour, and accept others that do harm.
 
 import { THRESHOLDS } from './metrics.ts';
-import { EVENT_TYPES, type EventType, FUNCTION_NAMES, type Settings } from './settings.ts';
+import { FUNCTION_NAMES, PUBLISHED_TYPES, type PublishedType, type Settings } from './settings.ts';
 
 /** A setting or an option has a value that is not allowed. */
 export class SettingsError extends Error {
@@ -69,8 +69,8 @@ function validateEvents({ bus, queue, types, retentionHours }: Settings['events'
   if (!bus && !queue) {
     throw new SettingsError(`events.types=${types.join(',')}`, 'all, where neither the bus nor a queue gets events');
   }
-  const known: readonly string[] = EVENT_TYPES;
-  const unknown = types.find((type: EventType) => !known.includes(type));
+  const known: readonly string[] = PUBLISHED_TYPES;
+  const unknown = types.find((type: PublishedType) => !known.includes(type));
   if (types.length === 0 || unknown !== undefined) {
     throw new SettingsError(`events.types=${unknown ?? '[]'}`, `all, or at least one of ${known.join(', ')}`);
   }

@@ -64,6 +64,17 @@ const READ_DUE_INDEX = tableActions('queues/index/due', 'Query');
 /** Production publishes events to the bus. */
 const PUBLISH_EVENTS = actionsOn('bus', 'events:PutEvents');
 
+/** The queues whose depth queue-api shows. */
+const MONITORED = [
+  'commands.fifo',
+  'commands-dead-letters.fifo',
+  'progress',
+  'progress-dead-letters',
+  'ticks',
+  'ticks-dead-letters',
+  'undelivered',
+];
+
 /** Logs, traces and the queue of undelivered events. */
 function commonActions(name: FunctionName): string[] {
   return [
@@ -80,10 +91,20 @@ const EXPECTED: Record<FunctionName, string[]> = {
     ...['commands.fifo', 'progress', 'ticks'].flatMap((queue) => receiveFrom(queue)),
     ...PUBLISH_EVENTS,
   ],
-  'advance-queues': [...tableActions('queues', 'GetItem'), ...READ_DUE_INDEX, ...actionsOn('ticks', 'sqs:SendMessage')],
+  'advance-queues': [
+    ...tableActions('queues', 'GetItem'),
+    ...READ_DUE_INDEX,
+    ...actionsOn('ticks', 'sqs:SendMessage'),
+    // It publishes that thresholds are crossed.
+    ...PUBLISH_EVENTS,
+  ],
   'queue-api': [
     ...LOAD_AND_COMMIT,
     ...WRITE_RECORDS,
+    // The depth of queues.
+    ...MONITORED.flatMap((queue) => actionsOn(queue, 'sqs:GetQueueAttributes')),
+    // The list of all players.
+    ...tableActions('queues', 'Scan'),
     ...tableActions('history', 'Query'),
     ...tableActions('rejections', 'Query'),
     ...tableActions('events', 'Query'),

@@ -7,7 +7,8 @@ use lambda_http::{
     http::{HeaderValue, StatusCode, header},
 };
 use millrace_lambda::{
-    App, Function, FunctionError, StartError,
+    App, Function, FunctionError, StartError, back_ends,
+    queue_depth::MonitoredQueue,
     settings::{Authentication, CorsOrigins},
 };
 use millrace_pipeline::{Invocation, Platform};
@@ -19,6 +20,7 @@ use crate::{
     auth::Caller,
     commands, cors,
     metrics::{Answered, measure},
+    players,
     problem::{ID_ALLOWED, Problem},
     reads::Reader,
     request::{Request, Unreadable},
@@ -33,6 +35,8 @@ pub struct Api {
     origins: CorsOrigins,
     /// The segments that every path begins with.
     base_path: Vec<String>,
+    /// The queues whose depth is shown.
+    monitored_queues: Vec<MonitoredQueue>,
 }
 
 impl Function for Api {
@@ -42,6 +46,7 @@ impl Function for Api {
     async fn open(app: App) -> Result<Self, StartError> {
         let App { settings, platform } = app;
         Ok(Self {
+            monitored_queues: back_ends::open_monitored_queues(&settings).await?,
             platform,
             upkeep: settings.upkeep,
             authentication: settings.authentication,
@@ -78,6 +83,7 @@ impl Function for Api {
         }
         let answered = Answered { request: &request, route: route.as_ref().ok(), status: answer.status };
         invocation.record.update(|record| measure(record, &self.platform, &answered, started.elapsed()));
+        self.platform.performance.add_request(answer.status.as_u16());
         Ok(answer.finish(&request))
     }
 }
@@ -128,7 +134,11 @@ impl Api {
             Route::Rejections(player) => reader(player).rejections().await,
             Route::Events(player) => reader(player).events().await,
             Route::Commands(player) => commands::apply(&self.platform, request, &caller, player, invocation).await,
-            Route::Performance => admin::performance(&self.platform, request, invocation, started).await,
+            Route::Performance => {
+                admin::performance(&self.platform, &self.monitored_queues, request, invocation, started).await
+            }
+            Route::Players => players::page(&self.platform, request, invocation, started).await,
+            Route::RecentPlayers => players::recent(&self.platform, request, invocation, started).await,
             Route::Cache(action) => admin::cache(&self.platform, self.upkeep, request, action, invocation).await,
         }
     }

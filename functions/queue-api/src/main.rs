@@ -7,7 +7,7 @@
 //! | [`request`] | the bytes of an invocation as a request |
 //! | [`routes`] | method and path as a route |
 //! | [`auth`] | the caller, by the authorizer context, and what it may do |
-//! | [`reads`], [`commands`], [`admin`] | the routes |
+//! | [`reads`], [`commands`], [`admin`], [`players`] | the routes |
 //! | [`views`] | rows as clients see them |
 //! | [`parameters`], [`cursor`] | the query and headers that are allowed; positions in lists |
 //! | [`problem`] | errors as RFC 9457 problem details |
@@ -26,6 +26,7 @@ mod etag;
 mod handler;
 mod metrics;
 mod parameters;
+mod players;
 mod problem;
 mod reads;
 mod request;

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use millrace_performance::Kind;
 use millrace_pipeline::{
     Context, Invocation, Platform, counters::Counters, report::CommandOutcomes, report_builder::build_report,
+    watch::watch_thresholds,
 };
 
 use crate::{
@@ -84,8 +86,10 @@ pub async fn advance(
     counters.usage.standard_requests += report.calls.ticks;
     let advanced =
         Advanced { report: build_report(&ctx, &counters, CommandOutcomes::default(), players), advance: report };
-    platform.share_report(&advanced.report);
+    platform.share_report(Kind::Runs, &advanced.report);
     invocation.record.update(|record| advanced.measure(record));
+    // The only function that runs each minute whatever happens.
+    watch_thresholds(&ctx).await;
     if let Some(error) = error_of(&advanced.advance, due.shards()) {
         tracing::error!(error_type = error.error_type(), %error, "no queue was advanced");
         return Err(error);

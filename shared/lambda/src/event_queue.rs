@@ -13,7 +13,7 @@ use crate::{service_client::SendReasons, sqs_queue::SqsQueue};
 /// The most characters of a deduplication id.
 const MAX_DEDUPLICATION_ID_LENGTH: usize = 128;
 
-/// A FIFO queue. The group of an event is its player, so each player has its order.
+/// A FIFO queue. Messages have the group of their event, so each player has its order.
 #[derive(Debug)]
 pub struct EventQueue(SqsQueue);
 
@@ -34,7 +34,7 @@ impl EventDestination for EventQueue {
         let message = |event: &OutgoingEvent<'_>| {
             SendMessageBatchRequestEntry::builder()
                 .message_body(event.json)
-                .message_group_id(event.player_id.as_str())
+                .message_group_id(event.group)
                 .message_deduplication_id(deduplication_id(event))
         };
         self.0.send(events.iter().map(message).collect()).await
@@ -57,13 +57,10 @@ fn deduplication_id(event: &OutgoingEvent<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use millrace_domain::PlayerId;
-
     use super::*;
 
     fn id(player: &str, sequence: u64) -> String {
-        let player_id = PlayerId::new(player).unwrap();
-        deduplication_id(&OutgoingEvent { player_id: &player_id, sequence, event_type: "taskStarted", json: "{}" })
+        deduplication_id(&OutgoingEvent { group: player, sequence, event_type: "taskStarted", json: "{}" })
     }
 
     #[test]

@@ -8,8 +8,7 @@ use millrace_telemetry::logs;
 use serde::Serialize;
 
 use crate::{
-    back_ends::{self, BackEnds},
-    compose,
+    back_ends, compose,
     invocation_metrics::InvocationMetrics,
     runtime::{self, FunctionError},
     settings::Settings,
@@ -72,13 +71,25 @@ async fn start<F: Function>() -> Result<(), StartError> {
     let log = settings.log.clone();
     let metrics = InvocationMetrics::new(&settings);
     settings.warn_of_unknown();
-    let BackEnds { store, cache, publishing, clock } = back_ends::open(&settings).await?;
-    let platform = compose::platform(&settings, Arc::clone(&store), cache, publishing, clock, F::REDELIVERED);
+    let back_ends = back_ends::open(&settings).await?;
+    let (store, history) = (Arc::clone(&back_ends.store), Arc::clone(&back_ends.history));
+    let platform = compose::platform(&settings, back_ends, F::REDELIVERED);
     let function = Arc::new(F::open(App { settings, platform }).await?);
-    runtime::close_on_signal(async move || store.close().await).await.map_err(StartError::Signals)?;
+    let unsent = Arc::clone(&history);
+    let close = async move || {
+        if let Err(error) = unsent.flush().await {
+            tracing::debug!(%error, "the last figures of the performance history are lost");
+        }
+        store.close().await;
+    };
+    runtime::close_on_signal(close).await.map_err(StartError::Signals)?;
     let handler = move |payload: Bytes, invocation: Invocation| {
-        let (function, log) = (Arc::clone(&function), log.clone());
-        async move { log.run_sampled(function.answer(&payload, &invocation)).await }
+        let (function, history, log) = (Arc::clone(&function), Arc::clone(&history), log.clone());
+        async move {
+            let answer = log.run_sampled(function.answer(&payload, &invocation)).await;
+            history.end_invocation().await;
+            answer
+        }
     };
     runtime::run(handler, metrics).await?;
     Ok(())

@@ -13,6 +13,8 @@
 //! | [`elasticache`] | IAM tokens for ElastiCache |
 //! | [`ticks`] | the queue for ticks: SQS |
 //! | [`event_bus`], [`event_queue`] | where events are published: EventBridge and SQS |
+//! | [`queue_depth`] | the depth of queues, for operators |
+//! | `opened` | what the start-up has opened |
 //! | `sqs_queue`, `service_client` | what these share: batches of messages, clients, errors |
 //! | [`clock`] | the system clock, or a clock that a file moves |
 //! | [`invocation_metrics`] | the line of metrics of each invocation |
@@ -33,6 +35,8 @@ pub mod event_bus;
 pub mod event_queue;
 pub mod function;
 pub mod invocation_metrics;
+mod opened;
+pub mod queue_depth;
 pub mod resident_memory;
 pub mod runtime;
 mod service_client;

@@ -13,7 +13,7 @@
 //! | [`command_names`], `envelope`, `text` | names for commands that bring none; wrapped bodies; UTF-8 |
 //! | `row_size` | why a queue row stays below the largest row of the table |
 //! | [`loaded_queue`], [`lookup`], [`rows`] | a queue with what is known about it; reads of caches and rows |
-//! | [`platform`], [`settings`] | what all invocations of a process share |
+//! | [`platform`], [`settings`], [`clock`] | what all invocations of a process share |
 //! | [`event_destination`] | the port of what events are published to |
 //! | [`publishing`] | publishes the events of commits |
 //! | [`send_answer`], [`send_call`](mod@send_call) | a call that sends messages, with its retries |
@@ -21,7 +21,8 @@
 //! | [`counters`], [`lateness`] | what the steps count |
 //! | [`measurement`] | reports and reads as metrics |
 //! | [`answer`], [`report`], [`report_builder`] | what an invocation answers |
-//! | [`performance`], [`process_reports`], [`totals`] | what the invocations of a process took |
+//! | [`performance`] | what the invocations of a process contribute to the performance history |
+//! | [`watch`] | publishes that a threshold of the performance history is crossed |
 //!
 //! # What holds after a crash
 //! A queue row carries the records of its last commit, the outbox. Records are written after the
@@ -34,6 +35,7 @@
 pub mod answer;
 pub mod applied;
 pub mod batch;
+pub mod clock;
 pub mod command_names;
 pub mod context;
 pub mod counters;
@@ -53,7 +55,6 @@ pub mod performance;
 pub mod platform;
 pub mod player;
 pub mod process;
-pub mod process_reports;
 pub mod publishing;
 pub mod report;
 pub mod report_builder;
@@ -64,13 +65,14 @@ pub mod send_call;
 pub mod settings;
 pub mod steps;
 mod text;
-pub mod totals;
+pub mod watch;
 
 pub use answer::{Answer, ProcessError};
+pub use clock::Clock;
 pub use context::{Context, Invocation};
 pub use event_destination::{EventDestination, OutgoingEvent, Publishing};
 pub use failure::Failure;
-pub use platform::{Clock, Platform, PlatformParts};
+pub use platform::{Platform, PlatformParts};
 pub use player::MAX_PLAYER_ITEMS;
 pub use process::{CommandsAnswer, PlayerCommands, process};
 pub use report::Report;

@@ -147,7 +147,8 @@ pub fn measure_lookup(record: &mut Record, cache: &CacheCounters) {
     record.add(Metric::RedisErrors, cache.shared_errors.total());
 }
 
-/// Adds what an invocation without a report has used: memory, Redis, and the estimated cost.
+/// Adds what an invocation without a report has used: memory, Redis, and the estimated cost. The
+/// cost is added to the performance history too.
 pub fn measure_usage(record: &mut Record, platform: &Platform, time: std::time::Duration, usage: Usage) {
     let units = platform.take_units();
     record.set(Metric::ProcessingTime, crate::counters::millis(time));
@@ -160,5 +161,6 @@ pub fn measure_usage(record: &mut Record, platform: &Platform, time: std::time::
         ..Usage::of_lambda(time, platform.settings.memory_mib.unwrap_or_default())
     };
     all += usage;
+    platform.performance.add_cost(&all);
     measure_cost(record, all.into());
 }

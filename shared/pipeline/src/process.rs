@@ -121,7 +121,7 @@ impl<'a> PlayerCommands<'a> {
         let newest = batch.newest_queue(&self.player_id).or(decided);
         refresh(ctx, batch).await;
         let Answer { results, report, .. } = answer(ctx, batch);
-        ctx.platform.performance.add_commands(&report);
+        ctx.platform.performance.remember(&report);
         let rules = ctx.platform.settings.rules;
         let queue = newest.map(|cached| QueueView::new(&cached.queue, ctx.now, rules));
         CommandsAnswer { results, queue, report }

@@ -101,7 +101,7 @@ fn entries_of(commit: &CommitEvents) -> impl Iterator<Item = Entry<'_>> {
     record.events.iter().map(|event| Entry {
         origin: *origin,
         event: OutgoingEvent {
-            player_id: &record.player_id,
+            group: record.player_id.as_str(),
             sequence: event.sequence,
             event_type: &event.event_type,
             json: &event.json,
@@ -173,7 +173,7 @@ fn firsts_of_call<'a>(queues: &[&[Entry<'a>]]) -> Vec<Entry<'a>> {
 }
 
 fn log_failure(event: &OutgoingEvent<'_>, events: usize, failure: &Failure) {
-    let (player_id, reason, detail) = (event.player_id.as_str(), failure.reason.code(), &failure.detail);
+    let (player_id, reason, detail) = (event.group, failure.reason.code(), &failure.detail);
     match failure.reason == FailureReason::Deadline {
         true => tracing::warn!(player_id, reason, events, "events wait for the next load of the queue"),
         false => tracing::warn!(player_id, reason, %detail, events, "events were not published"),

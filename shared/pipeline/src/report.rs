@@ -1,9 +1,10 @@
 //! The report of an invocation: what it took, as the answer says it.
 
-use std::{collections::BTreeMap, ops::AddAssign};
+use std::collections::BTreeMap;
 
 use millrace_cache::{CacheStatistics, PerKind, SharedCacheState};
 use millrace_domain::{Priority, record::Table};
+use millrace_performance::Sketch;
 use millrace_store::{Connections, WriteStatistics, batch_writer::Count};
 use millrace_telemetry::Usage;
 use serde::{Serialize, Serializer};
@@ -33,6 +34,9 @@ pub struct Report {
     pub players: u64,
     /// How late timed completions were committed.
     pub lateness: LatenessReport,
+    /// The lateness of all these completions, for the performance history.
+    #[serde(skip)]
+    pub lateness_values: Sketch,
     /// Cache lookups, one a player.
     pub cache: CacheReport,
     /// Reads of the table.
@@ -181,17 +185,6 @@ pub struct MemoryReport {
     pub local_cache_entries: u64,
     /// Their approximate size in bytes.
     pub local_cache_bytes: u64,
-}
-
-impl AddAssign for CommandCounts {
-    fn add_assign(&mut self, other: Self) {
-        self.received += other.received;
-        self.applied += other.applied;
-        self.duplicate += other.duplicate;
-        self.rejected += other.rejected;
-        self.failed += other.failed;
-        self.malformed += other.malformed;
-    }
 }
 
 impl CacheReport {

@@ -37,6 +37,7 @@ pub fn build_report(ctx: &Context<'_>, counters: &Counters, commands: CommandOut
         attempts_timed_out: counters.attempts_timed_out,
         players,
         lateness: counters.lateness.report(),
+        lateness_values: counters.lateness.values().clone(),
         cache: CacheReport::new(
             &counters.cache,
             platform.cache.shared_state(),

@@ -25,8 +25,6 @@ pub struct PipelineSettings {
     pub memory_threshold: u64,
     /// The memory of the function in MiB, by which Lambda is billed; none outside of Lambda.
     pub memory_mib: Option<u64>,
-    /// The name of the function, for reports that processes share.
-    pub function: String,
     /// Whether the source delivers again what is cut short, as SQS does.
     ///
     /// Schedules and HTTP callers do not. Then a queue stays in the due index until its records are
@@ -36,7 +34,7 @@ pub struct PipelineSettings {
     pub rules: Rules,
     /// The limits of the thresholds of the performance history.
     pub thresholds: Limits,
-    /// Seeds the jitter, and names the process.
+    /// Seeds the jitter.
     pub seed: u64,
 }
 
@@ -51,7 +49,6 @@ impl Default for PipelineSettings {
             batching: FeatureSwitch::ON,
             memory_threshold: 400 << 20,
             memory_mib: None,
-            function: String::new(),
             is_redelivered: true,
             rules: Rules::default(),
             thresholds: Limits::default(),

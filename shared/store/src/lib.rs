@@ -43,7 +43,7 @@ pub use events_after::{EventsAfter, EventsGone, events_after};
 pub use metered::MeteredStore;
 pub use port::{
     CommitResponse, Connections, DUE_SHARDS, DuePage, DueQueue, LoadResponse, MAX_BATCH_ITEMS, MAX_ROW_BYTES, Page,
-    PageOrder, QueueRow, QueueStore, QueueWrite, RecordStore, Store, due_shard,
+    PageOrder, QueueRow, QueueStore, QueueWrite, RecordStore, ScanPage, ScannedQueue, Store, due_shard,
 };
 pub use retention::Retention;
 pub use store_units::StoreUnits;

@@ -15,10 +15,10 @@ use crate::{
     error::{CommitError, StoreError},
     port::{
         CommitResponse, Connections, DuePage, DueQueue, LoadResponse, Page, PageOrder, QueueStore, QueueWrite,
-        RecordStore, Store,
+        RecordStore, ScanPage, Store,
     },
     store_units::StoreUnits,
-    units::{commit_units, due_units, load_units, page_units, record_units},
+    units::{commit_units, due_units, load_units, page_units, record_units, scan_units},
 };
 
 /// Counts the calls to a store and their [units](crate::units).
@@ -76,6 +76,13 @@ impl QueueStore for MeteredStore {
     async fn due(&self, shard: u8, until: Timestamp, after: Option<&DueQueue>, limit: usize) -> DuePage {
         let page = self.store.due(shard, until, after, limit).await;
         self.count(StoreUnits { calls: page.calls, half_reads: due_units(&page), writes: 0 });
+        page
+    }
+
+    async fn scan(&self, after: Option<&str>, limit: usize) -> Result<ScanPage, StoreError> {
+        let page = self.store.scan(after, limit).await;
+        let (calls, half_reads) = page.as_ref().map_or((1, 0), |page| (page.calls, scan_units(page)));
+        self.count(StoreUnits { calls, half_reads, writes: 0 });
         page
     }
 }

@@ -145,6 +145,26 @@ pub struct DuePage {
     pub calls: u64,
 }
 
+/// A queue row that a scan has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScannedQueue {
+    /// The player.
+    pub player_id: PlayerId,
+    /// The row without its outbox, or why it is unreadable.
+    pub row: Result<QueueRow, StoreError>,
+}
+
+/// The answer to [`QueueStore::scan`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanPage {
+    /// The rows, in the order of the store.
+    pub queues: Vec<ScannedQueue>,
+    /// Where the next page begins; `None` on the last page.
+    pub next: Option<String>,
+    /// The number of round trips.
+    pub calls: u64,
+}
+
 /// The order of the rows of a page, by their sort key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageOrder {
@@ -193,6 +213,16 @@ pub trait QueueStore: Send + Sync {
     ///
     /// `after` is the last queue of the previous page. It may have moved or left the index since.
     async fn due(&self, shard: u8, until: Timestamp, after: Option<&DueQueue>, limit: usize) -> DuePage;
+
+    /// Reads some rows of the queues table, at most `limit`, in an order that the store chooses.
+    /// `after` is the [`ScanPage::next`] of the previous page, or the id of any player.
+    ///
+    /// A scan of a whole table contains each row that existed at its beginning, once. Rows may be
+    /// as they were shortly before the call.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table cannot be read.
+    async fn scan(&self, after: Option<&str>, limit: usize) -> Result<ScanPage, StoreError>;
 }
 
 /// Stores records: written in batches, read by partition.

@@ -6,7 +6,7 @@
 
 use millrace_domain::{Record, Timestamp};
 
-use crate::port::{DuePage, LoadResponse, QueueRow, QueueWrite};
+use crate::port::{DuePage, LoadResponse, QueueRow, QueueWrite, ScanPage};
 
 /// Bytes that a write unit covers.
 const WRITE_UNIT_BYTES: usize = 1024;
@@ -52,6 +52,13 @@ pub fn due_units(page: &DuePage) -> u64 {
     let Ok(queues) = &page.queues else { return 0 };
     let bytes = queues.iter().map(|due| DUE_ENTRY_BYTES + due.player_id.as_str().len()).sum();
     units(bytes, READ_UNIT_BYTES)
+}
+
+/// The halves of read units of a scan, which reads without strong consistency. Outboxes, which it
+/// reads and does not return, are not counted.
+pub fn scan_units(page: &ScanPage) -> u64 {
+    let bytes = page.queues.iter().map(|queue| queue.player_id.as_str().len() + queue.row.as_ref().map_or(0, row_size));
+    units(bytes.sum(), READ_UNIT_BYTES)
 }
 
 /// The halves of read units of a page of records: their sizes are added up first.

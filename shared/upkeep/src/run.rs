@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use millrace_cache::SharedCacheState;
+use millrace_performance::Kind;
 use millrace_pipeline::{
     Context, Invocation, Platform, counters::Counters, report::CommandOutcomes, report_builder::build_report,
 };
@@ -48,6 +49,7 @@ pub async fn run(
     let PartReports { warm, clear, rebuild, .. } = &done;
     let players = warm.map_or(0, |warm| warm.players) + rebuild.as_ref().map_or(0, |rebuild| rebuild.players);
     let report = build_report(&ctx, &counters, CommandOutcomes::default(), players);
+    platform.share_report(Kind::Runs, &report);
     let counts = [
         ("filled", warm.map_or(0, |warm| warm.filled)),
         ("cleared", clear.as_ref().map_or(0, |clear| clear.cleared)),

@@ -21,6 +21,7 @@ use std::{
 use millrace_cache::{LocalCache, LocalSettings, Tiers};
 use millrace_domain::{FeatureSwitch, PlayerId, Queue, Sender, Timestamp, codec, record::HistoryRecord};
 use millrace_due::{AdvanceError, Advanced, TickTarget, TicksQueue, advance};
+use millrace_performance::{HistoryStore, ProcessHistory, Span};
 use millrace_pipeline::{
     Answer, CommandsAnswer, Invocation, PipelineSettings, Platform, PlatformParts, PlayerCommands, ProcessError,
     Publishing, applied::ApplyFn, process, steps::apply::apply_items,
@@ -59,6 +60,8 @@ pub struct Options {
     pub local_cache_switch: FeatureSwitch,
     /// The connection to the shared cache. `None` runs without a shared cache.
     pub shared_cache: Option<Arc<FakeSharedCache>>,
+    /// The performance history.
+    pub history: Arc<dyn HistoryStore>,
     /// Where events are published. `None` runs without events.
     pub publishing: Option<Publishing>,
     /// The function that applies items to a queue.
@@ -74,6 +77,7 @@ impl Default for Options {
             local_cache: LocalSettings::default(),
             local_cache_switch: FeatureSwitch::ON,
             shared_cache: None,
+            history: Arc::new(ProcessHistory::default()),
             publishing: None,
             apply: apply_items,
             resident_bytes: || Some(1 << 20),
@@ -117,6 +121,7 @@ impl Process {
             ),
             cache,
             publishing: options.publishing,
+            history: options.history,
             clock: Arc::new(move || Timestamp::from_millis(time.load(Ordering::Relaxed))),
             resident_bytes: options.resident_bytes,
             apply: options.apply,
@@ -236,9 +241,10 @@ impl Process {
         read_history(&self.platform, request, invocation).await
     }
 
-    /// The performance report of this process.
-    pub fn performance(&self) -> PerformanceReport {
-        millrace_queries::performance::performance(&self.platform)
+    /// The performance report with the history of the last hour.
+    pub async fn performance(&self) -> PerformanceReport {
+        let span = Span::new(None, None, None, self.platform.clock.now()).unwrap();
+        millrace_queries::performance::performance(&self.platform, span, &invocation(10)).await
     }
 
     /// Processes a payload with ten seconds until the time-out.

@@ -15,6 +15,8 @@
 //! | `lists` | history and rejections |
 //! | `openapi` | `docs/openapi.yaml` compared with the running function |
 //! | `paths` | slashes at the end of a path, and base paths |
+//! | `performance` | the performance history: spans, bad parameters, sources, depth of queues |
+//! | `players` | pages of all players, and recently changed ones |
 //! | `protocol` | HEAD, OPTIONS, entity tags, compression and CORS |
 //! | `reads` | queues, tasks, stats, performance and health |
 //! | `regressions` | the events in `events/regressions/` and the answers that they must get |
@@ -34,6 +36,8 @@ mod identity;
 mod lists;
 mod openapi;
 mod paths;
+mod performance;
+mod players;
 mod protocol;
 mod reads;
 mod regressions;

@@ -63,6 +63,8 @@ pub struct Settings {
     pub cors_origins: CorsOrigins,
     /// The segments that every HTTP path begins with.
     pub http_base_path: Vec<String>,
+    /// The URLs of the queues whose depth is shown.
+    pub monitored_queues: Vec<String>,
     /// How long the shared cache keeps data.
     pub cache_ttl: Ttls,
     /// The limits of the local cache.
@@ -148,6 +150,7 @@ impl Settings {
             redis_limits: read.redis_limits()?,
             ticks_queue_url: read.optional(&table::TICKS_QUEUE_URL, values::queue_url)?,
             events: read.events()?,
+            monitored_queues: read.monitored_queues()?,
             advance: read.advance()?,
             rules: Rules::default().pause_after_days(read.whole(&table::INACTIVE_PAUSE_DAYS)?),
             clock_file: read.clock_file(&store)?,

@@ -113,11 +113,14 @@ table! {
         "Where events are published: event buses, FIFO queues of SQS, and the events table. Unset or empty: no \
          events are kept or published.");
     EVENTS_TYPES = Spec::text("MILLRACE_EVENTS_TYPES", None,
-        "types of events, such as taskStarted,taskCompleted, separated by commas, each once",
+        "types of events, such as taskStarted,thresholdCrossed, separated by commas, each once",
         "The types of events that go to event buses and queues. The events table gets all types. Unset or \
          empty: all types.");
     EVENTS_RETENTION_HOURS = Spec::whole("MILLRACE_EVENTS_RETENTION_HOURS", 24, 1, 8_760,
         "How long the events table keeps events.");
+    MONITORED_QUEUES = Spec::text("MILLRACE_MONITORED_QUEUES", None,
+        "http:// or https:// URLs of SQS queues, separated by commas, each once, at most 20",
+        "The queues whose depth `GET /admin/performance` shows. Unset or empty: none.");
     ADVANCE_PERIOD_SECONDS = Spec::whole("MILLRACE_ADVANCE_PERIOD_SECONDS", 60, 1, 600,
         "The time between two runs of `advance-queues`. A run sends the ticks that are due before the next one.");
     ADVANCE_SLACK_SECONDS = Spec::whole("MILLRACE_ADVANCE_SLACK_SECONDS", 5, 0, 300,

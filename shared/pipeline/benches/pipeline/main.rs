@@ -20,6 +20,7 @@ use millrace_domain::{
     codec::{decode, encode},
     json::{Message, parse_message},
 };
+use millrace_performance::ProcessHistory;
 use millrace_pipeline::{
     Answer, Invocation, PipelineSettings, Platform, PlatformParts, Publishing, process, steps::apply::apply_items,
 };
@@ -202,6 +203,7 @@ fn platform(players: usize, rows: &[(PlayerId, QueueRow)], features: Features) -
         store,
         cache: Tiers::local_only(LocalCache::new(LocalSettings::default()), local),
         publishing: events_table.then(|| Publishing { destinations: Vec::new(), types: None, table: true }),
+        history: Arc::new(ProcessHistory::default()),
         clock: Arc::new(|| Timestamp::from_millis(NOW_MS)),
         resident_bytes: || None,
         apply: apply_items,

@@ -1,6 +1,7 @@
 //! Answer: batch item failures, results and the report.
 
 use millrace_domain::PlayerId;
+use millrace_performance::Kind;
 
 use crate::{
     answer::{Answer, BatchItemFailure, CommandResult, ProcessError},
@@ -30,7 +31,7 @@ pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
         results_omitted: 0,
         report: build_report(ctx, &batch.counters, outcomes, batch.players.len() as u64),
     };
-    ctx.platform.share_report(&answer.report);
+    ctx.platform.share_report(Kind::Commands, &answer.report);
     answer
 }
 
