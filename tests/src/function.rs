@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     answers, binary,
-    runtime_api::{Answer, InitState, RuntimeApi},
+    runtime_api::{Answer, CallerHeaders, InitState, RuntimeApi},
 };
 
 /// How long a function may take to ask for its first invocation. Lambda allows 10 seconds. This is
@@ -64,13 +64,18 @@ pub struct Invocation {
     payload: Bytes,
     timeout: Duration,
     request_id: Option<String>,
-    client_context: Option<String>,
+    headers: CallerHeaders,
 }
 
 impl Invocation {
     /// An invocation with this payload, which need not be JSON.
     pub fn new(payload: impl Into<Bytes>) -> Self {
-        Self { payload: payload.into(), timeout: INVOCATION_TIMEOUT, request_id: None, client_context: None }
+        Self {
+            payload: payload.into(),
+            timeout: INVOCATION_TIMEOUT,
+            request_id: None,
+            headers: CallerHeaders::default(),
+        }
     }
 
     /// Sets the time-out. A function that does not answer in time is killed, as by Lambda.
@@ -90,7 +95,15 @@ impl Invocation {
     /// Sets the client context, which callers of the Invoke API may send.
     #[must_use]
     pub fn client_context(mut self, context: &str) -> Self {
-        self.client_context = Some(context.to_owned());
+        self.headers.client_context = Some(context.to_owned());
+        self
+    }
+
+    /// Sets what Lambda says about the trace of the invocation. The default is a trace that is not
+    /// sampled. Empty: Lambda says nothing.
+    #[must_use]
+    pub fn trace(mut self, header: &str) -> Self {
+        self.headers.trace = Some(header.to_owned());
         self
     }
 }
@@ -297,8 +310,8 @@ impl Function {
     /// # Panics
     /// If the answer is not as `docs/schemas/answer.json` describes it.
     pub async fn invoke(&self, invocation: impl Into<Invocation>) -> Result<Value, FunctionError> {
-        let Invocation { payload, timeout, request_id, client_context } = invocation.into();
-        let answer = self.api.invoke(payload, timeout, request_id, client_context);
+        let Invocation { payload, timeout, request_id, headers } = invocation.into();
+        let answer = self.api.invoke(payload, timeout, request_id, headers);
         let mut exit = self.exit.clone();
         let answered = tokio::time::timeout(timeout, async {
             tokio::select! {

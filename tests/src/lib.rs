@@ -19,6 +19,8 @@
 //! | [`load`] | a load of many players, and its measurements |
 //! | [`backends`] | DynamoDB and Redis behind proxies, and functions that use them |
 //! | [`database`] | an embedded store, functions that use it, and damage to its rows |
+//! | [`traces`] | an X-Ray daemon and an OTLP collector, and the spans that they got |
+//! | [`event_calls`] | EventBridge and SQS as HTTP servers that keep what was sent |
 //! | [`store_contents`] | reads the rows of a store, with any implementation of the store |
 //!
 //! An error in the harness panics with a message that says how to fix it.
@@ -31,6 +33,7 @@ pub mod binary;
 pub mod clock;
 pub mod database;
 pub mod due_queues;
+pub mod event_calls;
 pub mod event_files;
 pub mod event_targets;
 pub mod eventbridge;
@@ -42,5 +45,6 @@ pub mod regressions;
 pub mod runtime_api;
 pub mod sqs;
 pub mod store_contents;
+pub mod traces;
 
 pub use function::{Function, FunctionError, Invocation, StartError};

@@ -2,6 +2,7 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
+use bytes::Bytes;
 use millrace_pipeline::{Invocation, Platform};
 use serde::Serialize;
 
@@ -11,6 +12,7 @@ use crate::{
     runtime::{self, FunctionError},
     settings::Settings,
     start_error::StartError,
+    traces,
 };
 
 /// A Lambda function: how it is opened, and what it answers.
@@ -65,17 +67,18 @@ pub async fn run<F: Function>() {
 
 async fn start<F: Function>() -> Result<(), StartError> {
     let settings = Settings::from_env()?;
-    logs::init(&settings.log)?;
+    let tracer = traces::open(&settings);
+    logs::init(&settings.log, tracer.is_some())?;
     settings.warn_of_unknown();
     let BackEnds { store, cache, publishing, clock } = back_ends::open(&settings).await?;
     let platform = compose::platform(&settings, Arc::clone(&store), cache, publishing, clock, F::REDELIVERED);
     let function = Arc::new(F::open(App { settings, platform }).await?);
     runtime::close_on_signal(async move || store.close().await).await.map_err(StartError::Signals)?;
-    runtime::run(move |payload, invocation| {
+    let handler = move |payload: Bytes, invocation: Invocation| {
         let function = Arc::clone(&function);
         async move { function.answer(&payload, &invocation).await }
-    })
-    .await?;
+    };
+    runtime::run(handler, tracer).await?;
     Ok(())
 }
 

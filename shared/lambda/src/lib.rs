@@ -16,6 +16,7 @@
 //! | `sqs_queue`, `service_client` | what these share: batches of messages, clients, errors |
 //! | [`clock`] | the system clock, or a clock that a file moves |
 //! | [`logs`] | logs in JSON, one line each, panics included |
+//! | [`traces`], `otlp_client` | opens what traces are sent to; the HTTP client for it |
 //! | [`resident_memory`] | the resident memory of the process |
 //!
 //! A function implements [`Function`], and its `main` calls [`run`]. `examples/echo.rs` is the
@@ -33,6 +34,7 @@ pub mod event_bus;
 pub mod event_queue;
 pub mod function;
 pub mod logs;
+mod otlp_client;
 pub mod resident_memory;
 pub mod runtime;
 mod service_client;
@@ -40,6 +42,7 @@ pub mod settings;
 mod sqs_queue;
 pub mod start_error;
 pub mod ticks;
+pub mod traces;
 
 pub use clock::SystemClock;
 pub use function::{App, Function, run};

@@ -7,6 +7,7 @@
 use std::{backtrace::BacktraceStatus, fmt, panic::PanicHookInfo};
 
 use millrace_domain::Timestamp;
+use millrace_telemetry::trace::TraceLayer;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::{Event, Subscriber, subscriber::SetGlobalDefaultError};
@@ -26,18 +27,23 @@ use crate::{clock, settings::LogSettings};
 /// The names of the line itself. A field with such a name gets the prefix `field.`.
 const RESERVED: [&str; 3] = ["timestamp", "level", "target"];
 
-/// Starts the logs of this process on standard output. Panics are logged too.
+/// Starts the logs of this process on standard output. Panics are logged too. With `traces`, the
+/// spans of traces are collected.
 ///
 /// # Errors
 /// [`SetGlobalDefaultError`] if the logs were started before.
-pub fn init(settings: &LogSettings) -> Result<(), SetGlobalDefaultError> {
-    tracing::subscriber::set_global_default(subscriber(settings, std::io::stdout))?;
+pub fn init(settings: &LogSettings, traces: bool) -> Result<(), SetGlobalDefaultError> {
+    let subscriber = subscriber(settings, std::io::stdout);
+    match traces {
+        true => tracing::subscriber::set_global_default(subscriber.with(TraceLayer::filtered()))?,
+        false => tracing::subscriber::set_global_default(subscriber)?,
+    }
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
 }
 
 /// The subscriber that writes logs to `writer`.
-pub fn subscriber<W>(settings: &LogSettings, writer: W) -> impl Subscriber + Send + Sync
+pub fn subscriber<W>(settings: &LogSettings, writer: W) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {

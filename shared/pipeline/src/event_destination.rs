@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use millrace_domain::{PlayerId, event::EventType};
+use millrace_telemetry::trace::TraceContext;
 
 use crate::send_answer::SendAnswer;
 
@@ -24,6 +25,8 @@ pub struct OutgoingEvent<'a> {
     pub event_type: &'a str,
     /// The whole event in JSON. It is the same in each copy.
     pub json: &'a str,
+    /// The trace of the message that led to it; none if it is unknown.
+    pub trace: Option<TraceContext>,
 }
 
 impl OutgoingEvent<'_> {

@@ -5,6 +5,9 @@ use millrace_pipeline::{
     Context, Invocation, Platform, counters::Counters, report::CommandCounts, report_builder::build_report,
 };
 
+use millrace_telemetry::trace::TARGET;
+use tracing::instrument;
+
 use crate::{
     clear::{clear, clear_local},
     emergency::switch_emergency,
@@ -58,6 +61,7 @@ pub async fn run(
     Ok(UpkeepReport { action, redis, done, report })
 }
 
+#[instrument(target = TARGET, level = "info", skip_all, fields(otel.name = request.action()))]
 async fn carry_out(progress: &mut Progress<'_>, request: Request) -> Result<PartReports, UpkeepError> {
     let mut done = PartReports::default();
     match request {

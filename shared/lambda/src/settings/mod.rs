@@ -5,6 +5,7 @@
 //! | [`mod@reference`] | every setting: its name, default, allowed values, meaning |
 //! | [`events`] | where events are published, and which |
 //! | [`groups`] | settings that belong together |
+//! | [`traces`] | where traces are sent |
 //! | [`values`] | the types of settings that are more than a number |
 //! | [`error`] | the error of a bad setting, in one line |
 //! | `reader` | reads one variable as one value |
@@ -18,6 +19,7 @@ pub mod events;
 pub mod groups;
 mod reader;
 pub mod reference;
+pub mod traces;
 pub mod values;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
@@ -33,6 +35,7 @@ pub use groups::{AdvanceSettings, DatabaseSettings, Features, RedisLimits};
 use reader::Reader;
 pub use reference::markdown;
 use reference::table;
+pub use traces::TraceTarget;
 pub(crate) use values::SPAN_TARGET;
 pub use values::{Authentication, CorsOrigins, LogSettings, RedisSettings, RedisUrl, StoreChoice};
 
@@ -85,6 +88,8 @@ pub struct Settings {
     pub retention: Retention,
     /// What is logged.
     pub log: LogSettings,
+    /// Where traces are sent.
+    pub traces: TraceTarget,
     /// The name of the function, as Lambda sets it; empty outside Lambda.
     pub function_name: String,
     /// Variables with the prefix of settings that are not settings.
@@ -160,6 +165,7 @@ impl Settings {
             features: read.features()?,
             retention: read.retention()?,
             log: read.text(&table::LOG, LogSettings::parse)?,
+            traces: read.traces()?,
             function_name: lookup("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
             unknown: Vec::new(),
         })

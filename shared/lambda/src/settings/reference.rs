@@ -207,6 +207,10 @@ table! {
     LOG = Spec::text("MILLRACE_LOG", Some("info"),
         "off, error, warn, info, debug, trace, or directives such as info,millrace_store=debug",
         "The level of the logs, or a level for each module.");
+    TRACES = Spec::text("MILLRACE_TRACES", None, "off, xray, otlp:<URL of a collector> with http:// or https://",
+        "Where traces are sent: to the daemon of X-Ray, or to an OTLP collector over HTTP. The path of a URL \
+         without one is `/v1/traces`. Unset or empty: xray where `AWS_XRAY_DAEMON_ADDRESS` is set, as in \
+         Lambda, else off.");
 }
 
 /// The row of a setting.

@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, str::FromStr as _};
 
 use millrace_cache::redis::RedisMode;
+use millrace_telemetry::trace::TARGET;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
@@ -151,10 +152,12 @@ impl LogSettings {
     }
 
     /// The filter for a subscriber. The span of an invocation is always on, so that every line has
-    /// its request id.
+    /// its request id. Spans of traces are off: they are not for logs.
     pub(crate) fn filter(&self) -> Targets {
         // `parse` has accepted these directives.
-        Targets::from_str(&self.directives).unwrap_or_default().with_target(SPAN_TARGET, LevelFilter::ERROR)
+        Targets::from_str(&self.directives)
+            .unwrap_or_default()
+            .with_targets([(SPAN_TARGET, LevelFilter::ERROR), (TARGET, LevelFilter::OFF)])
     }
 }
 
@@ -206,7 +209,7 @@ pub(super) fn queue_url(value: &str) -> Option<String> {
 }
 
 /// Reads a URL of one of these schemes, with a host, and a valid port or none.
-fn url(value: &str, schemes: [&str; 2]) -> Option<Url> {
+pub(super) fn url(value: &str, schemes: [&str; 2]) -> Option<Url> {
     // The library repairs what is almost a URL: it encodes spaces, and adds missing slashes.
     let needs_repair = !value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') || !value.contains("://");
     let url = Url::parse(value).ok().filter(|_| !needs_repair)?;

@@ -1,6 +1,8 @@
 //! Answer: batch item failures, results and the report.
 
 use millrace_domain::PlayerId;
+use millrace_telemetry::trace::TARGET;
+use tracing::instrument;
 
 use crate::{
     answer::{Answer, BatchItemFailure, CommandResult, ProcessError},
@@ -18,6 +20,7 @@ pub const MAX_RESULTS: usize = 200;
 const FAILED: &str = "failed";
 
 /// The answer of an invocation whose items are all decided.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
     batch.hand_back_rest_of_groups();
     let failed = batch.messages.iter().filter(|message| message.is_handed_back && batch.source == Source::Sqs);
