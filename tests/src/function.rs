@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use millrace_schemas::Schema;
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
@@ -23,14 +22,13 @@ use tokio::{
 
 use crate::{
     answers, binary,
-    runtime_api::{Answer, CallerHeaders, InitState, RuntimeApi},
+    invocation::Invocation,
+    runtime_api::{Answer, InitState, RuntimeApi},
 };
 
 /// How long a function may take to ask for its first invocation. Lambda allows 10 seconds. This is
 /// more, because the machine that runs the tests may be busy.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// The time-out of an invocation, unless the test sets another one.
-const INVOCATION_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a function may take to end after SIGTERM. After that it is killed.
 const TERMINATION_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -57,74 +55,6 @@ pub struct Function {
 }
 
 type Lines = Arc<Mutex<Vec<String>>>;
-
-/// The payload, time-out and request id of an invocation.
-#[derive(Debug, Clone)]
-pub struct Invocation {
-    payload: Bytes,
-    timeout: Duration,
-    request_id: Option<String>,
-    headers: CallerHeaders,
-}
-
-impl Invocation {
-    /// An invocation with this payload, which need not be JSON.
-    pub fn new(payload: impl Into<Bytes>) -> Self {
-        Self {
-            payload: payload.into(),
-            timeout: INVOCATION_TIMEOUT,
-            request_id: None,
-            headers: CallerHeaders::default(),
-        }
-    }
-
-    /// Sets the time-out. A function that does not answer in time is killed, as by Lambda.
-    #[must_use]
-    pub fn within(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Sets the request id. A retry of an asynchronous invocation has the id of the first attempt.
-    #[must_use]
-    pub fn request_id(mut self, id: &str) -> Self {
-        self.request_id = Some(id.to_owned());
-        self
-    }
-
-    /// Sets the client context, which callers of the Invoke API may send.
-    #[must_use]
-    pub fn client_context(mut self, context: &str) -> Self {
-        self.headers.client_context = Some(context.to_owned());
-        self
-    }
-
-    /// Sets what Lambda says about the trace of the invocation. The default is a trace that is not
-    /// sampled. Empty: Lambda says nothing.
-    #[must_use]
-    pub fn trace(mut self, header: &str) -> Self {
-        self.headers.trace = Some(header.to_owned());
-        self
-    }
-}
-
-impl From<&Value> for Invocation {
-    fn from(value: &Value) -> Self {
-        Self::new(value.to_string())
-    }
-}
-
-impl From<Value> for Invocation {
-    fn from(value: Value) -> Self {
-        Self::from(&value)
-    }
-}
-
-impl From<&str> for Invocation {
-    fn from(text: &str) -> Self {
-        Self::new(text.to_owned())
-    }
-}
 
 /// An invocation without a successful answer.
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,7 @@
 //! | [`binary`] | builds the function that a test runs, so that no test runs an outdated binary |
 //! | [`runtime_api`] | a Lambda Runtime API and Extensions API, as AWS documents them |
 //! | [`function`] | a function as a process: start, invoke, kill, terminate, read its logs |
+//! | [`invocation`] | what a function is invoked with |
 //! | [`sqs`] | SQS messages |
 //! | [`eventbridge`] | EventBridge events |
 //! | [`event_targets`] | a bus and queues that functions publish events to |
@@ -40,6 +41,7 @@ pub mod eventbridge;
 pub mod function;
 pub mod http;
 pub mod http_server;
+pub mod invocation;
 pub mod load;
 pub mod regressions;
 pub mod runtime_api;
@@ -47,4 +49,5 @@ pub mod sqs;
 pub mod store_contents;
 pub mod traces;
 
-pub use function::{Function, FunctionError, Invocation, StartError};
+pub use function::{Function, FunctionError, StartError};
+pub use invocation::Invocation;

@@ -15,6 +15,8 @@ use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt as _;
 use millrace_telemetry::trace::OtlpTransport;
 
+use crate::runtime::run::with_causes;
+
 /// The connections are replaced after this time without use, as those to AWS.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -60,10 +62,7 @@ fn connector() -> Arc<Connector> {
 impl OtlpTransport for OtlpClient {
     async fn post(&self, body: Vec<u8>) -> Result<(), String> {
         let answer = self.connector().call(self.request(body)?).await;
-        let answer = answer.map_err(|error| match std::error::Error::source(&error) {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
-        })?;
+        let answer = answer.map_err(|error| with_causes(&error))?;
         let status = answer.status();
         // The connection is used again only once the answer is read.
         let read = answer.into_body().collect().await;

@@ -145,7 +145,7 @@ fn check_environment() -> Result<(), RunError> {
 }
 
 /// The error and its causes. HTTP clients display only the outermost one.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

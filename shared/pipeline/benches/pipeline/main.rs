@@ -8,6 +8,7 @@
 //! off, and parsing the payload into a JSON tree. The last step prints all medians as one table.
 
 mod cpu_time;
+mod traces;
 
 use std::{
     collections::VecDeque,
@@ -33,7 +34,7 @@ use millrace_store::{BatchWriter, BatchWriterSettings, QueueRow, Store, memory::
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, time::Instant};
 
-use crate::cpu_time::CpuTime;
+use crate::{cpu_time::CpuTime, traces::Traces};
 
 // The functions use the same allocator.
 #[global_allocator]
@@ -184,11 +185,12 @@ struct Features {
     batching: FeatureSwitch,
     /// Whether the events table gets all events.
     events_table: bool,
+    traces: Traces,
 }
 
 /// A platform whose store has the rows of the first `players` players.
 fn platform(players: usize, rows: &[(PlayerId, QueueRow)], features: Features) -> Platform {
-    let Features { local, batching, events_table } = features;
+    let Features { local, batching, events_table, .. } = features;
     let store = Arc::new(MemoryStore::new());
     for (player, row) in &rows[..players] {
         store.overwrite_queue(player, row.clone());
@@ -218,11 +220,13 @@ async fn invoke(platform: &Platform, payload: &[u8]) -> Answer {
 struct Sandbox {
     platform: Platform,
     game: Game,
+    traces: Traces,
 }
 
 impl Sandbox {
     fn new(players: usize, rows: &[(PlayerId, QueueRow)], features: Features, runtime: &Runtime) -> Self {
-        let mut sandbox = Self { platform: platform(players, rows, features), game: Game::new(players) };
+        let mut sandbox =
+            Self { platform: platform(players, rows, features), game: Game::new(players), traces: features.traces };
         // Ten batches contain every kind of command. They warm up the heap and the caches.
         for _ in 0..10 {
             sandbox.run(runtime);
@@ -234,7 +238,7 @@ impl Sandbox {
     fn run(&mut self, runtime: &Runtime) -> Duration {
         let payload = self.game.batch();
         let started = ProcessTime::now();
-        let answer = runtime.block_on(invoke(&self.platform, black_box(&payload)));
+        let answer = runtime.block_on(self.traces.record(invoke(&self.platform, black_box(&payload))));
         let bytes = serde_json::to_vec(&answer).expect("JSON");
         let cpu_time = started.elapsed();
         // The measurement is valid only if every command was applied.
@@ -253,12 +257,15 @@ fn bench_batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
         })
         .collect();
     let (on, off) = (FeatureSwitch::ON, FeatureSwitch::OFF);
-    let cached = Features { local: on, batching: on, events_table: false };
+    let cached = Features { local: on, batching: on, events_table: false, traces: Traces::Unused };
     let variants = [
         ("cached", cached),
         ("cached-events", Features { events_table: true, ..cached }),
         ("loaded", Features { local: off, ..cached }),
         ("off", Features { local: off, batching: off, ..cached }),
+        ("traces-off", Features { traces: Traces::Off, ..cached }),
+        ("traces-not-sampled", Features { traces: Traces::NotSampled, ..cached }),
+        ("traces-sampled", Features { traces: Traces::Sampled, ..cached }),
     ];
     for messages in [10, 1_000] {
         let mut group = criterion.benchmark_group(format!("batch-{messages}"));
@@ -274,7 +281,7 @@ fn bench_batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
                     }
                     sandbox.run(runtime)
                 };
-                bencher.iter_custom(|iterations| (0..iterations).map(|_| run()).sum());
+                features.traces.subscribed(|| bencher.iter_custom(|iterations| (0..iterations).map(|_| run()).sum()));
             });
         }
         group.bench_function("json-tree", |bencher| {
@@ -357,6 +364,9 @@ fn print_table(folder: &Path) {
         ("command in a batch of 10, queues from the store", median_per_item("batch-10/loaded", 10.0), ""),
         ("  baseline: cache and batching off", median_per_item("batch-10/off", 10.0), ""),
         ("  reference: parsing the payload into a JSON tree", median_per_item("batch-10/json-tree", 10.0), ""),
+        ("  with logs, traces off", median_per_item("batch-10/traces-off", 10.0), ""),
+        ("  with logs, a trace that is not sampled", median_per_item("batch-10/traces-not-sampled", 10.0), "5 % more"),
+        ("  with logs, a trace sent to X-Ray", median_per_item("batch-10/traces-sampled", 10.0), ""),
         ("advancing a queue of 10 tasks, nothing due", median_per_item("domain/advance-idle", 1.0), "1 µs"),
         ("advancing 30 days with 200 tasks due", median_per_item("domain/catch-up-200", 1.0), ""),
         ("encoding a queue of 10 tasks", median_per_item("domain/encode", 1.0), ""),

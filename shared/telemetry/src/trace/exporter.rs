@@ -10,24 +10,10 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::timeout_at;
 
-use super::{otlp, pause::Pause, recording::Finished, xray};
+use super::{otlp, pause::Pause, recording::Finished, resource::Resource, xray};
 
 /// How long the export over OTLP may delay an answer.
-const OTLP_TIMEOUT: Duration = Duration::from_millis(250);
-
-/// The process that the spans come from.
-#[derive(Debug, Clone, Default)]
-pub struct Resource {
-    /// The attributes, such as `service.name`.
-    pub attributes: Vec<(&'static str, String)>,
-}
-
-impl Resource {
-    /// The name of the service; empty if there is none.
-    pub(super) fn service_name(&self) -> &str {
-        self.attributes.iter().find(|(name, _)| *name == "service.name").map_or("", |(_, value)| value)
-    }
-}
+const OTLP_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Sends requests to an OTLP collector.
 #[async_trait]

@@ -6,7 +6,7 @@
 //! | [`target`] | the target of all spans of traces |
 //! | [`tracer`] | begins the trace of an invocation, and exports it before the answer is sent |
 //! | [`layer`] | collects the spans of the invocations that are recorded |
-//! | [`exporter`] | where traces are sent |
+//! | [`exporter`], [`resource`] | where traces are sent; the process that they come from |
 //! | `xray`, `otlp` | segment documents for the daemon of X-Ray; requests of OTLP |
 //! | `recording`, `span` | the spans of one invocation |
 //! | `pause` | leaves a collector alone that does not answer |
@@ -28,13 +28,15 @@ pub mod layer;
 mod otlp;
 mod pause;
 mod recording;
+pub mod resource;
 mod span;
 pub mod target;
 pub mod tracer;
 mod xray;
 
 pub use context::TraceContext;
-pub use exporter::{Exporter, OtlpTransport, Resource};
+pub use exporter::{Exporter, OtlpTransport};
 pub use layer::{TraceLayer, context_of, link};
+pub use resource::Resource;
 pub use target::TARGET;
 pub use tracer::{InvocationTrace, Tracer};

@@ -15,8 +15,8 @@ use opentelemetry_proto::tonic::{
 use prost::Message as _;
 
 use super::{
-    exporter::Resource,
     recording::Finished,
+    resource::Resource,
     span::{ERROR_TYPE, FieldValue, KIND, Span},
 };
 

@@ -7,9 +7,10 @@ use tracing::Span;
 
 use super::{
     context::TraceContext,
-    exporter::{Exporter, Resource},
+    exporter::Exporter,
     layer::{INVOCATION, invocation_span},
     recording::Recording,
+    resource::Resource,
 };
 
 /// Traces the invocations of a process.
