@@ -32,6 +32,7 @@ pub async fn apply(
     let key = parameters::idempotency_key(request)?;
     let body = parameters::body(request, MAX_BODY_BYTES)?;
     let commands = PlayerCommands::decode(platform, player, caller.sender(), key, body, invocation);
+    let commands = commands.traced(request.trace());
     for (index, command) in commands.well_formed() {
         let what = command.type_name();
         caller.may_send(command).map_err(|scope| Problem::forbidden(scope, what).at(index))?;

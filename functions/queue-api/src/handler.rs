@@ -12,7 +12,9 @@ use millrace_lambda::{
     settings::{Authentication, CorsOrigins},
 };
 use millrace_pipeline::{Invocation, Platform};
+use millrace_telemetry::trace::{self, TARGET};
 use millrace_upkeep::UpkeepSettings;
+use tracing::{Instrument as _, Span, field::Empty};
 
 use crate::{
     admin,
@@ -72,8 +74,10 @@ impl Function for Api {
         let mut answer = match cors::preflight(&request, &self.origins) {
             Some(answer) => answer,
             None => {
-                let answer = self.route(&request, &route, invocation, started).await;
+                let span = span_of(&request, &route);
+                let answer = self.route(&request, &route, invocation, started).instrument(span.clone()).await;
                 let mut answer = answer.unwrap_or_else(Answer::from);
+                record_status(&span, answer.status);
                 cors::mark(&mut answer.headers, &request, &self.origins);
                 answer
             }
@@ -85,6 +89,27 @@ impl Function for Api {
         invocation.record.update(|record| measure(record, &self.platform, &answered, started.elapsed()));
         self.platform.performance.add_request(answer.status.as_u16());
         Ok(answer.finish(&request))
+    }
+}
+
+/// The span of a request. Its trace is a link of the invocation, unless it is the same.
+fn span_of(request: &Request, route: &Result<Route, NoRoute>) -> Span {
+    request.trace().into_iter().for_each(trace::link);
+    tracing::info_span!(
+        target: TARGET,
+        "request",
+        otel.name = route.as_ref().map_or("none", Route::name),
+        http.request.method = request.method.as_str(),
+        http.response.status_code = Empty,
+        "error.type" = Empty,
+    )
+}
+
+/// By the semantic conventions, a status below 500 is no error of the server.
+fn record_status(span: &Span, status: StatusCode) {
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("error.type", status.as_str());
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     runtime::{self, FunctionError},
     settings::Settings,
     start_error::StartError,
+    traces,
 };
 
 /// A Lambda function: how it is opened, and what it answers.
@@ -67,7 +68,8 @@ pub async fn run<F: Function>() {
 
 async fn start<F: Function>() -> Result<(), StartError> {
     let settings = Settings::from_env()?;
-    logs::init(&settings.log)?;
+    let tracer = traces::open(&settings);
+    logs::init(&settings.log, tracer.is_some())?;
     let log = settings.log.clone();
     let metrics = InvocationMetrics::new(&settings);
     settings.warn_of_unknown();
@@ -91,7 +93,7 @@ async fn start<F: Function>() -> Result<(), StartError> {
             answer
         }
     };
-    runtime::run(handler, metrics).await?;
+    runtime::run(handler, metrics, tracer).await?;
     Ok(())
 }
 

@@ -18,6 +18,7 @@
 //! | `sqs_queue`, `service_client` | what these share: batches of messages, clients, errors |
 //! | [`clock`] | the system clock, or a clock that a file moves |
 //! | [`invocation_metrics`] | the line of metrics of each invocation |
+//! | [`traces`], `otlp_client` | opens what traces are sent to; the HTTP client for it |
 //! | [`resident_memory`] | the resident memory of the process |
 //!
 //! A function implements [`Function`], and its `main` calls [`run`]. `examples/echo.rs` is the
@@ -36,6 +37,7 @@ pub mod event_queue;
 pub mod function;
 pub mod invocation_metrics;
 mod opened;
+mod otlp_client;
 pub mod queue_depth;
 pub mod resident_memory;
 pub mod runtime;
@@ -44,6 +46,7 @@ pub mod settings;
 mod sqs_queue;
 pub mod start_error;
 pub mod ticks;
+pub mod traces;
 
 pub use clock::SystemClock;
 pub use function::{App, Function, run};

@@ -3,8 +3,10 @@
 use aws_config::SdkConfig;
 use aws_sdk_sqs::{Client, types::QueueAttributeName};
 use millrace_pipeline::Failure;
+use millrace_telemetry::trace::TARGET;
+use tracing::{Instrument as _, field::Empty};
 
-use crate::service_client::{SendReasons, ServiceClient, add_trace};
+use crate::service_client::{OutgoingTrace, SendReasons, ServiceClient};
 
 /// A queue whose depth is shown.
 #[derive(Debug)]
@@ -43,13 +45,29 @@ impl MonitoredQueue {
         use QueueAttributeName::{
             ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed, ApproximateNumberOfMessagesNotVisible,
         };
+        let span = tracing::info_span!(
+            target: TARGET,
+            "sqs",
+            otel.kind = "client",
+            rpc.system = "aws-api",
+            rpc.service = "SQS",
+            rpc.method = "GetQueueAttributes",
+            messaging.system = "aws_sqs",
+            messaging.destination.name = self.name(),
+            "error.type" = Empty,
+        );
+        let trace = OutgoingTrace::of_call(&span);
         let names =
             [ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible, ApproximateNumberOfMessagesDelayed];
         let call = self.client.get().get_queue_attributes().queue_url(&self.url);
         let call = call.set_attribute_names(Some(names.to_vec()));
         // The futures of the SDK have several kilobytes.
-        let answer = Box::pin(call.customize().mutate_request(add_trace()).send()).await;
-        let answer = answer.map_err(|error| SendReasons::TICKS.of_call(&error))?;
+        let answer = Box::pin(call.customize().mutate_request(trace.add_to_request()).send());
+        let answer = answer.instrument(span.clone()).await.map_err(|error| {
+            let failure = SendReasons::TICKS.of_call(&error);
+            span.record("error.type", failure.reason.code());
+            failure
+        })?;
         let attributes = answer.attributes().ok_or_else(Failure::unanswered)?;
         let [waiting, in_flight, delayed] =
             names.map(|name| attributes.get(&name).and_then(|count| count.parse().ok()).unwrap_or_default());

@@ -2,8 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::send_answer::SendAnswer;
 use async_trait::async_trait;
+use millrace_telemetry::trace::TraceContext;
+
+use crate::send_answer::SendAnswer;
 
 /// Most events of one call, as of EventBridge and SQS.
 pub const MAX_CALL_EVENTS: usize = 10;
@@ -23,6 +25,8 @@ pub struct OutgoingEvent<'a> {
     pub event_type: &'a str,
     /// The whole event in JSON. It is the same in each copy.
     pub json: &'a str,
+    /// The trace of the message that led to it; none if it is unknown.
+    pub trace: Option<TraceContext>,
 }
 
 impl OutgoingEvent<'_> {

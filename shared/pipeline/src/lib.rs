@@ -11,6 +11,7 @@
 //! | [`steps`] | decode, load, apply, commit, record, publish, refresh, answer: one file each |
 //! | [`applied`] | what applying the items of one player led to |
 //! | [`command_names`], `envelope`, `text` | names for commands that bring none; wrapped bodies; UTF-8 |
+//! | `message_trace` | the trace that a message of SQS names |
 //! | `row_size` | why a queue row stays below the largest row of the table |
 //! | [`loaded_queue`], [`lookup`], [`rows`] | a queue with what is known about it; reads of caches and rows |
 //! | [`platform`], [`settings`], [`clock`] | what all invocations of a process share |
@@ -50,6 +51,7 @@ mod logs;
 pub mod lookup;
 pub mod measurement;
 pub mod message;
+mod message_trace;
 mod outboxes;
 pub mod performance;
 pub mod platform;

@@ -126,6 +126,11 @@ impl Player {
         (&self.player_id, &mut self.items, self.decided)
     }
 
+    /// The items that this invocation applies and that are not decided for good.
+    pub(crate) fn undecided(&self) -> impl Iterator<Item = &Item> {
+        self.items[self.decided..].iter()
+    }
+
     /// Whether some items are not applied yet.
     pub fn has_unapplied_items(&self) -> bool {
         matches!(self.state, PlayerState::Unloaded(_) | PlayerState::Loaded(_))

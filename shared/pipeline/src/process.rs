@@ -1,6 +1,7 @@
 //! The way of a payload through the pipeline, from its bytes to the answer.
 
 use millrace_domain::{PlayerId, Sender, view::QueueView};
+use millrace_telemetry::trace::TraceContext;
 use serde::Serialize;
 
 use crate::{
@@ -102,6 +103,13 @@ impl<'a> PlayerCommands<'a> {
         let ctx = Context::new(platform, invocation);
         let batch = decode_for_player(&ctx, player_id, sender, key.unwrap_or(&invocation.request_id), payload);
         Self { ctx, player_id: player_id.clone(), batch }
+    }
+
+    /// The same, where the caller names the trace of its request.
+    #[must_use]
+    pub fn traced(mut self, trace: Option<TraceContext>) -> Self {
+        self.batch.messages.iter_mut().for_each(|message| message.trace = trace);
+        self
     }
 
     /// The commands that were understood, each with its place in the list.

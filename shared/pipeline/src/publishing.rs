@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, future::join_all, stream};
 use millrace_domain::{EventsRecord, FailureReason, Record, record::StatsRecord};
 use millrace_store::{Grouping, RecordWrite};
-use millrace_telemetry::{Usage, costs::billed_requests};
+use millrace_telemetry::{Usage, costs::billed_requests, trace::TraceContext};
 
 use crate::{
     context::Context,
@@ -31,6 +31,8 @@ pub struct CommitEvents {
     pub stats: StatsRecord,
     /// How the row of the totals is written.
     pub grouping: Grouping,
+    /// The trace of the message that led to the commit; none if it is unknown.
+    pub trace: Option<TraceContext>,
 }
 
 /// An event with its origin.
@@ -97,7 +99,7 @@ async fn send_events(ctx: &Context<'_>, commits: &[CommitEvents], counters: &mut
 }
 
 fn entries_of(commit: &CommitEvents) -> impl Iterator<Item = Entry<'_>> {
-    let CommitEvents { origin, record, .. } = commit;
+    let CommitEvents { origin, record, trace, .. } = commit;
     record.events.iter().map(|event| Entry {
         origin: *origin,
         event: OutgoingEvent {
@@ -105,6 +107,7 @@ fn entries_of(commit: &CommitEvents) -> impl Iterator<Item = Entry<'_>> {
             sequence: event.sequence,
             event_type: &event.event_type,
             json: &event.json,
+            trace: *trace,
         },
     })
 }

@@ -93,7 +93,14 @@ async fn publish(ctx: &Context<'_>, history: &dyn HistoryStore, event: &Threshol
         return true;
     };
     let group = event.group();
-    let outgoing = OutgoingEvent { group: &group, sequence: number, event_type: THRESHOLD_CROSSED, json: &json };
+    let outgoing = OutgoingEvent {
+        group: &group,
+        sequence: number,
+        event_type: THRESHOLD_CROSSED,
+        json: &json,
+        // The run of advance-queues that has found out.
+        trace: None,
+    };
     let mut accepted = true;
     for destination in &publishing.destinations {
         accepted &= send(ctx, destination.as_ref(), outgoing).await;

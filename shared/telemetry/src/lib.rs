@@ -1,4 +1,4 @@
-//! What operators see of Millrace: metrics, thresholds, estimated costs, logs.
+//! What operators see of Millrace: metrics, thresholds, estimated costs, logs, traces.
 //!
 //! | module | contents |
 //! |---|---|
@@ -10,6 +10,7 @@
 //! | [`emf`] | records as lines of the embedded metric format |
 //! | [`logs`] | logs in JSON, one line each, panics included |
 //! | [`log_settings`] | what is logged |
+//! | [`trace`] | spans of invocations, exported to X-Ray or over OTLP |
 //!
 //! The crate knows nothing about queues: all other crates but the domain may use it.
 
@@ -21,6 +22,7 @@ pub mod logs;
 pub mod metrics;
 pub mod record;
 pub mod thresholds;
+pub mod trace;
 
 pub use costs::Usage;
 pub use log_settings::LogSettings;

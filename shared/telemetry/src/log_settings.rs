@@ -8,6 +8,8 @@ use tracing_subscriber::{
     layer::{Context, Filter},
 };
 
+use crate::trace::TARGET;
+
 /// The target of the span around an invocation.
 const SPAN_TARGET: &str = "millrace_invocation";
 /// How the targets begin whose debug logs are sampled.
@@ -54,11 +56,12 @@ impl LogSettings {
     }
 
     /// The filter for a subscriber. The span of an invocation is always on, so that every line has
-    /// its request id.
+    /// its request id. Spans of traces are off: they are not for logs.
     pub(crate) fn filter(&self) -> LogFilter {
         // `parse` has accepted these directives.
         let targets = Targets::from_str(&self.directives).unwrap_or_default();
-        LogFilter { targets: targets.with_target(SPAN_TARGET, LevelFilter::ERROR), samples: self.sample_rate > 0.0 }
+        let targets = targets.with_targets([(SPAN_TARGET, LevelFilter::ERROR), (TARGET, LevelFilter::OFF)]);
+        LogFilter { targets, samples: self.sample_rate > 0.0 }
     }
 }
 

@@ -26,23 +26,28 @@ use tracing_subscriber::{
     registry::{LookupSpan, Registry},
 };
 
-use crate::log_settings::LogSettings;
+use crate::{log_settings::LogSettings, trace::TraceLayer};
 
 /// The names of the line itself. A field with such a name gets the prefix `field.`.
 const RESERVED: [&str; 3] = ["timestamp", "level", "target"];
 
-/// Starts the logs of this process on standard output. Panics are logged too.
+/// Starts the logs of this process on standard output. Panics are logged too. With `traces`, the
+/// spans of traces are collected.
 ///
 /// # Errors
 /// [`SetGlobalDefaultError`] if the logs were started before.
-pub fn init(settings: &LogSettings) -> Result<(), SetGlobalDefaultError> {
-    tracing::subscriber::set_global_default(subscriber(settings, std::io::stdout))?;
+pub fn init(settings: &LogSettings, traces: bool) -> Result<(), SetGlobalDefaultError> {
+    let subscriber = subscriber(settings, std::io::stdout);
+    match traces {
+        true => tracing::subscriber::set_global_default(subscriber.with(TraceLayer::filtered()))?,
+        false => tracing::subscriber::set_global_default(subscriber)?,
+    }
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
 }
 
 /// The subscriber that writes logs to `writer`.
-pub fn subscriber<W>(settings: &LogSettings, writer: W) -> impl Subscriber + Send + Sync
+pub fn subscriber<W>(settings: &LogSettings, writer: W) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {

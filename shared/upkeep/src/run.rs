@@ -7,7 +7,8 @@ use millrace_performance::Kind;
 use millrace_pipeline::{
     Context, Invocation, Platform, counters::Counters, report::CommandOutcomes, report_builder::build_report,
 };
-use millrace_telemetry::{Breakdown, Record};
+use millrace_telemetry::{Breakdown, Record, trace::TARGET};
+use tracing::instrument;
 
 use crate::{
     clear::{clear, clear_local},
@@ -71,6 +72,7 @@ fn add_to_record(record: &mut Record, action: &'static str, players: u64, counts
     record.set_message(message);
 }
 
+#[instrument(target = TARGET, level = "info", skip_all, fields(otel.name = request.action()))]
 async fn carry_out(progress: &mut Progress<'_>, request: Request) -> Result<PartReports, UpkeepError> {
     let mut done = PartReports::default();
     match request {

@@ -5,6 +5,7 @@
 //! | [`mod@reference`] | every setting: its name, default, allowed values, meaning |
 //! | [`events`] | where events are published, and which |
 //! | [`groups`] | settings that belong together |
+//! | [`traces`] | where traces are sent |
 //! | [`values`] | the types of settings that are more than a number |
 //! | [`error`] | the error of a bad setting, in one line |
 //! | `reader` | reads one variable as one value |
@@ -18,6 +19,7 @@ pub mod events;
 pub mod groups;
 mod reader;
 pub mod reference;
+pub mod traces;
 pub mod values;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
@@ -34,6 +36,7 @@ pub use groups::{AdvanceSettings, DatabaseSettings, Features, RedisLimits};
 use reader::Reader;
 pub use reference::markdown;
 use reference::table;
+pub use traces::TraceTarget;
 pub use values::{Authentication, CorsOrigins, RedisSettings, RedisUrl, StoreChoice};
 
 /// All settings.
@@ -91,6 +94,8 @@ pub struct Settings {
     pub metrics_namespace: Option<String>,
     /// The limits of thresholds.
     pub thresholds: Limits,
+    /// Where traces are sent.
+    pub traces: TraceTarget,
     /// The memory of the function in MiB, as Lambda sets it; none outside Lambda.
     pub function_memory_mib: Option<u64>,
     /// The name of the function, as Lambda sets it; empty outside Lambda.
@@ -171,6 +176,7 @@ impl Settings {
             log: read.log()?,
             metrics_namespace: read.metrics_namespace()?,
             thresholds: read.optional(&table::THRESHOLDS, |text| Limits::parse(text).ok())?.unwrap_or_default(),
+            traces: read.traces()?,
             function_memory_mib: lookup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|mib| mib.parse().ok()),
             function_name: lookup("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
             unknown: Vec::new(),

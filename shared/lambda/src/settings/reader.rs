@@ -35,6 +35,11 @@ impl<'a> Reader<'a> {
         (self.lookup)(spec.name)
     }
 
+    /// A variable that is no setting of this project; none if it is unset or empty.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
     /// A required setting.
     pub(super) fn required<T>(&self, spec: &Spec, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, SettingsError> {
         let value = self.raw(spec).ok_or_else(|| SettingsError::missing(spec))?;

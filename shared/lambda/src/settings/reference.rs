@@ -222,6 +222,10 @@ table! {
         "<threshold>=<number>, separated by commas, each once; docs/metrics.md lists the thresholds",
         "Limits of thresholds that differ from their defaults. The infrastructure sets the limits of its alarms \
          here. Unset or empty: the defaults.");
+    TRACES = Spec::text("MILLRACE_TRACES", None, "off, xray, otlp:<URL of a collector> with http:// or https://",
+        "Where traces are sent: to the daemon of X-Ray, or to an OTLP collector over HTTP. The path of a URL \
+         without one is `/v1/traces`. Unset or empty: xray where `AWS_XRAY_DAEMON_ADDRESS` is set, as in \
+         Lambda, else off.");
 }
 
 /// The row of a setting.

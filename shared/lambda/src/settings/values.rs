@@ -189,7 +189,7 @@ pub(super) fn queue_url(value: &str) -> Option<String> {
 }
 
 /// Reads a URL of one of these schemes, with a host, and a valid port or none.
-fn url(value: &str, schemes: [&str; 2]) -> Option<Url> {
+pub(super) fn url(value: &str, schemes: [&str; 2]) -> Option<Url> {
     // The library repairs what is almost a URL: it encodes spaces, and adds missing slashes.
     let needs_repair = !value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') || !value.contains("://");
     let url = Url::parse(value).ok().filter(|_| !needs_repair)?;

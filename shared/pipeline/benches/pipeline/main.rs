@@ -9,6 +9,7 @@
 
 mod cpu_time;
 mod table;
+mod traces;
 
 use std::{collections::VecDeque, hint::black_box, path::PathBuf, sync::Arc, time::Duration};
 
@@ -32,7 +33,7 @@ use millrace_telemetry::{
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, time::Instant};
 
-use crate::{cpu_time::CpuTime, table::print_table};
+use crate::{cpu_time::CpuTime, table::print_table, traces::Traces};
 
 // The functions use the same allocator.
 #[global_allocator]
@@ -185,11 +186,12 @@ struct Features {
     events_table: bool,
     /// Whether the line of metrics of each invocation is written.
     metrics: bool,
+    traces: Traces,
 }
 
 /// A platform whose store has the rows of the first `players` players.
 fn platform(players: usize, rows: &[(PlayerId, QueueRow)], features: Features) -> Platform {
-    let Features { local, batching, events_table, metrics } = features;
+    let Features { local, batching, events_table, metrics, .. } = features;
     let rows_of_players = Arc::new(MemoryStore::new());
     for (player, row) in &rows[..players] {
         rows_of_players.overwrite_queue(player, row.clone());
@@ -227,6 +229,7 @@ struct Sandbox {
     game: Game,
     /// None: no metrics are written.
     metrics: Option<RecordWriter>,
+    traces: Traces,
 }
 
 impl Sandbox {
@@ -235,6 +238,7 @@ impl Sandbox {
             platform: platform(players, rows, features),
             game: Game::new(players),
             metrics: features.metrics.then(metrics_writer),
+            traces: features.traces,
         };
         // Ten batches contain every kind of command. They warm up the heap and the caches.
         for _ in 0..10 {
@@ -248,7 +252,7 @@ impl Sandbox {
         let payload = self.game.batch();
         let started = ProcessTime::now();
         let record = InvocationRecord::default();
-        let answer = runtime.block_on(invoke(&self.platform, black_box(&payload), record.clone()));
+        let answer = runtime.block_on(self.traces.record(invoke(&self.platform, black_box(&payload), record.clone())));
         if let Some(metrics) = &self.metrics {
             let request_id = &answer.report.request_id;
             let at = Timestamp::from_millis(NOW_MS);
@@ -282,13 +286,16 @@ fn bench_batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
         })
         .collect();
     let (on, off) = (FeatureSwitch::ON, FeatureSwitch::OFF);
-    let cached = Features { local: on, batching: on, events_table: false, metrics: false };
+    let cached = Features { local: on, batching: on, events_table: false, metrics: false, traces: Traces::Unused };
     let variants = [
         ("cached", cached),
         ("cached-metrics", Features { metrics: true, ..cached }),
         ("cached-events", Features { events_table: true, ..cached }),
         ("loaded", Features { local: off, ..cached }),
         ("off", Features { local: off, batching: off, ..cached }),
+        ("traces-off", Features { traces: Traces::Off, ..cached }),
+        ("traces-not-sampled", Features { traces: Traces::NotSampled, ..cached }),
+        ("traces-sampled", Features { traces: Traces::Sampled, ..cached }),
     ];
     for messages in [10, 1_000] {
         let mut group = criterion.benchmark_group(format!("batch-{messages}"));
@@ -304,7 +311,7 @@ fn bench_batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
                     }
                     sandbox.run(runtime)
                 };
-                bencher.iter_custom(|iterations| (0..iterations).map(|_| run()).sum());
+                features.traces.subscribed(|| bencher.iter_custom(|iterations| (0..iterations).map(|_| run()).sum()));
             });
         }
         group.bench_function("json-tree", |bencher| {

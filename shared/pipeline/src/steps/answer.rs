@@ -2,6 +2,8 @@
 
 use millrace_domain::PlayerId;
 use millrace_performance::Kind;
+use millrace_telemetry::trace::TARGET;
+use tracing::instrument;
 
 use crate::{
     answer::{Answer, BatchItemFailure, CommandResult, ProcessError},
@@ -19,6 +21,7 @@ pub const MAX_RESULTS: usize = 200;
 const FAILED: &str = "failed";
 
 /// The answer of an invocation whose items are all decided.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
     batch.hand_back_rest_of_groups();
     let outcomes = count(batch);

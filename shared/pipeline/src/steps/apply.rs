@@ -11,6 +11,8 @@ use millrace_domain::{
     Delivery, Event, EventData, PlayerId, Queue, Record, RequiredWrite, Rules, Timestamp, Verdict, Work,
     codec::CachedQueue, model::attempt::MissedDeadline, record::RejectionRecord, task,
 };
+use millrace_telemetry::trace::TARGET;
+use tracing::instrument;
 
 use crate::{
     applied::{Applied, ApplyInput},
@@ -32,6 +34,7 @@ use crate::{
 ///   What was applied together with them is read and applied again without them.
 /// - An item that changes nothing is checked by no conditional write. Where the queue came from a
 ///   cache, it is read from the table and applied again.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub fn apply(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     if ctx.is_over() {

@@ -14,7 +14,9 @@ use std::{
 use futures::{StreamExt, stream};
 use millrace_domain::{RequiredWrite, Timestamp, codec};
 use millrace_store::{CommitError, Grouping, QueueWrite, StoreError};
+use millrace_telemetry::trace::TARGET;
 use tokio::time::{self, timeout_at};
+use tracing::instrument;
 
 use crate::{
     batch::Batch,
@@ -37,6 +39,7 @@ fn stale_due_entry() -> Option<Timestamp> {
 /// table, there is nothing to commit.
 ///
 /// A version conflict sends the player back to load, from the table, a bounded number of times.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub async fn commit(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     let mut changed: Vec<&mut Player> = Vec::new();
@@ -141,6 +144,7 @@ fn write_of(ctx: &Context<'_>, player: &mut Player) -> Option<QueueWrite> {
 
 /// Corrects the due entries of finished players. A failure fails nothing: the entry stays, and the
 /// next tick or run that finds it there corrects it.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub async fn correct_due_entries(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     let mut stale: Vec<&mut Player> = Vec::new();

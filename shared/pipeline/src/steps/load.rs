@@ -9,6 +9,8 @@
 use std::time::Instant;
 
 use millrace_domain::PlayerId;
+use millrace_telemetry::trace::TARGET;
+use tracing::instrument;
 
 use crate::{
     batch::Batch,
@@ -21,6 +23,7 @@ use crate::{
 };
 
 /// Loads the queue of every player that lacks one. A player whose queue cannot be read fails.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub async fn load(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     look_up(ctx, &mut batch.players, &mut batch.counters).await;

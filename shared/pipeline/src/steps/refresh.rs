@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use millrace_cache::CachedCopy;
 use millrace_domain::PlayerId;
+use millrace_telemetry::trace::TARGET;
 use tokio::time::{self, timeout_at};
+use tracing::instrument;
 
 use crate::{
     batch::Batch,
@@ -15,6 +17,7 @@ use crate::{
 };
 
 /// Puts all copies in one round trip, and at the same time invalidates others in another one.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub async fn refresh(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     let cache = &ctx.platform.cache;

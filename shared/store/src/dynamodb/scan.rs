@@ -20,7 +20,7 @@ const MAX_CALL_ROWS: usize = 1000;
 /// Reads a page of the queues table in one call: eventually consistent, which costs half. DynamoDB
 /// ends a call after 1 MB, so a page may have fewer rows than `limit`.
 pub(super) async fn scan(tables: &Tables, after: Option<&str>, limit: usize) -> Result<ScanPage, StoreError> {
-    let target = CallTarget::read(tables.name(Table::Queues));
+    let target = CallTarget::read("Scan", tables.name(Table::Queues));
     let start = after.map(|after| Item::from([(attribute::PLAYER_ID.to_owned(), string(after))]));
     let call = tables
         .client

@@ -4,8 +4,10 @@ use std::{path::Path, time::Duration};
 
 use deadpool_sqlite::{Config, Hook, HookError, Manager, Pool, QueueMode, Runtime};
 use millrace_domain::record::Table;
+use millrace_telemetry::trace::TARGET;
 use rusqlite::Connection;
 use tokio::runtime::Handle;
+use tracing::{Instrument as _, field::Empty};
 
 use super::{
     error::{from_interact, from_pool, from_sqlite},
@@ -62,6 +64,26 @@ impl Connections {
 
     /// The same for the table with this name.
     pub(super) async fn run_on<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&mut Connection, &Tables) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let span = tracing::info_span!(
+            target: TARGET,
+            "sqlite",
+            otel.kind = "client",
+            db.system.name = "sqlite",
+            db.collection.name = name,
+            "error.type" = Empty,
+        );
+        let outcome = self.interact(name, work).instrument(span.clone()).await;
+        if let Err(error) = &outcome {
+            span.record("error.type", error.reason().code());
+        }
+        outcome
+    }
+
+    async fn interact<T: Send + 'static>(
         &self,
         name: &str,
         work: impl FnOnce(&mut Connection, &Tables) -> Result<T, rusqlite::Error> + Send + 'static,
