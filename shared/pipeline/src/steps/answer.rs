@@ -17,19 +17,24 @@ pub const MAX_RESULTS: usize = 200;
 /// The status of what has to be delivered again.
 const FAILED: &str = "failed";
 
-/// The answer of an invocation whose items are all decided.
+/// The answer of an invocation whose items are all decided. It is logged, and its report is shared.
 pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
+    let answer = unlogged_answer(ctx, batch);
+    logs::log_batch(batch, &answer);
+    ctx.platform.share_report(&answer.report);
+    answer
+}
+
+/// The answer alone, for items that were decided on trial.
+pub fn unlogged_answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
     batch.hand_back_rest_of_groups();
     let failed = batch.messages.iter().filter(|message| message.is_handed_back && batch.source == Source::Sqs);
-    let answer = Answer {
+    Answer {
         batch_item_failures: failed.map(|message| BatchItemFailure { item_identifier: message.id.clone() }).collect(),
         results: results(batch),
         results_omitted: 0,
         report: build_report(ctx, &batch.counters, count(batch), batch.players.len() as u64),
-    };
-    logs::log_batch(batch, &answer);
-    ctx.platform.share_report(&answer.report);
-    answer
+    }
 }
 
 /// The answer as the source of the payload gets it: with at most [`MAX_RESULTS`] results, so that
