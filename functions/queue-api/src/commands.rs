@@ -50,8 +50,7 @@ pub async fn apply(
             let cache = &answer.report.cache;
             let time = std::time::Duration::from_secs_f64(answer.report.processing_time_ms / 1000.0);
             let mut response = Answer::json(StatusCode::OK, &answer).timed(time, None, cache.hit_rate);
-            // The header promises a version that can be read. A trial leads to none.
-            if let Some(queue) = answer.queue.as_ref().filter(|_| !is_trial) {
+            if let Some(queue) = &answer.queue {
                 response = response.with(X_QUEUE_VERSION, &queue.version.to_string());
             }
             Ok(response)

@@ -76,8 +76,8 @@ pub async fn read_rows(
     results
 }
 
-/// Reads rows like [`read_rows`], and writes nothing. Nothing that is decided on such a queue may be
-/// committed, because its outbox would be lost.
+/// Reads rows like [`read_rows`], and writes nothing. Nothing that is decided on such a queue may
+/// be committed, because its outbox would be lost.
 pub async fn peek_rows(
     ctx: &Context<'_>,
     requests: Vec<RowRequest>,

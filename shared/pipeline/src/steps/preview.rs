@@ -24,8 +24,8 @@ pub async fn load(ctx: &Context<'_>, batch: &mut Batch) {
     }
 }
 
-/// Takes what was applied as the queue that the next items are applied to. It keeps the version that
-/// is in the table.
+/// Takes what was applied as the queue that the next items are applied to. It keeps the version
+/// that is in the table.
 pub fn conclude(batch: &mut Batch) {
     for player in &mut batch.players {
         match player.take_state() {
