@@ -156,6 +156,19 @@ fn one_of<T: Copy>(
     found.map(Some).ok_or_else(|| Problem::invalid(field, text, allowed()))
 }
 
+/// Whether commands are only tried: the parameter `dryRun`.
+///
+/// # Errors
+/// [`Problem`] if a parameter is unknown or not allowed.
+pub fn dry_run(request: &Request) -> Result<bool, Problem> {
+    let [dry_run] = only(request, ["dryRun"])?;
+    match dry_run {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(Problem::invalid("dryRun", other, "true, false")),
+    }
+}
+
 fn limit_of(text: &str, max: usize) -> Result<usize, Problem> {
     let limit = whole(text).and_then(|number| usize::try_from(number).ok());
     let limit = limit.filter(|number| (1..=max).contains(number));

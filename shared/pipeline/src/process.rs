@@ -11,11 +11,12 @@ use crate::{
     platform::Platform,
     report::Report,
     steps::{
-        answer::{answer, answer_source},
+        answer::{answer, answer_source, trial_answer},
         apply::apply,
         commit::{commit, correct_due_entries},
         decode::{decode, decode_for_player},
         load::load,
+        preview,
         publish::publish,
         record::record,
         refresh::refresh,
@@ -130,6 +131,23 @@ impl<'a> PlayerCommands<'a> {
         refresh(ctx, batch).await;
         let Answer { results, report, .. } = answer(ctx, batch);
         ctx.platform.performance.remember(&report);
+        let rules = ctx.platform.settings.rules;
+        let queue = newest.map(|cached| QueueView::new(&cached.queue, ctx.now, rules));
+        CommandsAnswer { results, queue, report }
+    }
+
+    /// Applies the commands on trial to the queue in the table. The answer is the one that
+    /// [`apply`](Self::apply) would give now, with the version of the queue as it is. Nothing is
+    /// written, recorded, published or remembered.
+    pub async fn preview(mut self) -> CommandsAnswer {
+        let (ctx, batch) = (&self.ctx, &mut self.batch);
+        preview::load(ctx, batch).await;
+        while batch.has_unapplied_items() {
+            apply(ctx, batch);
+            preview::conclude(batch);
+        }
+        let newest = batch.newest_queue(&self.player_id);
+        let Answer { results, report, .. } = trial_answer(ctx, batch);
         let rules = ctx.platform.settings.rules;
         let queue = newest.map(|cached| QueueView::new(&cached.queue, ctx.now, rules));
         CommandsAnswer { results, queue, report }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `access` | authentication and authorization of every route |
 //! | `commands` | commands over HTTP and their results |
+//! | `dry_run` | commands on trial, and that they write nothing |
 //! | `errors` | the status code and type of every error |
 //! | `event_list` | events of a player in order |
 //! | `event_tiers` | where an answer without events comes from, and the round trips |
@@ -25,6 +26,7 @@
 
 mod access;
 mod commands;
+mod dry_run;
 mod errors;
 mod event_list;
 mod event_tiers;

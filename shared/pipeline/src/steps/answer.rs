@@ -11,7 +11,7 @@ use crate::{
     context::Context,
     item::{Action, Outcome},
     logs,
-    report::{CommandCounts, CommandOutcomes, Reasons},
+    report::{CommandCounts, CommandOutcomes, Reasons, Report},
     report_builder::build_report,
 };
 
@@ -20,22 +20,37 @@ pub const MAX_RESULTS: usize = 200;
 /// The status of what has to be delivered again.
 const FAILED: &str = "failed";
 
-/// The answer of an invocation whose items are all decided.
+/// The answer of an invocation whose items are all decided. What was not applied is logged, and the
+/// report is added to the metrics and to the performance history.
 #[instrument(target = TARGET, level = "info", skip_all)]
 pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
     batch.hand_back_rest_of_groups();
     let outcomes = count(batch);
     logs::log_items(batch);
     ctx.invocation.record.update(|record| logs::measure_batch(record, batch, &outcomes.counts));
+    let report = build_report(ctx, &batch.counters, outcomes, batch.players.len() as u64);
+    ctx.platform.share_report(Kind::Commands, &report);
+    answer_of(batch, report)
+}
+
+/// The answer for items that were decided on trial. They are neither logged nor measured: only what
+/// the trial itself took is.
+pub fn trial_answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
+    batch.hand_back_rest_of_groups();
+    let report = build_report(ctx, &batch.counters, CommandOutcomes::default(), batch.players.len() as u64);
+    ctx.platform.performance.add_cost(&report.cost.usage);
+    let CommandOutcomes { counts, reasons } = count(batch);
+    answer_of(batch, Report { commands: counts, reasons, ..report })
+}
+
+fn answer_of(batch: &Batch, report: Report) -> Answer {
     let failed = batch.messages.iter().filter(|message| message.is_handed_back && batch.source == Source::Sqs);
-    let answer = Answer {
+    Answer {
         batch_item_failures: failed.map(|message| BatchItemFailure { item_identifier: message.id.clone() }).collect(),
         results: results(batch),
         results_omitted: 0,
-        report: build_report(ctx, &batch.counters, outcomes, batch.players.len() as u64),
-    };
-    ctx.platform.share_report(Kind::Commands, &answer.report);
-    answer
+        report,
+    }
 }
 
 /// The answer as the source of the payload gets it: with at most [`MAX_RESULTS`] results, so that

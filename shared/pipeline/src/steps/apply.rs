@@ -9,7 +9,7 @@ use std::{
 
 use millrace_domain::{
     Delivery, Event, EventData, PlayerId, Queue, Record, RequiredWrite, Rules, Timestamp, Verdict, Work,
-    codec::CachedQueue, model::attempt::MissedDeadline, record::RejectionRecord, task,
+    codec::CachedQueue, json, model::attempt::MissedDeadline, record::RejectionRecord, task,
 };
 use millrace_telemetry::trace::TARGET;
 use tracing::instrument;
@@ -23,7 +23,7 @@ use crate::{
     item::{Action, Item, Outcome},
     loaded_queue::LoadedQueue,
     player::{MAX_PLAYER_ITEMS, Missing, Player, PlayerState},
-    row_size::MAX_OUTBOX_BYTES,
+    row_size::{MAX_KEPT_COMMAND_BYTES, MAX_OUTBOX_BYTES},
 };
 
 /// Applies the open items of every player whose queue is loaded.
@@ -110,7 +110,7 @@ pub fn apply_items(input: ApplyInput<'_>) -> Applied {
                         detail: rejection.detail.to_string(),
                         command_type: Some(delivery.command.type_name().to_owned()),
                         task_id: delivery.command.task_id().cloned(),
-                        body: None,
+                        body: kept_command(delivery),
                         // A version is committed once, with these records.
                         entry: format!("{}.{}", applied.base_version + 1, applied.outbox.records.len()),
                     }));
@@ -161,6 +161,12 @@ fn advance_in_portions(
         applied.change = RequiredWrite::Commit;
         events.drain(..).for_each(|event| applied.add_event(event, publishing));
     }
+}
+
+/// A refused command as JSON, so that it can be corrected and sent again; none if it is too long.
+fn kept_command(delivery: &Delivery) -> Option<String> {
+    let body = json::write_command(&delivery.player_id, &delivery.command_id, &delivery.command);
+    (body.len() <= MAX_KEPT_COMMAND_BYTES).then_some(body)
 }
 
 fn new_queue(player_id: &PlayerId, delivery: &Delivery, now: Timestamp) -> Arc<CachedQueue> {
