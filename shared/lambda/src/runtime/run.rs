@@ -18,7 +18,6 @@ use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, service_fn};
 use lambda_runtime_api_client::PooledClient;
 use millrace_domain::Timestamp;
 use millrace_pipeline::Invocation;
-use millrace_telemetry::InvocationRecord;
 use serde::Serialize;
 use tokio::time::Instant;
 use tower::layer::layer_fn;
@@ -72,7 +71,7 @@ where
     let service = service_fn(move |event: LambdaEvent<()>| {
         let (handler, cold, metrics) = (handler.clone(), Arc::clone(&cold), metrics.clone());
         async move {
-            let (record, cold_start) = (InvocationRecord::default(), cold.swap(false, Ordering::Relaxed));
+            let (record, cold_start) = (metrics.begin(), cold.swap(false, Ordering::Relaxed));
             let invocation = Invocation {
                 request_id: event.context.request_id.clone(),
                 times_out_at: Instant::now() + time_left(event.context.deadline, clock::now()),
@@ -91,7 +90,7 @@ where
                 cold_start,
                 error: answer.as_ref().err(),
             };
-            metrics.write(record.take(), &ended);
+            metrics.write(&record, &ended);
             answer
         }
     });
