@@ -57,7 +57,7 @@ async fn no_payload_result_or_token_is_logged_at_info() {
 async fn the_line_of_a_rejected_command_leads_to_its_message() {
     let (_database, function) = Database::with_process_tasks().await;
     let message = Message::new(1, json!({"type": "cancelTask", "playerId": "p-1", "taskId": "t", "commandId": "c-1"}));
-    let answer = function.answer(sqs::standard(&[message.clone()])).await;
+    let answer = function.answer(sqs::standard(std::slice::from_ref(&message))).await;
     let line = function.log().into_iter().find(|line| line["message"] == "rejected").expect("a line");
     for (field, expected) in [
         ("message_id", json!(message.id())),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use millrace_telemetry::{
-    Metric, Record,
+    InvocationRecord, Metric,
     emf::{EmfSettings, Ending, RecordWriter},
 };
 
@@ -29,14 +29,14 @@ impl InvocationMetrics {
         Self(namespace.map(|namespace| Arc::new(RecordWriter::new(EmfSettings { namespace, function_name }))))
     }
 
-    /// Writes nothing.
-    pub fn off() -> Self {
-        Self(None)
+    /// The record of an invocation that begins; none where no metrics are written.
+    pub(crate) fn begin(&self) -> InvocationRecord {
+        if self.0.is_some() { InvocationRecord::empty() } else { InvocationRecord::default() }
     }
 
     /// Writes the line of an invocation.
-    pub(crate) fn write(&self, mut record: Record, invocation: &EndedInvocation<'_>) {
-        let Some(writer) = &self.0 else { return };
+    pub(crate) fn write(&self, record: &InvocationRecord, invocation: &EndedInvocation<'_>) {
+        let (Some(writer), Some(mut record)) = (&self.0, record.take()) else { return };
         let EndedInvocation { request_id, trace_id, cold_start, error } = *invocation;
         record.set(Metric::ColdStart, if cold_start { 1.0 } else { 0.0 });
         let error = error.map(|error| (error.error_type, error.message.as_str()));

@@ -155,19 +155,28 @@ impl Record {
     }
 }
 
-/// The record of a running invocation. Clones share it.
+/// The record of a running invocation. Clones share it. Where metrics are off, which is the
+/// default, there is none, and nothing is measured.
 #[derive(Debug, Clone, Default)]
-pub struct InvocationRecord(Arc<Mutex<Record>>);
+pub struct InvocationRecord(Option<Arc<Mutex<Record>>>);
 
 impl InvocationRecord {
-    /// Adds something to the record.
-    pub fn update(&self, change: impl FnOnce(&mut Record)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    /// An empty record.
+    pub fn empty() -> Self {
+        Self(Some(Arc::default()))
     }
 
-    /// Takes the record, and leaves an empty one.
-    pub fn take(&self) -> Record {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Adds something to the record, if there is one.
+    pub fn update(&self, change: impl FnOnce(&mut Record)) {
+        if let Some(record) = &self.0 {
+            change(&mut record.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Takes the record, and leaves an empty one. None where metrics are off.
+    pub fn take(&self) -> Option<Record> {
+        let record = self.0.as_ref()?;
+        Some(std::mem::take(&mut *record.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 

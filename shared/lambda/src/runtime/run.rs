@@ -18,10 +18,7 @@ use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, service_fn};
 use lambda_runtime_api_client::PooledClient;
 use millrace_domain::Timestamp;
 use millrace_pipeline::Invocation;
-use millrace_telemetry::{
-    InvocationRecord,
-    trace::{InvocationTrace, TraceContext, Tracer},
-};
+use millrace_telemetry::trace::{InvocationTrace, TraceContext, Tracer};
 use serde::Serialize;
 use tokio::time::Instant;
 use tower::layer::layer_fn;
@@ -82,7 +79,7 @@ where
         let (handler, cold) = (handler.clone(), Arc::clone(&cold));
         let (metrics, tracer) = (metrics.clone(), tracer.clone());
         async move {
-            let (record, cold_start) = (InvocationRecord::default(), cold.swap(false, Ordering::Relaxed));
+            let (record, cold_start) = (metrics.begin(), cold.swap(false, Ordering::Relaxed));
             let invocation = Invocation {
                 request_id: event.context.request_id.clone(),
                 times_out_at: Instant::now() + time_left(event.context.deadline, clock::now()),
@@ -105,7 +102,7 @@ where
                 cold_start,
                 error: answer.as_ref().err(),
             };
-            metrics.write(record.take(), &ended);
+            metrics.write(&record, &ended);
             if let Some(trace) = trace {
                 let until = times_out_at.checked_sub(ANSWERING_TIME).unwrap_or(times_out_at);
                 trace.finish(answer.as_ref().err().map(|error| error.error_type), until).await;
