@@ -1,6 +1,8 @@
 //! What an invocation of commands and ticks leaves in the log: a line for each item that was not
 //! applied, and what the line of the invocation says about its messages.
 
+use std::fmt::Write as _;
+
 use millrace_domain::{CommandId, RejectionReason};
 use millrace_telemetry::{Metric, Record};
 
@@ -31,11 +33,22 @@ pub fn measure_batch(record: &mut Record, batch: &Batch, counts: &CommandCounts)
     record.add(Metric::MessagesFailed, failed);
     record.add(Metric::Ticks, ticks);
     let players = batch.players.len();
-    let CommandCounts { received, applied, duplicate, rejected, failed, malformed } = counts;
-    record.set_message(format!(
-        "processed: {received} commands of {players} players, {applied} applied, {duplicate} duplicate, \
-         {rejected} rejected, {malformed} malformed, {failed} failed; {ticks} ticks"
-    ));
+    let CommandCounts { received, applied, duplicate, rejected, failed, malformed } = *counts;
+    let mut message = format!("processed: {received} commands of {players} players");
+    for (count, what) in [
+        (applied, "applied"),
+        (duplicate, "duplicate"),
+        (rejected, "rejected"),
+        (malformed, "malformed"),
+        (failed, "failed"),
+        (ticks, "ticks"),
+    ] {
+        if count > 0 {
+            // Writing to a String cannot fail.
+            let _ = write!(message, ", {count} {what}");
+        }
+    }
+    record.set_message(message);
 }
 
 fn log_outcome(batch: &Batch, message: usize, player_id: &str, command_id: Option<&CommandId>, outcome: &Outcome) {

@@ -4,7 +4,7 @@ use millrace_cache::{DataKind, PerKind, SharedCacheState};
 use millrace_telemetry::{Breakdown, Metric, Record, Usage};
 
 use crate::{
-    counters::{CacheCounters, SharedErrors, StepTimes, sum_of_kinds},
+    counters::{CacheCounters, SharedErrors, sum_of_kinds},
     platform::Platform,
     report::{CostReport, Report},
 };
@@ -29,7 +29,6 @@ pub(crate) fn measure_report(record: &mut Record, report: &Report, round_trips: 
     measure_writes(record, report);
     record.add(Metric::EventsPublished, report.events.published);
     record.add(Metric::EventsFailed, report.events.failed);
-    measure_steps(record, &report.steps_ms);
     measure_cost(record, report.cost);
 }
 
@@ -97,20 +96,6 @@ fn measure_writes(record: &mut Record, report: &Report) {
     for (priority, count) in &writes.by_priority {
         record.add_part(Breakdown::Priority, priority.as_str(), count.items as f64);
         record.add_part(Breakdown::PriorityCalls, priority.as_str(), count.calls as f64);
-    }
-}
-
-fn measure_steps(record: &mut Record, steps: &StepTimes) {
-    for (step, time) in [
-        ("decode", steps.decode),
-        ("load", steps.load),
-        ("apply", steps.apply),
-        ("commit", steps.commit),
-        ("record", steps.record),
-        ("publish", steps.publish),
-        ("refresh", steps.refresh),
-    ] {
-        record.add_part(Breakdown::StepMs, step, crate::counters::millis(time));
     }
 }
 

@@ -34,7 +34,7 @@ pub struct EmfSettings {
 /// Writes records as lines.
 pub struct RecordWriter {
     settings: EmfSettings,
-    directives: Directives,
+    metrics: MetricTexts,
     line: Mutex<Vec<u8>>,
     output: fn(&[u8]) -> io::Result<()>,
 }
@@ -64,8 +64,8 @@ impl RecordWriter {
 
     /// A writer that hands each line to `output`.
     pub fn to(settings: EmfSettings, output: fn(&[u8]) -> io::Result<()>) -> Self {
-        let directives = Directives::new(&settings.namespace);
-        Self { settings, directives, line: Mutex::new(Vec::with_capacity(LINE_BYTES)), output }
+        let metrics = MetricTexts::new(&settings.namespace);
+        Self { settings, metrics, line: Mutex::new(Vec::with_capacity(LINE_BYTES)), output }
     }
 
     /// Writes the record of an invocation as one line. A failure is logged and changes nothing.
@@ -75,9 +75,9 @@ impl RecordWriter {
         let fields = Fields { record, ending, function_name: &self.settings.function_name };
         let formatted = serde_json::to_writer(&mut *line, &fields).map_err(io::Error::from);
         let written = formatted.and_then(|()| {
-            // The object goes on with the description of its metrics.
+            // The object goes on with its metrics.
             line.pop();
-            self.directives.write(&mut line, record, ending.at)?;
+            self.metrics.write(&mut line, record, ending.at)?;
             (self.output)(&line)
         });
         if let Err(error) = written {
@@ -86,15 +86,17 @@ impl RecordWriter {
     }
 }
 
-/// The description of the metrics, in parts that are the same in all lines.
-struct Directives {
-    before_metrics: String,
+/// What all lines say of the metrics, formatted once: that takes half of the time of a line.
+struct MetricTexts {
+    /// The keys with what separates them, by the place of the metric in the list.
+    keys: Vec<String>,
+    before_definitions: String,
     /// By the place of the metric in the list.
     definitions: Vec<String>,
-    after_metrics: String,
+    after_definitions: String,
 }
 
-impl Directives {
+impl MetricTexts {
     fn new(namespace: &str) -> Self {
         let namespace = json!(namespace);
         let definitions = Metric::ALL.map(|metric| {
@@ -105,24 +107,29 @@ impl Directives {
         let function = json!([[FUNCTION_DIMENSION, SERVICE_DIMENSION.0]]);
         let cold_start = &definitions[Metric::ColdStart as usize];
         Self {
-            before_metrics: format!(r#"[{{"Namespace":{namespace},"Dimensions":{service},"Metrics":["#),
-            after_metrics: format!(
+            keys: Metric::ALL.map(|metric| format!(",{}:", json!(metric.name()))).into(),
+            before_definitions: format!(r#"[{{"Namespace":{namespace},"Dimensions":{service},"Metrics":["#),
+            after_definitions: format!(
                 r#"]}},{{"Namespace":{namespace},"Dimensions":{function},"Metrics":[{cold_start}]}}]"#
             ),
             definitions: definitions.into(),
         }
     }
 
-    /// Writes the member `_aws` and the end of the line.
+    /// Writes the metrics, their description and the end of the line.
     fn write(&self, line: &mut Vec<u8>, record: &Record, at: Timestamp) -> io::Result<()> {
-        write!(line, r#","_aws":{{"Timestamp":{},"CloudWatchMetrics":{}"#, at.as_millis(), self.before_metrics)?;
+        for (metric, value) in shown(record) {
+            line.extend_from_slice(self.keys[metric as usize].as_bytes());
+            serde_json::to_writer(&mut *line, &Number(value))?;
+        }
+        write!(line, r#","_aws":{{"Timestamp":{},"CloudWatchMetrics":{}"#, at.as_millis(), self.before_definitions)?;
         let mut separator = "";
         for (metric, _) in shown(record).filter(|(metric, _)| metric.is_published() && *metric != Metric::ColdStart) {
             line.extend_from_slice(separator.as_bytes());
             line.extend_from_slice(self.definitions[metric as usize].as_bytes());
             separator = ",";
         }
-        line.extend_from_slice(self.after_metrics.as_bytes());
+        line.extend_from_slice(self.after_definitions.as_bytes());
         line.extend_from_slice(b"}}\n");
         Ok(())
     }
@@ -139,7 +146,7 @@ fn shown(record: &Record) -> impl Iterator<Item = (Metric, f64)> {
     values.filter(|(metric, value)| value.is_finite() && (metric.is_published() || *value != 0.0))
 }
 
-/// The fields of a line, without the description of the metrics.
+/// The texts and the parts of breakdowns of a line.
 struct Fields<'a> {
     record: &'a Record,
     ending: Ending<'a>,
@@ -167,9 +174,6 @@ impl Serialize for Fields<'_> {
         }
         for (name, text) in self.record.texts() {
             fields.serialize_entry(name, text)?;
-        }
-        for (metric, value) in shown(self.record) {
-            fields.serialize_entry(metric.name(), &Number(value))?;
         }
         for (breakdown, name, value) in self.record.parts() {
             fields.serialize_entry(&PartName(breakdown, name), &Number(value))?;

@@ -38,13 +38,11 @@ pub enum Breakdown {
     Advance,
     /// What an upkeep of the shared cache did.
     Upkeep,
-    /// Milliseconds of each step.
-    StepMs,
 }
 
 impl Breakdown {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 12] = [
         Self::Rejected,
         Self::Failed,
         Self::LocalHits,
@@ -57,7 +55,6 @@ impl Breakdown {
         Self::Usage,
         Self::Advance,
         Self::Upkeep,
-        Self::StepMs,
     ];
 
     /// The first part of the names of its fields.
@@ -75,10 +72,12 @@ impl Breakdown {
             Self::Usage => "Usage",
             Self::Advance => "Advance",
             Self::Upkeep => "Upkeep",
-            Self::StepMs => "StepMs",
         }
     }
 }
+
+/// Parts of breakdowns of an ordinary invocation.
+const ORDINARY_PARTS: usize = 24;
 
 /// What an invocation did.
 #[derive(Debug, Clone)]
@@ -120,7 +119,12 @@ impl Record {
         let name = name.into();
         match self.parts.iter_mut().find(|(of, known, _)| *of == breakdown && *known == name) {
             Some((.., sum)) => *sum += value,
-            None => self.parts.push((breakdown, name, value)),
+            None => {
+                if self.parts.is_empty() {
+                    self.parts.reserve(ORDINARY_PARTS);
+                }
+                self.parts.push((breakdown, name, value));
+            }
         }
     }
 
