@@ -106,13 +106,15 @@ async fn valid_commands_that_the_rules_forbid_are_rejected() {
     let messages = [Message::new(1, enqueue(&self_reference)), Message::new(2, enqueue(&twice))];
     let answer = function.answer(sqs::standard(&messages)).await;
     assert_eq!(counts(&answer), Counts { received: 2, rejected: 2, ..Counts::default() });
-    for (message, reason) in messages.iter().zip(["unknown_prerequisite", "duplicate_task"]) {
+    for (message, (reason, tasks)) in messages.iter().zip([("unknown_prerequisite", 1), ("duplicate_task", 2)]) {
         let id = format!("{}:0", message.id());
         assert_eq!(result(&answer, &id)["reason"], reason);
         let rows = database.rejections("p-1").await;
         let row = rows.iter().find(|row| row.command_id.as_str() == id).expect("a row");
         assert_eq!(row.reason.as_str(), reason);
-        assert_eq!(row.body, None, "only malformed input is recorded with its body");
+        let kept: Value = serde_json::from_str(row.body.as_deref().expect("the command")).expect("JSON");
+        assert_eq!((kept["commandId"].as_str(), &kept["playerId"]), (Some(id.as_str()), &json!("p-1")));
+        assert_eq!(kept["tasks"].as_array().map(Vec::len), Some(tasks));
     }
     assert_eq!(database.queue("p-1").await.expect("a queue").tasks.len(), 0);
 }

@@ -95,7 +95,8 @@ async fn the_schema_refuses_answers_with_a_change() {
     let cancel = json!({"type": "cancelTask", "playerId": "p-1", "taskId": "none"});
     let answer = function.answer(sqs::standard(&[sqs::Message::new(1, cancel)])).await;
     assert_eq!(answer["results"][0]["status"], "rejected");
-    let optional = ["/results/0/playerId", "/report/writes/byTable/", "/report/writes/byPriority/"];
+    let optional =
+        ["/results/0/playerId", "/report/reasons/rejected/", "/report/writes/byTable/", "/report/writes/byPriority/"];
     let is_required = |pointer: &str| {
         let counts = pointer.ends_with("/items") || pointer.ends_with("/calls");
         counts || !optional.iter().any(|optional| pointer.starts_with(optional))

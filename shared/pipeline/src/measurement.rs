@@ -15,7 +15,7 @@ pub(crate) fn measure_report(record: &mut Record, report: &Report, round_trips: 
     measure_commands(record, report);
     record.add(Metric::Players, report.players);
     record.add(Metric::Completions, report.lateness.count);
-    if let Some(lateness) = report.lateness.p99_ms {
+    if let Some(lateness) = report.lateness.max_ms {
         record.set(Metric::Lateness, lateness as f64);
     }
     record.add(Metric::AttemptsTimedOut, report.attempts_timed_out);

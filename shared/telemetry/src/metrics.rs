@@ -98,8 +98,7 @@ metrics! {
     RequestsRefused: Count Sum logged, "HTTP requests answered with a status from 400 to 499.";
     RequestsFailed: Count Sum logged, "HTTP requests answered with a status of 500 or above.";
     Reads: Count Sum logged, "Queues, lists and tasks read over HTTP.";
-    Lateness: Milliseconds Maximum published,
-        "How late timed completions were committed: the 99th percentile of the invocation.";
+    Lateness: Milliseconds Maximum published, "How late the latest timed completion was committed.";
     Completions: Count Sum logged, "Timed completions that were committed.";
     AttemptsTimedOut: Count Sum published, "Attempts that failed by a lost heartbeat or a time-out.";
     CacheLookups: Count Sum published, "Queues looked up in the caches.";

@@ -1,6 +1,6 @@
 //! The names of commands without `commandId`, and the rows of refused ones.
 
-use millrace_domain::record::RejectionRecord;
+use millrace_domain::{record::RejectionRecord, rejection::RejectionReason};
 use millrace_tests::{
     Invocation,
     answers::{counts, result},
@@ -53,7 +53,8 @@ async fn malformed_commands_with_the_same_command_id_keep_their_bodies() {
         assert_eq!((counts(&answer).malformed, answer["batchItemFailures"].clone()), (4, json!([])));
     }
     let rows = database.rejections("p-1").await;
-    let (malformed, refused): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.body.is_some());
+    let (malformed, refused): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|row| row.reason == RejectionReason::Malformed);
     assert_eq!(bodies(&malformed), [bad(1), bad(2), bad(3), bad(4)], "one row each, however often they come");
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0].reason.as_str(), "unknown_task");

@@ -9,7 +9,7 @@
 
 mod cpu_time;
 mod table;
-mod traces;
+mod telemetry;
 
 use std::{collections::VecDeque, hint::black_box, path::PathBuf, sync::Arc, time::Duration};
 
@@ -33,7 +33,7 @@ use millrace_telemetry::{
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, time::Instant};
 
-use crate::{cpu_time::CpuTime, table::print_table, traces::Traces};
+use crate::{cpu_time::CpuTime, table::print_table, telemetry::Telemetry};
 
 // The functions use the same allocator.
 #[global_allocator]
@@ -43,6 +43,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const START_MS: u64 = 1_768_471_200_000;
 /// The time of every batch.
 const NOW_MS: u64 = START_MS + 60_000;
+/// The number of commands of a batch whose telemetry is measured.
+const TELEMETRY_BATCH: usize = 10;
 /// The number of tasks of a new queue.
 const TASKS: usize = 10;
 
@@ -184,21 +186,35 @@ struct Features {
     batching: FeatureSwitch,
     /// Whether the events table gets all events.
     events_table: bool,
-    /// Whether the line of metrics of each invocation is written.
-    metrics: bool,
-    traces: Traces,
+    telemetry: Telemetry,
+}
+
+const CACHED: Features = Features {
+    local: FeatureSwitch::ON,
+    batching: FeatureSwitch::ON,
+    events_table: false,
+    telemetry: Telemetry::Nothing,
+};
+
+/// The rows of the first `players` players.
+fn rows(players: usize) -> Vec<(PlayerId, QueueRow)> {
+    let row = |n| {
+        let queue = queue(&player(n), 64);
+        (queue.player_id.clone(), QueueRow { version: 1, queue: encode(&queue), outbox: None, due_at: None })
+    };
+    (0..players).map(row).collect()
 }
 
 /// A platform whose store has the rows of the first `players` players.
 fn platform(players: usize, rows: &[(PlayerId, QueueRow)], features: Features) -> Platform {
-    let Features { local, batching, events_table, metrics, .. } = features;
+    let Features { local, batching, events_table, telemetry } = features;
     let rows_of_players = Arc::new(MemoryStore::new());
     for (player, row) in &rows[..players] {
         rows_of_players.overwrite_queue(player, row.clone());
     }
-    let store: Arc<dyn Store> = match metrics {
-        true => Arc::new(MeteredStore::new(rows_of_players)),
-        false => rows_of_players,
+    let store: Arc<dyn Store> = match telemetry {
+        Telemetry::Nothing => rows_of_players,
+        _ => Arc::new(MeteredStore::new(rows_of_players)),
     };
     Platform::new(PlatformParts {
         batch_writer: BatchWriter::new(Arc::clone(&store) as _, BatchWriterSettings::default()),
@@ -229,7 +245,7 @@ struct Sandbox {
     game: Game,
     /// None: no metrics are written.
     metrics: Option<RecordWriter>,
-    traces: Traces,
+    telemetry: Telemetry,
 }
 
 impl Sandbox {
@@ -237,8 +253,8 @@ impl Sandbox {
         let mut sandbox = Self {
             platform: platform(players, rows, features),
             game: Game::new(players),
-            metrics: features.metrics.then(metrics_writer),
-            traces: features.traces,
+            metrics: (features.telemetry >= Telemetry::Metrics).then(metrics_writer),
+            telemetry: features.telemetry,
         };
         // Ten batches contain every kind of command. They warm up the heap and the caches.
         for _ in 0..10 {
@@ -247,12 +263,21 @@ impl Sandbox {
         sandbox
     }
 
+    /// As `run`, with a new store after 50 batches: the store in memory keeps all records.
+    fn renew_and_run(&mut self, rows: &[(PlayerId, QueueRow)], features: Features, runtime: &Runtime) -> Duration {
+        if self.game.batches > 50 {
+            *self = Self::new(self.game.players.len(), rows, features, runtime);
+        }
+        self.run(runtime)
+    }
+
     /// Processes one batch and returns the CPU time from the payload to the encoded answer.
     fn run(&mut self, runtime: &Runtime) -> Duration {
         let payload = self.game.batch();
         let started = ProcessTime::now();
         let record = if self.metrics.is_some() { InvocationRecord::empty() } else { InvocationRecord::default() };
-        let answer = runtime.block_on(self.traces.record(invoke(&self.platform, black_box(&payload), record.clone())));
+        let answer =
+            runtime.block_on(self.telemetry.record(invoke(&self.platform, black_box(&payload), record.clone())));
         if let (Some(metrics), Some(record)) = (&self.metrics, record.take()) {
             let request_id = &answer.report.request_id;
             let at = Timestamp::from_millis(NOW_MS);
@@ -279,23 +304,14 @@ fn metrics_writer() -> RecordWriter {
 
 /// Measures batches of 10 and of 1,000 messages.
 fn bench_batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
-    let rows: Vec<_> = (0..1_000)
-        .map(|n| {
-            let queue = queue(&player(n), 64);
-            (queue.player_id.clone(), QueueRow { version: 1, queue: encode(&queue), outbox: None, due_at: None })
-        })
-        .collect();
-    let (on, off) = (FeatureSwitch::ON, FeatureSwitch::OFF);
-    let cached = Features { local: on, batching: on, events_table: false, metrics: false, traces: Traces::Unused };
+    let rows = rows(1_000);
+    let off = FeatureSwitch::OFF;
+    let cached = CACHED;
     let variants = [
         ("cached", cached),
-        ("cached-metrics", Features { metrics: true, ..cached }),
         ("cached-events", Features { events_table: true, ..cached }),
         ("loaded", Features { local: off, ..cached }),
         ("off", Features { local: off, batching: off, ..cached }),
-        ("traces-off", Features { traces: Traces::Off, ..cached }),
-        ("traces-not-sampled", Features { traces: Traces::NotSampled, ..cached }),
-        ("traces-sampled", Features { traces: Traces::Sampled, ..cached }),
     ];
     for messages in [10, 1_000] {
         let mut group = criterion.benchmark_group(format!("batch-{messages}"));
@@ -304,14 +320,8 @@ fn bench_batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
         for (name, features) in variants {
             group.bench_function(name, |bencher| {
                 let mut sandbox = Sandbox::new(messages, &rows, features, runtime);
-                let mut run = || {
-                    // The in-memory store keeps all records, so a new store limits its size.
-                    if sandbox.game.batches > 50 {
-                        sandbox = Sandbox::new(messages, &rows, features, runtime);
-                    }
-                    sandbox.run(runtime)
-                };
-                features.traces.subscribed(|| bencher.iter_custom(|iterations| (0..iterations).map(|_| run()).sum()));
+                let mut run = || sandbox.renew_and_run(&rows, features, runtime);
+                bencher.iter_custom(|iterations| (0..iterations).map(|_| run()).sum());
             });
         }
         group.bench_function("json-tree", |bencher| {
@@ -370,13 +380,20 @@ fn full_queue() -> Queue {
 }
 
 fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    if let Some(telemetry) = Telemetry::of_this_round() {
+        let (rows, features) = (rows(TELEMETRY_BATCH), Features { telemetry, ..CACHED });
+        let mut sandbox = Sandbox::new(TELEMETRY_BATCH, &rows, features, &runtime);
+        telemetry.print_round(|| sandbox.renew_and_run(&rows, features, &runtime));
+        return;
+    }
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/criterion"));
     let mut criterion =
         Criterion::default().with_measurement(CpuTime).output_directory(&folder).without_plots().configure_from_args();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     bench_batches(&mut criterion, &runtime);
     bench_domain(&mut criterion);
     criterion.final_summary();
     let sizes = [0, 64].map(|remembered| encode(&queue("player-000001", remembered)).len());
-    print_table(&folder, sizes);
+    let telemetry = Telemetry::measure_in_turns().map(|nanos| nanos / TELEMETRY_BATCH as f64);
+    print_table(&folder, telemetry, sizes);
 }

@@ -11,14 +11,17 @@ fn median(folder: &Path, name: &str) -> Option<f64> {
     estimates["median"]["point_estimate"].as_f64()
 }
 
-/// Prints the medians, and the sizes of queues of ten tasks with 12 and 64 remembered commands, as
+/// Prints the medians, the nanoseconds of a command with each level of telemetry, and the sizes of queues of ten tasks with 12 and 64 remembered commands, as
 /// a table.
-pub fn print_table(folder: &Path, sizes: [usize; 2]) {
+pub fn print_table(folder: &Path, telemetry: [f64; 5], sizes: [usize; 2]) {
     let median_per_item = |name: &str, count: f64| match median(folder, name) {
         Some(nanos) => format!("{:.2} µs", nanos / count / 1_000.0),
         None => "not run".to_owned(),
     };
     let [small, large] = sizes.map(|bytes| format!("{bytes} bytes"));
+    let [nothing, ..] = telemetry;
+    let [nothing, metrics, logs, not_sampled, sampled] =
+        telemetry.map(|nanos| format!("{:.2} µs, {:.2} times", nanos / 1_000.0, nanos / nothing));
     let rows = [
         ("command in a batch of 1,000, queues cached", median_per_item("batch-1000/cached", 1e3), "10 µs"),
         ("  with the events table", median_per_item("batch-1000/cached-events", 1e3), "1.5 times"),
@@ -26,11 +29,15 @@ pub fn print_table(folder: &Path, sizes: [usize; 2]) {
         ("  baseline: cache and batching off", median_per_item("batch-1000/off", 1e3), ""),
         ("  reference: parsing the payload into a JSON tree", median_per_item("batch-1000/json-tree", 1e3), ""),
         ("command in a batch of 10, queues cached", median_per_item("batch-10/cached", 10.0), ""),
-        ("  with metrics", median_per_item("batch-10/cached-metrics", 10.0), "1.05 times, with traces"),
         ("  with the events table", median_per_item("batch-10/cached-events", 10.0), ""),
         ("command in a batch of 10, queues from the store", median_per_item("batch-10/loaded", 10.0), ""),
         ("  baseline: cache and batching off", median_per_item("batch-10/off", 10.0), ""),
         ("  reference: parsing the payload into a JSON tree", median_per_item("batch-10/json-tree", 10.0), ""),
+        ("command in a batch of 10, queues cached, in turns with the next lines", nothing, ""),
+        ("  with metrics", metrics, ""),
+        ("  with metrics and logs, traces off", logs, "1.05 times"),
+        ("  with metrics and logs, a trace that is not sampled", not_sampled, ""),
+        ("  with metrics and logs, a trace sent to X-Ray", sampled, ""),
         ("advancing a queue of 10 tasks, nothing due", median_per_item("domain/advance-idle", 1.0), "1 µs"),
         ("advancing 30 days with 200 tasks due", median_per_item("domain/catch-up-200", 1.0), ""),
         ("encoding a queue of 10 tasks", median_per_item("domain/encode", 1.0), ""),
