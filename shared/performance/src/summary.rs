@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     figures::{Counter, Figures, Kind, Measurement},
-    sketch::Distribution,
+    sketch::{Distribution, thousandths},
 };
 
 /// Figures of a span of time, as readers see them.
@@ -231,9 +231,4 @@ impl CacheFigures {
             unavailable: figures.counter(Counter::RedisUnavailable),
         }
     }
-}
-
-/// Rounds to three decimals: more would be noise.
-fn thousandths(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
 }
