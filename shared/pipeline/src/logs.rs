@@ -7,7 +7,7 @@ use millrace_domain::{CommandId, RejectionReason};
 use millrace_telemetry::{Metric, Record};
 
 use crate::{
-    batch::{Batch, MalformedItem},
+    batch::{Batch, MalformedItem, Source},
     item::{Action, Outcome},
     report::CommandCounts,
 };
@@ -26,11 +26,12 @@ pub fn log_items(batch: &Batch) {
 
 /// Adds the messages and the ticks to the record of the invocation, and its message.
 pub fn measure_batch(record: &mut Record, batch: &Batch, counts: &CommandCounts) {
-    let messages = batch.messages.len() as u64;
-    let failed = batch.messages.iter().filter(|message| message.is_handed_back).count() as u64;
+    if batch.source != Source::Caller {
+        let failed = batch.messages.iter().filter(|message| message.is_handed_back).count();
+        record.add(Metric::Messages, batch.messages.len() as u64);
+        record.add(Metric::MessagesFailed, failed as u64);
+    }
     let ticks = batch.items().filter(|(_, item)| item.action == Action::Tick).count() as u64;
-    record.add(Metric::Messages, messages);
-    record.add(Metric::MessagesFailed, failed);
     record.add(Metric::Ticks, ticks);
     let players = batch.players.len();
     let CommandCounts { received, applied, duplicate, rejected, failed, malformed } = *counts;

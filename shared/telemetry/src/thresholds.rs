@@ -174,9 +174,10 @@ pub const THRESHOLDS: [Threshold; 9] = [
     Threshold {
         id: "process-tasks-new-version-failures",
         measure: Measure::Percentage {
-            part: Metric::CommandsFailed,
-            whole: Metric::CommandsReceived,
-            required: Metric::CommandsFailed,
+            // Only `process-tasks` has messages. Commands fail in `queue-api` too.
+            part: Metric::MessagesFailed,
+            whole: Metric::Messages,
+            required: Metric::MessagesFailed,
             minimum: 5,
         },
         comparison: Comparison::GreaterThan,
@@ -186,7 +187,7 @@ pub const THRESHOLDS: [Threshold; 9] = [
         datapoints: 1,
         periods: 1,
         audience: Audience::Deployment,
-        meaning: "More than 2 % of the commands fail and are redelivered. CodeDeploy rolls the new version back.",
+        meaning: "More than 2 % of the messages are handed back. CodeDeploy rolls the new version back.",
         runbook: "new-version-taken-back",
     },
     Threshold {
