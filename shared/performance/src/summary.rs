@@ -14,7 +14,7 @@ pub struct Summary {
     /// Invocations of the functions. Those of `queue-api` that neither read a queue nor apply
     /// commands count as requests only.
     pub invocations: u64,
-    /// Of these: first invocations of their process.
+    /// First invocations of their process, requests included.
     pub cold_starts: u64,
     /// Processing times in milliseconds.
     pub processing_time_ms: Times,

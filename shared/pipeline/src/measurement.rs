@@ -142,7 +142,7 @@ pub fn measure_usage(platform: &Platform, invocation: &Invocation, time: Duratio
     let (usage, round_trips) = platform.take_usage(time, usage);
     let resident_bytes = (platform.resident_bytes)();
     let state = platform.cache.shared_state();
-    platform.performance.add_usage(&usage, resident_bytes, state);
+    platform.performance.add_usage(invocation.cold_start, &usage, resident_bytes, state);
     invocation.record.update(|record| {
         record.set(Metric::ProcessingTime, millis(time));
         record.add(Metric::RoundTrips, round_trips);

@@ -111,8 +111,9 @@ impl Performance {
 
     /// Adds what an invocation has used that is in no report, and the state of the process at its
     /// end.
-    pub fn add_usage(&self, usage: &Usage, resident_bytes: Option<u64>, redis: SharedCacheState) {
+    pub fn add_usage(&self, cold_start: bool, usage: &Usage, resident_bytes: Option<u64>, redis: SharedCacheState) {
         let mut figures = Figures::default();
+        figures.add(Counter::ColdStarts, u64::from(cold_start));
         self.add_process(&mut figures, resident_bytes, redis);
         figures.add(Counter::CostNanodollars, usage.nanodollars());
         self.add(&figures);

@@ -97,12 +97,7 @@ impl Platform {
     fn take_units(&self) -> StoreUnits {
         let mut counted = self.counted_units.lock().unwrap_or_else(PoisonError::into_inner);
         let units = self.store.units();
-        let before = std::mem::replace(&mut *counted, units);
-        StoreUnits {
-            calls: units.calls.saturating_sub(before.calls),
-            half_reads: units.half_reads.saturating_sub(before.half_reads),
-            writes: units.writes.saturating_sub(before.writes),
-        }
+        units.since(std::mem::replace(&mut *counted, units))
     }
 
     /// Whether the events table gets the events of commits.

@@ -132,6 +132,7 @@ async fn the_cost_of_requests_is_kept_whether_or_not_metrics_are_written() {
         let cost = totals["estimatedCost"].as_f64();
         assert!(cost > Some(1.0 + 0.2 + 0.125), "{metrics}: {totals:#}");
         assert_eq!(totals["residentBytes"]["count"], 1, "{metrics}: {totals:#}");
+        assert_eq!(totals["coldStarts"], 1, "{metrics}: {totals:#}");
     }
 }
 

@@ -39,7 +39,7 @@ pub fn trial_answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
     batch.hand_back_rest_of_groups();
     let report = build_report(ctx, &batch.counters, CommandOutcomes::default(), batch.players.len() as u64);
     let (memory, redis) = (report.memory.resident_bytes, report.cache.redis.state);
-    ctx.platform.performance.add_usage(&report.cost.usage, memory, redis);
+    ctx.platform.performance.add_usage(report.cold_start, &report.cost.usage, memory, redis);
     let CommandOutcomes { counts, reasons } = count(batch);
     answer_of(batch, Report { commands: counts, reasons, ..report })
 }
