@@ -6,7 +6,7 @@ import { alarms, dimensionOf, hasExpression, metricStatsOf } from './alarm-suppo
 import { dev, findProperties, production, propertiesOfType, resourcesOf } from './support.ts';
 
 const CANARIES = [
-  { name: 'process-tasks', failed: 'CommandsFailed', total: 'CommandsReceived' },
+  { name: 'process-tasks', failed: 'MessagesFailed', total: 'Messages' },
   { name: 'queue-api', failed: '5xx', total: 'Count' },
 ];
 

@@ -111,7 +111,7 @@ impl Database {
     pub async fn add_events(&self, id: &str, commits: impl IntoIterator<Item = RangeInclusive<u64>>) {
         let player_id = PlayerId::new(id).expect("the id is allowed");
         let event = |sequence| {
-            let event = Event { sequence, at: Timestamp::default(), data: EventData::QueuePaused };
+            let event = Event::new(sequence, Timestamp::default(), EventData::QueuePaused);
             PublishedEvent::new(&event, &player_id, 1).to_serialized()
         };
         let store = self.store().await;

@@ -71,6 +71,23 @@ async fn the_line_of_a_rejected_command_leads_to_its_message() {
 }
 
 #[tokio::test]
+async fn at_the_level_debug_each_message_leads_to_its_commit() {
+    let database = Database::new();
+    let function = database.process_tasks().env("MILLRACE_LOG", "debug").started().await;
+    let grant = |player: &str| json!({"type": "grantResources", "playerId": player, "resources": {"gold": 1}});
+    let messages = [Message::new(1, grant("p-1")), Message::new(2, grant("p-2")), Message::new(3, grant("p-1"))];
+    let answer = function.answer(sqs::standard(&messages)).await;
+    let lines: Vec<Value> = function.log().into_iter().filter(|line| line["message"] == "committed").collect();
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    for (message, player) in messages.iter().zip(["p-1", "p-2", "p-1"]) {
+        let line = lines.iter().find(|line| line["message_id"] == message.id()).expect("a line");
+        assert_eq!((&line["player_id"], &line["version"]), (&json!(player), &json!(1)), "{line:#}");
+        assert_eq!(line["command_id"], format!("{}:0", message.id()));
+        assert_eq!(line["request_id"], answer["report"]["requestId"]);
+    }
+}
+
+#[tokio::test]
 async fn debug_logs_are_sampled_by_invocation() {
     let database = Database::new();
     let is_debug = |line: &Value| line["level"] == "DEBUG";

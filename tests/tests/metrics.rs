@@ -4,7 +4,13 @@ use std::fs;
 
 use jsonschema::Validator;
 use millrace_telemetry::{Metric, Usage};
-use millrace_tests::{Function, database::Database, http::Request, sqs, sqs::Message};
+use millrace_tests::{
+    Function,
+    database::{Database, RowDamage},
+    http::Request,
+    sqs,
+    sqs::Message,
+};
 use serde_json::{Value, json};
 
 fn grant(player: &str) -> Value {
@@ -121,6 +127,20 @@ async fn the_metrics_of_commands_equal_the_report() {
 }
 
 #[tokio::test]
+async fn messages_that_are_handed_back_are_counted() {
+    let (database, function) = Database::with_process_tasks().await;
+    function.answer(sqs::standard(&[Message::new(1, grant("p-1"))])).await;
+    // A new process has no cached copy of the row.
+    function.kill().await;
+    database.damage_row("p-1", RowDamage::FlippedByte);
+    let function = database.process_tasks().started().await;
+    function.answer(sqs::standard(&[Message::new(2, grant("p-1")), Message::new(3, grant("p-2"))])).await;
+    let line = only_line(&function);
+    let counts = ["Messages", "MessagesFailed", "CommandsFailed", "Failed.row_unreadable"].map(|name| &line[name]);
+    assert_eq!(counts, [&json!(2), &json!(1), &json!(1), &json!(1)], "{line:#}");
+}
+
+#[tokio::test]
 async fn the_estimated_cost_is_that_of_the_counted_units() {
     let (_database, function) = Database::with_process_tasks().await;
     let messages: Vec<Message> = (0..12).map(|n| Message::new(n, enqueue(&format!("p-{n}")))).collect();
@@ -160,16 +180,19 @@ async fn requests_are_counted_by_status() {
     for (target, status) in [("/players/p-1/queue", 200), ("/players/p-2/queue", 404), ("/nowhere", 404)] {
         Request::get(target).trusted().send(&api).await.expect(status);
     }
+    let upkeep = Request::new("POST", "/admin/cache/warm").trusted().send(&api).await.expect(200);
+    assert_eq!(upkeep["report"]["cost"]["httpRequests"], 1);
     let lines = api.metrics();
     lines.iter().for_each(assert_embedded_metric_format);
     let counts = |name: &str| -> Vec<u64> { lines.iter().map(|line| line[name].as_u64().unwrap_or(0)).collect() };
-    assert_eq!(counts("Requests"), [1, 1, 1, 1]);
-    assert_eq!(counts("RequestsRefused"), [0, 0, 1, 1]);
-    assert_eq!(counts("RequestsFailed"), [0, 0, 0, 0]);
-    assert_eq!(counts("Reads"), [0, 1, 0, 0]);
-    assert_eq!(counts("CommandsApplied"), [1, 0, 0, 0]);
-    assert_eq!(counts("CacheHits"), [0, 1, 0, 0]);
-    assert_eq!(counts("Usage.httpRequests"), [1, 1, 1, 1]);
+    assert_eq!(counts("Requests"), [1, 1, 1, 1, 1]);
+    assert_eq!(counts("RequestsRefused"), [0, 0, 1, 1, 0]);
+    assert_eq!(counts("RequestsFailed"), [0, 0, 0, 0, 0]);
+    assert_eq!(counts("Reads"), [0, 1, 0, 0, 0]);
+    assert_eq!(counts("CommandsApplied"), [1, 0, 0, 0, 0]);
+    assert_eq!(counts("CacheHits"), [0, 1, 0, 0, 0]);
+    assert_eq!(counts("Usage.httpRequests"), [1, 1, 1, 1, 1]);
+    assert!(lines.iter().all(|line| line.get("Messages").is_none()), "commands over HTTP are no messages");
     assert_eq!((&lines[1]["route"], &lines[1]["message"]), (&json!("queue"), &json!("answered: GET queue with 200")));
 }
 

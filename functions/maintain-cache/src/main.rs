@@ -3,6 +3,7 @@
 
 use millrace_lambda::{App, Function, FunctionError, StartError};
 use millrace_pipeline::{Invocation, Platform};
+use millrace_telemetry::Usage;
 use millrace_upkeep::{Request, UpkeepReport, UpkeepSettings};
 
 // As in `process-tasks`.
@@ -25,7 +26,7 @@ impl Function for MaintainCache {
     async fn answer(&self, payload: &[u8], invocation: &Invocation) -> Result<UpkeepReport, FunctionError> {
         let request = Request::from_payload(payload);
         let request = request.map_err(|error| FunctionError::new(error.error_type(), error))?;
-        let done = millrace_upkeep::run(&self.platform, self.settings, request, invocation).await;
+        let done = millrace_upkeep::run(&self.platform, self.settings, request, Usage::default(), invocation).await;
         done.map_err(|error| FunctionError::new(error.error_type(), error))
     }
 }

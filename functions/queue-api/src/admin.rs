@@ -11,6 +11,7 @@ use millrace_queries::{
     health::{self, Status},
     performance::{self, PerformanceReport},
 };
+use millrace_telemetry::Usage;
 use millrace_upkeep::{UpkeepError, UpkeepSettings, statistics_history};
 use serde::Serialize;
 use serde_json::Value;
@@ -115,7 +116,7 @@ pub async fn cache(
     let body = parameters::body_or_none(request, MAX_BODY_BYTES)?;
     let upkeep_request =
         millrace_upkeep::Request::for_action(action, body).map_err(|error| Problem::malformed(&error.to_string()))?;
-    let done = millrace_upkeep::run(platform, settings, upkeep_request, invocation).await;
+    let done = millrace_upkeep::run(platform, settings, upkeep_request, Usage::HTTP_REQUEST, invocation).await;
     let done = done.map_err(|error| match error {
         UpkeepError::CacheUnavailable { .. } => Problem::of_failure(FailureReason::CacheUnavailable),
         UpkeepError::StoreUnavailable { .. } => Problem::of_failure(FailureReason::StoreUnavailable),
@@ -124,5 +125,5 @@ pub async fn cache(
     })?;
     let report = &done.report;
     let took = Duration::from_secs_f64(report.processing_time_ms / 1000.0);
-    Ok(Answer::json(StatusCode::OK, &done).timed(took, None, report.cache.hit_rate))
+    Ok(Answer::json(StatusCode::OK, &done).timed(took, None, report.cache.hit_rate).reported())
 }

@@ -33,13 +33,16 @@ pub struct Answer {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
+    /// Whether a report of the pipeline has what the request has used.
+    pub is_reported: bool,
     body: Vec<u8>,
 }
 
 impl Answer {
     /// A response without a body.
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::from_iter([(header::CACHE_CONTROL, NO_STORE)]), body: Vec::new() }
+        let headers = HeaderMap::from_iter([(header::CACHE_CONTROL, NO_STORE)]);
+        Self { status, headers, is_reported: false, body: Vec::new() }
     }
 
     /// A value as JSON that clients must not keep.
@@ -50,7 +53,13 @@ impl Answer {
             Vec::new()
         });
         let headers = HeaderMap::from_iter([(header::CACHE_CONTROL, NO_STORE), (header::CONTENT_TYPE, JSON)]);
-        Self { status, headers, body }
+        Self { status, headers, is_reported: false, body }
+    }
+
+    /// What the request has used is in a report of the pipeline.
+    #[must_use]
+    pub fn reported(self) -> Self {
+        Self { is_reported: true, ..self }
     }
 
     /// With an entity tag; clients may keep the response and revalidate it by the tag.

@@ -20,8 +20,8 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 /// Applies the commands of a request.
 ///
 /// # Errors
-/// [`Problem`] if no command was applied: the caller lacks a right, no command is well-formed, or
-/// the pipeline failed.
+/// [`Problem`] if the request is not allowed or cannot be read. If the pipeline applied no command,
+/// the answer is a problem with results.
 pub async fn apply(
     platform: &Platform,
     request: &Request,
@@ -45,18 +45,18 @@ pub async fn apply(
             result.detail = Some(failure_detail(reason).to_owned());
         }
     }
-    match problem_of(&answer) {
-        Some(problem) => Err(problem.with_results(answer.results)),
+    Ok(match problem_of(&answer) {
+        Some(problem) => Answer::from(problem.with_results(answer.results)).reported(),
         None => {
             let cache = &answer.report.cache;
             let time = std::time::Duration::from_secs_f64(answer.report.processing_time_ms / 1000.0);
-            let mut response = Answer::json(StatusCode::OK, &answer).timed(time, None, cache.hit_rate);
+            let mut response = Answer::json(StatusCode::OK, &answer).timed(time, None, cache.hit_rate).reported();
             if let Some(queue) = &answer.queue {
                 response = response.with(X_QUEUE_VERSION, &queue.version.to_string());
             }
-            Ok(response)
+            response
         }
-    }
+    })
 }
 
 /// The problem of the request as a whole: no command is well-formed, or all have failed.

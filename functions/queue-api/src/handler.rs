@@ -65,8 +65,8 @@ impl Function for Api {
             Err(Unreadable::Unsupported(problem)) => {
                 tracing::error!(detail = problem.detail(), "the event is not supported");
                 let (request, answer) = (Request::default(), Answer::from(problem));
-                let answered = Answered { request: &request, route: None, status: answer.status };
-                invocation.record.update(|record| measure(record, &self.platform, &answered, started.elapsed()));
+                let answered = Answered { request: &request, route: None, answer: &answer };
+                measure(&self.platform, invocation, &answered, started.elapsed());
                 return Ok(answer.finish(&request));
             }
         };
@@ -85,9 +85,8 @@ impl Function for Api {
         if !answer.headers.contains_key(SERVER_TIMING) {
             answer = answer.timed(started.elapsed(), None, None);
         }
-        let answered = Answered { request: &request, route: route.as_ref().ok(), status: answer.status };
-        invocation.record.update(|record| measure(record, &self.platform, &answered, started.elapsed()));
-        self.platform.performance.add_request(answer.status.as_u16());
+        let answered = Answered { request: &request, route: route.as_ref().ok(), answer: &answer };
+        measure(&self.platform, invocation, &answered, started.elapsed());
         Ok(answer.finish(&request))
     }
 }

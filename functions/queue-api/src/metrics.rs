@@ -1,12 +1,12 @@
-//! What a request adds to the record of its invocation.
+//! What a request adds to the record of its invocation, and to the performance history.
 
 use std::time::Duration;
 
-use lambda_http::http::{Method, StatusCode};
-use millrace_pipeline::{Platform, measurement::measure_usage};
+use lambda_http::http::Method;
+use millrace_pipeline::{Invocation, Platform, measurement::measure_usage};
 use millrace_telemetry::{Metric, Record, Usage};
 
-use crate::{request::Request, routes::Route};
+use crate::{answer::Answer, request::Request, routes::Route};
 
 /// A request that is answered.
 pub struct Answered<'a> {
@@ -14,13 +14,22 @@ pub struct Answered<'a> {
     pub request: &'a Request,
     /// Its route; none if it has none.
     pub route: Option<&'a Route>,
-    /// The status of the answer.
-    pub status: StatusCode,
+    /// The answer.
+    pub answer: &'a Answer,
 }
 
-/// Adds a request to the record of its invocation.
-pub fn measure(record: &mut Record, platform: &Platform, answered: &Answered<'_>, time: Duration) {
-    let Answered { request, route, status } = *answered;
+/// Measures a request that took this time.
+pub fn measure(platform: &Platform, invocation: &Invocation, answered: &Answered<'_>, time: Duration) {
+    platform.performance.add_request(answered.answer.status.as_u16());
+    if !answered.answer.is_reported {
+        measure_usage(platform, invocation, time, Usage::HTTP_REQUEST);
+    }
+    invocation.record.update(|record| add_request(record, answered));
+}
+
+fn add_request(record: &mut Record, answered: &Answered<'_>) {
+    let Answered { request, route, answer } = *answered;
+    let status = answer.status;
     let reads = request.method != Method::POST && route.is_some_and(|route| route.player().is_some());
     for (metric, count) in [
         (Metric::Requests, true),
@@ -38,8 +47,4 @@ pub fn measure(record: &mut Record, platform: &Platform, answered: &Answered<'_>
         record.add_text("player_id", player.to_string());
     }
     record.set_message(format!("answered: {} {route_name} with {}", request.method, status.as_u16()));
-    // The pipeline has measured what it has reported.
-    if record.get(Metric::EstimatedCost).is_none() {
-        measure_usage(record, platform, time, Usage { http_requests: 1, ..Usage::default() });
-    }
 }

@@ -1,7 +1,7 @@
 // Alarms that only CodeDeploy watches, while it shifts traffic to a new version. They notify no
 // operator, so their thresholds are lower than those of other alarms.
 //
-// Lambda counts the failed invocations of each version. Commands and requests that fail within an
+// Lambda counts the failed invocations of each version. Messages and requests that fail within an
 // invocation are counted over both versions, of which the new one has a tenth of the traffic.
 
 import { Duration } from 'aws-cdk-lib';

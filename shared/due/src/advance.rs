@@ -86,7 +86,7 @@ pub async fn advance(
     counters.usage.standard_requests += report.calls.ticks;
     let advanced =
         Advanced { report: build_report(&ctx, &counters, CommandOutcomes::default(), players), advance: report };
-    platform.share_report(Kind::Runs, &advanced.report);
+    platform.performance.add_report(Kind::Runs, &advanced.report);
     invocation.record.update(|record| advanced.measure(record));
     // The only function that runs each minute whatever happens.
     watch_thresholds(&ctx).await;

@@ -6,7 +6,10 @@ use millrace_pipeline::Failure;
 use millrace_telemetry::trace::TARGET;
 use tracing::{Instrument as _, field::Empty};
 
-use crate::service_client::{OutgoingTrace, SendReasons, ServiceClient};
+use crate::{
+    service_client::{OutgoingTrace, SendReasons, ServiceClient},
+    sqs_queue::queue_name,
+};
 
 /// A queue whose depth is shown.
 #[derive(Debug)]
@@ -32,9 +35,9 @@ impl MonitoredQueue {
         Self { client: ServiceClient::new(sdk, Client::new), url: url.to_owned() }
     }
 
-    /// The last part of the URL.
+    /// The name of the queue.
     pub fn name(&self) -> &str {
-        self.url.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+        queue_name(&self.url)
     }
 
     /// Asks SQS for the depth: one call.

@@ -52,7 +52,7 @@ impl SqsQueue {
             rpc.method = "SendMessageBatch",
             messaging.system = "aws_sqs",
             messaging.operation.name = "SendMessageBatch",
-            messaging.destination.name = self.name(),
+            messaging.destination.name = queue_name(&self.url),
             messaging.batch.message_count = messages.len(),
             "error.type" = Empty,
         );
@@ -86,11 +86,11 @@ impl SqsQueue {
         }
         Ok(results)
     }
+}
 
-    /// The name of the queue: the end of its URL.
-    fn name(&self) -> &str {
-        self.url.rsplit('/').next().unwrap_or_default()
-    }
+/// The name of a queue: the end of its URL.
+pub(crate) fn queue_name(url: &str) -> &str {
+    url.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
 }
 
 fn trace_attribute(header: String) -> Option<MessageSystemAttributeValue> {

@@ -76,6 +76,8 @@ pub enum Counter {
     CostNanodollars = 27,
     /// Queues, lists and tasks read over HTTP.
     Reads = 28,
+    /// Invocations of processes with a shared cache.
+    RedisObserved = 29,
 }
 
 /// A kind of invocations.
@@ -231,7 +233,7 @@ mod tests {
         let firsts = Measurement::ALL.map(Measurement::first_slot);
         assert_eq!(firsts, [64, 492, 672, 1200, 1728, 2256]);
         assert_eq!(SLOTS, 2774);
-        assert_eq!((Counter::ColdStarts as u16, Counter::Reads as u16), (0, 28));
+        assert_eq!((Counter::ColdStarts as u16, Counter::RedisObserved as u16), (0, 29));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use millrace_telemetry::{
     thresholds::{Measure, Threshold},
 };
 
-use crate::figures::{Counter, Figures, Kind, Measurement};
+use crate::figures::{Counter, Figures, Measurement};
 
 /// What a threshold compares with its limit, over a period; none where that means nothing.
 pub fn measured(threshold: &Threshold, figures: &Figures) -> Option<f64> {
@@ -41,9 +41,9 @@ pub fn value(metric: Metric, figures: &Figures) -> Option<f64> {
         Metric::RedisHits => sum(Counter::RedisHits),
         Metric::RedisErrors => sum(Counter::RedisErrors),
         Metric::RedisUnavailable => {
-            let invocations: u64 = [Kind::Commands, Kind::Runs].map(|kind| figures.invocations(kind)).iter().sum();
-            let unavailable = figures.counter(Counter::RedisUnavailable) as f64;
-            (invocations > 0).then(|| 100.0 * unavailable / invocations as f64)
+            let [observed, unavailable] =
+                [Counter::RedisObserved, Counter::RedisUnavailable].map(|counter| figures.counter(counter) as f64);
+            (observed > 0.0).then(|| 100.0 * unavailable / observed)
         }
         Metric::Lateness => largest(Measurement::LatenessMs),
         Metric::Completions => Some(figures.sketch(Measurement::LatenessMs).count() as f64),

@@ -29,6 +29,11 @@ pub fn value_of(bucket: u16) -> f64 {
     }
 }
 
+/// Rounds to three decimals: more would be noise.
+pub fn thousandths(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
 /// Values by bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sketch(BTreeMap<u16, u64>);
@@ -66,7 +71,7 @@ impl Sketch {
     pub fn distribution(&self, scale: f64) -> Option<Distribution> {
         let count = self.count();
         let sum: f64 = self.0.iter().map(|(bucket, count)| value_of(*bucket) * *count as f64).sum();
-        let rounded = |value: f64| (value * scale * 1000.0).round() / 1000.0;
+        let rounded = |value: f64| thousandths(value * scale);
         let percentile = |part| self.percentile(part).map(rounded);
         Some(Distribution {
             count,

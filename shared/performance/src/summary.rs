@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     figures::{Counter, Figures, Kind, Measurement},
-    sketch::Distribution,
+    sketch::{Distribution, thousandths},
 };
 
 /// Figures of a span of time, as readers see them.
@@ -14,7 +14,7 @@ pub struct Summary {
     /// Invocations of the functions. Those of `queue-api` that neither read a queue nor apply
     /// commands count as requests only.
     pub invocations: u64,
-    /// Of these: first invocations of their process.
+    /// First invocations of their process, requests included.
     pub cold_starts: u64,
     /// Processing times in milliseconds.
     pub processing_time_ms: Times,
@@ -231,9 +231,4 @@ impl CacheFigures {
             unavailable: figures.counter(Counter::RedisUnavailable),
         }
     }
-}
-
-/// Rounds to three decimals: more would be noise.
-fn thousandths(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
 }

@@ -9,7 +9,7 @@ use millrace_telemetry::{
 };
 use serde::Serialize;
 
-use crate::{figures::Figures, metric_values::measured, minute::Minute, port::Recorded};
+use crate::{figures::Figures, metric_values::measured, minute::Minute, port::Recorded, sketch::thousandths};
 
 /// Whether a threshold is passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -86,7 +86,7 @@ pub fn states(limits: &Limits, recorded: &Recorded, now: Timestamp) -> Vec<Thres
             id: threshold.id,
             state,
             since: stored.filter(|stored| stored.state == state).map(|stored| stored.since),
-            value: value.map(|value| (value * 1000.0).round() / 1000.0),
+            value: value.map(thousandths),
             limit,
             comparison: threshold.comparison,
             metric: match threshold.measure {
@@ -184,10 +184,8 @@ impl fmt::Display for StoredState {
 
 #[cfg(test)]
 mod tests {
-    use millrace_telemetry::THRESHOLDS;
-
     use super::*;
-    use crate::figures::{Counter, Kind, Measurement};
+    use crate::figures::{Counter, Measurement};
 
     const PRESENT: Minute = Minute(1_000_000);
 
@@ -220,10 +218,9 @@ mod tests {
         for slot in 0..crate::figures::COUNTERS {
             busy.add_to_slot(slot, 1_000);
         }
-        busy.measure(Kind::Commands.times(), 5);
         busy.measure(Measurement::MemoryShare, 5);
-        for threshold in THRESHOLDS {
-            assert!(measured(&threshold, &busy).is_some(), "{}", threshold.id);
+        for (threshold, _) in observed(&Limits::default()) {
+            assert!(measured(threshold, &busy).is_some(), "{}", threshold.id);
         }
         let day = deciding_minutes(&Limits::default(), PRESENT.start());
         assert_eq!(day, PRESENT.minus(15)..PRESENT, "three periods of five minutes");

@@ -32,6 +32,8 @@ pub enum Source {
     /// Anything else, such as EventBridge, Scheduler, Pipes or a direct call: the invocation fails,
     /// so that the invoker repeats it.
     Invoker,
+    /// A caller over HTTP, who learns of failures from the results.
+    Caller,
 }
 
 /// Input that could not be understood.

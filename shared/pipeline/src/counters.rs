@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use millrace_cache::{DataKind, Hit, PerKind, Tier};
+use millrace_performance::sketch::thousandths;
 use millrace_store::WriteStatistics;
 use millrace_telemetry::Usage;
 use serde::{Serialize, Serializer};
@@ -144,11 +145,6 @@ pub fn sum_of_kinds(counts: &PerKind<u64>) -> u64 {
 /// A duration in milliseconds, with three decimals.
 pub fn millis(duration: Duration) -> f64 {
     thousandths(duration.as_secs_f64() * 1000.0)
-}
-
-/// Rounds to three decimals: more would be noise.
-pub fn thousandths(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
 }
 
 fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,5 +1,6 @@
 //! What an invocation of commands and ticks leaves in the log: a line for each item that was not
-//! applied, and what the line of the invocation says about its messages.
+//! applied, at the level debug one for each that was committed, and what the line of the invocation
+//! says about its messages.
 
 use std::fmt::Write as _;
 
@@ -7,8 +8,11 @@ use millrace_domain::{CommandId, RejectionReason};
 use millrace_telemetry::{Metric, Record};
 
 use crate::{
-    batch::{Batch, MalformedItem},
+    applied::Applied,
+    batch::{Batch, MalformedItem, Source},
     item::{Action, Outcome},
+    message::Message,
+    player::Player,
     report::CommandCounts,
 };
 
@@ -24,13 +28,27 @@ pub fn log_items(batch: &Batch) {
     }
 }
 
+/// Logs the items that a commit has decided: from a message to the version of the queue.
+pub fn log_commit(player: &Player, messages: &[Message], applied: &Applied) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let (player_id, version) = (player.player_id.as_str(), applied.base_version + 1);
+    for item in player.undecided().take(applied.count) {
+        let message_id = messages[item.message].id.as_str();
+        let command_id = item.action.delivery().map(|delivery| delivery.command_id.as_str());
+        tracing::debug!(message_id, command_id, player_id, version, "committed");
+    }
+}
+
 /// Adds the messages and the ticks to the record of the invocation, and its message.
 pub fn measure_batch(record: &mut Record, batch: &Batch, counts: &CommandCounts) {
-    let messages = batch.messages.len() as u64;
-    let failed = batch.messages.iter().filter(|message| message.is_handed_back).count() as u64;
+    if batch.source != Source::Caller {
+        let failed = batch.messages.iter().filter(|message| message.is_handed_back).count();
+        record.add(Metric::Messages, batch.messages.len() as u64);
+        record.add(Metric::MessagesFailed, failed as u64);
+    }
     let ticks = batch.items().filter(|(_, item)| item.action == Action::Tick).count() as u64;
-    record.add(Metric::Messages, messages);
-    record.add(Metric::MessagesFailed, failed);
     record.add(Metric::Ticks, ticks);
     let players = batch.players.len();
     let CommandCounts { received, applied, duplicate, rejected, failed, malformed } = *counts;

@@ -1,10 +1,14 @@
 //! Reports and reads as metrics of the record of an invocation.
 
+use std::time::Duration;
+
 use millrace_cache::{DataKind, PerKind, SharedCacheState};
+use millrace_performance::sketch::thousandths;
 use millrace_telemetry::{Breakdown, Metric, Record, Usage};
 
 use crate::{
-    counters::{CacheCounters, SharedErrors, sum_of_kinds},
+    context::Invocation,
+    counters::{CacheCounters, SharedErrors, millis, sum_of_kinds},
     platform::Platform,
     report::{CostReport, Report},
 };
@@ -121,7 +125,7 @@ pub(crate) fn measure_memory(record: &mut Record, resident_bytes: Option<u64>, m
     record.set(Metric::ResidentMemory, resident as f64);
     if let Some(mib) = memory_mib.filter(|mib| *mib > 0) {
         let percent = resident as f64 / (mib << 20) as f64 * 100.0;
-        record.set(Metric::MemoryUsed, crate::counters::thousandths(percent));
+        record.set(Metric::MemoryUsed, thousandths(percent));
     }
 }
 
@@ -132,20 +136,18 @@ pub fn measure_lookup(record: &mut Record, cache: &CacheCounters) {
     record.add(Metric::RedisErrors, cache.shared_errors.total());
 }
 
-/// Adds what an invocation without a report has used: memory, Redis, and the estimated cost. The
-/// cost is added to the performance history too.
-pub fn measure_usage(record: &mut Record, platform: &Platform, time: std::time::Duration, usage: Usage) {
-    let units = platform.take_units();
-    record.set(Metric::ProcessingTime, crate::counters::millis(time));
-    record.add(Metric::RoundTrips, units.calls);
-    measure_redis(record, SharedErrors::default(), platform.cache.shared_state());
-    measure_memory(record, (platform.resident_bytes)(), platform.settings.memory_mib);
-    let mut all = Usage {
-        half_read_units: units.half_reads,
-        write_units: units.writes,
-        ..Usage::of_lambda(time, platform.settings.memory_mib.unwrap_or_default())
-    };
-    all += usage;
-    platform.performance.add_cost(&all);
-    measure_cost(record, all.into());
+/// Adds what an invocation without a report has used to its record and to the performance history:
+/// memory, Redis, and the estimated cost. `usage` is what the store has not counted.
+pub fn measure_usage(platform: &Platform, invocation: &Invocation, time: Duration, usage: Usage) {
+    let (usage, round_trips) = platform.take_usage(time, usage);
+    let resident_bytes = (platform.resident_bytes)();
+    let state = platform.cache.shared_state();
+    platform.performance.add_usage(invocation.cold_start, &usage, resident_bytes, state);
+    invocation.record.update(|record| {
+        record.set(Metric::ProcessingTime, millis(time));
+        record.add(Metric::RoundTrips, round_trips);
+        measure_redis(record, SharedErrors::default(), state);
+        measure_memory(record, resident_bytes, platform.settings.memory_mib);
+        measure_cost(record, usage.into());
+    });
 }

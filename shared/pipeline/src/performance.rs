@@ -60,13 +60,7 @@ impl Performance {
         let mut figures = Figures::default();
         figures.measure(kind.times(), micros(Duration::from_secs_f64(report.processing_time_ms / 1000.0)));
         figures.measure_all(Measurement::LatenessMs, &report.lateness_values);
-        if let Some(bytes) = report.memory.resident_bytes {
-            figures.measure(Measurement::MemoryKib, bytes / 1024);
-            if let Some(mib) = self.memory_mib.filter(|mib| *mib > 0) {
-                figures.measure(Measurement::MemoryShare, bytes * 1000 / (mib << 20));
-            }
-        }
-        let is_unavailable = report.cache.redis.state == SharedCacheState::Down;
+        self.add_process(&mut figures, report.memory.resident_bytes, report.cache.redis.state);
         for (counter, amount) in [
             (Counter::ColdStarts, u64::from(report.cold_start)),
             (Counter::Received, report.commands.received),
@@ -79,7 +73,6 @@ impl Performance {
             (Counter::LocalHits, report.cache.local.hits),
             (Counter::RedisHits, report.cache.redis.hits),
             (Counter::RedisErrors, report.cache.redis.errors),
-            (Counter::RedisUnavailable, u64::from(is_unavailable)),
             (Counter::LoadCalls, report.loads.calls),
             (Counter::Committed, report.commits.committed),
             (Counter::Conflicts, report.commits.conflicts),
@@ -116,9 +109,12 @@ impl Performance {
         self.add(&figures);
     }
 
-    /// Adds the cost of an invocation without a report.
-    pub fn add_cost(&self, usage: &Usage) {
+    /// Adds what an invocation has used that is in no report, and the state of the process at its
+    /// end.
+    pub fn add_usage(&self, cold_start: bool, usage: &Usage, resident_bytes: Option<u64>, redis: SharedCacheState) {
         let mut figures = Figures::default();
+        figures.add(Counter::ColdStarts, u64::from(cold_start));
+        self.add_process(&mut figures, resident_bytes, redis);
         figures.add(Counter::CostNanodollars, usage.nanodollars());
         self.add(&figures);
     }
@@ -133,6 +129,17 @@ impl Performance {
             _ => {}
         }
         self.add(&figures);
+    }
+
+    fn add_process(&self, figures: &mut Figures, resident_bytes: Option<u64>, redis: SharedCacheState) {
+        if let Some(bytes) = resident_bytes {
+            figures.measure(Measurement::MemoryKib, bytes / 1024);
+            if let Some(mib) = self.memory_mib.filter(|mib| *mib > 0) {
+                figures.measure(Measurement::MemoryShare, bytes * 1000 / (mib << 20));
+            }
+        }
+        figures.add(Counter::RedisObserved, u64::from(redis != SharedCacheState::Off));
+        figures.add(Counter::RedisUnavailable, u64::from(redis == SharedCacheState::Down));
     }
 
     fn add(&self, figures: &Figures) {

@@ -1,14 +1,17 @@
 //! The platform: what all invocations of a process share.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use millrace_cache::Tiers;
-use millrace_performance::{HistoryStore, Kind};
+use millrace_performance::HistoryStore;
 use millrace_store::{BatchWriter, Store, StoreUnits};
+use millrace_telemetry::Usage;
 
 use crate::{
-    applied::ApplyFn, clock::Clock, event_destination::Publishing, performance::Performance, report::Report,
-    settings::PipelineSettings,
+    applied::ApplyFn, clock::Clock, event_destination::Publishing, performance::Performance, settings::PipelineSettings,
 };
 
 /// What a platform is made of.
@@ -76,23 +79,25 @@ impl Platform {
         }
     }
 
-    /// Adds a report to the performance history.
-    pub fn share_report(&self, kind: Kind, report: &Report) {
-        self.performance.add_report(kind, report);
-    }
-
-    /// What the store has counted since the last call of this function.
+    /// What an invocation of this length has used beside `counted`, and its calls to the tables:
+    /// those since the last call of this function.
     ///
     /// Concurrent invocations share the count: each unit is in the record of one of them.
-    pub fn take_units(&self) -> StoreUnits {
+    pub fn take_usage(&self, time: Duration, counted: Usage) -> (Usage, u64) {
+        let units = self.take_units();
+        let mut usage = Usage {
+            half_read_units: units.half_reads,
+            write_units: units.writes,
+            ..Usage::of_lambda(time, self.settings.memory_mib.unwrap_or_default())
+        };
+        usage += counted;
+        (usage, units.calls)
+    }
+
+    fn take_units(&self) -> StoreUnits {
         let mut counted = self.counted_units.lock().unwrap_or_else(PoisonError::into_inner);
         let units = self.store.units();
-        let before = std::mem::replace(&mut *counted, units);
-        StoreUnits {
-            calls: units.calls.saturating_sub(before.calls),
-            half_reads: units.half_reads.saturating_sub(before.half_reads),
-            writes: units.writes.saturating_sub(before.writes),
-        }
+        units.since(std::mem::replace(&mut *counted, units))
     }
 
     /// Whether the events table gets the events of commits.

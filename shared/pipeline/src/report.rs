@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use millrace_cache::{CacheStatistics, PerKind, SharedCacheState};
 use millrace_domain::{Priority, record::Table};
-use millrace_performance::Sketch;
+use millrace_performance::{Sketch, sketch::thousandths};
 use millrace_store::{Connections, WriteStatistics, batch_writer::Count};
 use millrace_telemetry::Usage;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    counters::{CacheCounters, Commits, EventCounters, Loads, SharedErrors, StepTimes, sum_of_kinds, thousandths},
+    counters::{CacheCounters, Commits, EventCounters, Loads, SharedErrors, StepTimes, sum_of_kinds},
     lateness::LatenessReport,
 };
 

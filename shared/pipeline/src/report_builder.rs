@@ -1,7 +1,5 @@
 //! Builds the report of an invocation from what its steps have counted.
 
-use millrace_telemetry::Usage;
-
 use crate::{
     context::Context,
     counters::{Counters, millis},
@@ -19,14 +17,8 @@ pub fn build_report(ctx: &Context<'_>, counters: &Counters, commands: CommandOut
         tracing::warn!(resident_bytes, dropped, "memory is above its threshold; the local cache was halved");
     }
     let statistics = platform.cache.statistics();
-    let units = platform.take_units();
     let processing_time = ctx.started.elapsed();
-    let mut usage = Usage {
-        half_read_units: units.half_reads,
-        write_units: units.writes,
-        ..Usage::of_lambda(processing_time, platform.settings.memory_mib.unwrap_or_default())
-    };
-    usage += counters.usage;
+    let (usage, round_trips) = platform.take_usage(processing_time, counters.usage);
     let CommandOutcomes { counts, reasons } = commands;
     let report = Report {
         request_id: ctx.invocation.request_id.clone(),
@@ -58,7 +50,7 @@ pub fn build_report(ctx: &Context<'_>, counters: &Counters, commands: CommandOut
         cost: usage.into(),
     };
     ctx.invocation.record.update(|record| {
-        measure_report(record, &report, units.calls);
+        measure_report(record, &report, round_trips);
         measure_memory(record, resident_bytes, platform.settings.memory_mib);
     });
     report

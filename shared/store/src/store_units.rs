@@ -1,7 +1,5 @@
 //! What the calls to a store cost, added up.
 
-use std::ops::AddAssign;
-
 /// What the calls to a store cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreUnits {
@@ -13,10 +11,14 @@ pub struct StoreUnits {
     pub writes: u64,
 }
 
-impl AddAssign for StoreUnits {
-    fn add_assign(&mut self, other: Self) {
-        self.calls += other.calls;
-        self.half_reads += other.half_reads;
-        self.writes += other.writes;
+impl StoreUnits {
+    /// What was added since these earlier units.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_sub(earlier.calls),
+            half_reads: self.half_reads.saturating_sub(earlier.half_reads),
+            writes: self.writes.saturating_sub(earlier.writes),
+        }
     }
 }

@@ -59,7 +59,7 @@ pub fn metrics_markdown() -> String {
 
 /// The list of thresholds as a Markdown table.
 pub fn thresholds_markdown() -> String {
-    let mut text = String::from("| threshold | crossed if | in | told to | runbook |\n|---|---|---|---|---|\n");
+    let mut text = String::from("| threshold | passed if | in | notifies | runbook |\n|---|---|---|---|---|\n");
     for threshold in &THRESHOLDS {
         let Threshold { id, default, period_seconds, datapoints, periods, runbook, .. } = threshold;
         let side = match threshold.comparison {

@@ -59,6 +59,18 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// An HTTP request, without the invocation that answers it.
+    pub const HTTP_REQUEST: Self = Self {
+        lambda_mib_ms: 0,
+        invocations: 0,
+        half_read_units: 0,
+        write_units: 0,
+        fifo_requests: 0,
+        standard_requests: 0,
+        published_events: 0,
+        http_requests: 1,
+    };
+
     /// An invocation that took this long, in a function with this memory.
     pub fn of_lambda(time: std::time::Duration, memory_mib: u64) -> Self {
         let millis = u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);

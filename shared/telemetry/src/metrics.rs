@@ -91,8 +91,8 @@ metrics! {
     CommandsMalformed: Count Sum published, "Input that could not be understood.";
     CommandsFailed: Count Sum published, "Commands that have to be delivered again.";
     Ticks: Count Sum logged, "Ticks received by `process-tasks`, or sent or applied by `advance-queues`.";
-    Messages: Count Sum logged, "Messages received: SQS records, EventBridge events, direct calls.";
-    MessagesFailed: Count Sum logged, "Messages that were handed back to their source.";
+    Messages: Count Sum published, "Messages of `process-tasks`: SQS records, EventBridge events, direct calls.";
+    MessagesFailed: Count Sum published, "Messages that were handed back to their source.";
     Players: Count Sum logged, "Players whose queues were used.";
     Requests: Count Sum logged, "HTTP requests.";
     RequestsRefused: Count Sum logged, "HTTP requests answered with a status from 400 to 499.";

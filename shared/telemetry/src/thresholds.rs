@@ -41,7 +41,7 @@ pub enum Comparison {
     LessThan,
 }
 
-/// Who is told that a threshold is crossed.
+/// The audience of a threshold: who is notified when it is passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Audience {
@@ -67,13 +67,13 @@ pub struct Threshold {
     pub default: f64,
     /// The length of a period in seconds.
     pub period_seconds: u32,
-    /// It is crossed if the limit is passed in this number of periods.
+    /// The threshold is passed if values pass the limit in this number of periods.
     pub datapoints: u32,
     /// Of this number of periods, the latest ones.
     pub periods: u32,
-    /// Who is told.
+    /// The audience.
     pub audience: Audience,
-    /// What it means that it is crossed, as full sentences.
+    /// What it means that it is passed, as full sentences.
     pub meaning: &'static str,
     /// The section of `docs/operations.md` that says what to do.
     pub runbook: &'static str,
@@ -174,9 +174,10 @@ pub const THRESHOLDS: [Threshold; 9] = [
     Threshold {
         id: "process-tasks-new-version-failures",
         measure: Measure::Percentage {
-            part: Metric::CommandsFailed,
-            whole: Metric::CommandsReceived,
-            required: Metric::CommandsFailed,
+            // Only `process-tasks` has messages. Commands fail in `queue-api` too.
+            part: Metric::MessagesFailed,
+            whole: Metric::Messages,
+            required: Metric::MessagesFailed,
             minimum: 5,
         },
         comparison: Comparison::GreaterThan,
@@ -186,7 +187,7 @@ pub const THRESHOLDS: [Threshold; 9] = [
         datapoints: 1,
         periods: 1,
         audience: Audience::Deployment,
-        meaning: "More than 2 % of the commands fail and are redelivered. CodeDeploy rolls the new version back.",
+        meaning: "More than 2 % of the messages are handed back. CodeDeploy rolls the new version back.",
         runbook: "new-version-taken-back",
     },
     Threshold {

@@ -7,7 +7,7 @@ use millrace_performance::Kind;
 use millrace_pipeline::{
     Context, Invocation, Platform, counters::Counters, report::CommandOutcomes, report_builder::build_report,
 };
-use millrace_telemetry::{Breakdown, Record, trace::TARGET};
+use millrace_telemetry::{Breakdown, Record, Usage, trace::TARGET};
 use tracing::instrument;
 
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
 };
 
 /// Carries out a request. What the deadline cuts off is no error: the report says how to continue.
+/// `usage` is what it took to receive the request.
 ///
 /// # Errors
 /// [`UpkeepError`] where nothing was done.
@@ -31,11 +32,12 @@ pub async fn run(
     platform: &Platform,
     settings: UpkeepSettings,
     request: Request,
+    usage: Usage,
     invocation: &Invocation,
 ) -> Result<UpkeepReport, UpkeepError> {
     let ctx = Context::new(platform, invocation);
     let action = request.action();
-    let mut counters = Counters::default();
+    let mut counters = Counters { usage, ..Counters::default() };
     let (result, redis) = match platform.cache.upkeep() {
         Some(cache) => {
             let pace = Pace::default();
@@ -50,7 +52,7 @@ pub async fn run(
     let PartReports { warm, clear, rebuild, .. } = &done;
     let players = warm.map_or(0, |warm| warm.players) + rebuild.as_ref().map_or(0, |rebuild| rebuild.players);
     let report = build_report(&ctx, &counters, CommandOutcomes::default(), players);
-    platform.share_report(Kind::Runs, &report);
+    platform.performance.add_report(Kind::Runs, &report);
     let counts = [
         ("filled", warm.map_or(0, |warm| warm.filled)),
         ("cleared", clear.as_ref().map_or(0, |clear| clear.cleared)),

@@ -5,7 +5,8 @@ use millrace_cache::{
     upkeep::{NodeFigures, ServerFigures, StatisticsSample},
 };
 use millrace_domain::Timestamp;
-use millrace_pipeline::{Context, Invocation, Platform, counters::thousandths};
+use millrace_performance::sketch::thousandths;
+use millrace_pipeline::{Context, Invocation, Platform};
 use serde::Serialize;
 use serde_json::Value;
 

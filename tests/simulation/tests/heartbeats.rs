@@ -229,3 +229,28 @@ async fn a_pause_does_not_count_as_time_without_a_report() {
     tick(&cold(&process)).await;
     assert_eq!(failed_attempts(&process), [1; PLAYERS]);
 }
+
+#[tokio::test]
+async fn only_attempts_that_miss_a_deadline_count_as_timed_out() {
+    let (process, _) = with_tasks().await;
+    process.advance_clock(HEARTBEAT_MS - 1);
+    assert_eq!(tick(&process).await.report.attempts_timed_out, 0);
+    let fail = |reason: &str| {
+        let reason = reason.to_owned();
+        move |_: usize, player: &str| json!({"type": "failTask", "playerId": player, "taskId": "t", "reason": reason})
+    };
+    // A worker may use the reason of a missed deadline.
+    let failed = process.send_to_each("fail", 4, fail(MissedDeadline::HeartbeatLost.as_str())).await.report;
+    assert_eq!((failed.commands.applied, failed.attempts_timed_out), (4, 0));
+    process.advance_clock(1);
+    assert_eq!(tick(&process).await.report.attempts_timed_out, ALL - 4);
+    // Without another attempt, the task has failed.
+    let last = |id: usize, player: &str| {
+        json!({"type": "enqueueTasks", "playerId": player, "tasks": [{"taskId": format!("last-{id}"), "kind": "k",
+            "work": {"units": 100, "timeoutMs": 1_000}, "maxRetries": 0}]})
+    };
+    process.send_to_each("last", PLAYERS, last).await;
+    process.advance_clock(1_000);
+    let report = tick(&process).await.report;
+    assert_eq!(report.attempts_timed_out, ALL, "{report:?}");
+}

@@ -50,6 +50,22 @@ async fn a_batch_takes_one_redis_read_and_write_and_one_table_read_for_each_hund
 }
 
 #[tokio::test]
+async fn the_performance_history_takes_no_round_trip() {
+    let backends = Backends::start().await;
+    let function = backends.process_tasks().env("MILLRACE_LOCAL_CACHE", "off").started().await;
+    let players = players(10);
+    for round in 1..=2 {
+        let answer = apply(&function, &grants(&players, round)).await;
+        assert_eq!(redis_calls(&answer), [round as u64, round as u64]);
+        assert_eq!(number(&answer, "/statistics/redis/upkeep/roundTrips"), 0);
+    }
+    // The read of the second invocation has sent the figures of the first one.
+    let key = format!("{}performance:*", backends.prefix());
+    let minutes: Vec<String> = backends.redis.cli(&["KEYS", &key]).await;
+    assert_eq!(minutes.len(), 1, "{minutes:?}");
+}
+
+#[tokio::test]
 async fn records_are_written_25_to_a_call_by_table_and_priority() {
     let backends = Backends::start().await;
     let function = backends.process_tasks().started().await;

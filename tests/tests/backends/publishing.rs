@@ -309,7 +309,7 @@ fn row_with_large_event(player_id: &PlayerId, bytes: usize) -> QueueWrite {
         reason: RejectionReason::UnknownTask,
         detail: "x".repeat(bytes).into(),
     };
-    let event = Event { sequence: 1, at: queue.advanced_to, data };
+    let event = Event::new(1, queue.advanced_to, data);
     let outbox = Outbox { records: Vec::new(), events: vec![event] };
     QueueWrite {
         player_id: player_id.clone(),

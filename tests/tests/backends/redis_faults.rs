@@ -75,6 +75,9 @@ impl Fixture {
     /// which would write to Redis, takes almost no time.
     async fn assert_open_breaker_adds_no_time(&mut self) {
         let mut last = self.wait_for_state("down").await;
+        let line = self.function.metrics().pop().expect("a line of metrics");
+        assert_eq!(line["RedisUnavailable"], 100, "{line:#}");
+        assert_eq!(number(&last, "/cache/redis/errors"), line["RedisErrors"].as_u64().unwrap_or_default());
         let mut refresh_ms = Vec::new();
         let began = Instant::now();
         while refresh_ms.len() < 21 {

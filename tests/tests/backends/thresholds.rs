@@ -1,6 +1,8 @@
 //! Thresholds of the performance history: a change is published once, on an event bus, in a FIFO
 //! queue and on a channel of Redis.
 
+use std::time::Duration;
+
 use millrace_domain::Timestamp;
 use millrace_tests::{
     Function,
@@ -10,6 +12,30 @@ use millrace_tests::{
     sqs::{self, Message},
 };
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// Subscribes to the channel of Redis.
+async fn subscribe(backends: &Backends) -> TcpStream {
+    let mut subscriber = TcpStream::connect(backends.redis.address()).await.expect("a connection");
+    let subscribe = format!("SUBSCRIBE {}thresholds\r\n", backends.prefix());
+    subscriber.write_all(subscribe.as_bytes()).await.expect("it is sent");
+    let mut answer = [0; 256];
+    assert!(subscriber.read(&mut answer).await.expect("an answer") > 0);
+    subscriber
+}
+
+/// What was published on the channel so far.
+async fn received(subscriber: &mut TcpStream) -> String {
+    let (mut text, mut bytes) = (String::new(), [0; 8_192]);
+    while let Ok(read) = timeout(Duration::from_millis(200), subscriber.read(&mut bytes)).await {
+        text.push_str(std::str::from_utf8(&bytes[..read.expect("a message")]).expect("UTF-8"));
+    }
+    text
+}
 
 async fn advance_queues(backends: &Backends, targets: &EventTargets, clock: &ClockFile) -> Function {
     let function = backends.function("advance-queues").env("MILLRACE_REDIS_URL", backends.redis.url());
@@ -29,6 +55,7 @@ async fn several_processes_publish_a_change_once() {
     process_tasks.terminate().await;
     let (one, other) =
         tokio::join!(advance_queues(&backends, &targets, &clock), advance_queues(&backends, &targets, &clock));
+    let mut subscriber = subscribe(&backends).await;
     let run = async || {
         let answers = tokio::join!(one.answer("{}"), other.answer("{}"));
         [answers.0, answers.1]
@@ -50,6 +77,9 @@ async fn several_processes_publish_a_change_once() {
     assert_eq!(from_bus.len(), 1, "{from_bus:?}");
     assert_eq!((&from_bus[0]["source"], &from_bus[0]["detail-type"]), (&json!("millrace"), &json!("thresholdCrossed")));
     assert_eq!(from_bus[0]["detail"], event);
+    let announced = received(&mut subscriber).await;
+    assert_eq!(announced.matches(&queued.body).count(), 1, "{announced}");
+    assert_eq!(announced.matches("thresholdCrossed").count(), 1, "{announced}");
 
     clock.set(start + 6 * 60_000);
     run().await;

@@ -123,6 +123,20 @@ async fn requests_are_counted_by_status() {
 }
 
 #[tokio::test]
+async fn the_cost_of_requests_is_kept_whether_or_not_metrics_are_written() {
+    for metrics in ["on", "off"] {
+        let fixture = Fixture::with(|builder| builder.env("MILLRACE_METRICS", metrics)).await;
+        queue_of("unknown").trusted().send(&fixture.api).await.problem(404, "unknown_player");
+        let totals = performance(&fixture.api, "").await["history"]["totals"].clone();
+        // The request and the invocation, two halves of a read unit, and the time of Lambda.
+        let cost = totals["estimatedCost"].as_f64();
+        assert!(cost > Some(1.0 + 0.2 + 0.125), "{metrics}: {totals:#}");
+        assert_eq!(totals["residentBytes"]["count"], 1, "{metrics}: {totals:#}");
+        assert_eq!(totals["coldStarts"], 1, "{metrics}: {totals:#}");
+    }
+}
+
+#[tokio::test]
 async fn redis_merges_the_figures_of_all_functions() {
     let backends = Backends::start().await;
     let (one, other) =

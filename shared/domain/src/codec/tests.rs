@@ -31,7 +31,7 @@ fn decoding_restores_the_value() {
     assert_eq!(decode::<Queue>(&bytes), Ok(queue.clone()));
     let cached = CachedQueue { queue, progress_known: true };
     assert_eq!(decode::<CachedQueue>(&encode(&cached)), Ok(cached.clone()));
-    let event = Event { sequence: 7, at: Timestamp::from_millis(5), data: EventData::QueuePaused };
+    let event = Event::new(7, Timestamp::from_millis(5), EventData::QueuePaused);
     let outbox = Outbox { records: vec![Record::Stats(cached.queue.stats())], events: vec![event] };
     assert_eq!(decode::<Outbox>(&encode(&outbox)), Ok(outbox));
 }

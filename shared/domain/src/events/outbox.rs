@@ -33,11 +33,11 @@ impl Outbox {
         self.records.is_empty() && self.events.is_empty()
     }
 
-    /// Adds an event. Without publishing, only the record of a task's end is kept.
+    /// Adds an event, as it is stored. Without publishing, only the record of a task's end is kept.
     pub fn add_event(&mut self, event: Event, publishes: bool) {
         match event.data {
             EventData::TaskFinished(record) if !publishes => self.records.push(Record::History(record)),
-            _ if publishes => self.events.push(event),
+            _ if publishes => self.events.push(Event { missed_deadline: None, ..event }),
             _ => {}
         }
     }

@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    attempt::TaskAttempt,
+    attempt::{MissedDeadline, TaskAttempt},
     encoding::strict,
     ids::{CommandId, TaskId},
     json_text::JsonText,
@@ -33,6 +33,9 @@ pub struct Event {
     /// What happened.
     #[cbor(n(2), decode_with = "strict")]
     pub data: EventData,
+    /// The deadline by which an attempt has failed by itself, for counts alone: it is not stored.
+    #[cbor(skip)]
+    pub missed_deadline: Option<MissedDeadline>,
 }
 
 /// What happened. Each change of a queue has its event, except units between milestones.
@@ -163,6 +166,11 @@ pub enum TaskChange {
 }
 
 impl Event {
+    /// An event that no missed deadline has led to.
+    pub fn new(sequence: u64, at: Timestamp, data: EventData) -> Self {
+        Self { sequence, at, data, missed_deadline: None }
+    }
+
     /// The most bytes that the event takes in a row.
     pub fn size(&self) -> usize {
         let resources = Resources::size_estimate;

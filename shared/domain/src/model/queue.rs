@@ -141,7 +141,7 @@ impl Queue {
     /// Counts an event, and appends it to `events`.
     pub(crate) fn add_event(&mut self, at: Timestamp, data: EventData, events: &mut Vec<Event>) {
         self.event_sequence += 1;
-        events.push(Event { sequence: self.event_sequence, at, data });
+        events.push(Event::new(self.event_sequence, at, data));
     }
 
     /// The totals as a record.

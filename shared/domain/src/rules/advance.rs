@@ -107,7 +107,7 @@ impl Queue {
             match self.tasks[position].deadline() {
                 // A failure may also cancel tasks that come before this one.
                 Some((_, missed)) => {
-                    self.fail(position, Failure { reason: missed.as_str(), retry: true }, now, events);
+                    self.fail(position, Failure::Missed(missed), now, events);
                     from = 0;
                 }
                 None => {

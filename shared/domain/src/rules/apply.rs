@@ -97,7 +97,7 @@ impl Queue {
                 let position = self.require_unfinished(task_id)?;
                 let claim = AttemptClaim { named: *attempt, sent_at: delivery.sent_at };
                 self.require_current_attempt(position, claim)?;
-                self.fail(position, Failure { reason, retry: *retry }, at, events);
+                self.fail(position, Failure::Reported { reason, retry: *retry }, at, events);
             }
             Command::CancelTask { task_id } => {
                 let position = self.require_unfinished(task_id)?;

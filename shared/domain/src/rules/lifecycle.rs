@@ -1,6 +1,7 @@
 //! The life of a task: it starts, and is completed, failed or cancelled, with all that follows.
 
 use crate::model::{
+    attempt::MissedDeadline,
     event::{Event, EventData, StartedTask},
     ids::TaskId,
     queue::Queue,
@@ -17,10 +18,13 @@ const QUEUE_CLEARED: &str = "queue_cleared";
 /// The reason of a task that was cancelled because a prerequisite failed or was cancelled.
 const PREREQUISITE_FAILED: &str = "prerequisite_failed";
 
-/// Why an attempt fails, and whether the task may be retried.
-pub(super) struct Failure<'a> {
-    pub(super) reason: &'a str,
-    pub(super) retry: bool,
+/// Why an attempt fails.
+#[derive(Clone, Copy)]
+pub(super) enum Failure<'a> {
+    /// It has missed a deadline.
+    Missed(MissedDeadline),
+    /// A command says so, and whether the task may be retried.
+    Reported { reason: &'a str, retry: bool },
 }
 
 /// How a task ends, and what that does to the balances.
@@ -100,7 +104,19 @@ impl Queue {
     /// Fails the current attempt of the active task at `position`. The task is retried if it may be
     /// and has retries left.
     pub(super) fn fail(&mut self, position: usize, failure: Failure<'_>, now: Timestamp, events: &mut Vec<Event>) {
-        let Failure { reason, retry } = failure;
+        let first = events.len();
+        let (reason, retry) = match failure {
+            Failure::Missed(deadline) => (deadline.as_str(), true),
+            Failure::Reported { reason, retry } => (reason, retry),
+        };
+        self.end_attempt(position, reason, retry, now, events);
+        if let (Failure::Missed(deadline), Some(event)) = (failure, events.get_mut(first)) {
+            event.missed_deadline = Some(deadline);
+        }
+    }
+
+    /// Appends the event of the attempt, and those of the tasks that wait for it.
+    fn end_attempt(&mut self, position: usize, reason: &str, retry: bool, now: Timestamp, events: &mut Vec<Event>) {
         let task = &mut self.tasks[position];
         let failed = task.in_attempt();
         task.add_failure(reason, now);

@@ -216,7 +216,7 @@ fn events(history: HistoryRecord) -> Vec<Event> {
             detail: "taskId: `done` is taken".into(),
         },
     ];
-    (7..).zip(data).map(|(sequence, data)| Event { sequence, at: at(1_000), data }).collect()
+    (7..).zip(data).map(|(sequence, data)| Event::new(sequence, at(1_000), data)).collect()
 }
 
 pub fn cached_queue() -> CachedQueue {

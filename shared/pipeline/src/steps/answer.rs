@@ -29,7 +29,7 @@ pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
     logs::log_items(batch);
     ctx.invocation.record.update(|record| logs::measure_batch(record, batch, &outcomes.counts));
     let report = build_report(ctx, &batch.counters, outcomes, batch.players.len() as u64);
-    ctx.platform.share_report(Kind::Commands, &report);
+    ctx.platform.performance.add_report(Kind::Commands, &report);
     answer_of(batch, report)
 }
 
@@ -38,7 +38,8 @@ pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
 pub fn trial_answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
     batch.hand_back_rest_of_groups();
     let report = build_report(ctx, &batch.counters, CommandOutcomes::default(), batch.players.len() as u64);
-    ctx.platform.performance.add_cost(&report.cost.usage);
+    let (memory, redis) = (report.memory.resident_bytes, report.cache.redis.state);
+    ctx.platform.performance.add_usage(report.cold_start, &report.cost.usage, memory, redis);
     let CommandOutcomes { counts, reasons } = count(batch);
     answer_of(batch, Report { commands: counts, reasons, ..report })
 }

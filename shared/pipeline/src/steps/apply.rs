@@ -9,7 +9,7 @@ use std::{
 
 use millrace_domain::{
     Delivery, Event, EventData, PlayerId, Queue, Record, RequiredWrite, Rules, Timestamp, Verdict, Work,
-    codec::CachedQueue, json, model::attempt::MissedDeadline, record::RejectionRecord, task,
+    codec::CachedQueue, json, record::RejectionRecord, task,
 };
 use millrace_telemetry::trace::TARGET;
 use tracing::instrument;
@@ -200,24 +200,13 @@ impl Applied {
         {
             self.completed_at.push(record.finished_at);
         }
-        self.attempts_timed_out += u64::from(has_missed_deadline(&event.data));
+        self.attempts_timed_out += u64::from(event.missed_deadline.is_some());
         let publishes = publishing.is_some_and(|publishing| publishing.publishes(event.data.event_type().as_str()));
         if publishes || matches!(event.data, EventData::TaskFinished(_)) {
             self.outbox_bytes += event.size();
             self.outbox.add_event(event, publishes);
         }
     }
-}
-
-/// Whether an attempt has failed by itself.
-fn has_missed_deadline(event: &EventData) -> bool {
-    let reason = match event {
-        EventData::TaskRetried { reason, .. } => Some(reason),
-        EventData::TaskFinished(record) if record.outcome == task::Outcome::Failed => record.reason.as_ref(),
-        _ => None,
-    };
-    let deadlines = [MissedDeadline::HeartbeatLost, MissedDeadline::TimedOut];
-    reason.is_some_and(|reason| deadlines.iter().any(|deadline| deadline.as_str() == reason))
 }
 
 /// Gives a decided queue its new version, and lets it forget the oldest commands.

@@ -24,6 +24,7 @@ use crate::{
     counters::Counters,
     failure::Failure,
     loaded_queue::{DueEntry, LoadedQueue, Provenance},
+    logs,
     player::{FinalQueue, Missing, Player, PlayerState},
 };
 
@@ -66,6 +67,7 @@ pub async fn commit(ctx: &Context<'_>, batch: &mut Batch) {
                 batch.counters.commits.committed += 1;
                 batch.counters.lateness.add(&applied.completed_at, committed_at);
                 batch.counters.attempts_timed_out += applied.attempts_timed_out;
+                logs::log_commit(player, &batch.messages, &applied);
                 player.commits += 1;
                 player.conflicts = 0;
                 applied.loaded.provenance = Provenance::Table;

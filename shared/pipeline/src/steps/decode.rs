@@ -16,7 +16,10 @@ use millrace_domain::{
     json::{self, MalformedInput, Message, Request},
     record::RejectionRecord,
 };
-use millrace_telemetry::trace::{self, TARGET};
+use millrace_telemetry::{
+    Usage,
+    trace::{self, TARGET},
+};
 use serde::{
     Deserialize, Deserializer,
     de::{self, Visitor},
@@ -68,7 +71,7 @@ pub fn decode(ctx: &Context<'_>, payload: &[u8]) -> Batch {
 pub fn decode_for_player(ctx: &Context<'_>, player: &PlayerId, sender: Sender, id: &str, payload: &[u8]) -> Batch {
     let started = Instant::now();
     let mut batch = decode_body_for(ctx, player, sender, id, &Text::new(payload));
-    batch.counters.usage.http_requests = 1;
+    batch.counters.usage = Usage::HTTP_REQUEST;
     finish(&mut batch, started);
     batch
 }
@@ -229,7 +232,7 @@ fn add_element(ctx: &Context<'_>, batch: &mut Batch, text: &Text<'_>, element: &
 
 /// Decodes commands for one player. Each is a separate message.
 fn decode_body_for(ctx: &Context<'_>, player: &PlayerId, sender: Sender, id: &str, text: &Text<'_>) -> Batch {
-    let mut batch = Batch::new(Source::Invoker, ctx.platform.settings.batching, 1);
+    let mut batch = Batch::new(Source::Caller, ctx.platform.settings.batching, 1);
     let body = match text.is_utf8(text.as_str()) {
         true => json::parse_message_for(player, text.as_str()),
         false => {

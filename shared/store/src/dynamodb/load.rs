@@ -95,11 +95,8 @@ async fn load_call<'a>(tables: &Tables, keys: &[RowKey<'a>], round_trips: &Atomi
         attempt += 1;
         let request_items = request_items(tables, &open);
         let request = || tables.client.batch_get_item().set_request_items(Some(request_items.clone())).send();
-        match tables
-            .calls
-            .send(CallTarget::read("BatchGetItem", tables.name(first.table())), round_trips, request)
-            .await
-        {
+        let target = CallTarget::read("BatchGetItem", tables.name(first.table()));
+        match tables.calls.send(target, round_trips, request).await {
             Ok(answer) => {
                 let unprocessed = unprocessed(tables, &open, &answer);
                 loaded.extend(found(tables, &open, answer));

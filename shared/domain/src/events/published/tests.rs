@@ -163,7 +163,7 @@ fn a_command_that_changes_nothing_has_no_event() {
 
 #[test]
 fn event_is_serialized_with_its_sequence_and_type() {
-    let event = Event { sequence: 7, at: at(0), data: EventData::QueuePaused };
+    let event = Event::new(7, at(0), EventData::QueuePaused);
     let serialized = PublishedEvent::new(&event, &PlayerId::new("p-1").unwrap(), 3).to_serialized();
     assert_eq!((serialized.sequence, serialized.event_type.as_ref()), (7, "queuePaused"));
     assert!(serialized.json.starts_with(r#"{"eventId":"p-1/7","playerId":"p-1","sequence":7,"version":3,"at":"#));
