@@ -11,8 +11,8 @@ fn median(folder: &Path, name: &str) -> Option<f64> {
     estimates["median"]["point_estimate"].as_f64()
 }
 
-/// Prints the medians, the nanoseconds of a command with each level of telemetry, and the sizes of queues of ten tasks with 12 and 64 remembered commands, as
-/// a table.
+/// Prints the medians, the nanoseconds of a command with each level of telemetry, and the sizes of
+/// queues of ten tasks with 12 and 64 remembered commands, as a table.
 pub fn print_table(folder: &Path, telemetry: [f64; 5], sizes: [usize; 2]) {
     let median_per_item = |name: &str, count: f64| match median(folder, name) {
         Some(nanos) => format!("{:.2} µs", nanos / count / 1_000.0),
