@@ -7,9 +7,11 @@
 //! | `send`, `explain` | `millrace send` and `millrace explain` |
 //! | `lists` | `millrace history`, `millrace events` and `millrace rejections` |
 //! | `dlq` | `millrace dlq` |
-//! | `admin` | `millrace players` and `millrace perf` |
-//! | `doctor` | `millrace doctor` against broken set-ups |
+//! | `players`, `performance` | `millrace players` and `millrace perf` on the functions |
+//! | `admin` | `millrace players` and `millrace perf` against answers of a deployment |
+//! | `doctor`, `doctor_redis` | `millrace doctor` against broken set-ups |
 //! | `load` | `millrace load` |
+//! | `signed` | requests that are signed with AWS credentials |
 //! | `docs` | the help in `docs/cli.md` |
 //! | `queue` | `millrace queue`, with `--watch` on a pseudo-terminal |
 
@@ -18,9 +20,13 @@ mod basics;
 mod dlq;
 mod docs;
 mod doctor;
+mod doctor_redis;
 mod explain;
 mod lists;
 mod load;
+mod performance;
+mod players;
 mod queue;
 mod send;
+mod signed;
 mod support;
