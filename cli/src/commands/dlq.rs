@@ -7,6 +7,7 @@ use std::{
 
 use aws_sdk_sqs::Client;
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
+use comfy_table::ColumnConstraint;
 use futures::future::join_all;
 use serde_json::json;
 
@@ -183,6 +184,10 @@ async fn list(context: &Context, client: &Client, arguments: ListArguments) -> R
         rows.add_row(cells.into_iter().chain(reason.map(|reason| clip(&printable(&reason), 200))));
     }
     if !context.output.json {
+        // Ids are copied to other commands.
+        for column in rows.column_iter_mut().skip(1).take(2) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
         context.output.line(render(&rows))?;
     }
     context.output.note(count(letters.len() as u64, "dead letter"));

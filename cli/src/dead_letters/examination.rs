@@ -93,7 +93,8 @@ pub async fn reason(context: &Context, letter: &Letter) -> Result<String, Failur
     Ok(match (recorded, findings.iter().find(refused)) {
         (Some(recorded), _) => format!("recorded rejection: {recorded}"),
         (None, Some(finding)) => {
-            format!("{} on trial: {} {}", text(finding, "status"), text(finding, "reason"), text(finding, "detail"))
+            let [status, reason, detail] = ["status", "reason", "detail"].map(|name| text(finding, name));
+            format!("{status} on trial: {reason}: {detail}")
         }
         (None, None) if findings.is_empty() => "unknown".to_owned(),
         (None, None) => "a reason that has passed: all would be applied now".to_owned(),

@@ -24,7 +24,7 @@ const WAIT: Duration = Duration::from_millis(300);
 /// Sends the portions of all players. `progress` is called with the number of commands sent.
 ///
 /// # Errors
-/// [`Failure`] if the bus takes nothing at all.
+/// [`Failure`] if the bus does not exist, or takes nothing at all.
 pub async fn send(
     client: &Client,
     bus: &str,
@@ -32,6 +32,7 @@ pub async fn send(
     outcomes: &mut Outcomes,
     progress: impl Fn(u64),
 ) -> Result<(), Failure> {
+    check_bus(client, bus).await?;
     for mut left in batches(players) {
         let mut refused = String::new();
         for attempt in 0..ATTEMPTS {
@@ -66,4 +67,16 @@ pub async fn send(
         left.into_iter().for_each(|portion| outcomes.fail(portion, "not_sent", &refused));
     }
     Ok(())
+}
+
+/// EventBridge takes events for a bus that does not exist, and drops them. A caller that may not
+/// describe the bus learns nothing here.
+async fn check_bus(client: &Client, bus: &str) -> Result<(), Failure> {
+    match client.describe_event_bus().name(bus).send().await {
+        Err(error) if error.code() == Some("ResourceNotFoundException") => {
+            Err(Failure::not_found(format!("the event bus {bus} does not exist"))
+                .next("check --bus or --stage, --profile and AWS_REGION"))
+        }
+        _ => Ok(()),
+    }
 }

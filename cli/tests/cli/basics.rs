@@ -18,9 +18,14 @@ async fn each_subcommand_has_a_manual_page() {
     let run = Program::new(&["manual", &path]).run().await;
     assert!(run.stderr.contains("the pages are in"), "{run:?}");
     run.succeeded();
-    for page in ["millrace.1", "millrace-queue.1"] {
+    for (page, part) in [
+        ("millrace.1", "Exit codes: 0 done, 1 something was refused or failed, 2 usage"),
+        ("millrace-queue.1", "watch"),
+        ("millrace-dlq-redrive.1", "rate"),
+        ("millrace-rejections-replay.1", "new"),
+    ] {
         let text = std::fs::read_to_string(folder.path().join("man").join(page)).expect("the page exists");
-        assert!(text.contains(".SH NAME"), "{page}");
+        assert!(text.contains(".SH NAME") && text.contains(part), "{page}: {text}");
     }
     let refused = Program::new(&["manual", "/proc/none"]).run().await;
     refused.failed(2, &["cannot write to /proc/none", "next:  pass a folder"]);

@@ -6,19 +6,23 @@
 //! | `basics` | help, completions, manual pages, and errors that all commands share |
 //! | `send`, `explain` | `millrace send` and `millrace explain` |
 //! | `lists` | `millrace history`, `millrace events` and `millrace rejections` |
-//! | `dlq` | `millrace dlq` |
+//! | `delivered` | what `millrace send` gives to a queue or a bus, and the functions receive |
+//! | `dlq`, `dlq_limits` | `millrace dlq` |
 //! | `players`, `performance` | `millrace players` and `millrace perf` on the functions |
 //! | `admin` | `millrace players` and `millrace perf` against answers of a deployment |
 //! | `doctor`, `doctor_redis` | `millrace doctor` against broken set-ups |
 //! | `load` | `millrace load` |
 //! | `signed` | requests that are signed with AWS credentials |
-//! | `docs` | the help in `docs/cli.md` |
+//! | `docs`, `docs_sessions` | the help and the sessions in `docs/cli.md` |
 //! | `queue` | `millrace queue`, with `--watch` on a pseudo-terminal |
 
 mod admin;
 mod basics;
+mod delivered;
 mod dlq;
+mod dlq_limits;
 mod docs;
+mod docs_sessions;
 mod doctor;
 mod doctor_redis;
 mod explain;

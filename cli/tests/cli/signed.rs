@@ -81,6 +81,26 @@ async fn a_wrong_signature_is_refused() {
 }
 
 #[tokio::test]
+async fn a_profile_names_credentials_and_region() {
+    let stack = Stack::new("profile").await;
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let Verifier { access_key, secret_key, session_token, region, .. } = VERIFIER;
+    let token = session_token.expect("a token");
+    let profile = format!(
+        "[profile operator]\nregion = {region}\naws_access_key_id = {access_key}\n\
+         aws_secret_access_key = {secret_key}\naws_session_token = {token}\n"
+    );
+    std::fs::write(file.path(), profile).expect("the file is written");
+    let run = |name: &str| {
+        let program = Program::new(&["players", "--json", "--stage", "profile", "--profile", name]);
+        let program = program.env("AWS_ENDPOINT_URL", stack.aws.endpoint());
+        program.env("AWS_CONFIG_FILE", &file.path().display().to_string()).run()
+    };
+    run("operator").await.succeeded();
+    run("another").await.failed(4, &["cannot read the outputs of the stack", "next:  log in to AWS"]);
+}
+
+#[tokio::test]
 async fn another_endpoint_gets_no_credentials() {
     let server = HttpServer::start(|request: Request<Bytes>| async move {
         assert!(!request.headers().keys().any(|name| name == "authorization" || name.as_str().starts_with("x-amz")));
