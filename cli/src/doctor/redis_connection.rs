@@ -6,8 +6,8 @@ use aws_config::SdkConfig;
 use millrace_cache::redis::{RedisCredentials as _, RedisMode};
 use millrace_lambda::{elasticache::TokenSigner, settings::RedisSettings};
 use redis::{
-    Client, Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo as _, RedisError, RedisResult, TlsCertificates, Value,
-    aio::MultiplexedConnection, cluster::ClusterClient, cluster_async::ClusterConnection, cmd,
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo as _, RedisError, RedisResult,
+    TlsCertificates, Value, aio::MultiplexedConnection, cluster::ClusterClient, cluster_async::ClusterConnection, cmd,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -84,7 +84,10 @@ impl Connector {
     }
 
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
-        let mut connection = Client::open(self.info.clone())?.get_multiplexed_async_connection().await?;
+        let limits = AsyncConnectionConfig::new().set_connection_timeout(Some(TIMEOUT));
+        let limits = limits.set_response_timeout(Some(TIMEOUT));
+        let client = Client::open(self.info.clone())?;
+        let mut connection = client.get_multiplexed_async_connection_with_config(&limits).await?;
         cmd("PING").query_async::<()>(&mut connection).await?;
         Ok(connection)
     }
@@ -97,7 +100,8 @@ impl Connector {
         if self.mode == RedisMode::Standalone {
             return Ok(Keys::Server(server));
         }
-        let mut builder = ClusterClient::builder([self.info.clone()]).connection_timeout(TIMEOUT);
+        let mut builder = ClusterClient::builder([self.info.clone()]);
+        builder = builder.connection_timeout(TIMEOUT).response_timeout(TIMEOUT);
         if let Some(certificates) = self.certificates.clone() {
             builder = builder.certs(certificates);
         }
@@ -114,6 +118,9 @@ impl Connector {
     }
 
     fn explain(&self, error: &RedisError) -> Unconnected {
+        if error.is_timeout() {
+            return timed_out();
+        }
         let text = error.to_string();
         let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
         if error.kind() == ErrorKind::AuthenticationFailed || has(&REFUSALS) {
