@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_sqs::{
     Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata as _},
+    error::ProvideErrorMetadata as _,
     types::{ChangeMessageVisibilityBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName},
 };
 
@@ -12,6 +12,7 @@ use crate::{
     dead_letters::{letter::Letter, queues::DeadLetterQueue},
     deployment::aws_failure,
     failure::Failure,
+    text::causes,
 };
 
 /// How long received letters stay invisible if this program is killed.
@@ -106,7 +107,7 @@ async fn receive(client: &Client, queue: &DeadLetterQueue, max: usize) -> Result
         .message_attribute_names("All");
     let answer = call.send().await.map_err(|error| {
         let what = format!("receive from {}", queue.url);
-        aws_failure(&what, error.code(), &DisplayErrorContext(&error).to_string())
+        aws_failure(&what, error.code(), &causes(&error))
     })?;
     Ok(answer.messages.unwrap_or_default().into_iter().map(|message| Letter::new(queue, message)).collect())
 }

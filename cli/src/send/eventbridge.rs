@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use aws_sdk_eventbridge::{
-    Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata as _},
-    types::PutEventsRequestEntry,
-};
+use aws_sdk_eventbridge::{Client, error::ProvideErrorMetadata as _, types::PutEventsRequestEntry};
 
 use crate::{
     deployment::aws_failure,
     failure::Failure,
     send::{batches::batches, outcomes::Outcomes, portions::Portion},
+    text::causes,
 };
 
 /// The detail type that the rule of the deployment forwards.
@@ -46,9 +43,12 @@ pub async fn send(
                 let entry = PutEventsRequestEntry::builder().event_bus_name(bus).source(SOURCE);
                 entry.detail_type(DETAIL_TYPE).detail(portion.body()).build()
             });
-            let answer = client.put_events().set_entries(Some(entries.collect())).send().await.map_err(|error| {
-                aws_failure("send to the event bus", error.code(), &DisplayErrorContext(&error).to_string())
-            })?;
+            let answer = client
+                .put_events()
+                .set_entries(Some(entries.collect()))
+                .send()
+                .await
+                .map_err(|error| aws_failure("send to the event bus", error.code(), &causes(&error)))?;
             let mut not_taken = Vec::new();
             for (at, portion) in left.into_iter().enumerate() {
                 match answer.entries().get(at).and_then(|entry| entry.error_code()) {

@@ -41,5 +41,6 @@ async fn errors_of_usage_have_the_exit_code_2() {
 #[tokio::test]
 async fn a_stage_needs_credentials() {
     let run = Program::new(&["queue", "p-1", "--stage", "dev"]).env("AWS_REGION", "us-east-1").run().await;
+    assert!(run.stderr.lines().all(|line| line.len() < 300 && !line.contains("DispatchFailure")), "{run:?}");
     run.failed(4, &["cannot read the outputs of the stack", "next:  log in to AWS"]);
 }
