@@ -13,12 +13,12 @@ use crate::{
     deployment::Deployment,
     failure::{Exit, Failure},
     http_client::HttpClient,
-    signature::{service_of, sign_request},
+    signature::{Scope, scope_of, sign_request},
     text::clip,
 };
 
-/// What is encoded in a segment of a path: everything but unreserved characters.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What is encoded in a path and in a query: everything but unreserved characters.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The HTTP API of a deployment.
@@ -132,12 +132,17 @@ impl<'a> Api<'a> {
         let mut target = self.base().to_owned();
         for segment in segments {
             target.push('/');
-            target.extend(utf8_percent_encode(segment, SEGMENT));
+            target.extend(utf8_percent_encode(segment, UNRESERVED));
         }
-        let mut pairs = form_urlencoded::Serializer::new(String::new());
-        let set = query.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
-        let pairs = pairs.extend_pairs(set).finish();
-        if pairs.is_empty() { target } else { format!("{target}?{pairs}") }
+        // Not the encoding of forms, whose `+` for a space is read differently when signed.
+        let encoded = |text| utf8_percent_encode(text, UNRESERVED);
+        for (name, value) in query.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))) {
+            target.push(if target.contains('?') { '&' } else { '?' });
+            target.extend(encoded(name));
+            target.push('=');
+            target.extend(encoded(value));
+        }
+        target
     }
 
     async fn signed_request(
@@ -162,11 +167,12 @@ impl<'a> Api<'a> {
             request.headers_mut().insert(AUTHORIZATION, value);
             return Ok(request);
         }
-        let service = self.base.host_str().and_then(service_of);
-        // A stack may have an emulated API. It takes any signature.
-        let service = service.or_else(|| self.deployment.is_api_of_stack().then_some("execute-api"));
-        if let Some(service) = service {
-            sign_request(self.deployment.aws().await, service, &mut request).await?;
+        let scope = self.base.host_str().and_then(scope_of);
+        // The API of a stack may have a domain name of the operator.
+        let of_stack = Scope { service: "execute-api", region: None };
+        let scope = scope.or_else(|| self.deployment.is_api_of_stack().then_some(of_stack));
+        if let Some(scope) = scope {
+            sign_request(self.deployment.aws().await, scope, &mut request).await?;
         }
         Ok(request)
     }
@@ -194,28 +200,34 @@ impl<'a> Api<'a> {
             "" => clip(&String::from_utf8_lossy(body), 200),
             detail => detail.to_owned(),
         };
-        let failure = |exit, next: &str| {
-            let message = format!("{} answered {status}: {detail}", self.base());
-            Failure::new(exit, message).next(next)
-        };
-        let failure = match (status, problem.error_type.as_str()) {
-            (StatusCode::UNAUTHORIZED, _) => {
-                failure(Exit::NotAuthorized, "pass a token with --token, or use AWS credentials that may call the API")
-            }
-            (StatusCode::FORBIDDEN, _) => failure(
-                Exit::NotAuthorized,
-                "use a token with this scope, or AWS credentials that may call the API, see docs/http.md",
-            ),
-            (_, "unknown_player") => failure(Exit::NotFound, "check the id; `millrace players` lists the players"),
-            (_, "events_not_kept") => failure(Exit::NotFound, "add `table` to MILLRACE_EVENTS, see docs/events.md"),
-            (_, "events_gone") => failure(Exit::NotFound, "leave out --after to begin with the oldest event"),
-            (StatusCode::NOT_FOUND, _) => failure(Exit::NotFound, "check --endpoint and the version of the deployment"),
-            (StatusCode::TOO_MANY_REQUESTS, _) => failure(Exit::Service, "send fewer requests a second"),
-            (status, _) if status.is_server_error() => {
-                failure(Exit::Service, "try again; if it stays, see docs/operations.md and `millrace doctor`")
-            }
-            _ => failure(Exit::Refused, "correct the request, see docs/http.md"),
-        };
+        let (exit, next) = next_step(status, &problem.error_type);
+        let message = format!("{} answered {status}: {detail}", self.base());
+        let failure = Failure::new(exit, message).next(next);
         ApiError::Problem { status, problem, failure }
+    }
+}
+
+/// The exit code of an error response, and what to do about it.
+fn next_step(status: StatusCode, error_type: &str) -> (Exit, &'static str) {
+    match (status, error_type) {
+        (StatusCode::UNAUTHORIZED, _) => {
+            (Exit::NotAuthorized, "pass a token with --token, or use AWS credentials that may call the API")
+        }
+        (StatusCode::FORBIDDEN, _) => (
+            Exit::NotAuthorized,
+            "use a token with this scope, or AWS credentials that may call the API, see docs/http.md",
+        ),
+        (_, "invalid_parameter") => (Exit::Usage, "pass a value that is allowed, see --help"),
+        (_, "unknown_player") => (Exit::NotFound, "check the id; `millrace players` lists the players"),
+        (_, "events_not_kept") => (Exit::NotFound, "add `table` to MILLRACE_EVENTS, see docs/events.md"),
+        (_, "events_gone") => (Exit::NotFound, "leave out --after to begin with the oldest event"),
+        (_, "recent_players_not_kept") => (Exit::NotFound, "set MILLRACE_REDIS_URL, or leave out --recent"),
+        (_, "cache_unavailable") => (Exit::Service, "try again; `millrace doctor` checks the cache"),
+        (StatusCode::NOT_FOUND, _) => (Exit::NotFound, "check --endpoint and the version of the deployment"),
+        (StatusCode::TOO_MANY_REQUESTS, _) => (Exit::Service, "send fewer requests a second"),
+        (status, _) if status.is_server_error() => {
+            (Exit::Service, "try again; if it stays, see docs/operations.md and `millrace doctor`")
+        }
+        _ => (Exit::Refused, "correct the request, see docs/http.md"),
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata as _};
+use aws_sdk_cloudformation::error::ProvideErrorMetadata as _;
 use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::{
     failure::{Exit, Failure},
     global::{DEFAULT_ENDPOINT, Global},
+    text::causes,
 };
 
 /// A deployment, or the functions of `make dev`. Everything is looked up when it is first needed.
@@ -118,7 +119,7 @@ impl Deployment {
                     Failure::not_found(format!("the stack {stack} does not exist in this account and region"))
                         .next("check --stage, --profile and AWS_REGION")
                 }
-                code => aws_failure("read the outputs of the stack", code, &DisplayErrorContext(&error).to_string()),
+                code => aws_failure("read the outputs of the stack", code, &causes(&error)),
             }
         })?;
         let outputs = answer.stacks().iter().flat_map(|stack| stack.outputs());

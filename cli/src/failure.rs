@@ -64,6 +64,11 @@ impl Failure {
         Self::new(Exit::Refused, "")
     }
 
+    /// Whether the same request may succeed a little later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self.exit, Exit::Unreachable | Exit::Service)
+    }
+
     /// Prints the failure to standard error.
     pub fn print(&self) {
         if !self.message.is_empty() {

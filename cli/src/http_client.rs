@@ -1,6 +1,6 @@
 //! An HTTP client with a time-out, for `http` and `https`.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -11,6 +11,8 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use tokio::sync::OnceCell;
+
+use crate::text::causes;
 
 /// How long a request may take. API Gateway ends each one after 30 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(35);
@@ -41,8 +43,8 @@ impl HttpClient {
             } else {
                 self.plain.request(request).await
             };
-            let (head, body) = response.map_err(|error| chain(&error))?.into_parts();
-            let body = body.collect().await.map_err(|error| chain(&error))?.to_bytes();
+            let (head, body) = response.map_err(|error| causes(&error))?.into_parts();
+            let body = body.collect().await.map_err(|error| causes(&error))?.to_bytes();
             Ok(Response::from_parts(head, body))
         };
         match tokio::time::timeout(REQUEST_TIMEOUT, response).await {
@@ -58,15 +60,4 @@ async fn tls_client() -> Result<TlsClient, String> {
     let roots = roots.map_err(|error| format!("no certificates of authorities on this machine: {error}"))?;
     let connector = roots.https_only().enable_http1().build();
     Ok(Client::builder(TokioExecutor::new()).build(connector))
-}
-
-/// The error with its causes: the outermost one of hyper says little.
-fn chain(error: &dyn Error) -> String {
-    let (mut texts, mut cause) = (vec![error.to_string()], error.source());
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = error.source();
-    }
-    texts.dedup();
-    texts.join(": ")
 }

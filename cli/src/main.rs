@@ -9,6 +9,7 @@
 //! | `http_client`, `signature`, `api` | requests to the HTTP API |
 //! | `answers`, `fields`, `pages` | the answers of the HTTP API |
 //! | `tables`, `watch` | tables and bars; a view that is drawn again and again |
+//! | `follow` | a list to which new rows are appended |
 //! | `context` | what every subcommand needs |
 //! | `queue_view`, `performance_view` | a queue, and the performance history, as text |
 //! | `command_file` | commands from files, standard input and flags |
@@ -32,6 +33,7 @@ mod describe;
 mod doctor;
 mod failure;
 mod fields;
+mod follow;
 mod global;
 mod http_client;
 mod load;

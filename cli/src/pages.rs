@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{api::Api, failure::Failure};
 
 /// The most rows of one page.
-const PAGE: usize = 100;
+pub const PAGE: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -45,6 +45,28 @@ pub async fn read(
         cursor = page.next_cursor;
         if cursor.is_none() || rows.items.len() >= limit {
             rows.has_more = cursor.is_some();
+            return Ok(rows);
+        }
+    }
+}
+
+/// Reads the first rows of a list, up to the page with a row that `is_known`, and at most `max`.
+///
+/// # Errors
+/// [`Failure`] if a page cannot be read.
+pub async fn read_until(
+    api: &Api<'_>,
+    segments: &[&str],
+    max: usize,
+    is_known: impl Fn(&Value) -> bool,
+) -> Result<Vec<Value>, Failure> {
+    let (mut rows, mut cursor) = (Vec::new(), None);
+    loop {
+        let page: Page = api.get(segments, &[("limit", Some(PAGE.to_string())), ("cursor", cursor)]).await?;
+        let is_end = page.items.iter().any(&is_known);
+        rows.extend(page.items);
+        cursor = page.next_cursor;
+        if is_end || cursor.is_none() || rows.len() >= max {
             return Ok(rows);
         }
     }

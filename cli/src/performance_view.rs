@@ -3,16 +3,18 @@
 use serde_json::Value;
 
 use crate::{
-    fields::text,
+    fields::{number, text},
     tables::{render as render_table, sparkline, table},
+    text::count,
 };
 
 /// A row of the table: a name, the path of the figure, and its unit.
-const FIGURES: [(&str, &str, Unit); 14] = [
+const FIGURES: [(&str, &str, Unit); 15] = [
     ("commands a second", "/commandsPerSecond/received", Unit::Number),
     ("commands applied", "/commands/applied", Unit::Count),
     ("commands rejected", "/commands/rejected", Unit::Count),
     ("commands failed", "/commands/failed", Unit::Count),
+    ("commands malformed", "/commands/malformed", Unit::Count),
     ("HTTP requests", "/requests/received", Unit::Count),
     ("processing time p50", "/processingTimeMs/commands/p50", Unit::Millis),
     ("processing time p99", "/processingTimeMs/commands/p99", Unit::Millis),
@@ -72,10 +74,10 @@ fn history(history: &Value) -> String {
         rows.add_row([name.to_owned(), shown(total), shown(values.last().copied().flatten()), sparkline(&values)]);
     }
     let heading = format!(
-        "{} to {}, {} minutes a step, kept in: {}",
+        "{} to {}, {} a step, kept in: {}",
         text(history, "from"),
         text(history, "to"),
-        text(history, "stepMinutes"),
+        count(number(history, "stepMinutes"), "minute"),
         text(history, "source")
     );
     format!("{heading}\n\n{}", render_table(&rows))
@@ -104,15 +106,20 @@ fn thresholds(thresholds: &Value) -> String {
     }
     let mut rows = table(&["threshold", "since", "value", "limit", "meaning", "what to do"]);
     for threshold in passed {
-        let runbook = format!("docs/operations.md, {}", text(threshold, "runbook"));
+        let runbook = format!("docs/operations.md#{}", text(threshold, "runbook"));
         rows.add_row([
             text(threshold, "id"),
             text(threshold, "since"),
-            text(threshold, "value"),
-            text(threshold, "limit"),
+            plain(&threshold["value"]),
+            plain(&threshold["limit"]),
             text(threshold, "meaning"),
             runbook,
         ]);
     }
     render_table(&rows)
+}
+
+/// A number without a fraction of zero.
+fn plain(number: &Value) -> String {
+    number.as_f64().map_or_else(String::new, |number| number.to_string())
 }

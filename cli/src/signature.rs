@@ -13,24 +13,33 @@ use hyper::Request;
 
 use crate::failure::{Exit, Failure};
 
-/// The service that the host of an URL belongs to; none if it is not one of AWS.
-pub fn service_of(host: &str) -> Option<&'static str> {
-    let is_aws = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn") || host.ends_with(".on.aws");
-    if is_aws && host.contains(".execute-api.") {
-        Some("execute-api")
-    } else if is_aws && host.contains(".lambda-url.") {
-        Some("lambda")
-    } else {
-        None
-    }
+/// What a signature is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scope<'a> {
+    pub service: &'static str,
+    /// The region that the host names; none: that of the configuration.
+    pub region: Option<&'a str>,
 }
 
-/// Signs a request for a service.
+/// The scope of a host such as `ID.execute-api.REGION.amazonaws.com`; none if it is not one of AWS.
+pub fn scope_of(host: &str) -> Option<Scope<'_>> {
+    let suffixes = [".amazonaws.com", ".amazonaws.com.cn", ".on.aws"];
+    let name = suffixes.iter().find_map(|suffix| host.strip_suffix(suffix))?;
+    let labels: Vec<&str> = name.split('.').collect();
+    let service = match labels.as_slice() {
+        [_, "execute-api", _] => "execute-api",
+        [_, "lambda-url", _] => "lambda",
+        _ => return None,
+    };
+    Some(Scope { service, region: labels.last().copied() })
+}
+
+/// Signs a request.
 ///
 /// # Errors
 /// [`Failure`] if there are no credentials or no region.
-pub async fn sign_request(config: &SdkConfig, service: &str, request: &mut Request<Bytes>) -> Result<(), Failure> {
-    let region = config.region().ok_or_else(|| {
+pub async fn sign_request(config: &SdkConfig, scope: Scope<'_>, request: &mut Request<Bytes>) -> Result<(), Failure> {
+    let region = scope.region.or_else(|| Some(config.region()?.as_ref())).ok_or_else(|| {
         not_authorized("the AWS region is unknown").next("set AWS_REGION, or a region in the profile of --profile")
     })?;
     let no_credentials = |detail: &str| {
@@ -45,8 +54,8 @@ pub async fn sign_request(config: &SdkConfig, service: &str, request: &mut Reque
     let identity = credentials.into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
-        .region(region.as_ref())
-        .name(service)
+        .region(region)
+        .name(scope.service)
         .time(SystemTime::now())
         .settings(settings)
         .build()
@@ -70,11 +79,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_host_of_an_url_names_the_service() {
-        assert_eq!(service_of("a1b2.execute-api.eu-central-1.amazonaws.com"), Some("execute-api"));
-        assert_eq!(service_of("a1b2.lambda-url.eu-central-1.on.aws"), Some("lambda"));
-        for other in ["localhost", "api.example.com", "evil.execute-api.example.com", "s3.amazonaws.com"] {
-            assert_eq!(service_of(other), None, "{other}");
+    fn the_host_of_an_url_names_service_and_region() {
+        let scope = |service, region| Some(Scope { service, region: Some(region) });
+        for (host, expected) in [
+            ("a1b2.execute-api.eu-central-1.amazonaws.com", scope("execute-api", "eu-central-1")),
+            ("a1b2.execute-api.cn-north-1.amazonaws.com.cn", scope("execute-api", "cn-north-1")),
+            ("a1b2.lambda-url.eu-central-1.on.aws", scope("lambda", "eu-central-1")),
+            ("localhost", None),
+            ("api.example.com", None),
+            ("evil.execute-api.example.com", None),
+            ("a.execute-api.b.c.amazonaws.com", None),
+            ("s3.amazonaws.com", None),
+        ] {
+            assert_eq!(scope_of(host), expected, "{host}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Texts that several commands print.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, error::Error};
 
 /// The text, or its first `max` characters.
 pub fn clip(text: &str, max: usize) -> String {
@@ -13,6 +13,17 @@ pub fn clip(text: &str, max: usize) -> String {
 /// A text without characters that control a terminal. Ids and details may come from anywhere.
 pub fn printable(text: &str) -> String {
     text.chars().map(|one| if one.is_control() { '\u{fffd}' } else { one }).collect()
+}
+
+/// The error with its causes: the outermost one of a client says little.
+pub fn causes(error: &dyn Error) -> String {
+    let (mut texts, mut cause) = (vec![error.to_string()], error.source());
+    while let Some(error) = cause {
+        texts.push(error.to_string());
+        cause = error.source();
+    }
+    texts.dedup();
+    texts.join(": ")
 }
 
 /// `3 tasks`, `1 task`.

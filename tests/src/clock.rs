@@ -29,6 +29,12 @@ impl ClockFile {
         fs::rename(&new, self.path()).expect("the clock is replaced");
     }
 
+    /// The time that was set last.
+    pub fn now(&self) -> Timestamp {
+        let text = fs::read_to_string(self.path()).expect("the clock is readable");
+        Timestamp::parse(&text).expect("a time")
+    }
+
     /// The value for `MILLRACE_CLOCK_FILE`.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("clock")

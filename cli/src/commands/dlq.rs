@@ -7,16 +7,17 @@ use std::{
 
 use aws_sdk_sqs::Client;
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
+use comfy_table::ColumnConstraint;
 use futures::future::join_all;
 use serde_json::json;
 
 use crate::{
     context::Context,
     dead_letters::{
-        examination::{examine, line_of, logged_failures},
+        examination::{examine, line_of, logged_failures, reason},
         letter::Letter,
-        queues::{self, DeadLetterQueue, NAMES},
-        receive::{receive, release},
+        queues::{self, NAMES},
+        receive,
         redrive::{delete, redrive},
     },
     failure::{Exit, Failure},
@@ -52,7 +53,7 @@ struct Queues {
     /// URL of a queue of dead letters, instead of those of --stage; can be given several times
     #[arg(long, value_name = "URL")]
     url: Vec<String>,
-    /// The most letters to receive from each queue
+    /// The most letters to look at in each queue
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     max: u32,
 }
@@ -64,6 +65,9 @@ struct ListArguments {
     /// Only letters about this player
     #[arg(long, value_name = "PLAYER")]
     player: Option<String>,
+    /// Also say why each letter failed, from the rejections and logs; takes some requests a letter
+    #[arg(long)]
+    reasons: bool,
 }
 
 #[derive(Debug, Args)]
@@ -130,74 +134,70 @@ pub async fn run(context: &Context, arguments: DlqArguments) -> Result<(), Failu
     match arguments.action {
         Action::List(arguments) => list(context, &client, arguments).await,
         Action::Show(arguments) => show(context, &client, arguments).await,
-        Action::Redrive(arguments) => {
-            let letters = receive_all(context, &client, &arguments.queues, arguments.to.as_deref()).await?;
-            let (chosen, others): (Vec<_>, Vec<_>) =
-                letters.into_iter().partition(|letter| arguments.selection.has(letter));
-            release(&client, others.iter()).await;
-            redrive_all(context, &client, &arguments, chosen).await
-        }
-        Action::Drop(arguments) => {
-            let letters = receive_all(context, &client, &arguments.queues, None).await?;
-            let (chosen, others): (Vec<_>, Vec<_>) =
-                letters.into_iter().partition(|letter| arguments.selection.has(letter));
-            release(&client, others.iter()).await;
-            drop_all(context, &client, chosen, arguments.yes).await
-        }
+        Action::Redrive(arguments) if arguments.dry_run => preview(context, &client, &arguments).await,
+        Action::Redrive(arguments) => redrive_selected(context, &client, &arguments).await,
+        Action::Drop(arguments) => drop_selected(context, &client, arguments).await,
     }
 }
 
-/// Receives the letters of all queues. If one cannot be read, all are visible again.
-async fn receive_all(
-    context: &Context,
-    client: &Client,
-    queues: &Queues,
-    source: Option<&str>,
-) -> Result<Vec<Letter>, Failure> {
-    let all = queues::queues(&context.deployment, &queues.queue, &queues.url, source).await?;
-    let received = join_all(all.iter().map(|queue| receive(client, queue, queues.max as usize))).await;
-    let (mut letters, mut failure) = (Vec::new(), None);
-    for result in received {
-        match result {
-            Ok(some) => letters.extend(some),
-            Err(error) => failure = Some(error),
+/// Looks at the letters of all queues, and says so if there are more.
+async fn look_at_all(context: &Context, client: &Client, queues: &Queues) -> Result<Vec<Letter>, Failure> {
+    let all = queues::queues(&context.deployment, &queues.queue, &queues.url, None).await?;
+    let sizes = join_all(all.iter().map(|queue| receive::size(client, queue))).await;
+    let received = join_all(all.iter().map(|queue| receive::look(client, queue, queues.max as usize))).await;
+    let mut letters = Vec::new();
+    for ((queue, size), looked_at) in all.iter().zip(sizes).zip(received) {
+        let looked_at = looked_at?;
+        let (seen, size) = (looked_at.len() as u64, size.unwrap_or(0));
+        if size > seen {
+            context.output.note(format!(
+                "{}: {seen} of about {size} letters; raise --max, and see docs/cli.md for FIFO queues",
+                queue.name
+            ));
         }
+        letters.extend(looked_at);
     }
-    match failure {
-        None => Ok(letters),
-        Some(failure) => {
-            release(client, letters.iter()).await;
-            Err(failure)
-        }
-    }
+    Ok(letters)
 }
 
 async fn list(context: &Context, client: &Client, arguments: ListArguments) -> Result<(), Failure> {
-    let letters = receive_all(context, client, &arguments.queues, None).await?;
-    release(client, letters.iter()).await;
-    let is_chosen = |letter: &&Letter| arguments.player.as_ref().is_none_or(|player| letter.players().contains(player));
-    let letters: Vec<&Letter> = letters.iter().filter(is_chosen).collect();
-    if context.output.json {
-        return letters.iter().try_for_each(|letter| context.output.json_line(&letter.json()));
+    let mut letters = look_at_all(context, client, &arguments.queues).await?;
+    letters.retain(|letter| arguments.player.as_ref().is_none_or(|player| letter.players().contains(player)));
+    let mut headings = vec!["queue", "message", "sent at", "player", "what it does"];
+    if arguments.reasons {
+        headings.push("why it failed");
     }
-    let mut rows = table(&["queue", "message", "sent at", "player", "what it does"]);
+    let mut rows = table(&headings);
     for letter in &letters {
+        let reason = if arguments.reasons { Some(reason(context, letter).await?) } else { None };
+        if context.output.json {
+            let mut document = letter.json();
+            if let Some(reason) = reason {
+                document["failedBecause"] = reason.into();
+            }
+            context.output.json_line(&document)?;
+            continue;
+        }
         let players = letter.players().join(", ");
         let summary = clip(&printable(&letter.summary()), 120);
-        rows.add_row([&letter.queue.name, &letter.message_id, &letter.sent_time(), &players, &summary]);
+        let cells = [letter.queue.name.clone(), letter.message_id.clone(), letter.sent_time(), players, summary];
+        rows.add_row(cells.into_iter().chain(reason.map(|reason| clip(&printable(&reason), 200))));
     }
-    context.output.line(render(&rows))?;
+    if !context.output.json {
+        // Ids are copied to other commands.
+        for column in rows.column_iter_mut().skip(1).take(2) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+        context.output.line(render(&rows))?;
+    }
     context.output.note(count(letters.len() as u64, "dead letter"));
     Ok(())
 }
 
 async fn show(context: &Context, client: &Client, arguments: ShowArguments) -> Result<(), Failure> {
-    let letters = receive_all(context, client, &arguments.queues, None).await?;
-    release(client, letters.iter()).await;
-    let letter = letters.iter().find(|letter| letter.message_id == arguments.message).ok_or_else(|| {
-        Failure::not_found(format!("no dead letter {} was received", arguments.message))
-            .next("see `millrace dlq list`; another reader may have it for a minute, or raise --max")
-    })?;
+    let letters = look_at_all(context, client, &arguments.queues).await?;
+    let letter = letters.iter().find(|letter| letter.message_id == arguments.message);
+    let letter = letter.ok_or_else(|| not_found(std::slice::from_ref(&arguments.message)))?;
     let findings = examine(context, letter).await?;
     let logged = logged_failures(context, letter).await?;
     if context.output.json {
@@ -224,93 +224,127 @@ async fn show(context: &Context, client: &Client, arguments: ShowArguments) -> R
     Ok(())
 }
 
-async fn redrive_all(
-    context: &Context,
-    client: &Client,
-    arguments: &RedriveArguments,
-    letters: Vec<Letter>,
-) -> Result<(), Failure> {
-    let result = redrive_chosen(context, client, arguments, &letters).await;
-    let (sent, failure) = match result {
-        Ok(sent) => (sent, None),
-        Err((sent, failure)) => (sent, Some(failure)),
-    };
-    // What was not sent is visible again.
-    release(client, letters[sent..].iter()).await;
-    if arguments.dry_run && failure.is_none() {
-        return Ok(());
-    }
-    match context.output.json {
-        true => context.output.json_document(&json!({"selected": letters.len(), "redriven": sent}))?,
-        false => context.output.line(format!("{} of {} redriven", sent, count(letters.len() as u64, "letter")))?,
-    }
-    failure.map_or(Ok(()), Err)
-}
-
-/// Redrives the letters in their order, at the rate. Returns how many were sent.
-async fn redrive_chosen(
-    context: &Context,
-    client: &Client,
-    arguments: &RedriveArguments,
-    letters: &[Letter],
-) -> Result<usize, (usize, Failure)> {
-    if letters.is_empty() {
-        let failure = Failure::not_found("no dead letter is selected").next("see `millrace dlq list`");
-        return Err((0, failure));
-    }
-    let source_of = |queue: &DeadLetterQueue| {
-        arguments.to.clone().or_else(|| queue.source.clone()).ok_or_else(|| {
-            Failure::usage(format!("the source of {} is unknown", queue.name)).next("pass its URL with --to")
-        })
-    };
-    if arguments.dry_run {
-        for letter in letters {
-            let findings = examine(context, letter).await.map_err(|failure| (0, failure))?;
-            let shown = context.output.line(format!(
-                "{} in {}: {}",
-                letter.message_id,
-                letter.queue.name,
-                printable(&letter.summary())
-            ));
-            shown.map_err(|failure| (0, failure))?;
-            for finding in &findings {
-                context.output.line(line_of(finding)).map_err(|failure| (0, failure))?;
-            }
+/// Shows what the selected letters would do to the present queues.
+async fn preview(context: &Context, client: &Client, arguments: &RedriveArguments) -> Result<(), Failure> {
+    let letters = selected(context, client, &arguments.queues, &arguments.selection).await?;
+    for letter in &letters {
+        let findings = examine(context, letter).await?;
+        if context.output.json {
+            let mut document = letter.json();
+            document["commands"] = findings.into();
+            context.output.json_line(&document)?;
+            continue;
         }
-        return Ok(0);
+        let summary = printable(&letter.summary());
+        context.output.line(format!("{} in {}: {summary}", letter.message_id, letter.queue.name))?;
+        findings.iter().try_for_each(|finding| context.output.line(line_of(finding)))?;
     }
-    let mut ticks = tokio::time::interval(Duration::from_secs(1) / arguments.rate);
-    for (sent, letter) in letters.iter().enumerate() {
-        let source = source_of(&letter.queue).map_err(|failure| (sent, failure))?;
-        ticks.tick().await;
-        redrive(client, letter, &source).await.map_err(|failure| (sent, failure))?;
-    }
-    Ok(letters.len())
+    Ok(())
 }
 
-async fn drop_all(context: &Context, client: &Client, letters: Vec<Letter>, yes: bool) -> Result<(), Failure> {
-    let number = count(letters.len() as u64, "dead letter");
-    let confirmed = match letters.is_empty() {
-        true => Err(Failure::not_found("no dead letter is selected").next("see `millrace dlq list`")),
-        false if yes => Ok(()),
-        false => confirm(&number),
+/// Sends the selected letters in the order of their queues, at the rate.
+async fn redrive_selected(context: &Context, client: &Client, arguments: &RedriveArguments) -> Result<(), Failure> {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / arguments.rate);
+    let to = arguments.to.as_deref();
+    let mut send = async |letter: &Letter| {
+        let source = letter.queue.source.as_ref().ok_or_else(|| {
+            Failure::usage(format!("the source of {} is unknown", letter.queue.name)).next("pass its URL with --to")
+        })?;
+        ticks.tick().await;
+        redrive(client, letter, source).await
     };
-    if let Err(failure) = confirmed {
-        release(client, letters.iter()).await;
-        return Err(failure);
+    let (ids, result) = take_selected(context, client, &arguments.queues, to, &arguments.selection, &mut send).await;
+    report(context, "redriven", &ids, &arguments.selection, result)
+}
+
+async fn drop_selected(context: &Context, client: &Client, arguments: DropArguments) -> Result<(), Failure> {
+    let mut selection = arguments.selection;
+    if !arguments.yes {
+        // Only the letters that were asked about are deleted.
+        let letters = selected(context, client, &arguments.queues, &selection).await?;
+        confirm(&count(letters.len() as u64, "dead letter"))?;
+        let message = letters.into_iter().map(|letter| letter.message_id).collect();
+        selection = Selection { message, player: None, all: false };
     }
-    for (dropped, letter) in letters.iter().enumerate() {
+    let mut drop = async |letter: &Letter| {
         // The body may be needed later.
         context.output.note(format!("{} {}", letter.message_id, printable(&letter.body)));
-        if let Err(failure) = delete(client, letter).await {
-            release(client, letters[dropped..].iter()).await;
-            return Err(failure);
+        delete(client, letter).await
+    };
+    let (ids, result) = take_selected(context, client, &arguments.queues, None, &selection, &mut drop).await;
+    report(context, "dropped", &ids, &selection, result)
+}
+
+/// The selected letters. They stay visible.
+///
+/// # Errors
+/// [`Failure`] if there are none.
+async fn selected(
+    context: &Context,
+    client: &Client,
+    queues: &Queues,
+    selection: &Selection,
+) -> Result<Vec<Letter>, Failure> {
+    let mut letters = look_at_all(context, client, queues).await?;
+    letters.retain(|letter| selection.has(letter));
+    if letters.is_empty() { Err(not_found(&selection.message)) } else { Ok(letters) }
+}
+
+/// Calls `take` with each selected letter, up to the first failure. Returns the ids of those that
+/// were taken.
+async fn take_selected(
+    context: &Context,
+    client: &Client,
+    queues: &Queues,
+    source: Option<&str>,
+    selection: &Selection,
+    take: &mut impl AsyncFnMut(&Letter) -> Result<(), Failure>,
+) -> (Vec<String>, Result<(), Failure>) {
+    let mut ids = Vec::new();
+    let all = match queues::queues(&context.deployment, &queues.queue, &queues.url, source).await {
+        Ok(all) => all,
+        Err(failure) => return (ids, Err(failure)),
+    };
+    for queue in &all {
+        let take_one = async |letter: &Letter| {
+            if !selection.has(letter) {
+                return Ok(false);
+            }
+            take(letter).await?;
+            ids.push(letter.message_id.clone());
+            Ok(true)
+        };
+        if let Err(failure) = receive::each(client, queue, queues.max as usize, take_one).await {
+            return (ids, Err(failure));
         }
     }
+    (ids, Ok(()))
+}
+
+/// Prints how many letters were taken, and fails if some of the named ones were not found.
+fn report(
+    context: &Context,
+    what: &str,
+    ids: &[String],
+    selection: &Selection,
+    result: Result<(), Failure>,
+) -> Result<(), Failure> {
     match context.output.json {
-        true => context.output.json_document(&json!({"dropped": letters.len()})),
-        false => context.output.line(format!("{number} dropped")),
+        true => context.output.json_document(&json!({ what: ids.len() }))?,
+        false => context.output.line(format!("{} {what}", count(ids.len() as u64, "dead letter")))?,
     }
+    result?;
+    let missing: Vec<String> = selection.message.iter().filter(|id| !ids.contains(*id)).cloned().collect();
+    if missing.is_empty() && !ids.is_empty() { Ok(()) } else { Err(not_found(&missing)) }
+}
+
+fn not_found(ids: &[String]) -> Failure {
+    let message = match ids {
+        [] => "no dead letter is selected".to_owned(),
+        ids => format!("not received: {}", ids.join(", ")),
+    };
+    Failure::not_found(message)
+        .next("see `millrace dlq list`; another reader may have letters for a minute, or raise --max")
 }
 
 fn confirm(number: &str) -> Result<(), Failure> {

@@ -42,7 +42,7 @@ pub async fn run(context: &Context, arguments: DoctorArguments) -> Result<(), Fa
     let settings = settings::check(arguments.settings.as_deref(), &mut findings)?;
     http::check(&Api::of(&context.deployment).await?, &mut findings).await;
     check_tables(context, settings.as_ref(), &mut findings).await?;
-    check_redis(settings.as_ref(), &mut findings).await;
+    check_redis(context, settings.as_ref(), &mut findings).await;
     check_queues(context, settings.as_ref(), &mut findings).await?;
     print(context, &findings)?;
     if findings.count(Level::Error) == 0 { Ok(()) } else { Err(Failure::refused()) }
@@ -65,13 +65,16 @@ async fn check_tables(context: &Context, settings: Option<&Settings>, findings: 
     Ok(())
 }
 
-async fn check_redis(settings: Option<&Settings>, findings: &mut Findings) {
-    let redis = settings.and_then(|settings| Some((settings.redis.as_ref()?, &settings.table_prefix)));
+async fn check_redis(context: &Context, settings: Option<&Settings>, findings: &mut Findings) {
+    let redis = settings.and_then(|settings| Some((settings, settings.redis.as_ref()?)));
     match redis {
-        Some((redis, _)) if redis.iam_cache_name.is_some() => {
-            findings.skipped("Redis", "the cache takes IAM tokens of the functions only", "see the HTTP API above");
+        Some((settings, _)) if !settings.features.redis_cache.enabled => {
+            findings.skipped("Redis", "the functions do not use it", "set MILLRACE_REDIS_CACHE=on");
         }
-        Some((redis, prefix)) => self::redis::check(redis.url.expose(), prefix, findings).await,
+        Some((settings, redis)) => {
+            let sdk = context.deployment.aws().await;
+            self::redis::check(redis, &settings.table_prefix, sdk, findings).await;
+        }
         None => findings.skipped("Redis", "no shared cache is named", "set MILLRACE_REDIS_URL in --settings"),
     }
 }

@@ -1,7 +1,5 @@
 //! `millrace events`: the events of a player in order.
 
-use std::time::Duration;
-
 use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,8 +7,9 @@ use serde_json::Value;
 use crate::{
     api::Api,
     context::Context,
-    failure::{Exit, Failure},
+    failure::Failure,
     fields::{number, text},
+    follow::Follow,
 };
 
 /// The most events of one answer.
@@ -33,12 +32,8 @@ pub struct EventsArguments {
     /// Only events of this type; can be given several times
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
-    /// Wait for further events, until Ctrl-C
-    #[arg(long, short)]
-    follow: bool,
-    /// Seconds between two reads of --follow
-    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    interval: u64,
+    #[command(flatten)]
+    follow: Follow,
 }
 
 #[derive(Deserialize)]
@@ -48,7 +43,7 @@ struct EventList {
 
 pub async fn run(context: &Context, arguments: EventsArguments) -> Result<(), Failure> {
     let api = Api::of(&context.deployment).await?;
-    let mut after = arguments.after;
+    let (follow, mut after) = (&arguments.follow, arguments.after);
     let mut left = arguments.limit.map_or(usize::MAX, |limit| limit as usize);
     let mut is_read_before = false;
     loop {
@@ -56,7 +51,7 @@ pub async fn run(context: &Context, arguments: EventsArguments) -> Result<(), Fa
         let items = match page {
             Ok(items) => items,
             // A follower outlives a server that is away for a while.
-            Err(failure) if arguments.follow && is_read_before && is_passing(&failure) => {
+            Err(failure) if follow.follow && is_read_before && failure.is_passing() => {
                 context.output.note(&failure);
                 Vec::new()
             }
@@ -74,17 +69,13 @@ pub async fn run(context: &Context, arguments: EventsArguments) -> Result<(), Fa
                 }
             }
         }
-        if is_end && !arguments.follow {
+        if is_end && !follow.follow {
             return Ok(());
         }
         if is_end {
-            tokio::time::sleep(Duration::from_secs(arguments.interval)).await;
+            follow.wait().await;
         }
     }
-}
-
-fn is_passing(failure: &Failure) -> bool {
-    matches!(failure.exit, Exit::Unreachable | Exit::Service)
 }
 
 async fn read(api: &Api<'_>, player: &str, after: Option<u64>) -> Result<Vec<Value>, Failure> {

@@ -12,6 +12,9 @@ use crate::{
     tables::{render, table},
 };
 
+/// The most players of one answer.
+const MAX_RECENT: u32 = 100;
+
 /// The status of a queue.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Status {
@@ -33,7 +36,7 @@ enum BlockedBy {
 /// List players
 #[derive(Debug, Args)]
 pub struct PlayersArguments {
-    /// Only players whose queue changed recently, the last changed first
+    /// Only players whose queue changed recently, at most 100, the last changed first
     #[arg(long, conflicts_with_all = ["status", "blocked_by", "prefix"])]
     recent: bool,
     /// Only players whose queue has this status
@@ -53,8 +56,12 @@ pub struct PlayersArguments {
 pub async fn run(context: &Context, arguments: PlayersArguments) -> Result<(), Failure> {
     let api = Api::of(&context.deployment).await?;
     let rows = if arguments.recent {
-        let limit = arguments.limit.min(100).to_string();
-        let recent: Value = api.get(&["admin", "players", "recent"], &[("limit", Some(limit))]).await?;
+        if arguments.limit > MAX_RECENT {
+            return Err(Failure::usage(format!("--recent shows at most {MAX_RECENT} players"))
+                .next(format!("pass --limit {MAX_RECENT}, or leave out --recent")));
+        }
+        let limit = [("limit", Some(arguments.limit.to_string()))];
+        let recent: Value = api.get(&["admin", "players", "recent"], &limit).await?;
         let items = recent["items"].as_array().cloned().unwrap_or_default();
         pages::Rows { items, has_more: false }
     } else {

@@ -12,6 +12,7 @@ use crate::{
     context::Context,
     failure::Failure,
     fields::text,
+    follow::{Follow, follow},
     pages,
     tables::{render, table},
     text::{clip, printable},
@@ -27,6 +28,8 @@ pub struct RejectionsArguments {
     player: Option<String>,
     #[command(flatten)]
     selection: Selection,
+    #[command(flatten)]
+    follow: Follow,
     #[command(subcommand)]
     action: Option<Action>,
 }
@@ -49,6 +52,13 @@ struct Selection {
     /// Only the command with this id; can be given several times
     #[arg(long, value_name = "COMMAND")]
     id: Vec<String>,
+}
+
+impl Selection {
+    fn has(&self, item: &Value) -> bool {
+        (self.reason.is_empty() || self.reason.contains(&text(item, "reason")))
+            && (self.id.is_empty() || self.id.contains(&text(item, "commandId")))
+    }
 }
 
 /// Send refused commands again, under their original ids
@@ -74,6 +84,12 @@ pub async fn run(context: &Context, arguments: RejectionsArguments) -> Result<()
     let api = Api::of(&context.deployment).await?;
     match (arguments.action, arguments.player) {
         (Some(Action::Replay(replay)), _) => self::replay(context, &api, replay).await,
+        (None, player) if arguments.follow.follow => {
+            let (player, selection) = (player.unwrap_or_default(), &arguments.selection);
+            let print = |item: &Value| if selection.has(item) { print_line(context, item) } else { Ok(()) };
+            let list = ["players", &player, "rejections"];
+            follow(context, &api, &list, selection.limit as usize, &arguments.follow, print).await
+        }
         (None, player) => list(context, &api, &player.unwrap_or_default(), &arguments.selection).await,
     }
 }
@@ -97,13 +113,25 @@ async fn list(context: &Context, api: &Api<'_>, player: &str, selection: &Select
     context.output.line(render(&shown))
 }
 
+/// One line for each rejection, because further ones may follow.
+fn print_line(context: &Context, item: &Value) -> Result<(), Failure> {
+    if context.output.json {
+        return context.output.json_line(item);
+    }
+    let line = format!(
+        "{}  {:<24}  {:<16}  {:<20}  {}",
+        text(item, "receivedAt"),
+        text(item, "commandId"),
+        text(item, "type"),
+        text(item, "reason"),
+        clip(&text(item, "detail"), 300)
+    );
+    context.output.line(line.trim_end())
+}
+
 async fn read(api: &Api<'_>, player: &str, selection: &Selection) -> Result<Vec<Value>, Failure> {
     let rows = pages::read(api, &["players", player, "rejections"], &[], selection.limit as usize).await?;
-    let is_chosen = |item: &Value| {
-        (selection.reason.is_empty() || selection.reason.contains(&text(item, "reason")))
-            && (selection.id.is_empty() || selection.id.contains(&text(item, "commandId")))
-    };
-    Ok(rows.items.into_iter().filter(is_chosen).collect())
+    Ok(rows.items.into_iter().filter(|item| selection.has(item)).collect())
 }
 
 async fn replay(context: &Context, api: &Api<'_>, arguments: ReplayArguments) -> Result<(), Failure> {

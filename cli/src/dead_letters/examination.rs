@@ -78,6 +78,29 @@ pub async fn logged_failures(context: &Context, letter: &Letter) -> Result<Vec<V
     }))
 }
 
+/// Why a letter failed, in one line: the last logged failure, else a recorded rejection, else what
+/// its commands would lead to now.
+///
+/// # Errors
+/// [`Failure`] if the present queues cannot be read.
+pub async fn reason(context: &Context, letter: &Letter) -> Result<String, Failure> {
+    if let Some(failure) = logged_failures(context, letter).await?.last() {
+        return Ok(format!("{}: {}", text(failure, "reason"), text(failure, "detail")));
+    }
+    let findings = examine(context, letter).await?;
+    let recorded = findings.iter().map(|finding| text(finding, "rejection")).find(|reason| !reason.is_empty());
+    let refused = |finding: &&Value| !matches!(text(finding, "status").as_str(), "applied" | "duplicate");
+    Ok(match (recorded, findings.iter().find(refused)) {
+        (Some(recorded), _) => format!("recorded rejection: {recorded}"),
+        (None, Some(finding)) => {
+            let [status, reason, detail] = ["status", "reason", "detail"].map(|name| text(finding, name));
+            format!("{status} on trial: {reason}: {detail}")
+        }
+        (None, None) if findings.is_empty() => "unknown".to_owned(),
+        (None, None) => "a reason that has passed: all would be applied now".to_owned(),
+    })
+}
+
 /// A finding as a line.
 pub fn line_of(finding: &Value) -> String {
     let optional = |label: &str, name: &str| match text(finding, name) {

@@ -1,9 +1,9 @@
 //! Why a message failed, from the logs of the function that received it.
 
-use aws_sdk_cloudwatchlogs::{Client, error::DisplayErrorContext};
+use aws_sdk_cloudwatchlogs::Client;
 use serde_json::{Value, json};
 
-use crate::{dead_letters::letter::Letter, fields::text};
+use crate::{dead_letters::letter::Letter, fields::text, text::causes};
 
 /// The most failures that are shown, the first ones.
 const MAX_FAILURES: usize = 5;
@@ -27,7 +27,7 @@ pub async fn failures(client: &Client, group: &str, letter: &Letter) -> Result<V
         .send();
     let mut failures = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| DisplayErrorContext(error).to_string())?;
+        let page = page.map_err(|error| causes(&error))?;
         for event in page.events() {
             let line: Value = event.message().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
             if text(&line, "message") == FAILED && text(&line, "message_id") == letter.message_id {

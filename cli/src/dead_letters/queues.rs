@@ -27,7 +27,8 @@ const QUEUES: [(&str, &str, Option<&str>); 5] = [
 /// The names of all queues.
 pub const NAMES: [&str; 5] = ["commands", "progress", "ticks", "events", "undelivered"];
 
-/// The queues that are meant: `urls`, or those of the stack. `names` chooses some of them.
+/// The queues that are meant: `urls`, or those of the stack. `names` chooses some of them. `to`
+/// replaces their source.
 ///
 /// # Errors
 /// [`Failure`] if there is neither a URL nor a stage.
@@ -35,13 +36,13 @@ pub async fn queues(
     deployment: &Deployment,
     names: &[String],
     urls: &[String],
-    source: Option<&str>,
+    to: Option<&str>,
 ) -> Result<Vec<DeadLetterQueue>, Failure> {
     if !urls.is_empty() {
         let queue = |url: &String| DeadLetterQueue {
             name: url.rsplit('/').next().unwrap_or(url).to_owned(),
             url: url.clone(),
-            source: source.map(str::to_owned),
+            source: to.map(str::to_owned),
         };
         return Ok(urls.iter().map(queue).collect());
     }
@@ -51,9 +52,10 @@ pub async fn queues(
     {
         // A stage without a queue of events has no dead letters of it.
         let Some(url) = deployment.optional_output(url).await? else { continue };
-        let source = match source {
-            Some(source) => deployment.optional_output(source).await?,
-            None => None,
+        let source = match (to, source) {
+            (Some(to), _) => Some(to.to_owned()),
+            (None, Some(source)) => deployment.optional_output(source).await?,
+            (None, None) => None,
         };
         queues.push(DeadLetterQueue { name: name.to_owned(), url, source });
     }

@@ -1,11 +1,8 @@
 //! Sends dead letters to their queue again, and deletes them.
 
-use aws_sdk_sqs::{
-    Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata as _},
-};
+use aws_sdk_sqs::{Client, error::ProvideErrorMetadata as _};
 
-use crate::{dead_letters::letter::Letter, deployment::aws_failure, failure::Failure};
+use crate::{dead_letters::letter::Letter, deployment::aws_failure, failure::Failure, text::causes};
 
 /// Sends a letter to `source`, then deletes it. A crash between the two leaves it in both queues,
 /// which is harmless: its commands keep their ids.
@@ -27,7 +24,7 @@ pub async fn redrive(client: &Client, letter: &Letter, source: &str) -> Result<(
     }
     send.send().await.map_err(|error| {
         let what = format!("send {} to {source}", letter.message_id);
-        aws_failure(&what, error.code(), &DisplayErrorContext(&error).to_string())
+        aws_failure(&what, error.code(), &causes(&error))
     })?;
     delete(client, letter).await
 }
@@ -40,7 +37,7 @@ pub async fn delete(client: &Client, letter: &Letter) -> Result<(), Failure> {
     let call = client.delete_message().queue_url(&letter.queue.url).receipt_handle(&letter.receipt);
     let deleted = call.send().await.map_err(|error| {
         let what = format!("delete {}", letter.message_id);
-        aws_failure(&what, error.code(), &DisplayErrorContext(&error).to_string())
+        aws_failure(&what, error.code(), &causes(&error))
     });
     deleted.map(drop)
 }

@@ -54,8 +54,8 @@ fn compare_clocks(server: i64, findings: &mut Findings) {
     let here = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
     let skew = here - server;
     let detail = match skew {
-        0 => "the clocks of this machine and of the API agree".to_owned(),
-        1.. => format!("the clock of this machine is {skew} s ahead of the clock of the API"),
+        -1..=1 => "the clocks of this machine and of the API agree".to_owned(),
+        2.. => format!("the clock of this machine is {skew} s ahead of the clock of the API"),
         _ => format!("the clock of this machine is {} s behind the clock of the API", -skew),
     };
     if skew.abs() > MAX_SKEW_SECONDS {

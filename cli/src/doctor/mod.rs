@@ -6,12 +6,14 @@
 //! | `settings` | the settings of the functions |
 //! | `http` | the HTTP API, and the clock of this machine |
 //! | `tables` | tables, index, expiry, and the permission to read them |
-//! | `redis` | version, role, rights, eviction policy and latency of the shared cache |
+//! | `redis` | version, mode, role, rights, eviction policy and latency of the shared cache |
+//! | `redis_connection` | connections to the shared cache, with the settings of the functions |
 //! | `queues` | queues, their dead letters, and event buses |
 
 pub mod findings;
 pub mod http;
 pub mod queues;
 pub mod redis;
+pub mod redis_connection;
 pub mod settings;
 pub mod tables;

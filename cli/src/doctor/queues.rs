@@ -2,13 +2,9 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_sqs::{
-    Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata as _},
-    types::QueueAttributeName,
-};
+use aws_sdk_sqs::{Client, error::ProvideErrorMetadata as _, types::QueueAttributeName};
 
-use crate::doctor::findings::Findings;
+use crate::{doctor::findings::Findings, text::causes};
 
 /// A queue that should exist.
 #[derive(Debug, Clone)]
@@ -45,7 +41,7 @@ pub async fn check(client: &Client, queue: &ExpectedQueue, findings: &mut Findin
                     "allow sqs:GetQueueAttributes to these credentials, or choose others with --profile",
                 ),
                 _ => (
-                    format!("SQS does not answer: {}", DisplayErrorContext(&error)),
+                    format!("SQS does not answer: {}", causes(&error)),
                     "check the URL, AWS_REGION, the credentials and the network",
                 ),
             };

@@ -1,16 +1,21 @@
-//! Version, role, rights, eviction policy and latency of the shared cache.
+//! Version, mode, role, rights, eviction policy and latency of the shared cache.
 
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
 };
 
-use redis::{Client, RedisError, RedisResult, aio::MultiplexedConnection, cmd};
+use aws_config::SdkConfig;
+use millrace_cache::redis::RedisMode;
+use millrace_lambda::settings::RedisSettings;
+use redis::{Cmd, RedisError, aio::MultiplexedConnection, cmd};
 
-use crate::doctor::findings::Findings;
+use crate::doctor::{
+    findings::Findings,
+    redis_connection::{Connector, Keys, Unconnected},
+};
 
 const CHECK: &str = "Redis";
-const TIMEOUT: Duration = Duration::from_secs(5);
 /// The oldest version with ACLs by command and `GETEX`.
 const MIN_MAJOR: u32 = 6;
 /// Functions wait 200 ms for an answer by default.
@@ -18,52 +23,41 @@ const SLOW: Duration = Duration::from_millis(20);
 const PINGS: usize = 11;
 /// A script of one line, as the functions load theirs.
 const SCRIPT: &str = "return 1";
+/// No script has this digest.
+const UNKNOWN_SCRIPT: &str = "0000000000000000000000000000000000000000";
 
-/// Checks the server at a URL. Keys begin with `prefix`.
-pub async fn check(url: &str, prefix: &str, findings: &mut Findings) {
-    let connected = tokio::time::timeout(TIMEOUT, connect(url)).await;
-    let mut connection = match connected {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return refused(&error, findings),
-        Err(_) => {
-            let correction =
-                "check the address, the security group, and whether this machine is in the network of the cache";
-            return findings.error(CHECK, format!("no connection within {} s", TIMEOUT.as_secs()), correction);
-        }
-    };
-    check_information(&mut connection, findings).await;
-    check_rights(&mut connection, prefix, findings).await;
-    check_latency(&mut connection, findings).await;
+/// Checks the cache of these settings. Keys begin with `prefix`.
+pub async fn check(settings: &RedisSettings, prefix: &str, sdk: &SdkConfig, findings: &mut Findings) {
+    if let Err(Unconnected { detail, correction }) = check_connected(settings, prefix, sdk, findings).await {
+        findings.error(CHECK, detail, correction);
+    }
 }
 
-async fn connect(url: &str) -> RedisResult<MultiplexedConnection> {
-    let mut connection = Client::open(url)?.get_multiplexed_async_connection().await?;
-    cmd("PING").query_async::<()>(&mut connection).await?;
-    Ok(connection)
+async fn check_connected(
+    settings: &RedisSettings,
+    prefix: &str,
+    sdk: &SdkConfig,
+    findings: &mut Findings,
+) -> Result<(), Unconnected> {
+    let connector = Connector::new(settings, sdk).await?;
+    let mut server = connector.server().await?;
+    findings.ok(CHECK, connector.login());
+    if check_information(&mut server, settings.mode, findings).await {
+        let mut keys = connector.keys(server.clone()).await?;
+        check_rights(&mut keys, prefix, findings).await;
+    }
+    check_latency(&mut server, findings).await;
+    Ok(())
 }
 
-fn refused(error: &RedisError, findings: &mut Findings) {
-    let text = error.to_string();
-    let is_login = ["WRONGPASS", "NOAUTH", "invalid username-password", "Password authentication failed", "NOPERM"]
-        .iter()
-        .any(|part| text.contains(part));
-    let (detail, correction) = match is_login || error.kind() == redis::ErrorKind::AuthenticationFailed {
-        true => (format!("the login is refused: {text}"), "check user and password in MILLRACE_REDIS_URL"),
-        false => (
-            format!("no connection: {text}"),
-            "check MILLRACE_REDIS_URL: address, port, and rediss:// where the server uses TLS; start the server",
-        ),
-    };
-    findings.error(CHECK, detail, correction);
-}
-
-/// Version, role and eviction policy, from `INFO`.
-async fn check_information(connection: &mut MultiplexedConnection, findings: &mut Findings) {
+/// Version, mode, role and eviction policy, from `INFO`. Returns whether keys can be used.
+async fn check_information(connection: &mut MultiplexedConnection, mode: RedisMode, findings: &mut Findings) -> bool {
     let info: String = match cmd("INFO").query_async(connection).await {
         Ok(info) => info,
         Err(error) => {
             let correction = "allow INFO to the user: without it, version and eviction policy are unknown";
-            return findings.warning(CHECK, format!("INFO is refused: {error}"), correction);
+            findings.warning(CHECK, format!("INFO is refused: {error}"), correction);
+            return true;
         }
     };
     let fields: HashMap<&str, &str> = info.lines().filter_map(|line| line.split_once(':')).collect();
@@ -78,11 +72,26 @@ async fn check_information(connection: &mut MultiplexedConnection, findings: &mu
     } else {
         findings.ok(CHECK, format!("{name} {version}"));
     }
-    if field("role") != "master" {
+    check_eviction(field("maxmemory_policy"), field("maxmemory"), findings);
+    let is_cluster = field("cluster_enabled") == "1";
+    if is_cluster != (mode == RedisMode::Cluster) {
+        let (detail, correction) = match is_cluster {
+            true => ("the server is a node of a cluster", "set MILLRACE_REDIS_MODE=cluster"),
+            false => ("the server is not a node of a cluster", "set MILLRACE_REDIS_MODE=standalone"),
+        };
+        findings.error(CHECK, detail, correction);
+        return false;
+    }
+    // The client of a cluster finds the primaries by itself.
+    if !is_cluster && field("role") != "master" {
         let correction = "use the address of the primary, or the primary endpoint of the replication group";
         findings.error(CHECK, "the server is a replica, which refuses writes", correction);
+        return false;
     }
-    let (policy, limit) = (field("maxmemory_policy"), field("maxmemory"));
+    true
+}
+
+fn check_eviction(policy: &str, limit: &str, findings: &mut Findings) {
     match (policy, limit) {
         ("noeviction", limit) if limit != "0" => {
             let correction = "set maxmemory-policy to allkeys-lru: every key is a copy";
@@ -100,24 +109,14 @@ async fn check_information(connection: &mut MultiplexedConnection, findings: &mu
     }
 }
 
-/// Runs the commands of the functions on a key that expires at once.
-async fn check_rights(connection: &mut MultiplexedConnection, prefix: &str, findings: &mut Findings) {
-    let key = format!("{prefix}doctor:{:016x}", fastrand::u64(..));
-    let set = cmd("SET").arg(&key).arg("1").arg("PX").arg(1_000).to_owned();
-    let expiring = cmd("GETEX").arg(&key).arg("PX").arg(1_000).to_owned();
-    let commands = [
-        ("SET", set),
-        ("GET", cmd("GET").arg(&key).to_owned()),
-        ("GETEX", expiring),
-        ("MGET", cmd("MGET").arg(&key).to_owned()),
-        ("GETRANGE", cmd("GETRANGE").arg(&key).arg(0).arg(1).to_owned()),
-        ("DEL", cmd("DEL").arg(&key).to_owned()),
-        ("SCRIPT LOAD", cmd("SCRIPT").arg("LOAD").arg(SCRIPT).to_owned()),
-    ];
+/// Runs the commands of the functions on keys that expire at once.
+async fn check_rights(keys: &mut Keys, prefix: &str, findings: &mut Findings) {
     let mut refused = Vec::new();
-    for (name, command) in commands {
-        match command.query_async::<redis::Value>(connection).await {
+    for command in commands(prefix) {
+        let name = name_of(&command);
+        match keys.query(&command).await {
             Ok(_) => {}
+            Err(error) if is_allowed(&error) => {}
             Err(error) if error.code() == Some("NOPERM") => refused.push(name),
             Err(error) => {
                 let correction = "see docs/faults.md for what the functions do then";
@@ -151,4 +150,48 @@ async fn check_latency(connection: &mut MultiplexedConnection, findings: &mut Fi
     } else {
         findings.ok(CHECK, detail);
     }
+}
+
+/// The commands of the functions, as `infra/lib/cache.ts` allows them.
+fn commands(prefix: &str) -> Vec<Cmd> {
+    let key = |kind: &str| format!("{prefix}doctor:{kind}:{:016x}", fastrand::u64(..));
+    let (copy, set, figures) = (key("copy"), key("set"), key("figures"));
+    let command = |name: &str, arguments: &[&str]| {
+        let mut command = cmd(name);
+        arguments.iter().for_each(|argument| {
+            command.arg(argument);
+        });
+        command
+    };
+    vec![
+        command("SET", &[&copy, "1", "PX", "1000"]),
+        command("GET", &[&copy]),
+        command("GETEX", &[&copy, "PX", "1000"]),
+        command("MGET", &[&copy]),
+        command("GETRANGE", &[&copy, "0", "1"]),
+        command("DEL", &[&copy]),
+        command("SCRIPT", &["LOAD", SCRIPT]),
+        command("EVALSHA", &[UNKNOWN_SCRIPT, "1", &copy]),
+        command("ZADD", &[&set, "0", "x"]),
+        command("PEXPIRE", &[&set, "1000"]),
+        command("ZREMRANGEBYRANK", &[&set, "0", "-1"]),
+        command("BITFIELD", &[&figures, "GET", "u8", "0"]),
+        // Not the channel of the functions, whose subscribers expect JSON.
+        command("PUBLISH", &[&key("channel"), ""]),
+    ]
+}
+
+fn name_of(command: &Cmd) -> String {
+    let mut words = command.args_iter().filter_map(|argument| match argument {
+        redis::Arg::Simple(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        _ => None,
+    });
+    let first = words.next().unwrap_or_default();
+    if first == "SCRIPT" { format!("{first} {}", words.next().unwrap_or_default()) } else { first }
+}
+
+/// Whether an error shows that the command itself is allowed.
+fn is_allowed(error: &RedisError) -> bool {
+    let text = error.to_string();
+    error.code() == Some("NOSCRIPT") || text.contains("No matching script") || text.contains("channel")
 }

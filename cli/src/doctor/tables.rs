@@ -2,12 +2,12 @@
 
 use aws_sdk_dynamodb::{
     Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
     types::{AttributeValue, KeySchemaElement, KeyType, TableDescription, TimeToLiveStatus},
 };
 use millrace_domain::record::Table;
 
-use crate::doctor::findings::Findings;
+use crate::{doctor::findings::Findings, text::causes};
 
 const PARTITION_KEY: &str = "playerId";
 const EXPIRY: &str = "expiresAt";
@@ -118,7 +118,7 @@ fn report<E>(findings: &mut Findings, check: &str, action: &str, error: &SdkErro
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let detail = DisplayErrorContext(error).to_string();
+    let detail = causes(error);
     match error.code() {
         Some(code) if code.contains("ResourceNotFound") => {
             let correction =

@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use aws_sdk_eventbridge::{
-    Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata as _},
-    types::PutEventsRequestEntry,
-};
+use aws_sdk_eventbridge::{Client, error::ProvideErrorMetadata as _, types::PutEventsRequestEntry};
 
 use crate::{
     deployment::aws_failure,
     failure::Failure,
     send::{batches::batches, outcomes::Outcomes, portions::Portion},
+    text::causes,
 };
 
 /// The detail type that the rule of the deployment forwards.
@@ -24,7 +21,7 @@ const WAIT: Duration = Duration::from_millis(300);
 /// Sends the portions of all players. `progress` is called with the number of commands sent.
 ///
 /// # Errors
-/// [`Failure`] if the bus takes nothing at all.
+/// [`Failure`] if the bus does not exist, or takes nothing at all.
 pub async fn send(
     client: &Client,
     bus: &str,
@@ -32,6 +29,7 @@ pub async fn send(
     outcomes: &mut Outcomes,
     progress: impl Fn(u64),
 ) -> Result<(), Failure> {
+    check_bus(client, bus).await?;
     for mut left in batches(players) {
         let mut refused = String::new();
         for attempt in 0..ATTEMPTS {
@@ -45,9 +43,12 @@ pub async fn send(
                 let entry = PutEventsRequestEntry::builder().event_bus_name(bus).source(SOURCE);
                 entry.detail_type(DETAIL_TYPE).detail(portion.body()).build()
             });
-            let answer = client.put_events().set_entries(Some(entries.collect())).send().await.map_err(|error| {
-                aws_failure("send to the event bus", error.code(), &DisplayErrorContext(&error).to_string())
-            })?;
+            let answer = client
+                .put_events()
+                .set_entries(Some(entries.collect()))
+                .send()
+                .await
+                .map_err(|error| aws_failure("send to the event bus", error.code(), &causes(&error)))?;
             let mut not_taken = Vec::new();
             for (at, portion) in left.into_iter().enumerate() {
                 match answer.entries().get(at).and_then(|entry| entry.error_code()) {
@@ -66,4 +67,16 @@ pub async fn send(
         left.into_iter().for_each(|portion| outcomes.fail(portion, "not_sent", &refused));
     }
     Ok(())
+}
+
+/// EventBridge takes events for a bus that does not exist, and drops them. A caller that may not
+/// describe the bus learns nothing here.
+async fn check_bus(client: &Client, bus: &str) -> Result<(), Failure> {
+    match client.describe_event_bus().name(bus).send().await {
+        Err(error) if error.code() == Some("ResourceNotFoundException") => {
+            Err(Failure::not_found(format!("the event bus {bus} does not exist"))
+                .next("check --bus or --stage, --profile and AWS_REGION"))
+        }
+        _ => Ok(()),
+    }
 }

@@ -2,11 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use aws_sdk_sqs::{
-    Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata as _},
-    types::SendMessageBatchRequestEntry,
-};
+use aws_sdk_sqs::{Client, error::ProvideErrorMetadata as _, types::SendMessageBatchRequestEntry};
 
 use sha2::{Digest as _, Sha256};
 
@@ -14,6 +10,7 @@ use crate::{
     deployment::aws_failure,
     failure::Failure,
     send::{batches::batches, outcomes::Outcomes, portions::Portion},
+    text::causes,
 };
 
 /// How often an entry is sent that SQS does not take.
@@ -82,8 +79,7 @@ async fn send_batch<'a>(
     });
     let entries = entries.collect::<Result<Vec<_>, _>>()?;
     let answer = client.send_message_batch().queue_url(queue_url).set_entries(Some(entries)).send().await;
-    let answer = answer
-        .map_err(|error| aws_failure("send to the queue", error.code(), &DisplayErrorContext(&error).to_string()))?;
+    let answer = answer.map_err(|error| aws_failure("send to the queue", error.code(), &causes(&error)))?;
     let failed = answer.failed();
     let is_failed = |at: usize| failed.iter().any(|entry| entry.id() == at.to_string());
     let reason = failed.first().and_then(|entry| entry.message()).unwrap_or("the queue did not take it");

@@ -49,7 +49,7 @@ fn performance() -> Value {
         "queues": [{"name": "commands.fifo", "depth": {"waiting": 5, "inFlight": 1, "delayed": 0}, "reason": null},
             {"name": "ticks", "depth": null, "reason": "access_denied"}],
         "thresholds": [{"id": "lateness", "state": "passed", "since": "2026-11-28T06:00:00.000Z", "value": 99, "limit": 50,
-            "meaning": "timed work is completed late", "runbook": "#lateness"}, {"id": "errors", "state": "ok"}],
+            "meaning": "timed work is completed late", "runbook": "lateness"}, {"id": "errors", "state": "ok"}],
     })
 }
 
@@ -84,7 +84,7 @@ async fn filters_are_passed_on() {
 async fn the_history_has_sparklines_queues_and_passed_thresholds() {
     let text = run(&["perf"]).await.succeeded();
     for part in [
-        "1 minutes a step, kept in: redis",
+        "1 minute a step, kept in: redis",
         "commands applied",
         "▁▅█",
         "87.5 %",
@@ -94,7 +94,7 @@ async fn the_history_has_sparklines_queues_and_passed_thresholds() {
         "commands.fifo",
         "access_denied",
         "timed work is completed late",
-        "docs/operations.md, #lateness",
+        "docs/operations.md#lateness",
     ] {
         assert!(text.contains(part), "no {part:?} in\n{text}");
     }

@@ -18,9 +18,14 @@ async fn each_subcommand_has_a_manual_page() {
     let run = Program::new(&["manual", &path]).run().await;
     assert!(run.stderr.contains("the pages are in"), "{run:?}");
     run.succeeded();
-    for page in ["millrace.1", "millrace-queue.1"] {
+    for (page, part) in [
+        ("millrace.1", "Exit codes: 0 done, 1 something was refused or failed, 2 usage"),
+        ("millrace-queue.1", "watch"),
+        ("millrace-dlq-redrive.1", "rate"),
+        ("millrace-rejections-replay.1", "new"),
+    ] {
         let text = std::fs::read_to_string(folder.path().join("man").join(page)).expect("the page exists");
-        assert!(text.contains(".SH NAME"), "{page}");
+        assert!(text.contains(".SH NAME") && text.contains(part), "{page}: {text}");
     }
     let refused = Program::new(&["manual", "/proc/none"]).run().await;
     refused.failed(2, &["cannot write to /proc/none", "next:  pass a folder"]);
@@ -36,5 +41,6 @@ async fn errors_of_usage_have_the_exit_code_2() {
 #[tokio::test]
 async fn a_stage_needs_credentials() {
     let run = Program::new(&["queue", "p-1", "--stage", "dev"]).env("AWS_REGION", "us-east-1").run().await;
+    assert!(run.stderr.lines().all(|line| line.len() < 300 && !line.contains("DispatchFailure")), "{run:?}");
     run.failed(4, &["cannot read the outputs of the stack", "next:  log in to AWS"]);
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::support::{Finished, Program, Server, aws::Aws};
 
 /// What the doctor is asked about.
-struct Setup {
+pub struct Setup {
     aws: Aws,
     server: Server,
     prefix: String,
@@ -22,7 +22,7 @@ struct Setup {
 
 impl Setup {
     /// Tables that are as they should be, and no Redis.
-    async fn new(name: &str) -> Self {
+    pub async fn new(name: &str) -> Self {
         let prefix = format!("doctor-{name}-");
         let setup = Self::without_tables(&prefix).await;
         create_tables(&setup.dynamodb(), &prefix).await.expect("the tables are created");
@@ -40,7 +40,7 @@ impl Setup {
         aws_sdk_dynamodb::Client::new(&self.aws.config)
     }
 
-    fn set(mut self, name: &str, value: &str) -> Self {
+    pub fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -54,13 +54,13 @@ impl Setup {
         (program.env("MILLRACE_ENDPOINT", &self.server.url()), file)
     }
 
-    async fn run(&self) -> Finished {
+    pub async fn run(&self) -> Finished {
         let (program, _file) = self.program();
         program.run().await
     }
 
     /// Asserts that the doctor names exactly this problem, as an error or a warning.
-    async fn finds(&self, level: &str, check: &str, detail: &str, correction: &str) {
+    pub async fn finds(&self, level: &str, check: &str, detail: &str, correction: &str) {
         finds(self.run().await, level, check, detail, correction);
     }
 }
@@ -213,11 +213,18 @@ async fn a_redis_password_that_is_wrong() {
 async fn a_redis_user_without_rights() {
     let redis = Redis::builder()
         .maxmemory("20mb", "allkeys-lru")
-        .user("app", "on >secret ~other* +ping +info +set +get +getex +mget +getrange +del +script|load")
+        .user("app", "on >secret ~millrace* resetchannels -@all +ping +info +set +get +getex +mget +del +script|load")
         .start()
         .await;
     let setup = Setup::new("acl").await.set("MILLRACE_REDIS_URL", &redis.url_as("app", "secret"));
-    setup.finds("error", "Redis", "refuses SET, GET, GETEX, MGET, GETRANGE, DEL on keys", "ACL SETUSER").await;
+    let all = "SET, GET, GETEX, MGET, GETRANGE, DEL, EVALSHA, ZADD, PEXPIRE, ZREMRANGEBYRANK, BITFIELD, PUBLISH";
+    setup.finds("error", "Redis", &format!("refuses {all} on keys with the prefix `doctor-acl-`"), "ACL SETUSER").await;
+    let rules = "~doctor-acl-* &doctor-acl-thresholds +getrange +evalsha +zadd +pexpire +zremrangebyrank +bitfield";
+    let rules: Vec<&str> = rules.split(' ').collect();
+    redis.cli::<()>(&[&["ACL", "SETUSER", "app"], &rules[..]].concat()).await;
+    setup.finds("error", "Redis", "refuses PUBLISH on keys", "ACL SETUSER").await;
+    redis.cli::<()>(&["ACL", "SETUSER", "app", "+publish"]).await;
+    setup.run().await.succeeded();
 }
 
 #[tokio::test]

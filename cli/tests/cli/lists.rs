@@ -29,7 +29,7 @@ async fn the_history_is_a_table_or_lines_of_json() {
     let run = server.millrace(&["history", "p-1", "--json"]).run().await;
     let tasks: Vec<Value> = run.json_lines().iter().map(|item| item["taskId"].clone()).collect();
     assert_eq!(tasks, ["t-2", "t-1", "t-0"]);
-    server.millrace(&["history", "p 1"]).run().await.failed(1, &["playerId: `p 1` is not allowed"]);
+    server.millrace(&["history", "p 1"]).run().await.failed(2, &["playerId: `p 1` is not allowed"]);
 }
 
 #[tokio::test]
@@ -136,4 +136,40 @@ async fn a_refused_command_is_replayed_under_a_new_id_while_its_refusal_is_remem
     nothing.failed(5, &["no rejection of this player is selected", "millrace rejections p-1"]);
     let nowhere = ["rejections", "replay", "p-1", "--endpoint", "http://127.0.0.1:1"];
     Program::new(&nowhere).run().await.failed(3, &["does not answer"]);
+}
+
+#[tokio::test]
+async fn a_followed_history_appends_finished_tasks() {
+    let server = Server::start().await;
+    server.apply("p-1", json!([unit("t-0"), complete("t-0"), unit("t-1"), complete("t-1")])).await;
+    let mut terminal = Terminal::start(&server.millrace(&["history", "p-1", "--follow", "--limit", "1"]));
+    let before = terminal.wait_for("completed  t-1", 0).await;
+    server.apply("p-1", json!([unit("t-2"), complete("t-2")])).await;
+    terminal.wait_for("completed  t-2", before).await;
+    server.apply("p-1", json!([unit("t-3"), {"type": "cancelTask", "taskId": "t-3"}])).await;
+    terminal.wait_for("cancelled  t-3", before).await;
+    terminal.press("\u{3}");
+    assert_ne!(terminal.ended().await, 0, "Ctrl-C ends the program");
+    let text = terminal.text();
+    assert!(text.contains("rewards wood 2") && !text.contains("t-0"), "{text}");
+    assert_eq!(text.matches("t-1").count(), 1, "each task once: {text}");
+    server.millrace(&["history", "p-1", "--interval", "0"]).run().await.failed(2, &["--interval"]);
+}
+
+#[tokio::test]
+async fn followed_rejections_appear_in_their_order() {
+    let server = Server::start().await;
+    let cancel = |id: &str| json!({"type": "cancelTask", "commandId": id, "taskId": "none"});
+    refuse(&server, &[cancel("c-1")]).await;
+    let mut terminal = Terminal::start(&server.millrace(&["rejections", "p-1", "--follow", "--json"]));
+    let before = terminal.wait_for(r#""commandId":"c-1""#, 0).await;
+    refuse(&server, &[cancel("c-2"), cancel("c-3")]).await;
+    terminal.wait_for(r#""commandId":"c-3""#, before).await;
+    drop(server);
+    terminal.wait_for("does not answer", before).await;
+    terminal.press("\u{3}");
+    terminal.ended().await;
+    let text = terminal.text();
+    let places = ["c-1", "c-2", "c-3"].map(|id| text.find(&format!(r#""commandId":"{id}""#)).expect("it is shown"));
+    assert!(places.is_sorted(), "{text}");
 }

@@ -6,21 +6,31 @@
 //! | `basics` | help, completions, manual pages, and errors that all commands share |
 //! | `send`, `explain` | `millrace send` and `millrace explain` |
 //! | `lists` | `millrace history`, `millrace events` and `millrace rejections` |
-//! | `dlq` | `millrace dlq` |
-//! | `admin` | `millrace players` and `millrace perf` |
-//! | `doctor` | `millrace doctor` against broken set-ups |
+//! | `delivered` | what `millrace send` gives to a queue or a bus, and the functions receive |
+//! | `dlq`, `dlq_limits` | `millrace dlq` |
+//! | `players`, `performance` | `millrace players` and `millrace perf` on the functions |
+//! | `admin` | `millrace players` and `millrace perf` against answers of a deployment |
+//! | `doctor`, `doctor_redis` | `millrace doctor` against broken set-ups |
 //! | `load` | `millrace load` |
-//! | `docs` | the help in `docs/cli.md` |
+//! | `signed` | requests that are signed with AWS credentials |
+//! | `docs`, `docs_sessions` | the help and the sessions in `docs/cli.md` |
 //! | `queue` | `millrace queue`, with `--watch` on a pseudo-terminal |
 
 mod admin;
 mod basics;
+mod delivered;
 mod dlq;
+mod dlq_limits;
 mod docs;
+mod docs_sessions;
 mod doctor;
+mod doctor_redis;
 mod explain;
 mod lists;
 mod load;
+mod performance;
+mod players;
 mod queue;
 mod send;
+mod signed;
 mod support;

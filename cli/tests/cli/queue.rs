@@ -90,7 +90,7 @@ async fn failures_have_their_exit_codes_and_name_the_next_step() {
     let other = server.millrace(&["queue", "p-2", "--token", PLAYER_TOKEN]).run().await;
     other.failed(4, &["millrace/admin", "next:  use a token with this scope"]);
     let bad = server.millrace(&["queue", "a b", "--token", TOKEN]).run().await;
-    bad.failed(1, &["400", "playerId: `a b` is not allowed"]);
+    bad.failed(2, &["400", "playerId: `a b` is not allowed"]);
     let unreachable = Program::new(&["queue", "p-1", "--endpoint", "http://127.0.0.1:1"]).run().await;
     unreachable.failed(3, &["http://127.0.0.1:1 does not answer", "next:  check --endpoint"]);
     for endpoint in ["ftp://host", "localhost:9000", "nonsense"] {

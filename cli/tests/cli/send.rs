@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{PLAYER_TOKEN, Program, Server, TOKEN, aws::Aws};
+use crate::support::{PLAYER_TOKEN, Program, Server, TOKEN, aws::Aws, terminal::Terminal};
 
 const LINES: &str = r#"{"type": "grantResources", "playerId": "p-1", "commandId": "gift", "resources": {"gold": 5}}
 {"type": "enqueueTasks", "playerId": "p-2", "commandId": "wall", "tasks": [{"taskId": "w", "kind": "k", "work": {"units": 2}}]}
@@ -123,4 +123,22 @@ async fn a_stage_names_the_queue_by_the_outputs_of_its_stack() {
     unknown.failed(5, &["millrace-none", "next:  check --stage"]);
     let bus = aws.millrace(&["send", "-", "--to", "eventbridge", "--stage", "dev"]).input(LINES).run().await;
     bus.failed(5, &["the stack millrace-dev has no output BusName"]);
+}
+
+#[tokio::test]
+async fn a_progress_bar_is_shown_on_a_terminal() {
+    let server = Server::start().await;
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let grant = |n: u32| json!({"type": "grantResources", "playerId": format!("p-{n}"), "resources": {"gold": 1}});
+    let lines: Vec<String> = (0..120).map(|n| grant(n).to_string()).collect();
+    std::fs::write(file.path(), lines.join("\n")).expect("the file is written");
+    let path = file.path().display().to_string();
+    let mut terminal = Terminal::start(&server.millrace(&["send", &path]));
+    terminal.wait_for("of 120 commands", 0).await;
+    terminal.wait_for("120 commands: 120 applied", 0).await;
+    assert_eq!(terminal.ended().await, 0);
+    let mut quiet = Terminal::start(&server.millrace(&["send", &path, "--quiet"]));
+    quiet.wait_for("120 commands: 120 applied", 0).await;
+    assert_eq!(quiet.ended().await, 0);
+    assert!(!quiet.text().contains("of 120 commands"), "{}", quiet.text());
 }

@@ -3,6 +3,7 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_cloudwatchlogs::types::InputLogEvent;
+use aws_sdk_eventbridge::types::Target;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use millrace_servers::{ACCESS_KEY_ID, MiniStack, REGION, SECRET_ACCESS_KEY};
 use serde_json::json;
@@ -59,6 +60,22 @@ impl Aws {
         create.send().await.expect("the queue is created").queue_url.expect("a URL")
     }
 
+    /// Creates an event bus. Returns the URL of a queue that gets its events of a type.
+    pub async fn bus(&self, name: &str, detail_type: &str) -> String {
+        let url = self.queue(&format!("{name}-events")).await;
+        let get = self.sqs.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::QueueArn);
+        let attributes = get.send().await.expect("the attributes are read").attributes.unwrap_or_default();
+        let client = aws_sdk_eventbridge::Client::new(&self.config);
+        client.create_event_bus().name(name).send().await.expect("the bus is created");
+        let pattern = json!({ "detail-type": [detail_type] }).to_string();
+        let put = client.put_rule().name(name).event_bus_name(name).event_pattern(pattern);
+        put.send().await.expect("the rule is created");
+        let target = Target::builder().id("queue").arn(&attributes[&QueueAttributeName::QueueArn]).build();
+        let put = client.put_targets().rule(name).event_bus_name(name).targets(target.expect("a target"));
+        put.send().await.expect("the target is added");
+        url
+    }
+
     /// Sends a message; to a FIFO queue with a group and a deduplication id.
     pub async fn send(&self, url: &str, body: String, fifo: Option<(&str, &str)>) {
         let mut send = self.sqs.send_message().queue_url(url).message_body(body);
@@ -76,7 +93,7 @@ impl Aws {
         attributes.get(&name).and_then(|count| count.parse().ok()).unwrap_or(0)
     }
 
-    /// Receives the messages that are in a queue now.
+    /// Takes the messages that are in a queue now.
     pub async fn messages(&self, url: &str) -> Vec<Message> {
         let mut all = Vec::new();
         loop {
@@ -85,6 +102,12 @@ impl Aws {
             let messages = receive.send().await.expect("messages are received").messages.unwrap_or_default();
             if messages.is_empty() {
                 return all;
+            }
+            // The next messages of a group follow only when these are deleted.
+            for message in &messages {
+                let receipt = message.receipt_handle().expect("a receipt");
+                let delete = self.sqs.delete_message().queue_url(url).receipt_handle(receipt);
+                delete.send().await.expect("the message is deleted");
             }
             all.extend(messages.into_iter().map(|message| {
                 Message {

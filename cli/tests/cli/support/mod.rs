@@ -1,6 +1,7 @@
 //! Functions behind an HTTP server, and the program with its output.
 
 pub mod aws;
+pub mod signed;
 pub mod terminal;
 
 use std::{process::Output, sync::Arc};
@@ -33,10 +34,25 @@ impl Server {
     /// Functions on a new embedded store.
     pub async fn with(change: impl Fn(FunctionBuilder) -> FunctionBuilder) -> Self {
         let database = Database::new();
-        let functions = Functions {
-            api: change(database.queue_api().env("MILLRACE_EVENTS", "table")).started().await,
-            tasks: change(database.process_tasks().env("MILLRACE_EVENTS", "table")).started().await,
-        };
+        let api = change(database.queue_api().env("MILLRACE_EVENTS", "table"));
+        let tasks = change(database.process_tasks().env("MILLRACE_EVENTS", "table"));
+        Self { database, ..Self::of(&api, &tasks).await }
+    }
+
+    /// Functions on a new embedded store, behind another authorizer.
+    pub async fn authorized_by(authorizer: Authorizer) -> Self {
+        let database = Database::new();
+        let (api, tasks) = (database.queue_api(), database.process_tasks());
+        Self { database, ..Self::behind(authorizer, &api, &tasks).await }
+    }
+
+    /// These functions. `database` is not theirs.
+    pub async fn of(api: &FunctionBuilder, tasks: &FunctionBuilder) -> Self {
+        Self::behind(by_token, api, tasks).await
+    }
+
+    async fn behind(authorizer: Authorizer, api: &FunctionBuilder, tasks: &FunctionBuilder) -> Self {
+        let functions = Functions { authorizer, api: api.started().await, tasks: tasks.started().await };
         let functions = Arc::new(functions);
         let shared = Arc::clone(&functions);
         let http = HttpServer::start(move |request| {
@@ -44,7 +60,7 @@ impl Server {
             async move { functions.answer(request).await }
         })
         .await;
-        Self { database, functions, http }
+        Self { database: Database::new(), functions, http }
     }
 
     /// The URL for `--endpoint`.
@@ -55,6 +71,11 @@ impl Server {
     /// The program with these arguments and the endpoint of this server.
     pub fn millrace(&self, arguments: &[&str]) -> Program {
         Program::new(arguments).env("MILLRACE_ENDPOINT", &self.url())
+    }
+
+    /// Invokes `process-tasks`, as Lambda does.
+    pub async fn invoke_process_tasks(&self, payload: impl Into<Invocation>) {
+        self.functions.tasks.answer(payload).await;
     }
 
     /// Posts a body as it is, past the checks of the program.
@@ -83,13 +104,34 @@ impl Server {
     }
 }
 
+/// What the authorizer says about a request; none if it is refused.
+pub type Authorizer = fn(&Request<Bytes>) -> Option<Value>;
+
+fn by_token(request: &Request<Bytes>) -> Option<Value> {
+    let context = match request.headers().get("authorization").and_then(|value| value.to_str().ok()) {
+        Some(value) if value == format!("Bearer {TOKEN}") => {
+            json!({"jwt": {"claims": {"sub": "tester"}, "scopes": ["millrace/commands", "millrace/admin"]}})
+        }
+        Some(value) if value == format!("Bearer {PLAYER_TOKEN}") => {
+            json!({"jwt": {"claims": {"sub": "p-1"}, "scopes": null}})
+        }
+        _ => Value::Null,
+    };
+    Some(context)
+}
+
 struct Functions {
+    authorizer: Authorizer,
     api: Function,
     tasks: Function,
 }
 
 impl Functions {
     async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let Some(authorizer) = (self.authorizer)(&request) else {
+            let refused = Response::builder().status(403).body(r#"{"message":"Forbidden"}"#.into());
+            return refused.expect("a valid response");
+        };
         let (head, body) = request.into_parts();
         if head.uri.path() == "/2015-03-31/functions/process-tasks/invocations" {
             return match self.tasks.invoke(Invocation::new(body)).await {
@@ -101,15 +143,6 @@ impl Functions {
                 Err(error) => Response::builder().status(502).body(error.to_string().into()).expect("a response"),
             };
         }
-        let authorizer = match head.headers.get("authorization").and_then(|value| value.to_str().ok()) {
-            Some(value) if value == format!("Bearer {TOKEN}") => {
-                json!({"jwt": {"claims": {"sub": "tester"}, "scopes": ["millrace/commands", "millrace/admin"]}})
-            }
-            Some(value) if value == format!("Bearer {PLAYER_TOKEN}") => {
-                json!({"jwt": {"claims": {"sub": "p-1"}, "scopes": null}})
-            }
-            _ => Value::Null,
-        };
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
         let mut forwarded = http::Request::new(head.method.as_str(), target).authorizer(authorizer);
         for (name, value) in &head.headers {
