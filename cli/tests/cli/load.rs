@@ -16,11 +16,11 @@ async fn every_command_takes_effect_once_and_the_books_balance() {
     );
     assert_eq!(report["books"], json!({"balanced": 5, "unbalanced": 0, "wrong": []}));
     assert!(report["requestMs"]["p99"].as_f64() > Some(0.0) && report["hitRate"].as_f64() > Some(0.5), "{report}");
-    // The same run again changes nothing: the ids of its commands are known. Reports between
-    // milestones need not be remembered, so they may be applied once more, without effect.
+    // The same run again changes nothing: the ids of its commands are known. The 6 reports of each
+    // player between milestones need not be remembered. They may be applied again, without effect.
     let again = server.millrace(&["load", "--players", "5", "--run", "game", "--quiet", "--json"]).run().await.json();
     let counts = ["applied", "duplicate"].map(|name| again["commands"][name].as_u64().unwrap_or(0));
-    assert!(counts[0] + counts[1] == 100 && counts[1] >= 80, "{again}");
+    assert!(counts[0] + counts[1] == 100 && counts[1] >= 70, "{again}");
     assert_eq!(again["books"]["balanced"], 5);
     let table = server.millrace(&["load", "--players", "1", "--quiet"]).run().await.succeeded();
     for part in ["20: 20 applied", "p50 / p95 / p99 / max", "commands a second", "1 player balanced, 0 not"] {
