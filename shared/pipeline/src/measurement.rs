@@ -51,7 +51,7 @@ fn measure_commands(record: &mut Record, report: &Report) {
     for (breakdown, reasons) in
         [(Breakdown::Rejected, &report.reasons.rejected), (Breakdown::Failed, &report.reasons.failed)]
     {
-        reasons.iter().for_each(|(reason, count)| record.add_part(breakdown, *reason, *count as f64));
+        reasons.iter().for_each(|(reason, count)| record.add_part(breakdown, reason, *count as f64));
     }
 }
 

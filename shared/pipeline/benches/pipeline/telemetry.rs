@@ -8,7 +8,7 @@ use std::{env, io::sink, net::UdpSocket, process::Command, sync::OnceLock, time:
 
 use millrace_telemetry::trace::{Exporter, Resource, TARGET, TraceContext, TraceLayer, Tracer};
 use tokio::time::Instant;
-use tracing::{Instrument as _, subscriber::with_default};
+use tracing::{Instrument as _, subscriber::set_global_default};
 use tracing_subscriber::{
     Layer as _, Registry,
     filter::{LevelFilter, Targets},
@@ -46,10 +46,9 @@ impl Telemetry {
 
     /// Prints the median CPU time of a round's batches in nanoseconds. `run` processes a batch.
     pub fn print_round(self, mut run: impl FnMut() -> Duration) {
-        self.subscribed(|| {
-            let times = (0..BATCHES).map(|_| run().as_nanos() as f64);
-            println!("{}", median(times.collect()));
-        });
+        self.subscribe();
+        let times = (0..BATCHES).map(|_| run().as_nanos() as f64);
+        println!("{}", median(times.collect()));
     }
 
     /// The median CPU time of a batch with each level, in nanoseconds.
@@ -64,16 +63,17 @@ impl Telemetry {
         Self::ALL.map(|level| median(rounds.iter().map(|times| times[level as usize]).collect()))
     }
 
-    /// Does `work` with the subscriber of this level.
-    fn subscribed(self, work: impl FnOnce()) {
+    /// Installs the subscriber of this level for the whole process, as the functions do.
+    fn subscribe(self) {
         let filter = Targets::new().with_default(LevelFilter::WARN).with_target(TARGET, LevelFilter::OFF);
-        let logs =
-            Registry::default().with(tracing_subscriber::fmt::layer().json().with_writer(sink).with_filter(filter));
+        let logs = tracing_subscriber::fmt::layer().json().with_writer(sink).with_filter(filter);
+        let logs = Registry::default().with(logs);
         match self {
-            Self::Nothing | Self::Metrics => work(),
-            Self::Logs => with_default(logs, work),
-            Self::NotSampled | Self::Sampled => with_default(logs.with(TraceLayer::filtered()), work),
+            Self::Nothing | Self::Metrics => Ok(()),
+            Self::Logs => set_global_default(logs),
+            Self::NotSampled | Self::Sampled => set_global_default(logs.with(TraceLayer::filtered())),
         }
+        .expect("the first subscriber of the process");
     }
 
     /// Records an invocation as the functions do.

@@ -11,7 +11,8 @@ use tracing::{
 };
 use tracing_subscriber::{
     Layer,
-    layer::{Context, Filter},
+    filter::Targets,
+    layer::Context,
     registry::{LookupSpan, Registry},
 };
 
@@ -45,26 +46,25 @@ struct OpenSpan {
 pub struct TraceLayer;
 
 impl TraceLayer {
-    /// The layer with its filter.
+    /// The layer with its filters.
     pub fn filtered<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> + Send + Sync {
-        Self.with_filter(TraceFilter)
+        Self.with_filter(Targets::new().with_target(TARGET, LevelFilter::INFO)).and_then(TraceGate)
     }
 }
 
-/// Lets the span of an invocation pass, and everything inside of it.
-struct TraceFilter;
+/// Lets the span of an invocation that is recorded pass, and everything inside of it.
+///
+/// It is not a filter of [`TraceLayer`] alone: the registry creates a span even if all such filters
+/// refuse it.
+struct TraceGate;
 
-impl<S> Filter<S> for TraceFilter {
-    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        metadata.target() == TARGET && (ENTERED.get() > 0 || metadata.name() == INVOCATION)
+impl<S: Subscriber> Layer<S> for TraceGate {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if metadata.target() == TARGET { Interest::sometimes() } else { Interest::always() }
     }
 
-    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if metadata.target() == TARGET { Interest::sometimes() } else { Interest::never() }
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::INFO)
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        metadata.target() != TARGET || ENTERED.get() > 0 || metadata.name() == INVOCATION
     }
 }
 
