@@ -34,7 +34,7 @@ use reader::Reader;
 pub use reference::markdown;
 use reference::table;
 pub(crate) use values::SPAN_TARGET;
-pub use values::{Authentication, CorsOrigins, LogSettings, RedisSettings, RedisUrl, StoreChoice};
+pub use values::{Authentication, CacheKind, CorsOrigins, IamCache, LogSettings, RedisSettings, RedisUrl, StoreChoice};
 
 /// All settings.
 #[derive(Debug, Clone)]
