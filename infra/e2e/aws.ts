@@ -88,13 +88,17 @@ export class Aws {
     }
   }
 
-  /** Sends a message. A FIFO queue needs the player as the message group. */
+  /**
+   * Sends a message with the player as its group. A FIFO queue requires the group, and a standard
+   * queue is fair by it.
+   */
   async sendMessage(queueUrl: string, body: object | string, player?: string): Promise<void> {
     await this.sqs.send(
       new SendMessageCommand({
         QueueUrl: queueUrl,
         MessageBody: typeof body === 'string' ? body : JSON.stringify(body),
-        ...(player !== undefined && { MessageGroupId: player, MessageDeduplicationId: randomUUID() }),
+        ...(player !== undefined && { MessageGroupId: player }),
+        ...(queueUrl.endsWith('.fifo') && { MessageDeduplicationId: randomUUID() }),
       }),
     );
   }

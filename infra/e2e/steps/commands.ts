@@ -68,7 +68,11 @@ export async function reportProgress({ aws, outputs }: Deployed): Promise<void> 
   const { CommandsQueueUrl, ProgressQueueUrl } = outputs;
   const player = REPORTING_PLAYER;
   const report = (unitsDone: number) =>
-    aws.sendMessage(ProgressQueueUrl, { type: 'reportProgress', playerId: player, taskId: 'reported', unitsDone });
+    aws.sendMessage(
+      ProgressQueueUrl,
+      { type: 'reportProgress', playerId: player, taskId: 'reported', unitsDone },
+      player,
+    );
   const command = enqueueTask(player, 'reported', { units: 100 }, { stone: 3 });
   await aws.sendMessage(CommandsQueueUrl, command, player);
   await waitUntil('the task is queued', async () => (await aws.rowsOf(TABLES.queues, player)).length === 1);
