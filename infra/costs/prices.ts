@@ -39,4 +39,8 @@ export const prices = {
   trace: 5e-6,
   // https://aws.amazon.com/kms/pricing/
   key: 1,
+  // https://aws.amazon.com/elasticache/pricing/ : serverless, Valkey; at least 100 MB are billed
+  serverlessGbHour: 0.084,
+  serverlessMinimumGb: 0.1,
+  ecpu: 0.0023e-6,
 };

@@ -49,10 +49,12 @@ const HEALTH_IS_PUBLIC =
 const PREFLIGHT_IS_PUBLIC =
   'A preflight request carries no token. The answer tells only what pages of the listed origins may send.';
 
+const HEALTH = '/health';
+
 /** The routes that queue-api knows. */
 const ROUTES: Route[] = [
-  { method: GET, path: '/health', publicBecause: HEALTH_IS_PUBLIC },
-  { method: HEAD, path: '/health', publicBecause: HEALTH_IS_PUBLIC },
+  { method: GET, path: HEALTH, publicBecause: HEALTH_IS_PUBLIC },
+  { method: HEAD, path: HEALTH, publicBecause: HEALTH_IS_PUBLIC },
   { method: GET, path: '/players/{playerId}/queue' },
   { method: GET, path: '/players/{playerId}/tasks/{taskId}' },
   { method: GET, path: '/players/{playerId}/stats' },
@@ -112,7 +114,10 @@ export class Api extends Construct {
     this.integration = new integrations.HttpLambdaIntegration('QueueApi', props.handler);
     this.authorizer = authorizerOf(settings);
     for (const route of ROUTES) {
-      this.addRoute(route);
+      const routes = this.addRoute(route);
+      if (route.path === HEALTH) {
+        this.throttle(routes, settings.healthRequestsPerSecond);
+      }
     }
     // HEAD, OPTIONS and unknown routes: the function answers them.
     new apigatewayv2.HttpRoute(this, 'Everything else', {
@@ -146,7 +151,7 @@ export class Api extends Construct {
     });
   }
 
-  private addRoute({ method, path, publicBecause }: Route): void {
+  private addRoute({ method, path, publicBecause }: Route): apigatewayv2.HttpRoute[] {
     const routes = this.api.addRoutes({
       path,
       methods: [method],
@@ -157,6 +162,21 @@ export class Api extends Construct {
       for (const route of routes) {
         Validations.of(route).acknowledge({ id: 'AwsSolutions-APIG4', reason: publicBecause });
       }
+    }
+    return routes;
+  }
+
+  /** Gives routes a lower limit than that of the stage. */
+  private throttle(routes: apigatewayv2.HttpRoute[], requestsPerSecond: number): void {
+    const stage = this.stage.node.defaultChild as apigatewayv2.CfnStage;
+    for (const route of routes) {
+      const { routeKey } = route.node.defaultChild as apigatewayv2.CfnRoute;
+      stage.addPropertyOverride(`RouteSettings.${routeKey}`, {
+        ThrottlingRateLimit: requestsPerSecond,
+        ThrottlingBurstLimit: 2 * requestsPerSecond,
+      });
+      // A stage may only limit routes that exist.
+      stage.node.addDependency(route);
     }
   }
 }

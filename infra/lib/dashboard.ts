@@ -17,7 +17,7 @@ import type { Tables } from './tables.ts';
 export interface DashboardProps {
   prefix: string;
   settings: Settings;
-  cache: Cache;
+  cache?: Cache;
   tables: Tables;
   queues: Queues;
   functions: Functions;
@@ -48,7 +48,7 @@ export class Dashboard extends Construct {
       dashboard.addWidgets(new cloudwatch.TextWidget({ markdown: `## ${title}`, width: 24, height: 1 }), ...widgets);
     addSection('Service', serviceWidgets(props));
     addSection('Latency', latencyWidgets(props));
-    addSection('Cache and tables', dataWidgets(props));
+    addSection('Cache and tables', [...cacheWidgets(props), ...tableWidgets(props)]);
     addSection('Failures', failureWidgets(props));
     addSection('Usage', usageWidgets(props));
   }
@@ -98,25 +98,38 @@ function latencyWidgets({ functions, metrics, api }: DashboardProps): cloudwatch
   ];
 }
 
-function dataWidgets({ cache, metrics, tables, settings }: DashboardProps): cloudwatch.IWidget[] {
+/** A serverless cache has no nodes, and therefore no metrics of nodes. */
+function cacheWidgets({ cache, metrics, settings }: DashboardProps): cloudwatch.IWidget[] {
+  if (cache === undefined) {
+    return [];
+  }
+  const hitRate = graph('Cache: hit rate (0 to 1)', [metrics.hitRate(1)], {
+    leftYAxis: { min: 0, max: 1 },
+    leftAnnotations: [{ value: settings.alarms.hitRatePercent / 100, label: 'alarm' }],
+  });
+  if (cache.nodes.length === 0) {
+    return [hitRate];
+  }
   const byNode = (metricName: string, statistic: string) =>
     cache.nodes.flat().map((node) => cacheMetric(node, metricName, statistic).with({ label: node, period: PERIOD }));
   return [
-    graph('Cache: hit rate (0 to 1)', [metrics.hitRate(1)], {
-      leftYAxis: { min: 0, max: 1 },
-      leftAnnotations: [{ value: settings.alarms.hitRatePercent / 100, label: 'alarm' }],
-    }),
+    hitRate,
     graph('Cache: memory (%) and evictions', byNode('DatabaseMemoryUsagePercentage', MAXIMUM), {
       right: byNode('Evictions', SUM),
     }),
+    graph('Cache: CPU (%)', byNode('EngineCPUUtilization', AVERAGE)),
+    graph('Cache: connections', byNode('CurrConnections', MAXIMUM)),
+  ];
+}
+
+function tableWidgets({ tables, metrics }: DashboardProps): cloudwatch.IWidget[] {
+  return [
     graph(
       'DynamoDB: read units',
       tables.all.map(([name, table]) =>
         table.metricConsumedReadCapacityUnits({ statistic: SUM, period: PERIOD, label: name }),
       ),
     ),
-    graph('Cache: CPU (%)', byNode('EngineCPUUtilization', AVERAGE)),
-    graph('Cache: connections', byNode('CurrConnections', MAXIMUM)),
     graph('Version conflicts', [metrics.metric('conflicts', SUM).with({ label: 'conflicts' })]),
   ];
 }

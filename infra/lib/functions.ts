@@ -3,15 +3,17 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ArnFormat, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import type { Cache, CacheUser } from './cache.ts';
+import type { Cache } from './cache.ts';
+import type { CacheUser } from './cache-users.ts';
 import { publishEvents } from './event-publishing.ts';
+import { createFunctionRole } from './function-role.ts';
 import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from './intervals.ts';
 import type { Network } from './network.ts';
 import type { Queues } from './queues.ts';
@@ -27,13 +29,19 @@ const CACHE_USERS: Record<FunctionName, CacheUser> = {
   'maintain-cache': 'upkeep',
 };
 
+/** The shared cache, and the network in which functions reach it. */
+export interface SharedCache {
+  cache: Cache;
+  network: Network;
+}
+
 export interface FunctionsProps {
   prefix: string;
   settings: Settings;
   /** Contains `<function>/bootstrap` for each function, as `make functions` builds them. */
   codeDirectory: string;
-  network: Network;
-  cache: Cache;
+  /** Unset: functions have no shared cache, and are in no network. */
+  sharedCache?: SharedCache;
   tables: Tables;
   key: kms.IKey;
   queues: Queues;
@@ -92,16 +100,21 @@ export class Functions extends Construct {
   }
 
   private addFunction(name: FunctionName, description: string): DeployedFunction {
-    const { prefix, settings, cache, network, queues, codeDirectory, logRetention } = this.props;
+    const { prefix, settings, queues, codeDirectory, logRetention } = this.props;
     const functionName = `${prefix}${name}`;
-    const { memoryMiB, timeoutSeconds } = settings.functions[name];
+    const { memoryMiB, timeoutSeconds, reservedConcurrency } = settings.functions[name];
+    const sharedCache = this.sharedCacheOf(name);
     const timeout = Duration.seconds(timeoutSeconds);
     const logGroup = new logs.LogGroup(this, `${name}-log`, {
       logGroupName: `/aws/lambda/${functionName}`,
       retention: logRetention,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    const role = this.addRole(name, functionName, logGroup);
+    const role = createFunctionRole(this, `${name}-role`, {
+      functionName,
+      logGroup,
+      isInNetwork: sharedCache !== undefined,
+    });
     const fn = new lambda.Function(this, name, {
       functionName,
       description,
@@ -111,21 +124,18 @@ export class Functions extends Construct {
       code: codeOf(codeDirectory, name),
       memorySize: memoryMiB,
       timeout,
+      ...(reservedConcurrency !== undefined && { reservedConcurrentExecutions: reservedConcurrency }),
       role,
       logGroup,
       // The function writes one JSON object per line and filters by MILLRACE_LOG itself.
       loggingFormat: lambda.LoggingFormat.JSON,
       applicationLogLevelV2: lambda.ApplicationLogLevel.TRACE,
       tracing: lambda.Tracing.ACTIVE,
-      vpc: network.vpc,
-      vpcSubnets: { subnets: network.vpc.isolatedSubnets as ec2.ISubnet[] },
-      securityGroups: [network.functions],
+      ...(sharedCache !== undefined && placementIn(sharedCache.network)),
       environment: {
         MILLRACE_STORE: 'dynamodb',
         MILLRACE_TABLE_PREFIX: prefix,
-        MILLRACE_REDIS_URL: cache.url(CACHE_USERS[name]),
-        MILLRACE_REDIS_MODE: cache.mode,
-        MILLRACE_REDIS_IAM_CACHE_NAME: cache.name,
+        ...sharedCache?.cache.environment(CACHE_USERS[name]),
         ...settings.environment,
       },
       currentVersionOptions: {
@@ -135,7 +145,7 @@ export class Functions extends Construct {
         removalPolicy: removalPolicyOf(settings),
       },
     });
-    cache.grantConnect(role, CACHE_USERS[name]);
+    sharedCache?.cache.grantConnect(role, CACHE_USERS[name]);
     const access = tableAccessOf(name, settings.ticks);
     this.grantTables(role, access);
     if (access.events !== undefined) {
@@ -145,50 +155,13 @@ export class Functions extends Construct {
     return { function: fn, live, logGroup, timeout };
   }
 
-  /** The managed policies of AWS would allow writing to every log group. */
-  private addRole(name: FunctionName, functionName: string, logGroup: logs.LogGroup): iam.Role {
-    const role = new iam.Role(this, `${name}-role`, {
-      assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
-      description: `Execution role of ${functionName}`,
-    });
-    role.addToPolicy(
-      new iam.PolicyStatement({
-        actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
-        resources: [logGroup.logGroupArn],
-      }),
-    );
-    const networkInterfaceActions = [
-      'ec2:CreateNetworkInterface',
-      'ec2:DescribeNetworkInterfaces',
-      'ec2:DescribeSubnets',
-      'ec2:DeleteNetworkInterface',
-      'ec2:AssignPrivateIpAddresses',
-      'ec2:UnassignPrivateIpAddresses',
-    ];
-    // Lambda attaches the function to the network with the permissions of the function's role.
-    role.addToPolicy(new iam.PolicyStatement({ actions: networkInterfaceActions, resources: ['*'] }));
-    Validations.of(role).acknowledge({
-      id: 'AwsSolutions-IAM5[Resource::*]',
-      reason:
-        'Network interfaces have no ARN before they are created, and X-Ray has no resource-level permissions. ' +
-        'The code of the function is denied the actions on network interfaces.',
-    });
-    // The code of the function does not need these permissions.
-    const functionArn = Stack.of(this).formatArn({
-      service: 'lambda',
-      resource: 'function',
-      resourceName: functionName,
-      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-    });
-    role.addToPolicy(
-      new iam.PolicyStatement({
-        effect: iam.Effect.DENY,
-        actions: networkInterfaceActions,
-        resources: ['*'],
-        conditions: { ArnEquals: { 'lambda:SourceFunctionArn': functionArn } },
-      }),
-    );
-    return role;
+  /**
+   * What a function uses of the shared cache. With a ticks queue, advance-queues only reads the due
+   * index and sends ticks, so it is outside of the network (docs/decisions/032).
+   */
+  private sharedCacheOf(name: FunctionName): SharedCache | undefined {
+    const { settings, sharedCache } = this.props;
+    return name === 'advance-queues' && settings.ticks === 'queue' ? undefined : sharedCache;
   }
 
   private grantTables(role: iam.Role, access: TableAccess): void {
@@ -211,6 +184,14 @@ export class Functions extends Construct {
       }),
     );
   }
+}
+
+function placementIn({ vpc, functions }: Network): Pick<lambda.FunctionProps, 'vpc' | 'vpcSubnets' | 'securityGroups'> {
+  return {
+    vpc,
+    vpcSubnets: { subnets: vpc.isolatedSubnets as ec2.ISubnet[] },
+    securityGroups: [functions],
+  };
 }
 
 /** The CDK hashes and zips the directory, so that equal binaries give equal versions. */

@@ -1,5 +1,6 @@
-// The network: isolated subnets in three zones, without access to or from the internet. Functions
-// reach DynamoDB, the cache, and the queues and the bus that they send to.
+// The network of a shared cache and of the functions that use it: isolated subnets in three zones,
+// without access to or from the internet. Functions reach DynamoDB, the cache, and the queues and
+// the bus that they publish events to. Without a shared cache there is no network.
 //
 // They need nothing else in the network: Lambda delivers events and takes logs and traces outside
 // of it, and IAM tokens for the cache are signed locally.
@@ -13,11 +14,11 @@ import { Construct } from 'constructs';
 export interface NetworkProps {
   /** ARNs of the tables. The DynamoDB endpoint allows no others. */
   tableArns: string[];
-  /** The queues to which functions send. Without any, there is no endpoint of SQS. */
-  queueArns: string[];
+  /** The queue to which functions publish. Without it, there is no endpoint of SQS. */
+  queueArn?: string;
   /** The bus to which functions publish. Without it, there is no endpoint of EventBridge. */
   busArn?: string;
-  cachePort: number;
+  cachePorts: ec2.Port;
   logRetention: logs.RetentionDays;
 }
 
@@ -32,19 +33,18 @@ export class Network extends Construct {
     this.vpc = this.createVpc(props.logRetention);
     this.functions = this.addSecurityGroup('Functions', 'Millrace functions');
     this.cache = this.addSecurityGroup('Cache', 'Millrace cache');
-    const cachePort = ec2.Port.tcp(props.cachePort);
-    this.functions.addEgressRule(this.cache, cachePort, 'cache');
-    this.cache.addIngressRule(this.functions, cachePort, 'functions');
+    this.functions.addEgressRule(this.cache, props.cachePorts, 'cache');
+    this.cache.addIngressRule(this.functions, props.cachePorts, 'functions');
     // The addresses of DynamoDB are public. Other public addresses are unreachable: the subnets
     // have no route to the internet.
     this.functions.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(443), 'endpoints');
     this.addDynamoDbEndpoint(props.tableArns);
     const { SQS, EVENTBRIDGE } = ec2.InterfaceVpcEndpointAwsService;
-    if (props.queueArns.length > 0) {
-      this.addInterfaceEndpoint('Sqs', SQS, 'sqs:SendMessage', props.queueArns);
+    if (props.queueArn !== undefined) {
+      this.addInterfaceEndpoint('Sqs', SQS, 'sqs:SendMessage', props.queueArn);
     }
     if (props.busArn !== undefined) {
-      this.addInterfaceEndpoint('EventBridge', EVENTBRIDGE, 'events:PutEvents', [props.busArn]);
+      this.addInterfaceEndpoint('EventBridge', EVENTBRIDGE, 'events:PutEvents', props.busArn);
     }
   }
 
@@ -82,18 +82,18 @@ export class Network extends Construct {
     );
   }
 
-  /** Functions may connect to the endpoint, which allows one action on certain resources. */
+  /** Functions may connect to the endpoint, which allows one action on one resource. */
   private addInterfaceEndpoint(
     id: 'Sqs' | 'EventBridge',
     service: ec2.InterfaceVpcEndpointAwsService,
     action: string,
-    resources: string[],
+    resource: string,
   ): void {
     const securityGroup = this.addSecurityGroup(`${id}Endpoint`, `Millrace endpoint of ${service.shortName}`);
     securityGroup.addIngressRule(this.functions, ec2.Port.tcp(443), 'functions');
     const endpoint = this.vpc.addInterfaceEndpoint(id, { service, securityGroups: [securityGroup], open: false });
     endpoint.addToPolicy(
-      new iam.PolicyStatement({ principals: [new iam.AnyPrincipal()], actions: [action], resources }),
+      new iam.PolicyStatement({ principals: [new iam.AnyPrincipal()], actions: [action], resources: [resource] }),
     );
   }
 }

@@ -11,7 +11,7 @@ export interface OutputsProps {
   prefix: string;
   api: Api;
   queues: Queues;
-  cache: Cache;
+  cache?: Cache;
   alarms: Alarms;
   dashboard: Dashboard;
 }
@@ -38,7 +38,9 @@ export function addOutputs(stack: Stack, { prefix, api, queues, cache, alarms, d
   }
   add('UndeliveredUrl', queues.undelivered.queueUrl, 'Events of failed scheduled and asynchronous invocations');
   add('TablePrefix', prefix, 'Prefix of the names of tables and functions');
-  add('CacheEndpoint', cache.endpoint, 'Host name of the cache, inside the network');
+  if (cache !== undefined) {
+    add('CacheEndpoint', cache.endpoint, 'Host name of the cache, inside the network');
+  }
   add('AlarmsTopicArn', alarms.topic.topicArn, 'Topic that alarms notify');
   const dashboardsPage = 'https://console.aws.amazon.com/cloudwatch/home?region=${AWS::Region}#dashboards';
   add('DashboardUrl', Fn.sub(`${dashboardsPage}:name=${dashboard.name}`), 'URL of the dashboard');

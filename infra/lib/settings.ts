@@ -15,6 +15,54 @@ export type ApiAuthorization =
 export interface FunctionSettings {
   memoryMiB: number;
   timeoutSeconds: number;
+  /**
+   * Runs at most this number of instances at the same time, and takes them from the quota of the
+   * account. Unset: as many as the account allows.
+   */
+  reservedConcurrency?: number;
+}
+
+/** The shared cache. */
+export type CacheSettings =
+  /** Functions use their local caches and the tables only. There is no network. */
+  { kind: 'none' } | ServerlessCacheSettings | NodeCacheSettings;
+
+/** ElastiCache Serverless for Valkey, which is billed by use and needs no sizing. */
+export interface ServerlessCacheSettings {
+  kind: 'serverless';
+  /** The major version of Valkey. */
+  engineVersion: '7' | '8' | '9';
+  /**
+   * Limits the bill. At `storageGb` the cache evicts copies. At `ecpuPerSecond` it refuses
+   * requests. Unset: no limit.
+   */
+  maximum?: { storageGb?: number; ecpuPerSecond?: number };
+}
+
+/** A replication group of ElastiCache, which is billed by the hour. */
+export interface NodeCacheSettings {
+  kind: 'nodes';
+  engine: 'valkey' | 'redis';
+  engineVersion: string;
+  nodeType: string;
+  /** Above 1: cluster mode, with the keys distributed over this number of primaries. */
+  shards: number;
+  /** Replicas of each primary. With at least one, nodes are in several zones and fail over. */
+  replicas: number;
+  snapshotDays: number;
+  snapshotWindow: string;
+  maintenanceWindow: string;
+}
+
+export interface QueueSettings {
+  /** The most batches that Lambda processes at the same time. */
+  maxConcurrency: number;
+  /**
+   * Provisioned mode: this number of pollers waits for messages, each with up to 10 batches at the
+   * same time. Lambda bills them by the hour. They replace `maxConcurrency`.
+   */
+  pollers?: { minimum: number; maximum: number };
+  maxReceiveCount: number;
 }
 
 /**
@@ -50,40 +98,39 @@ export interface Settings {
   /** Keeps data when the stack is deleted, and protects the stack and the tables from deletion. */
   keepData: boolean;
 
-  cache: {
-    engine: 'redis' | 'valkey';
-    engineVersion: string;
-    nodeType: string;
-    /** Above 1: cluster mode, with the keys distributed over this number of primaries. */
-    shards: number;
-    /** Replicas of each primary. With at least one, nodes are in several zones and fail over. */
-    replicas: number;
-    snapshotDays: number;
-    snapshotWindow: string;
-    maintenanceWindow: string;
-  };
+  cache: CacheSettings;
+
+  /**
+   * Limits the bill: the most units a second that each table and each index may use. DynamoDB
+   * throttles what is above. Unset: no limit but the quota of the account.
+   */
+  tables: { maxReadUnits?: number; maxWriteUnits?: number };
 
   queues: {
     /** Batches of a FIFO queue have at most 10 messages and no batching window. */
-    commands: { maxConcurrency: number; maxReceiveCount: number };
-    progress: { batchSize: number; windowSeconds: number; maxConcurrency: number; maxReceiveCount: number };
-    ticks: { batchSize: number; maxConcurrency: number; maxReceiveCount: number };
+    commands: QueueSettings;
+    progress: QueueSettings & { batchSize: number; windowSeconds: number };
+    ticks: QueueSettings & { batchSize: number };
   };
+  /** Metrics of what Lambda receives from each queue, and of what happens to it. */
+  eventSourceMetrics: boolean;
 
   /**
-   * `queue`: advance-queues sends ticks to process-tasks, which scales to any number of players and
-   * needs an interface endpoint in each zone. `direct`: it advances queues itself, without
-   * endpoint.
+   * `queue`: advance-queues sends ticks to process-tasks, which scales to any number of players.
+   * `direct`: it advances queues itself.
    */
   ticks: 'queue' | 'direct';
 
   /** Where the events of queues are published (docs/workers.md). Workers need the bus. */
   events: {
-    /** The event bus, which also takes commands. Needs an interface endpoint in each zone. */
+    /**
+     * The event bus, which also takes commands. With a shared cache it needs an interface endpoint
+     * in each zone.
+     */
     bus: boolean;
     /**
-     * A FIFO queue, which keeps the order of each player. Needs the same endpoint as the ticks
-     * queue.
+     * A FIFO queue, which keeps the order of each player. With a shared cache it needs an interface
+     * endpoint in each zone.
      */
     queue: boolean;
     /** The events table, which the HTTP API reads. */
@@ -106,8 +153,11 @@ export interface Settings {
 
   api: {
     authorization: ApiAuthorization;
+    /** Of all callers together. */
     requestsPerSecond: number;
     burst: number;
+    /** Of GET and HEAD each. Everyone may check the health. */
+    healthRequestsPerSecond: number;
     /** Origins whose web pages may call the API from a browser. Empty: none. */
     corsOrigins: string[];
   };
@@ -140,52 +190,61 @@ const common = {
     progress: { batchSize: 1000, windowSeconds: 1, maxConcurrency: 10, maxReceiveCount: 5 },
     ticks: { batchSize: 10, maxConcurrency: 10, maxReceiveCount: 3 },
   },
+  tables: {},
   environment: {},
   alarms: { queueAgeSeconds: 120, latenessSeconds: 120, hitRatePercent: 80 },
 } satisfies Partial<Settings>;
+
+/** A replication group for stages that set `kind: 'nodes'`: three nodes that fail over. */
+export const NODE_CACHE: NodeCacheSettings = {
+  kind: 'nodes',
+  engine: 'valkey',
+  engineVersion: '8.2',
+  nodeType: 'cache.m7g.large',
+  shards: 1,
+  replicas: 2,
+  snapshotDays: 1,
+  snapshotWindow: '02:00-03:00',
+  maintenanceWindow: 'tue:03:30-tue:04:30',
+};
 
 export const stages = {
   dev: {
     ...common,
     stage: 'dev',
     tags: { application: 'millrace', stage: 'dev' },
-    cache: {
-      engine: 'redis',
-      engineVersion: '7.1',
-      nodeType: 'cache.t4g.micro',
-      shards: 1,
-      replicas: 0,
-      snapshotDays: 0,
-      snapshotWindow: '02:00-03:00',
-      maintenanceWindow: 'tue:03:30-tue:04:30',
-    },
-    ticks: 'direct',
-    // Readers poll the HTTP API. The bus would need an endpoint.
-    events: { bus: false, queue: false, table: true, types: 'all', retentionHours: 24 },
+    cache: { kind: 'none' },
+    eventSourceMetrics: false,
+    ticks: 'queue',
+    events: { bus: true, queue: false, table: true, types: 'all', retentionHours: 24 },
     deployment: 'all-at-once',
     logDays: 7,
-    api: { authorization: { kind: 'iam' }, requestsPerSecond: 50, burst: 100, corsOrigins: [] },
+    api: {
+      authorization: { kind: 'iam' },
+      requestsPerSecond: 50,
+      burst: 100,
+      healthRequestsPerSecond: 2,
+      corsOrigins: [],
+    },
   },
   production: {
     ...common,
     stage: 'production',
     tags: { application: 'millrace', stage: 'production' },
     keepData: true,
-    cache: {
-      engine: 'redis',
-      engineVersion: '7.1',
-      nodeType: 'cache.m7g.large',
-      shards: 1,
-      replicas: 2,
-      snapshotDays: 1,
-      snapshotWindow: '02:00-03:00',
-      maintenanceWindow: 'tue:03:30-tue:04:30',
-    },
+    cache: { kind: 'serverless', engineVersion: '8' },
+    eventSourceMetrics: true,
     ticks: 'queue',
     events: { bus: true, queue: false, table: true, types: 'all', retentionHours: 24 },
     deployment: 'canary',
     logDays: 30,
-    api: { authorization: { kind: 'iam' }, requestsPerSecond: 1000, burst: 2000, corsOrigins: [] },
+    api: {
+      authorization: { kind: 'iam' },
+      requestsPerSecond: 1000,
+      burst: 2000,
+      healthRequestsPerSecond: 5,
+      corsOrigins: [],
+    },
   },
 } satisfies Record<string, Settings>;
 

@@ -6,11 +6,11 @@ import type * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { Alarms } from './alarms/alarms.ts';
 import { Api } from './api.ts';
-import { Cache, CACHE_PORT } from './cache.ts';
+import { cachePorts, createCache } from './cache-kinds.ts';
 import { Dashboard } from './dashboard.ts';
 import { Deployment } from './deployment.ts';
 import { EventSources } from './event-sources.ts';
-import { Functions } from './functions.ts';
+import { Functions, type SharedCache } from './functions.ts';
 import { LogMetrics } from './log-metrics.ts';
 import { Network } from './network.ts';
 import { addOutputs } from './outputs.ts';
@@ -58,13 +58,15 @@ export class MillraceStack extends Stack {
     });
     // The values of RetentionDays are numbers of days.
     const common: Common = { prefix, settings, key, logRetention: settings.logDays };
-    const tables = new Tables(this, 'Tables', { prefix, key, keepData: settings.keepData });
+    const tables = new Tables(this, 'Tables', { prefix, key, settings: settings.tables, keepData: settings.keepData });
     const queues = this.createQueues(common);
-    const { cache, functions } = this.createFunctions(common, props.codeDirectory, tables, queues);
+    const sharedCache = this.createSharedCache(common, tables, queues);
+    const functions = this.createFunctions(common, props.codeDirectory, { sharedCache, tables, queues });
     this.functions = functions;
     const api = this.createApi(common, functions);
     const metrics = new LogMetrics(this, 'Metrics', { stage: settings.stage, functions });
-    const monitored = { prefix, settings, cache, tables, queues, functions, api, metrics };
+    const cache = sharedCache?.cache;
+    const monitored = { prefix, settings, ...(cache && { cache }), tables, queues, functions, api, metrics };
     const alarms = new Alarms(this, 'Alarms', { ...monitored, key });
     new Deployment(this, 'Deployment', {
       prefix,
@@ -74,7 +76,7 @@ export class MillraceStack extends Stack {
       ignoreAlarms: props.ignoreAlarms ?? false,
     });
     const dashboard = new Dashboard(this, 'Dashboard', { ...monitored, alarms });
-    addOutputs(this, { prefix, api, queues, cache, alarms, dashboard });
+    addOutputs(this, { prefix, api, queues, ...(cache && { cache }), alarms, dashboard });
   }
 
   private createQueues({ prefix, settings }: Common): Queues {
@@ -87,26 +89,23 @@ export class MillraceStack extends Stack {
     });
   }
 
-  /**
-   * Creates the functions with the network and the cache that they use, and with what invokes them.
-   */
-  private createFunctions(
-    common: Common,
-    codeDirectory: string,
+  /** Creates the shared cache with its network, unless the stage has none. */
+  private createSharedCache(
+    { prefix, settings, key, logRetention }: Common,
     tables: Tables,
-    queues: Queues,
-  ): { cache: Cache; functions: Functions } {
-    const { prefix, settings, key, logRetention } = common;
-    const ticksQueues = settings.ticks === 'queue' ? [queues.byName.ticks] : [];
-    const eventsQueues = queues.events === undefined ? [] : [queues.events];
+    { bus, events }: Queues,
+  ): SharedCache | undefined {
+    if (settings.cache.kind === 'none') {
+      return undefined;
+    }
     const network = new Network(this, 'Network', {
       tableArns: tables.all.map(([, table]) => table.tableArn),
-      queueArns: [...ticksQueues, ...eventsQueues].map(({ queue }) => queue.queueArn),
-      ...(settings.events.bus && { busArn: queues.bus.eventBusArn }),
-      cachePort: CACHE_PORT,
+      ...(events !== undefined && { queueArn: events.queue.queueArn }),
+      ...(settings.events.bus && { busArn: bus.eventBusArn }),
+      cachePorts: cachePorts(settings.cache),
       logRetention,
     });
-    const cache = new Cache(this, 'Cache', {
+    const cache = createCache(this, 'Cache', {
       prefix,
       settings: settings.cache,
       vpc: network.vpc,
@@ -114,17 +113,26 @@ export class MillraceStack extends Stack {
       key,
       logRetention,
     });
+    return { cache, network };
+  }
+
+  /** Creates the functions with what invokes them. */
+  private createFunctions(
+    common: Common,
+    codeDirectory: string,
+    { sharedCache, tables, queues }: { sharedCache: SharedCache | undefined; tables: Tables; queues: Queues },
+  ): Functions {
+    const { prefix, settings } = common;
     const functions = new Functions(this, 'Functions', {
       ...common,
       codeDirectory,
-      network,
-      cache,
+      ...(sharedCache && { sharedCache }),
       tables,
       queues,
     });
-    new EventSources(this, 'Sources', { settings: settings.queues, queues, functions });
+    new EventSources(this, 'Sources', { settings, queues, functions });
     new Schedules(this, 'Schedules', { prefix, functions, queues });
-    return { cache, functions };
+    return functions;
   }
 
   private createApi({ prefix, settings, logRetention }: Common, functions: Functions): Api {

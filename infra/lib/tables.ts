@@ -4,7 +4,7 @@
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
-import { removalPolicyOf } from './settings.ts';
+import { removalPolicyOf, type Settings } from './settings.ts';
 
 export const TABLE_NAMES = ['queues', 'progress', 'history', 'stats', 'rejections', 'events'] as const;
 export type TableName = (typeof TABLE_NAMES)[number];
@@ -22,6 +22,7 @@ const SORT_KEYS: Partial<Record<TableName, string>> = {
 export interface TablesProps {
   prefix: string;
   key: kms.IKey;
+  settings: Settings['tables'];
   keepData: boolean;
 }
 
@@ -47,6 +48,7 @@ export class Tables extends Construct {
       partitionKey: { name: 'dueShard', type: dynamodb.AttributeType.NUMBER },
       sortKey: { name: 'dueAt', type: dynamodb.AttributeType.NUMBER },
       projectionType: dynamodb.ProjectionType.KEYS_ONLY,
+      ...maximumThroughput(props.settings),
     });
   }
 
@@ -55,7 +57,7 @@ export class Tables extends Construct {
   }
 
   private addTable(name: TableName): dynamodb.Table {
-    const { prefix, key, keepData } = this.props;
+    const { prefix, key, settings, keepData } = this.props;
     const sortKey = SORT_KEYS[name];
     return new dynamodb.Table(this, name, {
       tableName: `${prefix}${name}`,
@@ -66,6 +68,7 @@ export class Tables extends Construct {
         timeToLiveAttribute: 'expiresAt',
       }),
       billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
+      ...maximumThroughput(settings),
       encryption: dynamodb.TableEncryption.CUSTOMER_MANAGED,
       encryptionKey: key,
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
@@ -73,4 +76,14 @@ export class Tables extends Construct {
       removalPolicy: removalPolicyOf({ keepData }),
     });
   }
+}
+
+function maximumThroughput({
+  maxReadUnits,
+  maxWriteUnits,
+}: Settings['tables']): Pick<dynamodb.TableOptions, 'maxReadRequestUnits' | 'maxWriteRequestUnits'> {
+  return {
+    ...(maxReadUnits !== undefined && { maxReadRequestUnits: maxReadUnits }),
+    ...(maxWriteUnits !== undefined && { maxWriteRequestUnits: maxWriteUnits }),
+  };
 }

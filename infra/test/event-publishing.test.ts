@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Template } from 'aws-cdk-lib/assertions';
 import { RUNBOOK } from '../lib/alarms/definition.ts';
-import { EVENT_TYPES, FUNCTION_NAMES, type FunctionName, type Settings, stages } from '../lib/settings.ts';
+import { EVENT_TYPES, FUNCTION_NAMES, type FunctionName, NODE_CACHE, type Settings, stages } from '../lib/settings.ts';
 import {
-  dev,
+  devWithDirectTicks,
   findProperties,
   type IamStatement,
   production,
@@ -20,12 +20,20 @@ import {
 
 const PUBLISHERS = ['process-tasks', 'queue-api', 'maintain-cache'];
 
+/**
+ * With nodes, so that there are endpoints, and without a ticks queue, so that all functions publish.
+ */
 function devWithEvents(events: Partial<Settings['events']>): Template {
-  return synthesize({ ...stages.dev, events: { ...stages.dev.events, ...events } });
+  return synthesize({
+    ...stages.dev,
+    cache: NODE_CACHE,
+    ticks: 'direct',
+    events: { ...stages.dev.events, ...events },
+  });
 }
 
 const everywhere = devWithEvents({ bus: true, queue: true, types: ['taskStarted', 'taskCompleted'] });
-const nowhere = devWithEvents({ table: false });
+const nowhere = devWithEvents({ bus: false, table: false });
 
 function variablesOf(template: Template, name: FunctionName): Record<string, unknown> {
   const stage = template === production ? 'production' : 'dev';
@@ -65,7 +73,7 @@ test('functions that finish outboxes publish to the bus and to the events table'
 
 test('without a ticks queue advance-queues publishes too', () => {
   for (const name of FUNCTION_NAMES) {
-    assert.deepEqual(destinationsOf(dev, name), ['table'], name);
+    assert.deepEqual(destinationsOf(devWithDirectTicks, name), ['eventbridge:<QueuesBus>', 'table'], name);
   }
 });
 

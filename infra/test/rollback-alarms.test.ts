@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { alarms, dimensionOf, hasExpression, metricStatsOf } from './alarm-support.ts';
-import { dev, findProperties, production, propertiesOfType, resourcesOf } from './support.ts';
+import { dev, findProperties, production, productionWithNodes, propertiesOfType, resourcesOf } from './support.ts';
 
 const CANARIES = [
   { name: 'process-tasks', failed: 'CommandsFailed', total: 'CommandsReceived' },
@@ -16,7 +16,7 @@ for (const { name, failed, total } of CANARIES) {
     const { MetricName, Namespace, Statistic, Period } = alarm;
     assert.deepEqual([Namespace, MetricName, Statistic, Period], ['AWS/Lambda', 'Errors', 'Sum', 60]);
     const version = dimensionOf(alarm, 'ExecutedVersion') as { 'Fn::GetAtt': [string] };
-    assert.equal(resourcesOf(production)[version['Fn::GetAtt'][0]]?.Type, 'AWS::Lambda::Version');
+    assert.equal(resourcesOf(productionWithNodes)[version['Fn::GetAtt'][0]]?.Type, 'AWS::Lambda::Version');
   });
 
   test(`a percentage of failures within invocations of ${name} activates an alarm`, () => {

@@ -10,7 +10,7 @@ test('resources have the tags of the stage', () => {
     'AWS::DynamoDB::Table',
     'AWS::Lambda::Function',
     'AWS::SQS::Queue',
-    'AWS::ElastiCache::ReplicationGroup',
+    'AWS::ElastiCache::ServerlessCache',
   ];
   for (const type of types) {
     for (const { Tags } of propertiesOfType(production, type)) {

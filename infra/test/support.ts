@@ -4,7 +4,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { createApp } from '../lib/app.ts';
 import { adaptToMiniStack } from '../lib/emulator.ts';
 import { createPlaceholderFunctions } from '../lib/placeholder-functions.ts';
-import { type Settings, stages } from '../lib/settings.ts';
+import { NODE_CACHE, type Settings, stages } from '../lib/settings.ts';
 import { MillraceStack, type MillraceStackProps } from '../lib/stack.ts';
 
 export interface Resource {
@@ -42,8 +42,14 @@ export function synthesizeForMiniStack(settings: Settings): Template {
   return Template.fromStack(stack);
 }
 
+/** Has a serverless cache. */
 export const production = synthesize(stages.production);
+/** Has no shared cache. */
 export const dev = synthesize(stages.dev);
+/** Advances queues without a ticks queue. */
+export const devWithDirectTicks = synthesize({ ...stages.dev, ticks: 'direct' });
+/** Production with a replication group. */
+export const productionWithNodes = synthesize({ ...stages.production, cache: NODE_CACHE });
 
 /** All resources by logical id. */
 export function resourcesOf(template: Template): Record<string, Resource> {

@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { stages } from '../lib/settings.ts';
 import { TABLE_NAMES } from '../lib/tables.ts';
-import { dev, findProperties, production, propertiesOfType, resourcesOfType } from './support.ts';
+import { dev, findProperties, production, propertiesOfType, resourcesOfType, synthesize } from './support.ts';
 
 const TABLE = 'AWS::DynamoDB::Table';
 
@@ -16,6 +17,20 @@ test('tables are encrypted, have point-in-time recovery and are billed per reque
       assert.ok(SSESpecification.KMSMasterKeyId['Fn::GetAtt'][0].startsWith('Key'));
       assert.equal(PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled, true);
       assert.equal(BillingMode, 'PAY_PER_REQUEST');
+    }
+  }
+});
+
+test('tables and indexes have a maximum throughput only if the settings say so', () => {
+  for (const { OnDemandThroughput } of propertiesOfType(production, TABLE)) {
+    assert.equal(OnDemandThroughput, undefined);
+  }
+  const limited = synthesize({ ...stages.production, tables: { maxReadUnits: 400, maxWriteUnits: 200 } });
+  const expected = { MaxReadRequestUnits: 400, MaxWriteRequestUnits: 200 };
+  for (const { OnDemandThroughput, GlobalSecondaryIndexes = [] } of propertiesOfType(limited, TABLE)) {
+    assert.deepEqual(OnDemandThroughput, expected);
+    for (const index of GlobalSecondaryIndexes) {
+      assert.deepEqual(index.OnDemandThroughput, expected);
     }
   }
 });

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type EventType, type Settings, stages } from '../lib/settings.ts';
+import { type EventType, NODE_CACHE, type Settings, stages } from '../lib/settings.ts';
 import { validate } from '../lib/validation.ts';
 
 const { production } = stages;
@@ -19,13 +19,32 @@ function eventsWith(changes: Partial<Settings['events']>): Partial<Settings> {
   return { events: { ...production.events, ...changes } };
 }
 
+function withReservedConcurrency(reservedConcurrency: number): Settings['functions'] {
+  const { functions } = production;
+  return { ...functions, 'process-tasks': { ...functions['process-tasks'], reservedConcurrency } };
+}
+
 const REFUSED: [Partial<Settings>, RegExp][] = [
   [{ stage: 'Prod' }, /stage=Prod is not allowed; allowed: 1 to 12/],
+  [{ cache: { ...NODE_CACHE, replicas: 6 } }, /cache.replicas=6 is not allowed; allowed: a whole number from 0 to 5/],
   [
-    { cache: { ...production.cache, replicas: 6 } },
-    /cache.replicas=6 is not allowed; allowed: a whole number from 0 to 5/,
+    { cache: { ...NODE_CACHE, engine: 'redis', engineVersion: '7.2' } },
+    /redis 7.2 is not allowed; allowed: valkey 7.2, 8.0 to 8.2, 9.0 or 9.1, redis 7.0 or 7.1/,
   ],
-  [{ cache: { ...production.cache, engineVersion: '6.2' } }, /redis 6.2 is not allowed; allowed: redis 7.0 or 7.1/],
+  [
+    { cache: { ...production.cache, maximum: { ecpuPerSecond: 10 } } },
+    /cache.maximum.ecpuPerSecond=10 is not allowed; allowed: a whole number from 1000 to 15000000/,
+  ],
+  [{ tables: { maxWriteUnits: 0 } }, /tables.maxWriteUnits=0 is not allowed; allowed: a whole number from 1/],
+  [
+    { queues: { ...production.queues, ticks: { ...production.queues.ticks, pollers: { minimum: 5, maximum: 4 } } } },
+    /queues.ticks.pollers.maximum=4 is not allowed; allowed: a whole number from 5 to 2000/,
+  ],
+  [
+    // Two sources with 10 batches each, and one with 50.
+    { functions: withReservedConcurrency(69) },
+    /functions.process-tasks.reservedConcurrency=69 is not allowed; allowed: a whole number from 70/,
+  ],
   [
     { queues: { ...production.queues, progress: { ...production.queues.progress, windowSeconds: 0 } } },
     /queues.progress.windowSeconds=0 is not allowed; allowed: a whole number from 1 to 300/,

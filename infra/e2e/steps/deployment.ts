@@ -33,7 +33,6 @@ export interface Deployed extends Environment {
 
 export async function deployStack(environment: Environment): Promise<Deployed> {
   const { cdk, aws, assembly, directory, miniStack, certificates } = environment;
-  await step('account bootstrapped', () => cdk.bootstrap(assembly));
   const outputsFile = join(directory, 'outputs.json');
   await step('stack deployed', () => cdk.deploy(assembly, '--outputs-file', outputsFile));
   const all = (await aws.stackOutputs(STACK_NAME)) ?? {};

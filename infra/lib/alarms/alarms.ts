@@ -26,7 +26,7 @@ import { tableAlarms } from './table-alarms.ts';
 export interface AlarmsProps {
   prefix: string;
   settings: Settings;
-  cache: Cache;
+  cache?: Cache;
   tables: Tables;
   queues: Queues;
   functions: Functions;
@@ -131,8 +131,7 @@ export class Alarms extends Construct {
 function definitionsOf({ cache, metrics, functions, queues, tables, api, settings }: AlarmsProps): AlarmDefinition[] {
   const { hitRatePercent, queueAgeSeconds, latenessSeconds } = settings.alarms;
   return [
-    ...cacheAlarms(cache),
-    hitRateAlarm(metrics, hitRatePercent),
+    ...(cache === undefined ? [] : [...cacheAlarms(cache), hitRateAlarm(metrics, hitRatePercent)]),
     ...functionAlarms(functions),
     ...queueAlarms(queues, queueAgeSeconds),
     ...tableAlarms(tables),
