@@ -127,9 +127,10 @@ function sum(values: number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-/** The endpoints of SQS and of EventBridge. Without a shared cache there is no network. */
-function endpointsOf({ cache, events }: Settings): number {
-  return cache.kind === 'none' ? 0 : [events.queue, events.bus].filter(Boolean).length;
+/** Without a shared cache there is no network. The costs of managed instances are not included. */
+function endpointsOf({ cache, events, managedInstances }: Settings): number {
+  const ofInstances = managedInstances === undefined ? 0 : 2;
+  return cache.kind === 'none' ? 0 : [events.queue, events.bus].filter(Boolean).length + ofInstances;
 }
 
 function writeUnits(events: Settings['events'], { commands, reports }: Load): number {

@@ -15,6 +15,7 @@ import type { CacheUser } from './cache-users.ts';
 import { publishEvents } from './event-publishing.ts';
 import { createFunctionRole } from './function-role.ts';
 import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from './intervals.ts';
+import { ManagedInstances } from './managed-instances.ts';
 import type { Network } from './network.ts';
 import type { Queues } from './queues.ts';
 import { FUNCTION_NAMES, type FunctionName, removalPolicyOf, type Settings } from './settings.ts';
@@ -72,6 +73,7 @@ export class Functions extends Construct {
       'maintain-cache': this.addFunction('maintain-cache', 'Runs upkeep of the shared cache'),
     };
     this.configureAdvanceQueues();
+    this.useManagedInstances();
     // A warmed copy has to live until the next run of upkeep.
     this.byName['maintain-cache'].function.addEnvironment(
       'MILLRACE_WARM_INTERVAL_SECONDS',
@@ -81,6 +83,19 @@ export class Functions extends Construct {
 
   get all(): [FunctionName, DeployedFunction][] {
     return FUNCTION_NAMES.map((name) => [name, this.byName[name]]);
+  }
+
+  private useManagedInstances(): void {
+    const { prefix, settings, sharedCache } = this.props;
+    if (settings.managedInstances !== undefined && sharedCache !== undefined) {
+      const { network } = sharedCache;
+      const instances = new ManagedInstances(this, 'Instances', {
+        prefix,
+        settings: settings.managedInstances,
+        network,
+      });
+      instances.add(this.byName['process-tasks'].function);
+    }
   }
 
   private configureAdvanceQueues(): void {
@@ -104,6 +119,9 @@ export class Functions extends Construct {
     const functionName = `${prefix}${name}`;
     const { memoryMiB, timeoutSeconds, reservedConcurrency } = settings.functions[name];
     const sharedCache = this.sharedCacheOf(name);
+    // Managed instances are in the network themselves.
+    const isOnInstances = name === 'process-tasks' && settings.managedInstances !== undefined;
+    const network = isOnInstances ? undefined : sharedCache?.network;
     const timeout = Duration.seconds(timeoutSeconds);
     const logGroup = new logs.LogGroup(this, `${name}-log`, {
       logGroupName: `/aws/lambda/${functionName}`,
@@ -113,7 +131,7 @@ export class Functions extends Construct {
     const role = createFunctionRole(this, `${name}-role`, {
       functionName,
       logGroup,
-      isInNetwork: sharedCache !== undefined,
+      isInNetwork: network !== undefined,
     });
     const fn = new lambda.Function(this, name, {
       functionName,
@@ -131,7 +149,7 @@ export class Functions extends Construct {
       loggingFormat: lambda.LoggingFormat.JSON,
       applicationLogLevelV2: lambda.ApplicationLogLevel.TRACE,
       tracing: lambda.Tracing.ACTIVE,
-      ...(sharedCache !== undefined && placementIn(sharedCache.network)),
+      ...(network !== undefined && placementIn(network)),
       environment: {
         MILLRACE_STORE: 'dynamodb',
         MILLRACE_TABLE_PREFIX: prefix,

@@ -19,6 +19,8 @@ export interface NetworkProps {
   /** The bus to which functions publish. Without it, there is no endpoint of EventBridge. */
   busArn?: string;
   cachePorts: ec2.Port;
+  /** Managed instances send logs and traces through the network, and need endpoints for them. */
+  hasInstances: boolean;
   logRetention: logs.RetentionDays;
 }
 
@@ -39,12 +41,16 @@ export class Network extends Construct {
     // have no route to the internet.
     this.functions.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(443), 'endpoints');
     this.addDynamoDbEndpoint(props.tableArns);
-    const { SQS, EVENTBRIDGE } = ec2.InterfaceVpcEndpointAwsService;
+    const { SQS, EVENTBRIDGE, CLOUDWATCH_LOGS, XRAY } = ec2.InterfaceVpcEndpointAwsService;
     if (props.queueArn !== undefined) {
-      this.addInterfaceEndpoint('Sqs', SQS, 'sqs:SendMessage', props.queueArn);
+      this.addInterfaceEndpoint('Sqs', SQS, ['sqs:SendMessage'], props.queueArn);
     }
     if (props.busArn !== undefined) {
-      this.addInterfaceEndpoint('EventBridge', EVENTBRIDGE, 'events:PutEvents', props.busArn);
+      this.addInterfaceEndpoint('EventBridge', EVENTBRIDGE, ['events:PutEvents'], props.busArn);
+    }
+    if (props.hasInstances) {
+      this.addInterfaceEndpoint('Logs', CLOUDWATCH_LOGS, ['logs:CreateLogStream', 'logs:PutLogEvents'], '*');
+      this.addInterfaceEndpoint('XRay', XRAY, ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'], '*');
     }
   }
 
@@ -82,18 +88,18 @@ export class Network extends Construct {
     );
   }
 
-  /** Functions may connect to the endpoint, which allows one action on one resource. */
+  /** Functions may connect to the endpoint, which allows certain actions on one resource. */
   private addInterfaceEndpoint(
-    id: 'Sqs' | 'EventBridge',
+    id: 'Sqs' | 'EventBridge' | 'Logs' | 'XRay',
     service: ec2.InterfaceVpcEndpointAwsService,
-    action: string,
+    actions: string[],
     resource: string,
   ): void {
     const securityGroup = this.addSecurityGroup(`${id}Endpoint`, `Millrace endpoint of ${service.shortName}`);
     securityGroup.addIngressRule(this.functions, ec2.Port.tcp(443), 'functions');
     const endpoint = this.vpc.addInterfaceEndpoint(id, { service, securityGroups: [securityGroup], open: false });
     endpoint.addToPolicy(
-      new iam.PolicyStatement({ principals: [new iam.AnyPrincipal()], actions: [action], resources: [resource] }),
+      new iam.PolicyStatement({ principals: [new iam.AnyPrincipal()], actions, resources: [resource] }),
     );
   }
 }

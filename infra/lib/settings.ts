@@ -91,6 +91,16 @@ export const EVENT_TYPES = [
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 
+/** Instances of EC2 that Lambda starts and stops. There are always at least three. */
+export interface ManagedInstancesSettings {
+  /** The most vCPUs of all instances together. */
+  maxVcpus: number;
+  /** The memory of an execution environment for each of its vCPUs. */
+  memoryGiBPerVcpu: 2 | 4 | 8;
+  /** The most batches at the same time in one execution environment. */
+  concurrency: number;
+}
+
 export interface Settings {
   /** Part of the name of the stack and of the prefix `millrace-<stage>-` of all other names. */
   stage: string;
@@ -142,6 +152,12 @@ export interface Settings {
   };
 
   functions: Record<FunctionName, FunctionSettings>;
+  /**
+   * Runs process-tasks on instances, for a high and steady load. They need the network of a shared
+   * cache, with endpoints for logs and traces. AWS does not let a function leave them: only a new
+   * stage can. Unset: it is an ordinary function.
+   */
+  managedInstances?: ManagedInstancesSettings;
   /** Environment variables of all functions (docs/settings.md) that differ from their defaults. */
   environment: Record<string, string>;
   /**

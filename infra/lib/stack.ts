@@ -103,6 +103,7 @@ export class MillraceStack extends Stack {
       ...(events !== undefined && { queueArn: events.queue.queueArn }),
       ...(settings.events.bus && { busArn: bus.eventBusArn }),
       cachePorts: cachePorts(settings.cache),
+      hasInstances: settings.managedInstances !== undefined,
       logRetention,
     });
     const cache = createCache(this, 'Cache', {

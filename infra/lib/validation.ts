@@ -39,6 +39,7 @@ export function validate(settings: Settings): Settings {
   validateQueues(settings.queues);
   validateEvents(settings.events);
   validateFunctions(settings);
+  validateManagedInstances(settings);
   validateAlarms(settings.alarms);
   validateApi(settings.api);
   validateEnvironment(settings.environment);
@@ -133,6 +134,21 @@ function validateFunctions({ functions, queues }: Settings): void {
     // With fewer instances than batches, Lambda throttles batches until they are dead letters.
     const least = name === 'process-tasks' ? batchesAtOnce(queues) : 1;
     requireWholeNumberIfSet(`functions.${name}.reservedConcurrency`, reservedConcurrency, least, 100_000);
+  }
+}
+
+function validateManagedInstances({ managedInstances, cache, deployment, functions }: Settings): void {
+  if (managedInstances === undefined) {
+    return;
+  }
+  requireWholeNumber('managedInstances.maxVcpus', managedInstances.maxVcpus, 12, 15_000);
+  requireWholeNumber('managedInstances.concurrency', managedInstances.concurrency, 1, 1_600);
+  requireWholeNumber('functions.process-tasks.memoryMiB', functions['process-tasks'].memoryMiB, 2_048, 32_768);
+  if (cache.kind === 'none') {
+    throw new SettingsError('managedInstances', 'with a shared cache, which has a network');
+  }
+  if (deployment !== 'all-at-once' || functions['process-tasks'].reservedConcurrency !== undefined) {
+    throw new SettingsError('managedInstances', 'with deployment=all-at-once, and without reservedConcurrency');
   }
 }
 

@@ -21,7 +21,7 @@ import {
 const PUBLISHERS = ['process-tasks', 'queue-api', 'maintain-cache'];
 
 /**
- * With nodes, so that there are endpoints, and without a ticks queue, so that all functions publish.
+ * With nodes, so that there are endpoints. Without a ticks queue, so that all functions publish.
  */
 function devWithEvents(events: Partial<Settings['events']>): Template {
   return synthesize({

@@ -24,6 +24,17 @@ function withReservedConcurrency(reservedConcurrency: number): Settings['functio
   return { ...functions, 'process-tasks': { ...functions['process-tasks'], reservedConcurrency } };
 }
 
+/** Production with instances, which `changes` make invalid. */
+function withInstances(changes: Partial<Settings>): Partial<Settings> {
+  const { functions } = production;
+  return {
+    managedInstances: { maxVcpus: 12, memoryGiBPerVcpu: 2, concurrency: 8 },
+    functions: { ...functions, 'process-tasks': { ...functions['process-tasks'], memoryMiB: 2048 } },
+    deployment: 'all-at-once',
+    ...changes,
+  };
+}
+
 const REFUSED: [Partial<Settings>, RegExp][] = [
   [{ stage: 'Prod' }, /stage=Prod is not allowed; allowed: 1 to 12/],
   [{ cache: { ...NODE_CACHE, replicas: 6 } }, /cache.replicas=6 is not allowed; allowed: a whole number from 0 to 5/],
@@ -53,6 +64,9 @@ const REFUSED: [Partial<Settings>, RegExp][] = [
     { functions: { ...production.functions, 'queue-api': { memoryMiB: 256, timeoutSeconds: 30 } } },
     /functions.queue-api.timeoutSeconds=30 is not allowed; allowed: a whole number from 2 to 29/,
   ],
+  [withInstances({ functions: production.functions }), /process-tasks.memoryMiB=512 is not allowed; .* from 2048/],
+  [withInstances({ cache: { kind: 'none' } }), /managedInstances is not allowed; allowed: with a shared cache/],
+  [withInstances({ deployment: 'canary' }), /managedInstances is not allowed; allowed: with deployment=all-at-once/],
   [{ alarms: { ...production.alarms, email: 'you' } }, /alarms.email=you is not allowed; allowed: an address/],
   [
     { environment: { MILLRACE_CORS_ORIGINS: '*' } },
@@ -89,6 +103,10 @@ test('all stages are valid', () => {
   for (const settings of Object.values(stages)) {
     validate(settings);
   }
+});
+
+test('instances are allowed in a network, with enough memory and all at once', () => {
+  validate({ ...production, ...withInstances({}) });
 });
 
 test('a bad setting is refused with its name, its value and what is allowed', () => {
