@@ -12,6 +12,7 @@ import './emulator.test.ts';
 import './event-publishing.test.ts';
 import './event-sources.test.ts';
 import './functions.test.ts';
+import './kinds.test.ts';
 import './managed-instances.test.ts';
 import './monitoring.test.ts';
 import './network.test.ts';
