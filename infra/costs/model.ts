@@ -3,8 +3,8 @@
 import { Template } from 'aws-cdk-lib/assertions';
 import { createApp } from '../lib/app.ts';
 import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from '../lib/intervals.ts';
-import { LOG_METRICS } from '../lib/log-metrics.ts';
-import type { FunctionName, NodeCacheSettings, Settings } from '../lib/settings.ts';
+import { PUBLISHED_METRICS } from '../lib/metrics.ts';
+import { FUNCTION_NAMES, type FunctionName, type NodeCacheSettings, type Settings } from '../lib/settings.ts';
 import { MillraceStack } from '../lib/stack.ts';
 import { HOURS_PER_MONTH, prices } from './prices.ts';
 
@@ -79,8 +79,10 @@ const ASSUMPTIONS = {
   requestsPerMessage: 1.5,
   /** Lambda polls an empty queue with five pollers that wait 20 s each. */
   emptyReceives: (5 * 3600 * HOURS_PER_MONTH) / 20,
-  /** The log line of the function and those of Lambda. */
-  logBytesPerInvocation: 1200,
+  /** The line of metrics and the lines of Lambda. */
+  logBytesPerInvocation: 2700,
+  /** The same of a read, which measures less. */
+  logBytesPerRead: 1700,
   accessLogBytes: 400,
   /** X-Ray samples one request a second and 5 % of the others. */
   tracedShare: 0.05,
@@ -199,9 +201,11 @@ function sqsCosts({ commands, reports }: Load): number {
   );
 }
 
+/** The line of a request is that of a read. */
 export function costsOfLogs(invocations: number, requests: number): number {
-  const { logBytesPerInvocation, accessLogBytes, tracedShare } = ASSUMPTIONS;
-  const logGb = (invocations * logBytesPerInvocation + requests * accessLogBytes) / 1e9;
+  const { logBytesPerInvocation, logBytesPerRead, accessLogBytes, tracedShare } = ASSUMPTIONS;
+  const logGb =
+    ((invocations - requests) * logBytesPerInvocation + requests * (logBytesPerRead + accessLogBytes)) / 1e9;
   return logGb * prices.logGb + invocations * tracedShare * prices.trace;
 }
 
@@ -209,8 +213,15 @@ function monitoringCosts(settings: Settings, codeDirectory: string): number {
   return (
     alarmMetricsOf(settings, codeDirectory) * prices.alarmMetric +
     prices.compositeAlarm +
-    Object.keys(LOG_METRICS).length * prices.customMetric +
+    customMetrics() * prices.customMetric +
     prices.dashboard
+  );
+}
+
+/** A metric is billed for each value of its dimensions. */
+function customMetrics(): number {
+  return sum(
+    PUBLISHED_METRICS.map(({ dimensions = [] }) => (dimensions.includes('function_name') ? FUNCTION_NAMES.length : 1)),
   );
 }
 

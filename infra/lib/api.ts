@@ -63,6 +63,8 @@ const ROUTES: Route[] = [
   { method: GET, path: '/players/{playerId}/events' },
   { method: POST, path: '/players/{playerId}/commands' },
   { method: GET, path: '/admin/performance' },
+  { method: GET, path: '/admin/players' },
+  { method: GET, path: '/admin/players/recent' },
   { method: POST, path: '/admin/cache/warm' },
   { method: POST, path: '/admin/cache/clear' },
   { method: POST, path: '/admin/cache/rebuild' },

@@ -24,13 +24,13 @@ const COMMANDS = [
   'zadd',
   'zremrangebyrank',
   'pexpire',
-  // The reports of each process, for statistics over all processes.
-  'lpush',
-  'ltrim',
+  // The performance history, and changes of its thresholds.
+  'bitfield',
+  'publish',
 ];
 
 /** The additional Redis commands of upkeep. */
-const UPKEEP_COMMANDS = ['scan', 'unlink', 'pttl', 'dbsize', 'zrevrangebyscore', 'zremrangebyscore', 'lrange'];
+const UPKEEP_COMMANDS = ['scan', 'unlink', 'pttl', 'dbsize', 'zrevrangebyscore', 'zremrangebyscore'];
 
 /**
  * The client library names itself when it connects. Redis 7.1 does not know the command, and its
@@ -94,7 +94,7 @@ export class CacheUsers extends Construct {
       userId: this.nameOf(user),
       userName: this.nameOf(user),
       authenticationMode: { Type: 'iam' },
-      accessString: `on ~${prefix}* resetchannels -@all ${commands.join(' ')}`,
+      accessString: `on ~${prefix}* resetchannels &${prefix}thresholds -@all ${commands.join(' ')}`,
     });
   }
 }

@@ -9,7 +9,7 @@ import type { Api } from './api.ts';
 import { cacheMetric, throttleMetrics } from './aws-metrics.ts';
 import type { Cache } from './cache.ts';
 import type { Functions } from './functions.ts';
-import type { LogMetrics } from './log-metrics.ts';
+import { SERVICE, type ServiceMetrics, thresholdOf } from './metrics.ts';
 import type { Queues } from './queues.ts';
 import type { Settings } from './settings.ts';
 import type { Tables } from './tables.ts';
@@ -22,7 +22,7 @@ export interface DashboardProps {
   queues: Queues;
   functions: Functions;
   api: Api;
-  metrics: LogMetrics;
+  metrics: ServiceMetrics;
   alarms: Alarms;
 }
 
@@ -67,9 +67,9 @@ function serviceWidgets({ alarms, metrics, queues }: DashboardProps): cloudwatch
       ...SIZE,
     }),
     graph('Commands', [
-      metrics.metric('applied', SUM).with({ label: 'applied' }),
-      metrics.metric('rejected', SUM).with({ label: 'rejected' }),
-      metrics.metric('failed', SUM).with({ label: 'failed, to be redelivered' }),
+      metrics.metric('CommandsApplied', { label: 'applied' }),
+      metrics.metric('CommandsRejected', { label: 'rejected' }),
+      metrics.metric('CommandsFailed', { label: 'failed, to be redelivered' }),
     ]),
     graph(
       'Age of the oldest message (s)',
@@ -92,28 +92,35 @@ function latencyWidgets({ functions, metrics, api }: DashboardProps): cloudwatch
       api.api.metricLatency({ statistic: p95, period: PERIOD, label: 'p95' }),
     ]),
     graph('Lateness of due queues (ms)', [
-      metrics.metric('lateness', MAXIMUM).with({ label: 'maximum' }),
-      metrics.metric('lateness', AVERAGE).with({ label: 'average' }),
+      metrics.metric('Lateness', { label: 'maximum' }),
+      metrics.metric('Lateness', { statistic: AVERAGE, label: 'average' }),
     ]),
   ];
 }
 
 /** A serverless cache has no nodes, and therefore no metrics of nodes. */
-function cacheWidgets({ cache, metrics, settings }: DashboardProps): cloudwatch.IWidget[] {
+function cacheWidgets({ cache, metrics }: DashboardProps): cloudwatch.IWidget[] {
   if (cache === undefined) {
     return [];
   }
-  const hitRate = graph('Cache: hit rate (0 to 1)', [metrics.hitRate(1)], {
-    leftYAxis: { min: 0, max: 1 },
-    leftAnnotations: [{ value: settings.alarms.hitRatePercent / 100, label: 'alarm' }],
-  });
+  const threshold = thresholdOf('cache-hit-rate');
+  const fromFunctions = [
+    graph('Cache: hit rate (%)', [metrics.measure(threshold)], {
+      leftYAxis: { min: 0, max: 100 },
+      leftAnnotations: [{ value: metrics.limit(threshold), label: 'alarm' }],
+    }),
+    graph('Cache: errors, and invocations without Redis (%)', [metrics.metric('RedisErrors', { label: 'errors' })], {
+      right: [metrics.metric('RedisUnavailable', { label: 'without Redis' })],
+      rightYAxis: { min: 0, max: 100 },
+    }),
+  ];
   if (cache.nodes.length === 0) {
-    return [hitRate];
+    return fromFunctions;
   }
   const byNode = (metricName: string, statistic: string) =>
     cache.nodes.flat().map((node) => cacheMetric(node, metricName, statistic).with({ label: node, period: PERIOD }));
   return [
-    hitRate,
+    ...fromFunctions,
     graph('Cache: memory (%) and evictions', byNode('DatabaseMemoryUsagePercentage', MAXIMUM), {
       right: byNode('Evictions', SUM),
     }),
@@ -130,7 +137,12 @@ function tableWidgets({ tables, metrics }: DashboardProps): cloudwatch.IWidget[]
         table.metricConsumedReadCapacityUnits({ statistic: SUM, period: PERIOD, label: name }),
       ),
     ),
-    graph('Version conflicts', [metrics.metric('conflicts', SUM).with({ label: 'conflicts' })]),
+    graph('Version conflicts', [metrics.metric('Conflicts', { label: 'conflicts' })]),
+    graph('Calls to the tables', [
+      metrics.metric('RoundTrips', { label: 'made' }),
+      metrics.metric('RoundTripsSaved', { label: 'saved by batches' }),
+    ]),
+    graph('Memory of the functions (%)', [metrics.metric('MemoryUsed', { label: 'maximum' })]),
   ];
 }
 
@@ -160,9 +172,10 @@ function failureWidgets({ functions, queues, api, tables, metrics }: DashboardPr
       'DynamoDB: throttled calls',
       tables.all.flatMap(([name, table]) => throttleMetrics(name, table, PERIOD)),
     ),
-    graph('Malformed input and unpublished events', [
-      metrics.metric('malformed', SUM).with({ label: 'malformed' }),
-      metrics.metric('eventsFailed', SUM).with({ label: 'events that could not be published' }),
+    graph('Malformed input, unpublished events, lost attempts', [
+      metrics.metric('CommandsMalformed', { label: 'malformed' }),
+      metrics.metric('EventsFailed', { label: 'events that could not be published' }),
+      metrics.metric('AttemptsTimedOut', { label: 'attempts that missed a deadline' }),
     ]),
     new cloudwatch.LogQueryWidget({
       title: 'Reasons of failures and rejections',
@@ -178,8 +191,32 @@ function failureWidgets({ functions, queues, api, tables, metrics }: DashboardPr
   ];
 }
 
-function usageWidgets({ functions, tables, queues, api }: DashboardProps): cloudwatch.IWidget[] {
+function usageWidgets({ functions, tables, queues, api, metrics }: DashboardProps): cloudwatch.IWidget[] {
   return [
+    graph(
+      'Estimated cost of invocations per hour (millionths of a dollar)',
+      [metrics.metric('EstimatedCost', { period: HOUR, label: 'cost' })],
+      { period: HOUR },
+    ),
+    graph(
+      'Commands and events per hour',
+      [
+        metrics.metric('CommandsReceived', { period: HOUR, label: 'commands' }),
+        metrics.metric('EventsPublished', { period: HOUR, label: 'events' }),
+      ],
+      { period: HOUR },
+    ),
+    graph(
+      'Cold starts per hour',
+      functions.all.map(([name, { function: fn }]) =>
+        metrics.metric('ColdStart', {
+          period: HOUR,
+          label: name,
+          dimensionsMap: { service: SERVICE, function_name: fn.functionName },
+        }),
+      ),
+      { period: HOUR },
+    ),
     graph(
       'Invocations per hour',
       functions.all.map(([name, { live }]) => live.metricInvocations({ statistic: SUM, period: HOUR, label: name })),

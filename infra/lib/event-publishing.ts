@@ -1,5 +1,5 @@
-// Where the functions publish the events of queues. Every function that commits queues or finishes
-// their outboxes publishes.
+// Where the functions publish events. Functions that commit queues or finish their outboxes publish
+// the events of queues. advance-queues publishes that thresholds are crossed.
 
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';

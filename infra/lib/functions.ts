@@ -16,6 +16,7 @@ import { publishEvents } from './event-publishing.ts';
 import { createFunctionRole } from './function-role.ts';
 import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from './intervals.ts';
 import { ManagedInstances } from './managed-instances.ts';
+import { metricsEnvironment } from './metrics.ts';
 import type { Network } from './network.ts';
 import type { Queues } from './queues.ts';
 import { FUNCTION_NAMES, type FunctionName, removalPolicyOf, type Settings } from './settings.ts';
@@ -73,6 +74,7 @@ export class Functions extends Construct {
       'maintain-cache': this.addFunction('maintain-cache', 'Runs upkeep of the shared cache'),
     };
     this.configureAdvanceQueues();
+    this.configureQueueApi();
     this.useManagedInstances();
     // A warmed copy has to live until the next run of upkeep.
     this.byName['maintain-cache'].function.addEnvironment(
@@ -111,6 +113,18 @@ export class Functions extends Construct {
       advanceQueues.addToRolePolicy(
         new iam.PolicyStatement({ actions: ['sqs:SendMessage'], resources: [ticksQueue.queueArn] }),
       );
+    }
+  }
+
+  /** Shows the depth of queues, unless the network has no endpoint of SQS. */
+  private configureQueueApi(): void {
+    const { queues, sharedCache } = this.props;
+    if (sharedCache === undefined || sharedCache.network.reachesSqs) {
+      const queueApi = this.byName['queue-api'].function;
+      const urls = queues.monitored.map((queue) => queue.queueUrl);
+      queueApi.addEnvironment('MILLRACE_MONITORED_QUEUES', urls.join(','));
+      const resources = queues.monitored.map((queue) => queue.queueArn);
+      queueApi.addToRolePolicy(new iam.PolicyStatement({ actions: ['sqs:GetQueueAttributes'], resources }));
     }
   }
 
@@ -154,6 +168,7 @@ export class Functions extends Construct {
         MILLRACE_STORE: 'dynamodb',
         MILLRACE_TABLE_PREFIX: prefix,
         ...sharedCache?.cache.environment(CACHE_USERS[name]),
+        ...metricsEnvironment(settings),
         ...settings.environment,
       },
       currentVersionOptions: {
@@ -164,11 +179,9 @@ export class Functions extends Construct {
       },
     });
     sharedCache?.cache.grantConnect(role, CACHE_USERS[name]);
-    const access = tableAccessOf(name, settings.ticks);
-    this.grantTables(role, access);
-    if (access.events !== undefined) {
-      publishEvents(fn, settings.events, queues);
-    }
+    this.grantTables(role, tableAccessOf(name, settings.ticks));
+    // advance-queues publishes that thresholds are crossed, all others also what happens to queues.
+    publishEvents(fn, settings.events, queues);
     const live = new lambda.Alias(this, `${name}-live`, { aliasName: 'live', version: fn.currentVersion });
     return { function: fn, live, logGroup, timeout };
   }

@@ -14,8 +14,10 @@ import { Construct } from 'constructs';
 export interface NetworkProps {
   /** ARNs of the tables. The DynamoDB endpoint allows no others. */
   tableArns: string[];
-  /** The queue to which functions publish. Without it, there is no endpoint of SQS. */
-  queueArn?: string;
+  /** The queues to which functions publish. Without any, there is no endpoint of SQS. */
+  queueArns: string[];
+  /** The queues whose depth is shown, if there is an endpoint of SQS. */
+  monitoredQueueArns: string[];
   /** The bus to which functions publish. Without it, there is no endpoint of EventBridge. */
   busArn?: string;
   cachePorts: ec2.Port;
@@ -29,6 +31,8 @@ export class Network extends Construct {
   /** The security group of all functions. */
   readonly functions: ec2.SecurityGroup;
   readonly cache: ec2.SecurityGroup;
+  /** Whether there is an endpoint of SQS. */
+  readonly reachesSqs: boolean;
 
   constructor(scope: Construct, id: string, props: NetworkProps) {
     super(scope, id);
@@ -42,15 +46,25 @@ export class Network extends Construct {
     this.functions.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(443), 'endpoints');
     this.addDynamoDbEndpoint(props.tableArns);
     const { SQS, EVENTBRIDGE, CLOUDWATCH_LOGS, XRAY } = ec2.InterfaceVpcEndpointAwsService;
-    if (props.queueArn !== undefined) {
-      this.addInterfaceEndpoint('Sqs', SQS, ['sqs:SendMessage'], props.queueArn);
+    this.reachesSqs = props.queueArns.length > 0;
+    if (this.reachesSqs) {
+      this.addInterfaceEndpoint('Sqs', SQS, [
+        ['sqs:SendMessage', props.queueArns],
+        ['sqs:GetQueueAttributes', props.monitoredQueueArns],
+      ]);
     }
     if (props.busArn !== undefined) {
-      this.addInterfaceEndpoint('EventBridge', EVENTBRIDGE, ['events:PutEvents'], props.busArn);
+      this.addInterfaceEndpoint('EventBridge', EVENTBRIDGE, [['events:PutEvents', [props.busArn]]]);
     }
     if (props.hasInstances) {
-      this.addInterfaceEndpoint('Logs', CLOUDWATCH_LOGS, ['logs:CreateLogStream', 'logs:PutLogEvents'], '*');
-      this.addInterfaceEndpoint('XRay', XRAY, ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'], '*');
+      this.addInterfaceEndpoint('Logs', CLOUDWATCH_LOGS, [
+        ['logs:CreateLogStream', ['*']],
+        ['logs:PutLogEvents', ['*']],
+      ]);
+      this.addInterfaceEndpoint('XRay', XRAY, [
+        ['xray:PutTraceSegments', ['*']],
+        ['xray:PutTelemetryRecords', ['*']],
+      ]);
     }
   }
 
@@ -88,18 +102,19 @@ export class Network extends Construct {
     );
   }
 
-  /** Functions may connect to the endpoint, which allows certain actions on one resource. */
+  /** Functions may connect to the endpoint, which allows certain actions on certain resources. */
   private addInterfaceEndpoint(
     id: 'Sqs' | 'EventBridge' | 'Logs' | 'XRay',
     service: ec2.InterfaceVpcEndpointAwsService,
-    actions: string[],
-    resource: string,
+    allowed: [action: string, resources: string[]][],
   ): void {
     const securityGroup = this.addSecurityGroup(`${id}Endpoint`, `Millrace endpoint of ${service.shortName}`);
     securityGroup.addIngressRule(this.functions, ec2.Port.tcp(443), 'functions');
     const endpoint = this.vpc.addInterfaceEndpoint(id, { service, securityGroups: [securityGroup], open: false });
-    endpoint.addToPolicy(
-      new iam.PolicyStatement({ principals: [new iam.AnyPrincipal()], actions, resources: [resource] }),
-    );
+    for (const [action, resources] of allowed) {
+      endpoint.addToPolicy(
+        new iam.PolicyStatement({ principals: [new iam.AnyPrincipal()], actions: [action], resources }),
+      );
+    }
   }
 }

@@ -103,6 +103,11 @@ export class Queues extends Construct {
     return this.events === undefined ? inputs : [...inputs, ['events', this.events]];
   }
 
+  /** The queues whose depth the HTTP API shows: all of them. */
+  get monitored(): sqs.Queue[] {
+    return [...this.all.flatMap(([, { queue, deadLetters }]) => [queue, deadLetters]), this.undelivered];
+  }
+
   private addInputQueue(name: InputQueueName, kind: Pick<QueueOptions, 'isFifo' | 'retention'>): QueueWithDeadLetters {
     const { settings, functionTimeoutSeconds } = this.props;
     return this.addQueue(name, {

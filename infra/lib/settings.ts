@@ -91,6 +91,10 @@ export const EVENT_TYPES = [
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 
+/** These, and the type of events about the deployment. */
+export const PUBLISHED_TYPES = [...EVENT_TYPES, 'thresholdCrossed'] as const;
+export type PublishedType = (typeof PUBLISHED_TYPES)[number];
+
 /** Instances of EC2 that Lambda starts and stops. There are always at least three. */
 export interface ManagedInstancesSettings {
   /** The most vCPUs of all instances together. */
@@ -146,7 +150,7 @@ export interface Settings {
     /** The events table, which the HTTP API reads. */
     table: boolean;
     /** The types that the bus and the queue get. The table gets all. */
-    types: EventType[] | 'all';
+    types: PublishedType[] | 'all';
     /** How long the events table keeps an event. */
     retentionHours: number;
   };
@@ -183,10 +187,11 @@ export interface Settings {
     email?: string;
     /** Limit for the age of the oldest message of a queue. */
     queueAgeSeconds: number;
-    /** Limit for the lateness of due queues. */
-    latenessSeconds: number;
-    /** Lower limit for the hit rate of the caches over 15 minutes. */
-    hitRatePercent: number;
+    /**
+     * Limits of the thresholds of docs/metrics.md that differ from their defaults, such as
+     * `{ lateness: 60_000 }`. The functions get the same limits.
+     */
+    thresholds: Record<string, number>;
   };
 }
 
@@ -208,7 +213,7 @@ const common = {
   },
   tables: {},
   environment: {},
-  alarms: { queueAgeSeconds: 120, latenessSeconds: 120, hitRatePercent: 80 },
+  alarms: { queueAgeSeconds: 120, thresholds: {} },
 } satisfies Partial<Settings>;
 
 /** A replication group for stages that set `kind: 'nodes'`: three nodes that fail over. */

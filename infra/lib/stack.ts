@@ -11,7 +11,7 @@ import { Dashboard } from './dashboard.ts';
 import { Deployment } from './deployment.ts';
 import { EventSources } from './event-sources.ts';
 import { Functions, type SharedCache } from './functions.ts';
-import { LogMetrics } from './log-metrics.ts';
+import { ServiceMetrics } from './metrics.ts';
 import { Network } from './network.ts';
 import { addOutputs } from './outputs.ts';
 import { Queues } from './queues.ts';
@@ -64,7 +64,15 @@ export class MillraceStack extends Stack {
     const functions = this.createFunctions(common, props.codeDirectory, { sharedCache, tables, queues });
     this.functions = functions;
     const api = this.createApi(common, functions);
-    const metrics = new LogMetrics(this, 'Metrics', { stage: settings.stage, functions });
+    const metrics = new ServiceMetrics({
+      stage: settings.stage,
+      limits: settings.alarms.thresholds,
+      // API Gateway counts requests without a price, and those that do not reach the function.
+      awsMetrics: {
+        Requests: (options) => api.stage.metricCount(options),
+        RequestsFailed: (options) => api.stage.metricServerError(options),
+      },
+    });
     const cache = sharedCache?.cache;
     const monitored = { prefix, settings, ...(cache && { cache }), tables, queues, functions, api, metrics };
     const alarms = new Alarms(this, 'Alarms', { ...monitored, key });
@@ -93,15 +101,16 @@ export class MillraceStack extends Stack {
   private createSharedCache(
     { prefix, settings, key, logRetention }: Common,
     tables: Tables,
-    { bus, events }: Queues,
+    queues: Queues,
   ): SharedCache | undefined {
     if (settings.cache.kind === 'none') {
       return undefined;
     }
     const network = new Network(this, 'Network', {
       tableArns: tables.all.map(([, table]) => table.tableArn),
-      ...(events !== undefined && { queueArn: events.queue.queueArn }),
-      ...(settings.events.bus && { busArn: bus.eventBusArn }),
+      queueArns: queues.events === undefined ? [] : [queues.events.queue.queueArn],
+      monitoredQueueArns: queues.monitored.map((queue) => queue.queueArn),
+      ...(settings.events.bus && { busArn: queues.bus.eventBusArn }),
       cachePorts: cachePorts(settings.cache),
       hasInstances: settings.managedInstances !== undefined,
       logRetention,

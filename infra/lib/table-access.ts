@@ -23,6 +23,8 @@ const ACCESS: Record<FunctionName, TableAccess> = {
   'advance-queues': { queues: ['GetItem'], due: ['Query'] },
   'queue-api': {
     ...PROCESS,
+    // The list of all players.
+    queues: [...(PROCESS.queues ?? []), 'Scan'],
     history: ['Query', 'BatchWriteItem'],
     rejections: ['Query', 'BatchWriteItem'],
     events: ['Query', 'BatchWriteItem'],

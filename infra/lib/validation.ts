@@ -1,11 +1,12 @@
 // Checks settings before the synthesis. CloudFormation would reject some of these values only after
 // half an hour, and accept others that do harm.
 
+import { THRESHOLDS } from './metrics.ts';
 import {
-  EVENT_TYPES,
-  type EventType,
   FUNCTION_NAMES,
   type NodeCacheSettings,
+  PUBLISHED_TYPES,
+  type PublishedType,
   type QueueSettings,
   type ServerlessCacheSettings,
   type Settings,
@@ -118,8 +119,8 @@ function validateEvents({ bus, queue, types, retentionHours }: Settings['events'
   if (!bus && !queue) {
     throw new SettingsError(`events.types=${types.join(',')}`, 'all, where neither the bus nor a queue gets events');
   }
-  const known: readonly string[] = EVENT_TYPES;
-  const unknown = types.find((type: EventType) => !known.includes(type));
+  const known: readonly string[] = PUBLISHED_TYPES;
+  const unknown = types.find((type: PublishedType) => !known.includes(type));
   if (types.length === 0 || unknown !== undefined) {
     throw new SettingsError(`events.types=${unknown ?? '[]'}`, `all, or at least one of ${known.join(', ')}`);
   }
@@ -163,7 +164,14 @@ function validateAlarms(alarms: Settings['alarms']): void {
   if (alarms.email !== undefined && !/^[^@\s]+@[^@\s]+$/.test(alarms.email)) {
     throw new SettingsError(`alarms.email=${alarms.email}`, 'an address, such as you@example.com');
   }
-  requireWholeNumber('alarms.hitRatePercent', alarms.hitRatePercent, 1, 100);
+  for (const [id, limit] of Object.entries(alarms.thresholds)) {
+    if (!THRESHOLDS.some((threshold) => threshold.id === id)) {
+      throw new SettingsError(`alarms.thresholds.${id}`, THRESHOLDS.map((threshold) => threshold.id).join(', '));
+    }
+    if (!Number.isFinite(limit) || limit < 0) {
+      throw new SettingsError(`alarms.thresholds.${id}=${limit}`, 'a number of at least 0');
+    }
+  }
 }
 
 function validateApi({ corsOrigins, authorization, healthRequestsPerSecond }: Settings['api']): void {
@@ -196,6 +204,12 @@ function validateEnvironment(environment: Settings['environment']): void {
     }
     if (name.startsWith('MILLRACE_EVENTS')) {
       throw new SettingsError(`environment.${name}`, 'events, which also creates and grants what is published to');
+    }
+    if (name === 'MILLRACE_THRESHOLDS') {
+      throw new SettingsError(`environment.${name}`, 'alarms.thresholds, which the alarms need too');
+    }
+    if (name.startsWith('MILLRACE_METRICS')) {
+      throw new SettingsError(`environment.${name}`, 'no setting: the alarms need the metrics');
     }
     if (!/^MILLRACE_[A-Z_]+$/.test(name)) {
       throw new SettingsError(`environment.${name}`, 'the settings of docs/settings.md');

@@ -19,7 +19,9 @@ const THRESHOLDS: Record<string, [string, number, number, number]> = {
   'cache-evictions': ['>', 1000, 4, 5],
   'cache-connections': ['>', 10_000, 5, 5],
   'cache-replication-lag': ['>', 10, 5, 5],
-  'cache-hit-rate': ['<', 0.8, 3, 3],
+  'cache-hit-rate': ['<', 80, 3, 3],
+  'cache-unavailable': ['>', 50, 4, 5],
+  'memory': ['>', 90, 3, 3],
   'process-tasks-errors': ['>=', 3, 2, 3],
   'process-tasks-throttles': ['>', 0, 2, 3],
   'process-tasks-duration': ['>', 24_000, 2, 3],
@@ -120,7 +122,7 @@ test('the composite alarm contains the alarms that affect players', () => {
   for (const name of affecting) {
     assert.ok(rule.includes(`Alarms${name}`), name);
   }
-  for (const name of ['cachehitrate', 'cachecpu', 'maintaincacheerrors', 'malformed']) {
+  for (const name of ['cachehitrate', 'cacheunavailable', 'cachecpu', 'maintaincacheerrors', 'malformed']) {
     assert.equal(rule.includes(`Alarms${name}`), false, name);
   }
 });
@@ -163,6 +165,6 @@ test('the hit rate is computed from enough lookups', () => {
   const metrics = queriesOf('cache-hit-rate').flatMap(({ Id, MetricStat }) =>
     MetricStat === undefined ? [] : [[Id, [MetricStat.Metric.MetricName, MetricStat.Stat]]],
   );
-  assert.deepEqual(Object.fromEntries(metrics), { hits: ['CacheHits', 'Sum'], lookups: ['CacheLookups', 'Sum'] });
-  assert.ok(hasExpression('cache-hit-rate', 'IF(lookups >= 100, hits / lookups, 1)'));
+  assert.deepEqual(Object.fromEntries(metrics), { part: ['CacheHits', 'Sum'], whole: ['CacheLookups', 'Sum'] });
+  assert.ok(hasExpression('cache-hit-rate', 'IF(whole >= 100, 100 * part / whole, 100)'));
 });

@@ -11,6 +11,8 @@ import { findProperties, production, propertiesOfType, synthesize } from './supp
 const ROUTES = [
   '$default',
   'GET /admin/performance',
+  'GET /admin/players',
+  'GET /admin/players/recent',
   'GET /health',
   'GET /players/{playerId}/events',
   'GET /players/{playerId}/history',

@@ -114,9 +114,10 @@ test('cache users may run only their commands on the keys of the deployment', ()
     propertiesOfType(redis, 'AWS::ElastiCache::User').map((properties) => [properties.UserName, properties]),
   );
   const tasks =
-    'on ~millrace-production-* resetchannels -@all +get +getex +mget +set +getrange +del +evalsha ' +
-    '+script|load +info +ping +cluster|slots +asking +zadd +zremrangebyrank +pexpire +lpush +ltrim';
-  const upkeep = `${tasks} +scan +unlink +pttl +dbsize +zrevrangebyscore +zremrangebyscore +lrange`;
+    'on ~millrace-production-* resetchannels &millrace-production-thresholds -@all ' +
+    '+get +getex +mget +set +getrange +del +evalsha ' +
+    '+script|load +info +ping +cluster|slots +asking +zadd +zremrangebyrank +pexpire +bitfield +publish';
+  const upkeep = `${tasks} +scan +unlink +pttl +dbsize +zrevrangebyscore +zremrangebyscore`;
   assert.equal(users['millrace-production-tasks'].AccessString, tasks);
   assert.equal(users['millrace-production-upkeep'].AccessString, upkeep);
   assert.match(users['default'].AccessString, /^off .*-@all$/);

@@ -18,11 +18,7 @@ import {
   synthesize,
 } from './support.ts';
 
-const PUBLISHERS = ['process-tasks', 'queue-api', 'maintain-cache'];
-
-/**
- * With nodes, so that there are endpoints. Without a ticks queue, so that all functions publish.
- */
+/** With nodes, so that there are endpoints. */
 function devWithEvents(events: Partial<Settings['events']>): Template {
   return synthesize({
     ...stages.dev,
@@ -55,18 +51,11 @@ function referenceOf(part: unknown): string {
   return `<${/"(\w*(?:Bus|events))\w*"/.exec(JSON.stringify(part))?.[1] ?? JSON.stringify(part)}>`;
 }
 
-test('functions that finish outboxes publish to the bus and to the events table', () => {
+test('all functions publish to the bus and to the events table', () => {
   for (const name of FUNCTION_NAMES) {
     const variables = variablesOf(production, name);
-    if (PUBLISHERS.includes(name)) {
-      assert.deepEqual(destinationsOf(production, name), ['eventbridge:<QueuesBus>', 'table'], name);
-      assert.equal(variables['MILLRACE_EVENTS_RETENTION_HOURS'], '24');
-    } else {
-      assert.deepEqual(
-        [variables['MILLRACE_EVENTS'], variables['MILLRACE_EVENTS_RETENTION_HOURS']],
-        [undefined, undefined],
-      );
-    }
+    assert.deepEqual(destinationsOf(production, name), ['eventbridge:<QueuesBus>', 'table'], name);
+    assert.equal(variables['MILLRACE_EVENTS_RETENTION_HOURS'], '24');
     assert.equal('MILLRACE_EVENTS_TYPES' in variables, false);
   }
 });

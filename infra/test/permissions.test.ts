@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Template } from 'aws-cdk-lib/assertions';
-import { FUNCTION_NAMES, type FunctionName } from '../lib/settings.ts';
+import { FUNCTION_NAMES, type FunctionName, stages } from '../lib/settings.ts';
 import {
+  dev,
   devWithDirectTicks,
   findProperties,
   type IamStatement,
@@ -12,6 +13,7 @@ import {
   productionWithNodes,
   propertiesOfType,
   referencedName,
+  synthesize,
 } from './support.ts';
 
 function toList<T>(value: T | T[]): T[] {
@@ -35,7 +37,7 @@ function allowedActions(name: FunctionName, template = production): string[] {
 }
 
 function statementsOf(name: FunctionName, template: Template): IamStatement[] {
-  const stage = template === devWithDirectTicks ? 'dev' : 'production';
+  const stage = [dev, devWithDirectTicks].includes(template) ? 'dev' : 'production';
   const fn = findProperties(template, 'AWS::Lambda::Function', 'FunctionName', `millrace-${stage}-${name}`);
   const role = fn.Role['Fn::GetAtt'][0];
   return propertiesOfType(template, 'AWS::IAM::Policy')
@@ -72,6 +74,17 @@ const READ_DUE_INDEX = tableActions('queues/index/due', 'Query');
 /** Production publishes events to the bus. */
 const PUBLISH_EVENTS = actionsOn('bus', 'events:PutEvents');
 
+/** The queues whose depth queue-api shows. */
+const MONITORED = [
+  'commands.fifo',
+  'commands-dead-letters.fifo',
+  'progress',
+  'progress-dead-letters',
+  'ticks',
+  'ticks-dead-letters',
+  'undelivered',
+];
+
 /** Logs, traces and the queue of undelivered events. */
 function commonActions(name: FunctionName): string[] {
   return [
@@ -88,10 +101,18 @@ const EXPECTED: Record<FunctionName, string[]> = {
     ...['commands.fifo', 'progress', 'ticks'].flatMap((queue) => receiveFrom(queue)),
     ...PUBLISH_EVENTS,
   ],
-  'advance-queues': [...tableActions('queues', 'GetItem'), ...READ_DUE_INDEX, ...actionsOn('ticks', 'sqs:SendMessage')],
+  'advance-queues': [
+    ...tableActions('queues', 'GetItem'),
+    ...READ_DUE_INDEX,
+    ...actionsOn('ticks', 'sqs:SendMessage'),
+    // It publishes that thresholds are crossed.
+    ...PUBLISH_EVENTS,
+  ],
   'queue-api': [
     ...LOAD_AND_COMMIT,
     ...WRITE_RECORDS,
+    // The list of all players.
+    ...tableActions('queues', 'Scan'),
     ...tableActions('history', 'Query'),
     ...tableActions('rejections', 'Query'),
     ...tableActions('events', 'Query'),
@@ -140,6 +161,15 @@ for (const name of FUNCTION_NAMES) {
     }
   });
 }
+
+test('queue-api may read the depth of queues unless the network has no endpoint of SQS', () => {
+  const depths = MONITORED.map((queue) => `sqs:GetQueueAttributes on ${queue}`);
+  const expected = [...EXPECTED['queue-api'], ...commonActions('queue-api'), ...depths].toSorted();
+  const withEventsQueue = { ...stages.production, events: { ...stages.production.events, queue: true } };
+  assert.deepEqual(allowedActions('queue-api', dev), expected);
+  const inNetwork = allowedActions('queue-api', synthesize(withEventsQueue));
+  assert.ok(depths.every((line) => inNetwork.includes(line)));
+});
 
 test('only functions in the network may have network interfaces, and their code may not', () => {
   const effects = (name: FunctionName) =>

@@ -30,7 +30,7 @@ for (const { name, failed, total } of CANARIES) {
       metrics.map(({ Period }) => Period),
       [60, 60],
     );
-    assert.ok(hasExpression(alarm, 'IF(failed >= 5, 100 * failed / total, 0)'));
+    assert.ok(hasExpression(alarm, 'IF(part >= 5, 100 * part / whole, 0)'));
   });
 
   test(`CodeDeploy watches both alarms of ${name}`, () => {

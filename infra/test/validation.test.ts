@@ -69,6 +69,16 @@ const REFUSED: [Partial<Settings>, RegExp][] = [
   [withInstances({ deployment: 'canary' }), /managedInstances is not allowed; allowed: with deployment=all-at-once/],
   [{ alarms: { ...production.alarms, email: 'you' } }, /alarms.email=you is not allowed; allowed: an address/],
   [
+    { alarms: { ...production.alarms, thresholds: { late: 1 } } },
+    /alarms.thresholds.late is not allowed; allowed: .*events-failed, lateness/,
+  ],
+  [{ alarms: { ...production.alarms, thresholds: { lateness: -1 } } }, /alarms.thresholds.lateness=-1 is not allowed/],
+  [
+    { environment: { MILLRACE_THRESHOLDS: 'lateness=1' } },
+    /MILLRACE_THRESHOLDS is not allowed; allowed: alarms.thresh/,
+  ],
+  [{ environment: { MILLRACE_METRICS: 'off' } }, /MILLRACE_METRICS is not allowed; allowed: no setting/],
+  [
     { environment: { MILLRACE_CORS_ORIGINS: '*' } },
     /environment.MILLRACE_CORS_ORIGINS is not allowed; allowed: api.corsOrigins/,
   ],

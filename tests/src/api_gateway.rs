@@ -8,9 +8,10 @@ use hyper::Response;
 use serde_json::Value;
 
 use crate::{
-    function::{Function, Invocation},
+    function::Function,
     http::{self, Request},
     http_server::HttpServer,
+    invocation::Invocation,
 };
 
 /// The server. It stops when this value is dropped.

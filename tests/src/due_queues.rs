@@ -53,6 +53,7 @@ pub fn queue_write(player_id: &PlayerId, created_at: Timestamp, due_at: Timestam
         queue: codec::encode(&queue),
         outbox: None,
         due_at: due,
+        due_before: None,
     }
 }
 

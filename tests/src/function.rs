@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use millrace_schemas::Schema;
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
@@ -23,14 +22,13 @@ use tokio::{
 
 use crate::{
     answers, binary,
+    invocation::Invocation,
     runtime_api::{Answer, InitState, RuntimeApi},
 };
 
 /// How long a function may take to ask for its first invocation. Lambda allows 10 seconds. This is
 /// more, because the machine that runs the tests may be busy.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// The time-out of an invocation, unless the test sets another one.
-const INVOCATION_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a function may take to end after SIGTERM. After that it is killed.
 const TERMINATION_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -57,61 +55,6 @@ pub struct Function {
 }
 
 type Lines = Arc<Mutex<Vec<String>>>;
-
-/// The payload, time-out and request id of an invocation.
-#[derive(Debug, Clone)]
-pub struct Invocation {
-    payload: Bytes,
-    timeout: Duration,
-    request_id: Option<String>,
-    client_context: Option<String>,
-}
-
-impl Invocation {
-    /// An invocation with this payload, which need not be JSON.
-    pub fn new(payload: impl Into<Bytes>) -> Self {
-        Self { payload: payload.into(), timeout: INVOCATION_TIMEOUT, request_id: None, client_context: None }
-    }
-
-    /// Sets the time-out. A function that does not answer in time is killed, as by Lambda.
-    #[must_use]
-    pub fn within(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Sets the request id. A retry of an asynchronous invocation has the id of the first attempt.
-    #[must_use]
-    pub fn request_id(mut self, id: &str) -> Self {
-        self.request_id = Some(id.to_owned());
-        self
-    }
-
-    /// Sets the client context, which callers of the Invoke API may send.
-    #[must_use]
-    pub fn client_context(mut self, context: &str) -> Self {
-        self.client_context = Some(context.to_owned());
-        self
-    }
-}
-
-impl From<&Value> for Invocation {
-    fn from(value: &Value) -> Self {
-        Self::new(value.to_string())
-    }
-}
-
-impl From<Value> for Invocation {
-    fn from(value: Value) -> Self {
-        Self::from(&value)
-    }
-}
-
-impl From<&str> for Invocation {
-    fn from(text: &str) -> Self {
-        Self::new(text.to_owned())
-    }
-}
 
 /// An invocation without a successful answer.
 #[derive(Debug, thiserror::Error)]
@@ -297,8 +240,8 @@ impl Function {
     /// # Panics
     /// If the answer is not as `docs/schemas/answer.json` describes it.
     pub async fn invoke(&self, invocation: impl Into<Invocation>) -> Result<Value, FunctionError> {
-        let Invocation { payload, timeout, request_id, client_context } = invocation.into();
-        let answer = self.api.invoke(payload, timeout, request_id, client_context);
+        let Invocation { payload, timeout, request_id, headers } = invocation.into();
+        let answer = self.api.invoke(payload, timeout, request_id, headers);
         let mut exit = self.exit.clone();
         let answered = tokio::time::timeout(timeout, async {
             tokio::select! {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::function::{Function, Invocation};
+use crate::{function::Function, invocation::Invocation};
 
 /// A request that API Gateway passes to a function.
 #[derive(Debug, Clone)]

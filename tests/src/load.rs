@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use futures::future::join_all;
 use millrace_domain::{PlayerId, Queue, Timestamp};
-use serde_json::{Value, json};
+use millrace_load::{books, command};
+use serde_json::Value;
 
 use crate::{
     Function,
@@ -15,8 +16,7 @@ use crate::{
     sqs::{self, Message},
 };
 
-/// How many commands each player sends.
-pub const COMMANDS: usize = 20;
+pub use millrace_load::COMMANDS;
 
 /// How many players there are and how their commands are sent.
 #[derive(Debug, Clone)]
@@ -64,43 +64,16 @@ pub fn player(at: usize) -> PlayerId {
     PlayerId::new(&format!("load-{at:04}")).expect("an allowed player id")
 }
 
-/// The command that a player sends in a wave.
-fn command(at: usize, wave: usize) -> Value {
-    let player_id = player(at);
-    let grant = |gold: usize| json!({"type": "grantResources", "resources": {"gold": gold}});
-    let report = |task_id: &str, units: usize| json!({"type": "reportProgress", "taskId": task_id, "unitsDone": units});
-    let timed = |task_id: &str, stone: u64| json!({"taskId": task_id, "kind": "mine.stone", "work": {"durationMs": 1}, "rewards": {"stone": stone}});
-    let mut command = match wave {
-        0 => grant(100 + at % 7),
-        1 => json!({"type": "configureQueue", "slots": 3}),
-        2 => json!({"type": "enqueueTasks", "tasks": [
-            {"taskId": "saw", "kind": "harvest.wood", "work": {"units": 100}, "costs": {"gold": 5}, "rewards": {"wood": 10}},
-            timed("dig", 3),
-        ]}),
-        3..=12 => report("saw", 10 * (wave - 2)),
-        13 => grant(1),
-        14 => json!({"type": "enqueueTasks", "tasks": [timed("cut", 2)]}),
-        15 => json!({"type": "enqueueTasks", "tasks": [
-            {"taskId": "duel", "kind": "fight", "work": {"units": 10}, "rewards": {"fame": 1}},
-        ]}),
-        16 => report("duel", 10),
-        17 => json!({"type": "pauseQueue"}),
-        18 => json!({"type": "resumeQueue"}),
-        _ => grant(2),
-    };
-    command["playerId"] = player_id.as_str().into();
-    command
-}
-
 /// Asserts that a player's queue is the result of its 20 commands, each applied once.
 ///
 /// # Panics
 /// If it is not.
 pub fn assert_all_applied(at: usize, queue: &Queue) {
-    let found = ["gold", "wood", "stone", "fame"].map(|name| queue.balances.get(name));
-    let gold = 100 + (at % 7) as u64 - 5 + 1 + 2;
-    assert_eq!(found, [gold, 10, 5, 1], "balances of {}", queue.player_id);
-    assert_eq!(queue.totals.completed, 4, "completed tasks of {}", queue.player_id);
+    let expected = books(at);
+    for (name, amount) in &expected.balances {
+        assert_eq!(queue.balances.get(name), *amount, "{name} of {}", queue.player_id);
+    }
+    assert_eq!(queue.totals.completed, expected.completed, "completed tasks of {}", queue.player_id);
     assert!(queue.tasks.is_empty(), "{} has unfinished tasks", queue.player_id);
 }
 
@@ -109,7 +82,7 @@ impl Load {
     fn wave(&self, wave: usize, start: Timestamp, rng: &mut Rng) -> Vec<Message> {
         let mut messages: Vec<Message> = (0..self.players)
             .map(|at| {
-                Message::new((wave * self.players + at) as u64, command(at, wave))
+                Message::new((wave * self.players + at) as u64, command(player(at).as_str(), at, wave))
                     .group(player(at).as_str())
                     .sent_at(start + 1_000 * wave as u64)
             })

@@ -80,10 +80,19 @@ struct Invocations {
     invoke_events: VecDeque<Value>,
 }
 
+/// What the function learns of its caller, beside the payload.
+#[derive(Debug, Clone, Default)]
+pub struct CallerHeaders {
+    /// The client context; none: the caller sends none.
+    pub client_context: Option<String>,
+    /// What Lambda says about the trace; none: it is not sampled; empty: nothing.
+    pub trace: Option<String>,
+}
+
 #[derive(Debug)]
 struct Pending {
     request_id: String,
-    client_context: Option<String>,
+    headers: CallerHeaders,
     payload: Bytes,
     deadline_ms: u128,
     answer: oneshot::Sender<Answer>,
@@ -132,7 +141,7 @@ impl RuntimeApi {
         payload: Bytes,
         timeout: Duration,
         request_id: Option<String>,
-        client_context: Option<String>,
+        headers: CallerHeaders,
     ) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
         let number = self.state.invocation_count.fetch_add(1, Ordering::Relaxed);
@@ -140,7 +149,7 @@ impl RuntimeApi {
             request_id.unwrap_or_else(|| format!("{:08x}-6d69-4c6c-8ace-{number:012x}", self.state.number));
         let deadline = SystemTime::now() + timeout;
         let deadline_ms = deadline.duration_since(UNIX_EPOCH).expect("the clock is past 1970").as_millis();
-        let pending = Pending { request_id, client_context, payload, deadline_ms, answer };
+        let pending = Pending { request_id, headers, payload, deadline_ms, answer };
         self.state.lock().pending.push_back(pending);
         self.state.arrived.notify_one();
         receiver
@@ -194,7 +203,8 @@ impl State {
             }
             arrived.await;
         };
-        let trace = format!("Root=1-{:08x}-{:024x};Sampled=0", next.deadline_ms / 1000, self.number);
+        let not_sampled = format!("Root=1-{:08x}-{:024x};Sampled=0", next.deadline_ms / 1000, self.number);
+        let trace = next.headers.trace.unwrap_or(not_sampled);
         let arn = format!("arn:aws:lambda:eu-central-1:123456789012:function:{}", self.function_name);
         let mut invocations = self.lock();
         if invocations.extensions.values().flatten().any(|event| event == "INVOKE") {
@@ -208,15 +218,17 @@ impl State {
             self.invoke_events.notify_waiters();
         }
         let mut reply = Response::builder();
-        if let Some(context) = &next.client_context {
+        if let Some(context) = &next.headers.client_context {
             reply = reply.header("lambda-runtime-client-context", context.as_bytes());
+        }
+        if !trace.is_empty() {
+            reply = reply.header("lambda-runtime-trace-id", trace);
         }
         let reply = reply
             .header("content-type", "application/json")
             .header("lambda-runtime-aws-request-id", &next.request_id)
             .header("lambda-runtime-deadline-ms", next.deadline_ms.to_string())
             .header("lambda-runtime-invoked-function-arn", arn)
-            .header("lambda-runtime-trace-id", trace)
             .body(next.payload)
             .expect("the headers are well-formed");
         invocations.open.insert(next.request_id, next.answer);

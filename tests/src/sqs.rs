@@ -33,13 +33,23 @@ pub struct Message {
     group: Option<String>,
     sent_at: Timestamp,
     received: u32,
+    trace_header: Option<String>,
+    attributes: Value,
 }
 
 impl Message {
     /// The message `number` with this body, sent `number` milliseconds after [`START_MS`].
     pub fn new(number: u64, body: impl ToString) -> Self {
         let sent_at = Timestamp::from_millis(START_MS + number);
-        Self { number, body: body.to_string(), group: None, sent_at, received: 1 }
+        Self {
+            number,
+            body: body.to_string(),
+            group: None,
+            sent_at,
+            received: 1,
+            trace_header: None,
+            attributes: json!({}),
+        }
     }
 
     /// Sets the message group.
@@ -63,6 +73,20 @@ impl Message {
         self
     }
 
+    /// Sets the `AWSTraceHeader`.
+    #[must_use]
+    pub fn trace_header(mut self, header: &str) -> Self {
+        self.trace_header = Some(header.to_owned());
+        self
+    }
+
+    /// Sets a message attribute of the type `String`.
+    #[must_use]
+    pub fn attribute(mut self, name: &str, value: &str) -> Self {
+        self.attributes[name] = json!({"stringValue": value, "dataType": "String"});
+        self
+    }
+
     /// The `messageId`.
     pub fn id(&self) -> String {
         format!("{:08x}-5173-4e50-9abc-{:012x}", digest(&self.number) >> 32, self.number)
@@ -79,6 +103,9 @@ impl Message {
         if let Some(group) = &self.group {
             attributes["MessageGroupId"] = group.as_str().into();
         }
+        if let Some(header) = &self.trace_header {
+            attributes["AWSTraceHeader"] = header.as_str().into();
+        }
         if fifo {
             assert!(self.group.is_some(), "a FIFO message needs a group");
             attributes["SequenceNumber"] =
@@ -90,7 +117,7 @@ impl Message {
             "receiptHandle": format!("AQEB{:016x}{:08x}==", digest(&self.number), self.received),
             "body": self.body,
             "attributes": attributes,
-            "messageAttributes": {},
+            "messageAttributes": self.attributes,
             // Only the format is correct. Lambda checks the digest, functions do not.
             "md5OfBody": format!("{:016x}{:016x}", digest(&self.body), digest(&self.body.len())),
             "eventSource": "aws:sqs",

@@ -1,5 +1,6 @@
 //! `POST /players/{playerId}/commands`: reads the commands, checks the rights of the caller,
-//! applies the commands, answers with their results.
+//! applies the commands, answers with their results. With `dryRun=true` the commands are applied on
+//! trial.
 
 use lambda_http::http::StatusCode;
 use millrace_domain::PlayerId;
@@ -28,15 +29,16 @@ pub async fn apply(
     player: &PlayerId,
     invocation: &Invocation,
 ) -> Result<Answer, Problem> {
-    parameters::none(request)?;
+    let is_trial = parameters::dry_run(request)?;
     let key = parameters::idempotency_key(request)?;
     let body = parameters::body(request, MAX_BODY_BYTES)?;
     let commands = PlayerCommands::decode(platform, player, caller.sender(), key, body, invocation);
+    let commands = commands.traced(request.trace());
     for (index, command) in commands.well_formed() {
         let what = command.type_name();
         caller.may_send(command).map_err(|scope| Problem::forbidden(scope, what).at(index))?;
     }
-    let mut answer = commands.apply().await;
+    let mut answer = if is_trial { commands.preview().await } else { commands.apply().await };
     for result in &mut answer.results {
         if let Some(reason) = result.failure {
             // Details of the failure are only logged.

@@ -7,17 +7,22 @@ use lambda_http::{
     http::{HeaderValue, StatusCode, header},
 };
 use millrace_lambda::{
-    App, Function, FunctionError, StartError,
+    App, Function, FunctionError, StartError, back_ends,
+    queue_depth::MonitoredQueue,
     settings::{Authentication, CorsOrigins},
 };
 use millrace_pipeline::{Invocation, Platform};
+use millrace_telemetry::trace::{self, TARGET};
 use millrace_upkeep::UpkeepSettings;
+use tracing::{Instrument as _, Span, field::Empty};
 
 use crate::{
     admin,
     answer::{Answer, SERVER_TIMING},
     auth::Caller,
     commands, cors,
+    metrics::{Answered, measure},
+    players,
     problem::{ID_ALLOWED, Problem},
     reads::Reader,
     request::{Request, Unreadable},
@@ -32,6 +37,8 @@ pub struct Api {
     origins: CorsOrigins,
     /// The segments that every path begins with.
     base_path: Vec<String>,
+    /// The queues whose depth is shown.
+    monitored_queues: Vec<MonitoredQueue>,
 }
 
 impl Function for Api {
@@ -41,6 +48,7 @@ impl Function for Api {
     async fn open(app: App) -> Result<Self, StartError> {
         let App { settings, platform } = app;
         Ok(Self {
+            monitored_queues: back_ends::open_monitored_queues(&settings).await?,
             platform,
             upkeep: settings.upkeep,
             authentication: settings.authentication,
@@ -56,15 +64,20 @@ impl Function for Api {
             Err(Unreadable::NotHttp(error)) => return Err(error),
             Err(Unreadable::Unsupported(problem)) => {
                 tracing::error!(detail = problem.detail(), "the event is not supported");
-                return Ok(Answer::from(problem).finish(&Request::default()));
+                let (request, answer) = (Request::default(), Answer::from(problem));
+                let answered = Answered { request: &request, route: None, status: answer.status };
+                invocation.record.update(|record| measure(record, &self.platform, &answered, started.elapsed()));
+                return Ok(answer.finish(&request));
             }
         };
         let route = Route::of(&request.method, &request.segments);
         let mut answer = match cors::preflight(&request, &self.origins) {
             Some(answer) => answer,
             None => {
-                let answer = self.route(&request, &route, invocation, started).await;
+                let span = span_of(&request, &route);
+                let answer = self.route(&request, &route, invocation, started).instrument(span.clone()).await;
                 let mut answer = answer.unwrap_or_else(Answer::from);
+                record_status(&span, answer.status);
                 cors::mark(&mut answer.headers, &request, &self.origins);
                 answer
             }
@@ -72,15 +85,31 @@ impl Function for Api {
         if !answer.headers.contains_key(SERVER_TIMING) {
             answer = answer.timed(started.elapsed(), None, None);
         }
-        tracing::info!(
-            method = request.method.as_str(),
-            route = route.as_ref().map_or("none", Route::name),
-            player_id = route.as_ref().ok().and_then(Route::player).map(tracing::field::display),
-            status = answer.status.as_u16(),
-            processing_time_ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3,
-            "answered"
-        );
+        let answered = Answered { request: &request, route: route.as_ref().ok(), status: answer.status };
+        invocation.record.update(|record| measure(record, &self.platform, &answered, started.elapsed()));
+        self.platform.performance.add_request(answer.status.as_u16());
         Ok(answer.finish(&request))
+    }
+}
+
+/// The span of a request. Its trace is a link of the invocation, unless it is the same.
+fn span_of(request: &Request, route: &Result<Route, NoRoute>) -> Span {
+    request.trace().into_iter().for_each(trace::link);
+    tracing::info_span!(
+        target: TARGET,
+        "request",
+        otel.name = route.as_ref().map_or("none", Route::name),
+        http.request.method = request.method.as_str(),
+        http.response.status_code = Empty,
+        "error.type" = Empty,
+    )
+}
+
+/// By the semantic conventions, a status below 500 is no error of the server.
+fn record_status(span: &Span, status: StatusCode) {
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("error.type", status.as_str());
     }
 }
 
@@ -130,7 +159,11 @@ impl Api {
             Route::Rejections(player) => reader(player).rejections().await,
             Route::Events(player) => reader(player).events().await,
             Route::Commands(player) => commands::apply(&self.platform, request, &caller, player, invocation).await,
-            Route::Performance => admin::performance(&self.platform, request, invocation, started).await,
+            Route::Performance => {
+                admin::performance(&self.platform, &self.monitored_queues, request, invocation, started).await
+            }
+            Route::Players => players::page(&self.platform, request, invocation, started).await,
+            Route::RecentPlayers => players::recent(&self.platform, request, invocation, started).await,
             Route::Cache(action) => admin::cache(&self.platform, self.upkeep, request, action, invocation).await,
         }
     }

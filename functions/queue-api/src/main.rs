@@ -7,10 +7,11 @@
 //! | [`request`] | the bytes of an invocation as a request |
 //! | [`routes`] | method and path as a route |
 //! | [`auth`] | the caller, by the authorizer context, and what it may do |
-//! | [`reads`], [`commands`], [`admin`] | the routes |
+//! | [`reads`], [`commands`], [`admin`], [`players`] | the routes |
 //! | [`views`] | rows as clients see them |
 //! | [`parameters`], [`cursor`] | the query and headers that are allowed; positions in lists |
 //! | [`problem`] | errors as RFC 9457 problem details |
+//! | [`metrics`] | what a request adds to the line of metrics |
 //! | [`answer`], [`etag`], [`encoding`], [`cors`] | a response with its headers |
 #![deny(missing_docs)]
 
@@ -23,7 +24,9 @@ mod cursor;
 mod encoding;
 mod etag;
 mod handler;
+mod metrics;
 mod parameters;
+mod players;
 mod problem;
 mod reads;
 mod request;

@@ -2,9 +2,17 @@
 //! unnoticed.
 
 use lambda_http::http::{HeaderName, header};
-use millrace_domain::{CommandId, MAX_AMOUNT, PlayerId};
+use millrace_domain::{
+    CommandId, MAX_AMOUNT, PlayerId, Timestamp,
+    view::{BlockedBy, Status},
+};
+use millrace_performance::{Span, history::NotAllowed};
 
-use crate::{cursor, problem::Problem, request::Request};
+use crate::{
+    cursor,
+    problem::{ID_ALLOWED, Problem},
+    request::Request,
+};
 
 /// The header with the oldest version of a queue that a read may answer.
 pub const X_MIN_QUEUE_VERSION: HeaderName = HeaderName::from_static("x-min-queue-version");
@@ -17,6 +25,11 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const KEY_ALLOWED: &str = "1 to 125 characters of A-Z a-z 0-9 . _ : - | @ + = ~";
 /// The index of the last command of the longest request.
 const LAST_INDEX: usize = 99;
+
+/// The allowed times.
+const TIME_ALLOWED: &str = "an RFC 3339 UTC time such as 2026-11-20T12:00:00.000Z";
+/// The allowed steps, whatever the span.
+const STEP_ALLOWED: &str = "a whole number of minutes from 1 to 1440";
 
 /// The most rows of a page.
 pub const MAX_LIMIT: usize = 100;
@@ -39,11 +52,15 @@ impl Page {
     ///
     /// # Errors
     /// [`Problem`] if a parameter is unknown or not allowed.
-    pub fn of(request: &Request, route: &str, player: &PlayerId) -> Result<Self, Problem> {
+    pub fn of(request: &Request, route: &str, list: &str) -> Result<Self, Problem> {
         let [limit, after] = only(request, ["limit", "cursor"])?;
+        Self::read(limit, after, route, list)
+    }
+
+    fn read(limit: Option<&str>, after: Option<&str>, route: &str, list: &str) -> Result<Self, Problem> {
         let limit = limit.map_or(Ok(DEFAULT_LIMIT), |limit| limit_of(limit, MAX_LIMIT))?;
         let after = after.map(|after| {
-            let key = cursor::decode(route, player, after);
+            let key = cursor::decode(route, list, after);
             key.ok_or_else(|| Problem::invalid("cursor", after, "a nextCursor of this list, unchanged"))
         });
         Ok(Self { limit, after: after.transpose()? })
@@ -62,6 +79,94 @@ pub fn events(request: &Request) -> Result<(Option<u64>, usize), Problem> {
         sequence.ok_or_else(|| Problem::invalid("after", after, format!("a whole number from 0 to {MAX_AMOUNT}")))
     });
     Ok((after.transpose()?, limit))
+}
+
+/// The span of the performance history that is requested.
+///
+/// # Errors
+/// [`Problem`] if a parameter is unknown or not allowed.
+pub fn span(request: &Request, now: Timestamp) -> Result<Span, Problem> {
+    let texts = only(request, ["from", "to", "step"])?;
+    let [from, to, step] = texts;
+    let time = |field, text: Option<&str>| {
+        let parsed = text.map(|text| Timestamp::parse(text).map_err(|_| Problem::invalid(field, text, TIME_ALLOWED)));
+        parsed.transpose()
+    };
+    let (from_time, to_time) = (time("from", from)?, time("to", to)?);
+    // A number that is too large for a step is not allowed either.
+    let minutes =
+        step.map(|step| whole(step).ok_or_else(|| Problem::invalid("step", step, STEP_ALLOWED))).transpose()?;
+    Span::new(from_time, to_time, minutes, now).map_err(|NotAllowed { field, allowed }| {
+        let text =
+            ["from", "to", "step"].iter().zip(texts).find(|(name, _)| **name == field).and_then(|(_, text)| text);
+        Problem::invalid(field, text.unwrap_or_default(), allowed)
+    })
+}
+
+/// The players that are requested.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PlayersQuery {
+    /// The page.
+    pub page: Page,
+    /// The status of their queue.
+    pub status: Option<Status>,
+    /// What a pending task waits for.
+    pub blocked_by: Option<BlockedBy>,
+    /// What their id begins with.
+    pub prefix: String,
+}
+
+/// Reads which players are requested.
+///
+/// # Errors
+/// [`Problem`] if a parameter is unknown or not allowed.
+pub fn players(request: &Request, route: &str) -> Result<PlayersQuery, Problem> {
+    let [limit, cursor, status, blocked_by, prefix] =
+        only(request, ["limit", "cursor", "status", "blockedBy", "prefix"])?;
+    let prefix = prefix.map(|prefix| {
+        PlayerId::new(prefix).map(|_| prefix).map_err(|_| Problem::invalid("prefix", prefix, ID_ALLOWED))
+    });
+    Ok(PlayersQuery {
+        page: Page::read(limit, cursor, route, "")?,
+        status: one_of("status", status, &Status::ALL, Status::as_str)?,
+        blocked_by: one_of("blockedBy", blocked_by, &BlockedBy::ALL, BlockedBy::as_str)?,
+        prefix: prefix.transpose()?.unwrap_or_default().to_owned(),
+    })
+}
+
+/// Reads `limit` alone.
+///
+/// # Errors
+/// [`Problem`] if a parameter is unknown or not allowed.
+pub fn limit(request: &Request) -> Result<usize, Problem> {
+    let [limit] = only(request, ["limit"])?;
+    limit.map_or(Ok(DEFAULT_LIMIT), |limit| limit_of(limit, MAX_LIMIT))
+}
+
+/// Reads a value by its name.
+fn one_of<T: Copy>(
+    field: &'static str,
+    text: Option<&str>,
+    values: &[T],
+    name: fn(T) -> &'static str,
+) -> Result<Option<T>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let found = values.iter().copied().find(|value| name(*value) == text);
+    let allowed = || values.iter().map(|value| name(*value)).collect::<Vec<_>>().join(", ");
+    found.map(Some).ok_or_else(|| Problem::invalid(field, text, allowed()))
+}
+
+/// Whether commands are only tried: the parameter `dryRun`.
+///
+/// # Errors
+/// [`Problem`] if a parameter is unknown or not allowed.
+pub fn dry_run(request: &Request) -> Result<bool, Problem> {
+    let [dry_run] = only(request, ["dryRun"])?;
+    match dry_run {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(Problem::invalid("dryRun", other, "true, false")),
+    }
 }
 
 fn limit_of(text: &str, max: usize) -> Result<usize, Problem> {

@@ -186,6 +186,12 @@ impl Problem {
         problem
     }
 
+    /// The deployment has neither a shared cache nor an embedded store.
+    pub fn recent_players_not_kept() -> Self {
+        let detail = "this deployment does not know which players changed recently: MILLRACE_REDIS_URL is not set";
+        Self::new(StatusCode::NOT_FOUND, "recent_players_not_kept", "Recent players not kept", detail)
+    }
+
     /// The body is too large.
     pub fn too_large(bytes: usize, max: usize) -> Self {
         let detail = format!("the body has {bytes} bytes; allowed: {max}");

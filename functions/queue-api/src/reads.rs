@@ -87,7 +87,7 @@ impl Reader<'_> {
     /// Finished tasks, newest first.
     pub async fn history(&self) -> Result<Answer, Problem> {
         const ROUTE: &str = "history";
-        let page = Page::of(self.request, ROUTE, self.player)?;
+        let page = Page::of(self.request, ROUTE, self.player.as_str())?;
         let read = read_history(self.platform, self.page_request(&page)?, self.invocation).await;
         self.list::<_, HistoryItem>(ROUTE, read)
     }
@@ -95,7 +95,7 @@ impl Reader<'_> {
     /// Refused commands, newest first.
     pub async fn rejections(&self) -> Result<Answer, Problem> {
         const ROUTE: &str = "rejections";
-        let page = Page::of(self.request, ROUTE, self.player)?;
+        let page = Page::of(self.request, ROUTE, self.player.as_str())?;
         let read = read_rejections(self.platform, self.page_request(&page)?, self.invocation).await;
         self.list::<_, RejectionItem>(ROUTE, read)
     }
@@ -157,7 +157,7 @@ impl Reader<'_> {
         let list = List {
             player_id: self.player,
             items: page.items.into_iter().map(T::from).collect(),
-            next_cursor: page.next.map(|key| cursor::encode(route, self.player, &key)),
+            next_cursor: page.next.map(|key| cursor::encode(route, self.player.as_str(), &key)),
         };
         let cache = Some(cache_name(found));
         let answer = Answer::json(StatusCode::OK, &list).found_in(found);

@@ -8,6 +8,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use millrace_lambda::FunctionError;
+use millrace_telemetry::trace::TraceContext;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -15,6 +16,11 @@ use crate::problem::Problem;
 
 /// The stage that is not part of the path.
 const DEFAULT_STAGE: &str = "$default";
+
+/// The header of W3C that names a trace.
+const TRACEPARENT: &str = "traceparent";
+/// The header of X-Ray that names a trace. API Gateway adds it.
+const XRAY_TRACE: &str = "x-amzn-trace-id";
 
 /// A request.
 #[derive(Debug, Default)]
@@ -77,6 +83,12 @@ impl Request {
     /// A header as text; none if it is missing or not ASCII.
     pub fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The trace that the request is part of, by the header of W3C, or else by that of X-Ray.
+    pub fn trace(&self) -> Option<TraceContext> {
+        let context = |name| TraceContext::parse(self.header(&HeaderName::from_static(name))?);
+        context(TRACEPARENT).or_else(|| context(XRAY_TRACE))
     }
 }
 

@@ -24,6 +24,10 @@ pub enum Route {
     Commands(PlayerId),
     /// `GET /admin/performance`
     Performance,
+    /// `GET /admin/players`
+    Players,
+    /// `GET /admin/players/recent`
+    RecentPlayers,
     /// `POST /admin/cache/{action}`
     Cache(&'static str),
 }
@@ -71,6 +75,8 @@ impl Route {
             ["players", id, "events"] => (READ, player(id).map(Self::Events)),
             ["players", id, "commands"] => (WRITE, player(id).map(Self::Commands)),
             ["admin", "performance"] => (READ, Ok(Self::Performance)),
+            ["admin", "players"] => (READ, Ok(Self::Players)),
+            ["admin", "players", "recent"] => (READ, Ok(Self::RecentPlayers)),
             ["admin", "cache", name] => {
                 let action = CACHE_ACTIONS.into_iter().find(|action| action == name);
                 (WRITE, Ok(Self::Cache(action.ok_or(NoRoute::Unknown)?)))
@@ -102,6 +108,8 @@ impl Route {
             Self::Events(_) => "events",
             Self::Commands(_) => "commands",
             Self::Performance => "performance",
+            Self::Players => "players",
+            Self::RecentPlayers => "recent-players",
             Self::Cache(action) => action,
         }
     }
@@ -116,7 +124,7 @@ impl Route {
             | Self::Rejections(player)
             | Self::Events(player)
             | Self::Commands(player) => Some(player),
-            Self::Health | Self::Performance | Self::Cache(_) => None,
+            Self::Health | Self::Performance | Self::Players | Self::RecentPlayers | Self::Cache(_) => None,
         }
     }
 }
@@ -147,6 +155,8 @@ mod tests {
             "/players/p/stats",
             "/players/p/events",
             "/admin/performance",
+            "/admin/players",
+            "/admin/players/recent",
         ] {
             assert_eq!(of(Method::GET, path), of(Method::HEAD, path));
             assert!(of(Method::GET, path).is_ok(), "{path}");

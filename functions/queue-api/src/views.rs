@@ -12,9 +12,10 @@ use millrace_domain::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// The most characters of a malformed body in a page. The table has the whole body. With this limit
-/// the largest page stays well below the 6 MB that Lambda allows.
-const MAX_BODY_SHOWN: usize = 4_096;
+/// The most characters of a body in a page. Refused commands are shorter. The table has the whole
+/// body of malformed input. With this limit the largest page stays below the 6 MB that Lambda
+/// allows.
+const MAX_BODY_SHOWN: usize = 7 * 1024;
 
 /// One task of a queue as of now.
 #[derive(Debug, Serialize)]

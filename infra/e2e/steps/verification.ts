@@ -1,7 +1,7 @@
 // The checks at the end: nothing is lost or left over, and the logs are as expected.
 
 import assert from 'node:assert/strict';
-import { LOG_METRICS } from '../../lib/log-metrics.ts';
+import { PUBLISHED_METRICS } from '../../lib/metrics.ts';
 import { FUNCTION_NAMES } from '../../lib/settings.ts';
 import { redisOf } from '../environment.ts';
 import { waitUntil } from '../processes.ts';
@@ -48,11 +48,11 @@ export async function checkRecords(deployed: Deployed, traffic: Traffic): Promis
   }
 }
 
-/** No function lacks a permission, copies are in Redis, and the log metrics have their fields. */
+/** No function lacks a permission, copies are in Redis, and the functions write their metrics. */
 export async function checkCacheAndLogs(deployed: Deployed): Promise<void> {
   await checkSharedCache(deployed);
   await checkPermissionErrors(deployed);
-  await checkLogMetrics(deployed);
+  await checkMetrics(deployed);
   await checkFailures(deployed);
 }
 
@@ -71,23 +71,27 @@ export async function checkPermissionErrors({ aws }: Deployed): Promise<void> {
   }
 }
 
-/** Each source of a log metric has its field, and at least one has a number in it. */
-async function checkLogMetrics({ aws }: Deployed): Promise<void> {
-  for (const { field, sources } of Object.values(LOG_METRICS)) {
-    const values: unknown[] = [];
-    for (const { function: name, message } of sources) {
-      const lines = (await aws.logLines(`${PREFIX}${name}`)).filter((line) => line['message'] === message);
-      assert.ok(
-        lines.some((line) => field in line),
-        `${name} logs ${field}`,
-      );
-      values.push(...lines.map((line) => line[field]));
+/** The functions write every metric that CloudWatch keeps, with a number in the same line. */
+async function checkMetrics({ aws }: Deployed): Promise<void> {
+  const written = new Set<string>();
+  for (const name of FUNCTION_NAMES) {
+    const lines = (await aws.logLines(`${PREFIX}${name}`)).filter((line) => '_aws' in line);
+    assert.ok(lines.length > 0, `${name} writes metrics`);
+    for (const line of lines) {
+      for (const { Metrics } of (line['_aws'] as { CloudWatchMetrics: { Metrics: { Name: string }[] }[] })
+        .CloudWatchMetrics) {
+        const names = Metrics.map(({ Name }) => Name);
+        assert.deepEqual(
+          names.filter((metric) => typeof line[metric] !== 'number'),
+          [],
+          `${name} writes a number for each metric`,
+        );
+        names.forEach((metric) => written.add(metric));
+      }
     }
-    assert.ok(
-      values.some((value) => typeof value === 'number'),
-      `a function logs a number in ${field}`,
-    );
   }
+  const missing = PUBLISHED_METRICS.filter(({ name }) => !written.has(name)).map(({ name }) => name);
+  assert.deepEqual(missing, [], 'some function writes each metric');
 }
 
 async function checkFailures({ aws }: Deployed): Promise<void> {

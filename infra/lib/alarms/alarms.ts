@@ -8,20 +8,19 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import * as subscriptions from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
-import type { Api } from '../api.ts';
 import type { Cache } from '../cache.ts';
 import type { Functions } from '../functions.ts';
-import type { LogMetrics } from '../log-metrics.ts';
+import type { ServiceMetrics } from '../metrics.ts';
 import type { Queues } from '../queues.ts';
 import type { FunctionName, Settings } from '../settings.ts';
 import type { Tables } from '../tables.ts';
-import { cacheAlarms, hitRateAlarm } from './cache-alarms.ts';
+import { cacheAlarms } from './cache-alarms.ts';
 import { type AlarmDefinition, alarmArn, alarmDescription, createAlarm } from './definition.ts';
 import { functionAlarms } from './function-alarms.ts';
 import { queueAlarms } from './queue-alarms.ts';
 import { RollbackAlarms } from './rollback-alarms.ts';
-import { serviceAlarms } from './service-alarms.ts';
 import { tableAlarms } from './table-alarms.ts';
+import { thresholdAlarms } from './threshold-alarms.ts';
 
 export interface AlarmsProps {
   prefix: string;
@@ -30,8 +29,7 @@ export interface AlarmsProps {
   tables: Tables;
   queues: Queues;
   functions: Functions;
-  api: Api;
-  metrics: LogMetrics;
+  metrics: ServiceMetrics;
   key: kms.Key;
 }
 
@@ -50,7 +48,7 @@ export class Alarms extends Construct {
     private readonly props: AlarmsProps,
   ) {
     super(scope, id);
-    const { prefix, settings, functions, api, metrics } = props;
+    const { prefix, settings, functions, metrics } = props;
     this.topic = this.addTopic();
     this.created = definitionsOf(props).map((definition) => {
       const alarm = createAlarm(this, prefix, definition);
@@ -62,7 +60,6 @@ export class Alarms extends Construct {
       prefix,
       deployment: settings.deployment,
       functions,
-      api,
       metrics,
     });
     this.playersAffected = this.addCompositeAlarm();
@@ -128,13 +125,12 @@ export class Alarms extends Construct {
   }
 }
 
-function definitionsOf({ cache, metrics, functions, queues, tables, api, settings }: AlarmsProps): AlarmDefinition[] {
-  const { hitRatePercent, queueAgeSeconds, latenessSeconds } = settings.alarms;
+function definitionsOf({ cache, metrics, functions, queues, tables, settings }: AlarmsProps): AlarmDefinition[] {
   return [
-    ...(cache === undefined ? [] : [...cacheAlarms(cache), hitRateAlarm(metrics, hitRatePercent)]),
+    ...(cache === undefined ? [] : cacheAlarms(cache)),
     ...functionAlarms(functions),
-    ...queueAlarms(queues, queueAgeSeconds),
+    ...queueAlarms(queues, settings.alarms.queueAgeSeconds),
     ...tableAlarms(tables),
-    ...serviceAlarms(api, metrics, latenessSeconds),
+    ...thresholdAlarms(metrics, cache !== undefined),
   ];
 }

@@ -1,13 +1,8 @@
-// Alarms on the nodes of the shared cache and on the hit rate.
+// Alarms on the nodes of the shared cache.
 
-import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { cacheMetric, combinedMetric } from '../aws-metrics.ts';
 import type { Cache } from '../cache.ts';
-import type { LogMetrics } from '../log-metrics.ts';
 import type { AlarmDefinition } from './definition.ts';
-
-/** With fewer lookups in five minutes the hit rate says nothing about the cache. */
-const MINIMUM_LOOKUPS = 100;
 
 export function cacheAlarms(cache: Cache): AlarmDefinition[] {
   const hasShards = cache.nodes.length > 1;
@@ -68,16 +63,4 @@ function nodeAlarms(nodes: string[], suffix: string): AlarmDefinition[] {
     });
   }
   return alarms;
-}
-
-export function hitRateAlarm(metrics: LogMetrics, hitRatePercent: number): AlarmDefinition {
-  return {
-    name: 'cache-hit-rate',
-    metric: metrics.hitRate(MINIMUM_LOOKUPS),
-    threshold: hitRatePercent / 100,
-    comparison: cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-    datapoints: [3, 3],
-    meaning: 'Too few queues are found in a cache. Each miss costs a read of DynamoDB and a few milliseconds.',
-    runbook: 'cache-hit-rate',
-  };
 }

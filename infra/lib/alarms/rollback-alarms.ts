@@ -7,11 +7,11 @@
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import type { Api } from '../api.ts';
 import type { DeployedFunction, Functions } from '../functions.ts';
-import type { LogMetrics } from '../log-metrics.ts';
+import { type ServiceMetrics, thresholdOf } from '../metrics.ts';
 import type { FunctionName, Settings } from '../settings.ts';
 import { type AlarmDefinition, createAlarm } from './definition.ts';
+import { thresholdAlarm } from './threshold-alarms.ts';
 
 /**
  * The functions with a canary. The others are invoked once a minute or less, and a tenth of that
@@ -19,14 +19,6 @@ import { type AlarmDefinition, createAlarm } from './definition.ts';
  */
 const CANARY_FUNCTIONS = ['process-tasks', 'queue-api'] as const satisfies FunctionName[];
 type CanaryFunction = (typeof CANARY_FUNCTIONS)[number];
-
-/** Of both versions in a minute. If everything fails in the new version, that is 10 %. */
-const FAILURE_PERCENT = 2;
-/**
- * Fewer failures are no reason for a rollback: one message can fail and be redelivered in any
- * version.
- */
-const MINIMUM_FAILURES = 5;
 
 const RUNBOOK_SECTION = 'new-version-taken-back';
 const { SUM } = cloudwatch.Stats;
@@ -42,8 +34,7 @@ export interface RollbackAlarmsProps {
   prefix: string;
   deployment: Settings['deployment'];
   functions: Functions;
-  api: Api;
-  metrics: LogMetrics;
+  metrics: ServiceMetrics;
 }
 
 export class RollbackAlarms extends Construct {
@@ -51,10 +42,12 @@ export class RollbackAlarms extends Construct {
 
   constructor(scope: Construct, id: string, props: RollbackAlarmsProps) {
     super(scope, id);
-    const failures = failureAlarms(props);
     const canaries = CANARY_FUNCTIONS.filter((fn) => isCanary(fn, props.deployment));
     for (const name of canaries) {
-      const definitions = [errorAlarm(name, props.functions.byName[name]), failures[name]];
+      const definitions = [
+        errorAlarm(name, props.functions.byName[name]),
+        thresholdAlarm(props.metrics, thresholdOf(`${name}-new-version-failures`)),
+      ];
       this.byFunction[name] = definitions.map((definition) => createAlarm(this, props.prefix, definition));
     }
   }
@@ -75,29 +68,6 @@ function errorAlarm(name: CanaryFunction, deployed: DeployedFunction): AlarmDefi
   };
 }
 
-function failureAlarms({ api, metrics }: RollbackAlarmsProps): Record<CanaryFunction, AlarmDefinition> {
-  const failedCommands = metrics.metric('failed', SUM, MINUTE);
-  const receivedCommands = metrics.metric('received', SUM, MINUTE);
-  const failedRequests = api.stage.metricServerError(SUM_OF_A_MINUTE);
-  const requests = api.stage.metricCount(SUM_OF_A_MINUTE);
-  return {
-    'process-tasks': {
-      name: 'process-tasks-new-version-failures',
-      metric: failurePercentage(failedCommands, receivedCommands, 'failed commands (%)'),
-      threshold: FAILURE_PERCENT,
-      meaning: 'More than 2 % of the commands fail and are redelivered. CodeDeploy rolls the new version back.',
-      runbook: RUNBOOK_SECTION,
-    },
-    'queue-api': {
-      name: 'queue-api-new-version-failures',
-      metric: failurePercentage(failedRequests, requests, 'failed requests (%)'),
-      threshold: FAILURE_PERCENT,
-      meaning: 'More than 2 % of the requests end with 500 or above. CodeDeploy rolls the new version back.',
-      runbook: RUNBOOK_SECTION,
-    },
-  };
-}
-
 /** While an alias has two versions, Lambda publishes the errors of each. */
 function errorsOfNewVersion({ function: fn, live }: DeployedFunction): cloudwatch.Metric {
   return new cloudwatch.Metric({
@@ -109,19 +79,5 @@ function errorsOfNewVersion({ function: fn, live }: DeployedFunction): cloudwatc
       ExecutedVersion: live.version.version,
     },
     ...SUM_OF_A_MINUTE,
-  });
-}
-
-/** The percentage of failures, or 0 where there are too few. */
-function failurePercentage(
-  failed: cloudwatch.IMetric,
-  total: cloudwatch.IMetric,
-  label: string,
-): cloudwatch.MathExpression {
-  return new cloudwatch.MathExpression({
-    expression: `IF(failed >= ${MINIMUM_FAILURES}, 100 * failed / total, 0)`,
-    usingMetrics: { failed, total },
-    label,
-    period: MINUTE,
   });
 }

@@ -50,14 +50,6 @@ pub trait SharedCache: Send + Sync {
         None
     }
 
-    /// Whether the next put has room for a report of this process: every few seconds.
-    fn wants_report(&self) -> bool {
-        false
-    }
-
-    /// Sends a report along with the next put. It may be lost.
-    fn offer_report(&self, _report: String) {}
-
     /// The statistics of its calls by this process.
     fn statistics(&self) -> SharedStatistics {
         SharedStatistics { state: self.state(), ..SharedStatistics::default() }

@@ -225,18 +225,6 @@ impl Tiers {
         self.shared.as_ref()?.emergency().filter(|emergency| emergency.is_on(now))
     }
 
-    /// Whether the next put into the shared cache has room for a report of this process.
-    pub fn wants_report(&self) -> bool {
-        self.shared.as_ref().is_some_and(|shared| self.shared_switch.enabled && shared.wants_report())
-    }
-
-    /// Sends a report along with the next put into the shared cache. It may be lost.
-    pub fn offer_report(&self, report: String) {
-        if let Some(shared) = &self.shared {
-            shared.offer_report(report);
-        }
-    }
-
     /// Asks the shared cache whether it answers: one round trip, or none while it is down.
     pub async fn ping_shared(&self) -> SharedCacheState {
         match &self.shared {

@@ -11,6 +11,7 @@
 //! | `command` | the fields of a command, by its type |
 //! | `task` | a task of `enqueueTasks` |
 //! | `amounts` | amounts of resources |
+//! | `written` | commands as JSON again |
 //! | `value` | bounded numbers, bounded lists, objects |
 
 mod amounts;
@@ -18,9 +19,11 @@ mod command;
 mod message;
 mod task;
 mod value;
+mod written;
 
 pub use command::{MAX_COMMANDS, MAX_GRANTED, MAX_REASON_LENGTH, MAX_TASKS, MAX_TICK_PLAYERS, Request};
 pub use message::{MalformedInput, Message, ParsedCommands, parse_message, parse_message_for};
+pub use written::write_command;
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,17 @@
 //! A queue as its readers see it, as of now.
 
+mod blocked;
+mod summary;
+
 use std::cmp::Reverse;
 
 use serde::{Serialize, Serializer};
 
+use self::blocked::blocked_by;
+pub use self::{
+    blocked::{BlockedBy, Status},
+    summary::{QueueSummary, TaskCounts},
+};
 use crate::{
     model::{
         attempt::FailedAttempt,
@@ -46,16 +54,6 @@ pub struct QueueView {
     pub recent: Vec<FinishedTask>,
 }
 
-/// Whether a queue is paused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// Tasks start and complete.
-    Running,
-    /// Timed work stands still, and nothing starts or completes.
-    Paused,
-}
-
 /// The state of an unfinished task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -64,22 +62,6 @@ pub enum StateView {
     Active,
     /// It waits for its start.
     Pending,
-}
-
-/// What keeps a pending task from starting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum BlockedBy {
-    /// No slot is free.
-    Slot,
-    /// Its `notBefore` or the delay of its retry has not passed.
-    NotBefore,
-    /// A prerequisite has not completed.
-    Prerequisites,
-    /// The balances do not cover its costs.
-    Costs,
-    /// The queue is paused.
-    Paused,
 }
 
 /// An unfinished task as of a moment. Fields that do not apply are left out.
@@ -179,7 +161,7 @@ impl QueueView {
             player_id: queue.player_id.clone(),
             version: queue.version,
             as_of: queue.advanced_to,
-            status: if queue.is_paused() { Status::Paused } else { Status::Running },
+            status: Status::of(&queue),
             slots: queue.slots,
             max_tasks: queue.max_tasks,
             balances: queue.balances.clone(),
@@ -214,19 +196,6 @@ impl TaskView {
             blocked_by: if active { Vec::new() } else { blocked_by(queue, task) },
         }
     }
-}
-
-fn blocked_by(queue: &Queue, task: &Task) -> Vec<BlockedBy> {
-    [
-        (queue.is_paused(), BlockedBy::Paused),
-        (task.not_before.is_some_and(|at| at > queue.advanced_to), BlockedBy::NotBefore),
-        (!task.open_prerequisites.is_empty(), BlockedBy::Prerequisites),
-        (!task.paid && !queue.balances.covers(&task.costs), BlockedBy::Costs),
-        (queue.active_tasks() >= usize::from(queue.slots), BlockedBy::Slot),
-    ]
-    .into_iter()
-    .filter_map(|(blocked, by)| blocked.then_some(by))
-    .collect()
 }
 
 /// The queue if reported work never ends: without deadlines, at which attempts would fail.

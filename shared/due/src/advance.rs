@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use millrace_performance::Kind;
 use millrace_pipeline::{
-    Context, Invocation, Platform, counters::Counters, report::CommandCounts, report_builder::build_report,
+    Context, Invocation, Platform, counters::Counters, report::CommandOutcomes, report_builder::build_report,
+    watch::watch_thresholds,
 };
 
 use crate::{
@@ -81,14 +83,17 @@ pub async fn advance(
         None => advance_due(&ctx, &mut due, &mut counters).await,
     };
     report.finish(&due);
+    counters.usage.standard_requests += report.calls.ticks;
     let advanced =
-        Advanced { report: build_report(&ctx, &counters, CommandCounts::default(), players), advance: report };
-    platform.share_report(&advanced.report);
+        Advanced { report: build_report(&ctx, &counters, CommandOutcomes::default(), players), advance: report };
+    platform.share_report(Kind::Runs, &advanced.report);
+    invocation.record.update(|record| advanced.measure(record));
+    // The only function that runs each minute whatever happens.
+    watch_thresholds(&ctx).await;
     if let Some(error) = error_of(&advanced.advance, due.shards()) {
         tracing::error!(error_type = error.error_type(), %error, "no queue was advanced");
         return Err(error);
     }
-    advanced.log();
     Ok(advanced)
 }
 

@@ -6,8 +6,10 @@ use futures::{StreamExt, stream};
 use millrace_domain::Timestamp;
 use millrace_pipeline::Failure;
 use millrace_store::{DUE_SHARDS, DuePage, DueQueue, Store, StoreError};
+use millrace_telemetry::trace::TARGET;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
+use tracing::instrument;
 
 /// Rows of one page. In DynamoDB that is one call, far below the size that a call may return.
 pub const PAGE: usize = 1_000;
@@ -65,6 +67,7 @@ impl<'a> DueQueues<'a> {
 
     /// The next queues, at most `limit`, the oldest first; fewer only at the end. A shard that
     /// fails ends there; the other shards go on.
+    #[instrument(target = TARGET, name = "find_due", level = "info", skip_all)]
     pub async fn take(&mut self, limit: usize) -> Vec<DueQueue> {
         let mut taken = Vec::new();
         while taken.len() < limit {

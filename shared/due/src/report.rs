@@ -2,6 +2,7 @@
 
 use millrace_domain::Timestamp;
 use millrace_pipeline::{Failure, Report};
+use millrace_telemetry::{Breakdown, Metric, Record};
 use serde::Serialize;
 
 use crate::due_queues::{DueQueues, ShardError};
@@ -104,36 +105,28 @@ impl AdvanceReport {
 }
 
 impl Advanced {
-    /// Logs the line of the run. Alarms and dashboards read it.
-    pub(crate) fn log(&self) {
-        let Self { advance, report } = self;
-        tracing::info!(
-            mode = ?advance.mode,
-            due = advance.due,
-            ticks = advance.ticks,
-            failed = advance.failed,
-            messages = advance.messages,
-            settled = advance.settled,
-            unsettled = advance.unsettled,
-            due_calls = advance.calls.due,
-            ticks_calls = advance.calls.ticks,
-            done = advance.done,
-            up_to = advance.up_to.map(tracing::field::display),
-            shard_errors = advance.errors.len(),
-            players = report.players,
-            processing_time_ms = report.processing_time_ms,
-            cache_lookups = report.cache.lookups,
-            cache_hits = report.cache.hits,
-            hit_rate = report.cache.hit_rate,
-            completions = report.lateness.count,
-            lateness_p99_ms = report.lateness.p99_ms,
-            commits = report.commits.committed,
-            conflicts = report.commits.conflicts,
-            writes = report.writes.items,
-            round_trips_saved = report.writes.round_trips_saved,
-            events_published = report.events.published,
-            events_failed = report.events.failed,
-            "advanced"
-        );
+    /// Adds the run to the record of its invocation.
+    pub(crate) fn measure(&self, record: &mut Record) {
+        let AdvanceReport { mode, due, ticks, failed, messages, settled, unsettled, done, .. } = &self.advance;
+        record.add(Metric::Ticks, *ticks);
+        for (name, value) in [
+            ("due", *due),
+            ("failed", *failed),
+            ("messages", *messages),
+            ("settled", *settled),
+            ("unsettled", *unsettled),
+            ("shard_errors", self.advance.errors.len() as u64),
+        ] {
+            record.add_part(Breakdown::Advance, name, value as f64);
+        }
+        let mode = match mode {
+            Mode::Ticks => "ticks sent",
+            Mode::Direct => "advanced",
+        };
+        if let Some(up_to) = self.advance.up_to {
+            record.add_text("up_to", up_to.to_string());
+        }
+        let rest = if *done { "nothing left" } else { "not done" };
+        record.set_message(format!("advanced: {due} queues due, {ticks} {mode}, {failed} failed; {rest}"));
     }
 }

@@ -3,6 +3,8 @@
 use futures::{StreamExt, stream};
 use millrace_domain::{FailureReason, json::MAX_TICK_PLAYERS};
 use millrace_pipeline::{Context, SendResult, send_call};
+use millrace_telemetry::trace::TARGET;
+use tracing::instrument;
 
 use crate::{
     due_queues::DueQueues,
@@ -53,6 +55,7 @@ fn add(report: &mut AdvanceReport, result: SendResult<&Tick>) {
 }
 
 /// Sends the ticks of one call.
+#[instrument(target = TARGET, name = "send_ticks", level = "info", skip_all)]
 async fn send_ticks_of_call<'t>(ctx: &Context<'_>, queue: &dyn TicksQueue, call: &'t [Tick]) -> SendResult<&'t Tick> {
     let send = |ticks: Vec<&'t Tick>| async move {
         // The delays are counted from the moment of the attempt.

@@ -11,9 +11,11 @@ use millrace_cache::{
     LocalCache, Tiers,
     redis::{RedisCache, RedisCredentials},
 };
+use millrace_performance::{HistoryStore, ProcessHistory};
 use millrace_pipeline::{Clock, EventDestination, Publishing};
-use millrace_store::{Store, dynamodb::DynamoDbStore};
+use millrace_store::dynamodb::DynamoDbStore;
 
+pub use crate::opened::BackEnds;
 use crate::{
     clock::{FileClock, SystemClock},
     compose,
@@ -21,22 +23,12 @@ use crate::{
     embedded_store,
     event_bus::EventBus,
     event_queue::EventQueue,
+    opened::OpenStore,
+    queue_depth::MonitoredQueue,
     settings::{EventTarget, Settings, StoreChoice},
     start_error::StartError,
     ticks::SqsTicks,
 };
-
-/// What the pipeline works on, open.
-pub struct BackEnds {
-    /// Queues and records.
-    pub store: Arc<dyn Store>,
-    /// The local and the shared cache.
-    pub cache: Tiers,
-    /// Where events are published; none: there are no events.
-    pub publishing: Option<Publishing>,
-    /// The clock that decides what is due.
-    pub clock: Arc<dyn Clock>,
-}
 
 /// Opens the store and the cache tiers concurrently.
 ///
@@ -55,7 +47,28 @@ pub async fn open(settings: &Settings) -> Result<BackEnds, StartError> {
     };
     let publishing = open_publishing(settings, sdk.as_ref())?;
     let (store, cache) = futures::join!(open_store(settings, sdk.as_ref()), open_cache(settings, sdk.as_ref()));
-    Ok(BackEnds { store: store?, cache: cache?, publishing, clock })
+    let (OpenStore { store, history }, cache) = (store?, cache?);
+    // Of Redis and the embedded store, Redis is the one that every process shares for certain.
+    let history: Arc<dyn HistoryStore> = match cache.upkeep() {
+        Some(redis) => Arc::new(redis.clone()),
+        None => history.unwrap_or_else(|| Arc::new(ProcessHistory::default())),
+    };
+    Ok(BackEnds { store, cache, publishing, history, clock })
+}
+
+/// The queues whose depth is shown.
+///
+/// # Errors
+/// [`StartError::NoRegion`].
+pub async fn open_monitored_queues(settings: &Settings) -> Result<Vec<MonitoredQueue>, StartError> {
+    if settings.monitored_queues.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await;
+    if sdk.region().is_none() {
+        return Err(StartError::NoRegion);
+    }
+    Ok(settings.monitored_queues.iter().map(|url| MonitoredQueue::new(&sdk, url)).collect())
 }
 
 /// The queue for ticks; none if the settings name none.
@@ -96,7 +109,7 @@ fn open_publishing(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Optio
     Ok((!events.targets.is_empty()).then_some(publishing))
 }
 
-async fn open_store(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Arc<dyn Store>, StartError> {
+async fn open_store(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<OpenStore, StartError> {
     match (&settings.store, sdk) {
         (StoreChoice::Sqlite(path), _) => {
             let store = embedded_store::open(path, settings).await;
@@ -106,7 +119,7 @@ async fn open_store(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Arc<
             let store = DynamoDbStore::new(sdk, compose::dynamodb_settings(settings));
             // The store logs a failure. By the first event it may be reachable.
             let _ = store.warm_up().await;
-            Ok(Arc::new(store))
+            Ok(OpenStore { store: Arc::new(store), history: None })
         }
         (StoreChoice::DynamoDb, _) => Err(StartError::NoRegion),
     }

@@ -5,11 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use millrace_cache::{Tiers, redis::RedisCacheSettings};
-use millrace_pipeline::{Clock, PipelineSettings, Platform, PlatformParts, Publishing, steps::apply::apply_items};
-use millrace_store::{BatchWriter, BatchWriterSettings, RecordStore, Store, dynamodb::DynamoDbSettings};
+use millrace_cache::redis::RedisCacheSettings;
+use millrace_pipeline::{PipelineSettings, Platform, PlatformParts, steps::apply::apply_items};
+use millrace_store::{BatchWriter, BatchWriterSettings, MeteredStore, RecordStore, Store, dynamodb::DynamoDbSettings};
 
 use crate::{
+    opened::BackEnds,
     resident_memory,
     settings::{RedisSettings, Settings},
 };
@@ -18,21 +19,17 @@ use crate::{
 /// processes that start together must not retry together.
 ///
 /// `redelivered` says whether the source of the invocations delivers unfinished work again.
-pub fn platform(
-    settings: &Settings,
-    store: Arc<dyn Store>,
-    cache: Tiers,
-    publishing: Option<Publishing>,
-    clock: Arc<dyn Clock>,
-    redelivered: bool,
-) -> Platform {
+pub fn platform(settings: &Settings, back_ends: BackEnds, redelivered: bool) -> Platform {
+    let BackEnds { store, cache, publishing, history, clock } = back_ends;
     let seed = random_seed();
+    let store: Arc<dyn Store> = Arc::new(MeteredStore::new(store));
     let records = Arc::clone(&store) as Arc<dyn RecordStore>;
     Platform::new(PlatformParts {
         batch_writer: BatchWriter::new(records, BatchWriterSettings { seed, ..settings.batch_writer.clone() }),
         store,
         cache,
         publishing,
+        history,
         clock,
         resident_bytes: resident_memory::resident_bytes,
         apply: apply_items,
@@ -83,7 +80,8 @@ fn pipeline_settings(settings: &Settings, seed: u64) -> PipelineSettings {
         concurrency: settings.batch_writer.concurrency,
         batching: settings.features.batching,
         memory_threshold: settings.memory_threshold_bytes,
-        function: settings.function_name.clone(),
+        memory_mib: settings.function_memory_mib,
+        thresholds: settings.thresholds.clone(),
         rules: settings.rules,
         seed,
         ..PipelineSettings::default()
@@ -99,7 +97,7 @@ mod tests {
     use millrace_store::Retention;
 
     use super::*;
-    use crate::settings::tests::read;
+    use crate::settings::{Limits, tests::read};
 
     #[test]
     fn the_pipeline_gets_its_settings() {
@@ -110,7 +108,8 @@ mod tests {
             ("MILLRACE_BATCH_CONCURRENCY", "4"),
             ("MILLRACE_BATCHING_ROLLOUT_PERCENT", "30"),
             ("MILLRACE_MEMORY_THRESHOLD_BYTES", "99999999"),
-            ("AWS_LAMBDA_FUNCTION_NAME", "f-1"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
+            ("MILLRACE_THRESHOLDS", "lateness=60000"),
             ("MILLRACE_ADVANCE_PERIOD_SECONDS", "30"),
             ("MILLRACE_ADVANCE_SLACK_SECONDS", "7"),
             ("MILLRACE_INACTIVE_PAUSE_DAYS", "4"),
@@ -119,7 +118,8 @@ mod tests {
         let pipeline = pipeline_settings(&settings, 1);
         assert_eq!((pipeline.conflict_retries, pipeline.deadline_margin.as_millis()), (7, 900));
         assert_eq!((pipeline.commit_batch, pipeline.concurrency, pipeline.memory_threshold), (12, 4, 99_999_999));
-        assert_eq!(pipeline.function, "f-1");
+        assert_eq!(pipeline.memory_mib, Some(512));
+        assert_eq!(pipeline.thresholds, Limits::parse("lateness=60000").unwrap());
         assert_eq!((pipeline.batching.enabled, pipeline.batching.rollout_percent), (true, 30));
         assert_eq!((settings.advance.look_ahead().as_secs(), pipeline.is_redelivered), (37, true));
         assert_eq!(pipeline.rules, Rules::default().pause_after_days(4));

@@ -1,12 +1,13 @@
 //! The embedded store, in builds with the feature `embedded-store`. Shipped builds leave it out.
 
-use std::{error::Error, path::Path, sync::Arc};
+#[cfg(feature = "embedded-store")]
+use std::sync::Arc;
+use std::{error::Error, path::Path};
 
-use millrace_store::Store;
 #[cfg(feature = "embedded-store")]
 use millrace_store::sqlite::{SqliteSettings, SqliteStore};
 
-use crate::settings::Settings;
+use crate::{opened::OpenStore, settings::Settings};
 
 /// Why the embedded store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -24,14 +25,15 @@ pub enum EmbeddedStoreError {
 
 /// Opens the store in the file at `path`. A missing file and its folder are created.
 #[cfg(feature = "embedded-store")]
-pub(crate) async fn open(path: &Path, settings: &Settings) -> Result<Arc<dyn Store>, EmbeddedStoreError> {
+pub(crate) async fn open(path: &Path, settings: &Settings) -> Result<OpenStore, EmbeddedStoreError> {
     let store = SqliteStore::open(path, sqlite_settings(settings)).await;
-    Ok(Arc::new(store.map_err(|error| EmbeddedStoreError::Open(error.into()))?))
+    let store = Arc::new(store.map_err(|error| EmbeddedStoreError::Open(error.into()))?);
+    Ok(OpenStore { history: Some(Arc::clone(&store) as _), store })
 }
 
 /// Fails: this build has no embedded store.
 #[cfg(not(feature = "embedded-store"))]
-pub(crate) async fn open(_: &Path, _: &Settings) -> Result<Arc<dyn Store>, EmbeddedStoreError> {
+pub(crate) async fn open(_: &Path, _: &Settings) -> Result<OpenStore, EmbeddedStoreError> {
     Err(EmbeddedStoreError::NotInThisBuild)
 }
 

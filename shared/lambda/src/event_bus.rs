@@ -7,8 +7,10 @@ use aws_sdk_eventbridge::{
     types::{PutEventsRequestEntry, PutEventsResultEntry},
 };
 use millrace_pipeline::{EventDestination, Failure, OutgoingEvent, SendAnswer};
+use millrace_telemetry::trace::TARGET;
+use tracing::{Instrument as _, Span, field::Empty};
 
-use crate::service_client::{SendReasons, ServiceClient, add_trace};
+use crate::service_client::{OutgoingTrace, SendReasons, ServiceClient, record_failure};
 
 /// The `source` of every event.
 const SOURCE: &str = "millrace";
@@ -37,17 +39,38 @@ impl EventDestination for EventBus {
     }
 
     async fn send(&self, events: &[OutgoingEvent<'_>]) -> SendAnswer {
+        let span = tracing::info_span!(
+            target: TARGET,
+            "eventbridge",
+            otel.kind = "producer",
+            rpc.system = "aws-api",
+            rpc.service = "EventBridge",
+            rpc.method = "PutEvents",
+            messaging.destination.name = self.bus,
+            messaging.batch.message_count = events.len(),
+            "error.type" = Empty,
+        );
+        let answer = self.send_in(&span, events).instrument(span.clone()).await;
+        record_failure(&span, &answer);
+        answer
+    }
+}
+
+impl EventBus {
+    async fn send_in(&self, span: &Span, events: &[OutgoingEvent<'_>]) -> SendAnswer {
+        let trace = OutgoingTrace::of_call(span);
         let entry = |event: &OutgoingEvent<'_>| {
             PutEventsRequestEntry::builder()
                 .event_bus_name(&self.bus)
                 .source(SOURCE)
                 .detail_type(event.event_type)
                 .detail(event.json)
+                .set_trace_header(trace.header_of(event.trace))
                 .build()
         };
         let call = self.client.get().put_events().set_entries(Some(events.iter().map(entry).collect()));
         // The futures of the SDK have several kilobytes.
-        let answer = Box::pin(call.customize().mutate_request(add_trace()).send()).await;
+        let answer = Box::pin(call.customize().mutate_request(trace.add_to_request()).send()).await;
         let answer = answer.map_err(|error| SendReasons::EVENTS.of_call(&error))?;
         Ok(answer.entries().iter().map(result_of).collect())
     }

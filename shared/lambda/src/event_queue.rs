@@ -8,12 +8,15 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use millrace_pipeline::{EventDestination, OutgoingEvent, SendAnswer};
 use sha2::{Digest as _, Sha256};
 
-use crate::{service_client::SendReasons, sqs_queue::SqsQueue};
+use crate::{
+    service_client::SendReasons,
+    sqs_queue::{QueueMessage, SqsQueue},
+};
 
 /// The most characters of a deduplication id.
 const MAX_DEDUPLICATION_ID_LENGTH: usize = 128;
 
-/// A FIFO queue. The group of an event is its player, so each player has its order.
+/// A FIFO queue. Messages have the group of their event, so each player has its order.
 #[derive(Debug)]
 pub struct EventQueue(SqsQueue);
 
@@ -32,10 +35,11 @@ impl EventDestination for EventQueue {
 
     async fn send(&self, events: &[OutgoingEvent<'_>]) -> SendAnswer {
         let message = |event: &OutgoingEvent<'_>| {
-            SendMessageBatchRequestEntry::builder()
+            let entry = SendMessageBatchRequestEntry::builder()
                 .message_body(event.json)
-                .message_group_id(event.player_id.as_str())
-                .message_deduplication_id(deduplication_id(event))
+                .message_group_id(event.group)
+                .message_deduplication_id(deduplication_id(event));
+            QueueMessage { entry, cause: event.trace }
         };
         self.0.send(events.iter().map(message).collect()).await
     }
@@ -57,13 +61,10 @@ fn deduplication_id(event: &OutgoingEvent<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use millrace_domain::PlayerId;
-
     use super::*;
 
     fn id(player: &str, sequence: u64) -> String {
-        let player_id = PlayerId::new(player).unwrap();
-        deduplication_id(&OutgoingEvent { player_id: &player_id, sequence, event_type: "taskStarted", json: "{}" })
+        deduplication_id(&OutgoingEvent { group: player, sequence, event_type: "taskStarted", json: "{}", trace: None })
     }
 
     #[test]

@@ -2,15 +2,18 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
+use bytes::Bytes;
 use millrace_pipeline::{Invocation, Platform};
+use millrace_telemetry::logs;
 use serde::Serialize;
 
 use crate::{
-    back_ends::{self, BackEnds},
-    compose, logs,
+    back_ends, compose,
+    invocation_metrics::InvocationMetrics,
     runtime::{self, FunctionError},
     settings::Settings,
     start_error::StartError,
+    traces,
 };
 
 /// A Lambda function: how it is opened, and what it answers.
@@ -65,17 +68,32 @@ pub async fn run<F: Function>() {
 
 async fn start<F: Function>() -> Result<(), StartError> {
     let settings = Settings::from_env()?;
-    logs::init(&settings.log)?;
+    let tracer = traces::open(&settings);
+    logs::init(&settings.log, tracer.is_some())?;
+    let log = settings.log.clone();
+    let metrics = InvocationMetrics::new(&settings);
     settings.warn_of_unknown();
-    let BackEnds { store, cache, publishing, clock } = back_ends::open(&settings).await?;
-    let platform = compose::platform(&settings, Arc::clone(&store), cache, publishing, clock, F::REDELIVERED);
+    let back_ends = back_ends::open(&settings).await?;
+    let (store, history) = (Arc::clone(&back_ends.store), Arc::clone(&back_ends.history));
+    let platform = compose::platform(&settings, back_ends, F::REDELIVERED);
     let function = Arc::new(F::open(App { settings, platform }).await?);
-    runtime::close_on_signal(async move || store.close().await).await.map_err(StartError::Signals)?;
-    runtime::run(move |payload, invocation| {
-        let function = Arc::clone(&function);
-        async move { function.answer(&payload, &invocation).await }
-    })
-    .await?;
+    let unsent = Arc::clone(&history);
+    let close = async move || {
+        if let Err(error) = unsent.flush().await {
+            tracing::debug!(%error, "the last figures of the performance history are lost");
+        }
+        store.close().await;
+    };
+    runtime::close_on_signal(close).await.map_err(StartError::Signals)?;
+    let handler = move |payload: Bytes, invocation: Invocation| {
+        let (function, history, log) = (Arc::clone(&function), Arc::clone(&history), log.clone());
+        async move {
+            let answer = log.run_sampled(function.answer(&payload, &invocation)).await;
+            history.end_invocation().await;
+            answer
+        }
+    };
+    runtime::run(handler, metrics, tracer).await?;
     Ok(())
 }
 

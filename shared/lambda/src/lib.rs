@@ -13,9 +13,12 @@
 //! | [`elasticache`] | IAM tokens for ElastiCache |
 //! | [`ticks`] | the queue for ticks: SQS |
 //! | [`event_bus`], [`event_queue`] | where events are published: EventBridge and SQS |
+//! | [`queue_depth`] | the depth of queues, for operators |
+//! | `opened` | what the start-up has opened |
 //! | `sqs_queue`, `service_client` | what these share: batches of messages, clients, errors |
 //! | [`clock`] | the system clock, or a clock that a file moves |
-//! | [`logs`] | logs in JSON, one line each, panics included |
+//! | [`invocation_metrics`] | the line of metrics of each invocation |
+//! | [`traces`], `otlp_client` | opens what traces are sent to; the HTTP client for it |
 //! | [`resident_memory`] | the resident memory of the process |
 //!
 //! A function implements [`Function`], and its `main` calls [`run`]. `examples/echo.rs` is the
@@ -32,7 +35,10 @@ pub mod embedded_store;
 pub mod event_bus;
 pub mod event_queue;
 pub mod function;
-pub mod logs;
+pub mod invocation_metrics;
+mod opened;
+mod otlp_client;
+pub mod queue_depth;
 pub mod resident_memory;
 pub mod runtime;
 mod service_client;
@@ -40,6 +46,7 @@ pub mod settings;
 mod sqs_queue;
 pub mod start_error;
 pub mod ticks;
+pub mod traces;
 
 pub use clock::SystemClock;
 pub use function::{App, Function, run};

@@ -19,7 +19,9 @@ use aws_sdk_sqs::{
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use millrace_domain::{FailureReason, ids::clip};
-use millrace_pipeline::Failure;
+use millrace_pipeline::{Failure, SendAnswer};
+use millrace_telemetry::trace::{TraceContext, context_of};
+use tracing::Span;
 
 use crate::runtime;
 
@@ -82,15 +84,58 @@ fn with_connections<C>(sdk: &SdkConfig, connect: fn(&SdkConfig) -> C) -> C {
     connect(&sdk.to_builder().http_client(http).build())
 }
 
-/// Adds the trace of the invocation to a call. X-Ray and Lambda follow the invocation into the
-/// service by this header.
-pub(crate) fn add_trace() -> impl Fn(&mut HttpRequest) + Send + Sync + 'static {
-    let trace_id = runtime::layer::trace_id();
-    move |request| {
-        if let Some(trace_id) = &trace_id {
-            // A value that is no header is left out.
-            let _ = request.headers_mut().try_insert(TRACE_HEADER, trace_id.clone());
+/// The trace that a call or a message is part of.
+#[derive(Debug, Clone)]
+pub(crate) struct OutgoingTrace {
+    /// The trace header of the call; none if Lambda names no trace, and none is recorded.
+    header: Option<String>,
+    /// The same, if it is well-formed.
+    context: Option<TraceContext>,
+}
+
+impl OutgoingTrace {
+    /// The trace of a call in `span`. If the invocation is not recorded, that is what Lambda says
+    /// about it.
+    pub(crate) fn of_call(span: &Span) -> Self {
+        match context_of(span) {
+            Some(context) => Self { header: Some(context.to_string()), context: Some(context) },
+            None => {
+                let header = runtime::layer::trace_id();
+                Self { context: header.as_deref().and_then(TraceContext::parse_xray), header }
+            }
         }
+    }
+
+    /// The trace header of a message in the call: that of what led to it, or else that of the call.
+    /// In the same trace, the call is what led to it.
+    pub(crate) fn header_of(&self, cause: Option<TraceContext>) -> Option<String> {
+        let is_same = |cause: &TraceContext| self.context.is_some_and(|own| own.trace_id == cause.trace_id);
+        match cause.filter(|cause| !is_same(cause)) {
+            Some(cause) => Some(cause.to_string()),
+            None => self.header.clone(),
+        }
+    }
+
+    /// Adds the trace to the HTTP request of the call. X-Ray and Lambda follow the invocation into
+    /// the service by this header.
+    pub(crate) fn add_to_request(self) -> impl Fn(&mut HttpRequest) + Send + Sync + 'static {
+        move |request| {
+            if let Some(header) = &self.header {
+                // A value that is no header is left out.
+                let _ = request.headers_mut().try_insert(TRACE_HEADER, header.clone());
+            }
+        }
+    }
+}
+
+/// Marks the span of a call as failed, if the call or one of its messages failed.
+pub(crate) fn record_failure(span: &Span, answer: &SendAnswer) {
+    let failed = match answer {
+        Ok(results) => results.iter().find_map(|result| result.as_ref().err()),
+        Err(failure) => Some(failure),
+    };
+    if let Some(failure) = failed {
+        span.record("error.type", failure.reason.code());
     }
 }
 

@@ -6,7 +6,10 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use millrace_due::{TickMessage, TicksQueue};
 use millrace_pipeline::SendAnswer;
 
-use crate::{service_client::SendReasons, sqs_queue::SqsQueue};
+use crate::{
+    service_client::SendReasons,
+    sqs_queue::{QueueMessage, SqsQueue},
+};
 
 /// A queue of SQS for ticks.
 #[derive(Debug)]
@@ -23,9 +26,10 @@ impl SqsTicks {
 impl TicksQueue for SqsTicks {
     async fn send(&self, messages: &[TickMessage<'_>]) -> SendAnswer {
         let message = |message: &TickMessage<'_>| {
-            SendMessageBatchRequestEntry::builder()
+            let entry = SendMessageBatchRequestEntry::builder()
                 .message_body(message.body)
-                .delay_seconds(i32::try_from(message.delay_seconds).unwrap_or(i32::MAX))
+                .delay_seconds(i32::try_from(message.delay_seconds).unwrap_or(i32::MAX));
+            QueueMessage { entry, cause: None }
         };
         self.0.send(messages.iter().map(message).collect()).await
     }

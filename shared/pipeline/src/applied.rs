@@ -50,6 +50,10 @@ pub struct Applied {
     pub events: Option<EventsRecord>,
     /// When the timed work was due that completed.
     pub completed_at: SmallVec<[Timestamp; 1]>,
+    /// How many attempts have missed a deadline.
+    pub attempts_timed_out: u64,
+    /// When the queue was due before it.
+    pub due_before: Option<Timestamp>,
     /// Whether some item changed nothing. No conditional write checks that, so it counts only where
     /// the queue is the one in the table.
     pub is_unconfirmed: bool,
@@ -67,6 +71,8 @@ impl Applied {
             outbox_bytes: 0,
             events: None,
             completed_at: SmallVec::new(),
+            attempts_timed_out: 0,
+            due_before: None,
             is_unconfirmed: false,
         }
     }

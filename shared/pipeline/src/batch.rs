@@ -95,7 +95,7 @@ impl Batch {
 
     /// Adds a message, and returns its position.
     pub fn add_message(&mut self, id: String, fifo_group: Option<String>) -> usize {
-        self.messages.push(Message { id, fifo_group, is_handed_back: false });
+        self.messages.push(Message { id, fifo_group, trace: None, is_handed_back: false });
         self.messages.len() - 1
     }
 

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use millrace_domain::Timestamp;
+use millrace_telemetry::InvocationRecord;
 use tokio::time;
 
 use crate::platform::Platform;
@@ -16,6 +17,8 @@ pub struct Invocation {
     pub times_out_at: time::Instant,
     /// Whether it is the first invocation of its process.
     pub cold_start: bool,
+    /// What the invocation does, for its line of metrics.
+    pub record: InvocationRecord,
 }
 
 /// What every step of one invocation needs beside the batch.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use millrace_cache::Tier;
+use millrace_cache::{DataKind, Hit, PerKind, Tier};
 use millrace_store::WriteStatistics;
+use millrace_telemetry::Usage;
 use serde::{Serialize, Serializer};
 
 use crate::lateness::Lateness;
@@ -23,10 +24,14 @@ pub struct Counters {
     pub due_entries_left: u64,
     /// How late timed completions were committed.
     pub lateness: Lateness,
+    /// Attempts that failed by a lost heartbeat or a time-out.
+    pub attempts_timed_out: u64,
     /// Records written in batches.
     pub writes: WriteStatistics,
     /// Events.
     pub events: EventCounters,
+    /// Requests to queues and event buses, and HTTP requests.
+    pub usage: Usage,
     /// How long each step took.
     pub steps: StepTimes,
 }
@@ -91,24 +96,49 @@ pub struct StepTimes {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CacheCounters {
     /// Found in the local cache.
-    pub local: u64,
+    pub local: PerKind<u64>,
     /// Found in the shared cache.
-    pub redis: u64,
+    pub redis: PerKind<u64>,
     /// Found in neither.
     pub misses: u64,
     /// Errors of the shared cache.
-    pub shared_errors: u64,
+    pub shared_errors: SharedErrors,
+}
+
+/// Errors of the shared cache, by the kind of the call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct SharedErrors {
+    /// Lookups.
+    pub get: u64,
+    /// Copies put and removed.
+    pub put: u64,
+}
+
+impl SharedErrors {
+    /// All of them.
+    pub fn total(self) -> u64 {
+        self.get + self.put
+    }
 }
 
 impl CacheCounters {
     /// Counts one lookup.
-    pub fn count(&mut self, found: Option<Tier>) {
-        match found {
-            Some(Tier::Local) => self.local += 1,
-            Some(Tier::Redis) => self.redis += 1,
-            None => self.misses += 1,
-        }
+    pub fn count(&mut self, found: Option<&Hit>) {
+        let Some(Hit { copy, tier }) = found else {
+            self.misses += 1;
+            return;
+        };
+        let hits = match tier {
+            Tier::Local => &mut self.local,
+            Tier::Redis => &mut self.redis,
+        };
+        hits[DataKind::of(&copy.cached)] += 1;
     }
+}
+
+/// The sum over all kinds.
+pub fn sum_of_kinds(counts: &PerKind<u64>) -> u64 {
+    DataKind::ALL.into_iter().map(|kind| counts[kind]).sum()
 }
 
 /// A duration in milliseconds, with three decimals.

@@ -1,10 +1,13 @@
 //! Bodies that a service has wrapped: an event of EventBridge, or a notification of SNS, that came
 //! through a queue.
 
+use std::borrow::Cow;
+
 use millrace_domain::{
     ids,
     json::{self, MalformedInput, Message},
 };
+use millrace_telemetry::trace::TraceContext;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -17,6 +20,8 @@ const MAX_SHOWN: usize = 64;
 pub struct Body {
     /// The id of the event or notification; none for a body that was not wrapped.
     pub id: Option<String>,
+    /// The trace that the event names, if it does.
+    pub trace: Option<TraceContext>,
     /// What the body holds.
     pub message: Result<Message, MalformedInput>,
 }
@@ -29,6 +34,8 @@ struct Wrapped<'a> {
     #[serde(borrow)]
     detail: Option<&'a RawValue>,
     id: Option<String>,
+    #[serde(borrow, rename = "trace-header")]
+    trace_header: Option<&'a RawValue>,
     #[serde(rename = "Type")]
     notification_type: Option<String>,
     #[serde(rename = "Message")]
@@ -42,8 +49,8 @@ impl Body {
     /// no command is looked at again.
     pub fn parse(text: &str) -> Self {
         match json::parse_message(text) {
-            Err(malformed) => Self::unwrap(text).unwrap_or(Self { id: None, message: Err(malformed) }),
-            message => Self { id: None, message },
+            Err(malformed) => Self::unwrap(text).unwrap_or(Self { id: None, trace: None, message: Err(malformed) }),
+            message => Self { id: None, trace: None, message },
         }
     }
 
@@ -58,7 +65,8 @@ impl Body {
                 }
                 None => Err(malformed(text, "detail: missing".to_owned())),
             };
-            return Some(Self { id: wrapped.id.filter(|id| !id.is_empty()), message });
+            let trace = wrapped.trace_header.and_then(trace_of);
+            return Some(Self { id: wrapped.id.filter(|id| !id.is_empty()), trace, message });
         }
         if wrapped.notification_type.as_deref() == Some("Notification") {
             let body = Self::parse(&wrapped.notification?);
@@ -66,6 +74,12 @@ impl Body {
         }
         None
     }
+}
+
+/// The trace that a JSON value names. Any other value is ignored: a trace decides nothing.
+pub fn trace_of(value: &RawValue) -> Option<TraceContext> {
+    let text: Cow<'_, str> = serde_json::from_str(value.get()).ok()?;
+    TraceContext::parse(&text)
 }
 
 /// Malformed input that names nothing.

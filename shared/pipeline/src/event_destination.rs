@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use millrace_domain::{PlayerId, event::EventType};
+use millrace_telemetry::trace::TraceContext;
 
 use crate::send_answer::SendAnswer;
 
@@ -16,20 +16,23 @@ pub const MAX_CALL_BYTES: usize = 1_000_000;
 /// An event on its way to a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutgoingEvent<'a> {
-    /// The owner of the queue.
-    pub player_id: &'a PlayerId,
-    /// The number of the event among those of the player.
+    /// What the event belongs to, whose events stay in order: the id of a player, or `#` and the id
+    /// of a threshold.
+    pub group: &'a str,
+    /// The number of the event in its group.
     pub sequence: u64,
     /// The type of the event, such as `taskStarted`.
     pub event_type: &'a str,
     /// The whole event in JSON. It is the same in each copy.
     pub json: &'a str,
+    /// The trace of the message that led to it; none if it is unknown.
+    pub trace: Option<TraceContext>,
 }
 
 impl OutgoingEvent<'_> {
     /// The id of the event, the same in each copy.
     pub fn event_id(&self) -> EventId<'_> {
-        EventId { player_id: self.player_id, sequence: self.sequence }
+        EventId { group: self.group, sequence: self.sequence }
     }
 
     /// About how many bytes the event takes in a call.
@@ -38,24 +41,24 @@ impl OutgoingEvent<'_> {
     }
 }
 
-/// `<playerId>/<sequence>`.
+/// `<playerId>/<sequence>`, or the same for another group.
 #[derive(Debug, Clone, Copy)]
 pub struct EventId<'a> {
-    player_id: &'a PlayerId,
+    group: &'a str,
     sequence: u64,
 }
 
 impl fmt::Display for EventId<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.player_id, self.sequence)
+        write!(formatter, "{}/{}", self.group, self.sequence)
     }
 }
 
 /// Something that events are published to, such as an event bus or a queue.
 #[async_trait]
 pub trait EventDestination: Send + Sync {
-    /// Whether it delivers the events of a player in the order in which it accepted them. Then an
-    /// event is sent once all earlier ones of the player are accepted.
+    /// Whether it delivers the events of a group in the order in which it accepted them. Then an
+    /// event is sent once all earlier ones of the group are accepted.
     fn keeps_order(&self) -> bool;
 
     /// Sends at most [`MAX_CALL_EVENTS`] events in one call.
@@ -72,7 +75,7 @@ pub struct Publishing {
     /// Event buses and queues.
     pub destinations: Vec<Arc<dyn EventDestination>>,
     /// The types that go to them; none: all types.
-    pub types: Option<Vec<EventType>>,
+    pub types: Option<Vec<&'static str>>,
     /// Whether the events table gets all events.
     pub table: bool,
 }
@@ -85,7 +88,6 @@ impl Publishing {
 
     /// Whether events of this type go to buses and queues.
     pub fn sends(&self, event_type: &str) -> bool {
-        !self.destinations.is_empty()
-            && self.types.as_ref().is_none_or(|types| types.iter().any(|sent| sent.as_str() == event_type))
+        !self.destinations.is_empty() && self.types.as_ref().is_none_or(|types| types.contains(&event_type))
     }
 }

@@ -11,16 +11,19 @@
 //! | [`steps`] | decode, load, apply, commit, record, publish, refresh, answer: one file each |
 //! | [`applied`] | what applying the items of one player led to |
 //! | [`command_names`], `envelope`, `text` | names for commands that bring none; wrapped bodies; UTF-8 |
+//! | `message_trace` | the trace that a message of SQS names |
 //! | `row_size` | why a queue row stays below the largest row of the table |
 //! | [`loaded_queue`], [`lookup`], [`rows`] | a queue with what is known about it; reads of caches and rows |
-//! | [`platform`], [`settings`] | what all invocations of a process share |
+//! | [`platform`], [`settings`], [`clock`] | what all invocations of a process share |
 //! | [`event_destination`] | the port of what events are published to |
 //! | [`publishing`] | publishes the events of commits |
 //! | [`send_answer`], [`send_call`](mod@send_call) | a call that sends messages, with its retries |
 //! | [`failure`] | why something has to be delivered again |
 //! | [`counters`], [`lateness`] | what the steps count |
+//! | [`measurement`] | reports and reads as metrics |
 //! | [`answer`], [`report`], [`report_builder`] | what an invocation answers |
-//! | [`performance`], [`process_reports`], [`totals`] | what the invocations of a process took |
+//! | [`performance`] | what the invocations of a process contribute to the performance history |
+//! | [`watch`] | publishes that a threshold of the performance history is crossed |
 //!
 //! # What holds after a crash
 //! A queue row carries the records of its last commit, the outbox. Records are written after the
@@ -33,6 +36,7 @@
 pub mod answer;
 pub mod applied;
 pub mod batch;
+pub mod clock;
 pub mod command_names;
 pub mod context;
 pub mod counters;
@@ -45,13 +49,14 @@ pub mod lateness;
 pub mod loaded_queue;
 mod logs;
 pub mod lookup;
+pub mod measurement;
 pub mod message;
+mod message_trace;
 mod outboxes;
 pub mod performance;
 pub mod platform;
 pub mod player;
 pub mod process;
-pub mod process_reports;
 pub mod publishing;
 pub mod report;
 pub mod report_builder;
@@ -62,13 +67,14 @@ pub mod send_call;
 pub mod settings;
 pub mod steps;
 mod text;
-pub mod totals;
+pub mod watch;
 
 pub use answer::{Answer, ProcessError};
+pub use clock::Clock;
 pub use context::{Context, Invocation};
 pub use event_destination::{EventDestination, OutgoingEvent, Publishing};
 pub use failure::Failure;
-pub use platform::{Clock, Platform, PlatformParts};
+pub use platform::{Platform, PlatformParts};
 pub use player::MAX_PLAYER_ITEMS;
 pub use process::{CommandsAnswer, PlayerCommands, process};
 pub use report::Report;

@@ -37,7 +37,8 @@ impl Outboxes {
         let grouping = grouping_of(&queue.player_id, ctx.platform.settings.batching);
         let (rows, events) = rows_of(ctx, queue, outbox);
         self.rows.extend(rows.into_iter().map(|record| RecordWrite { record, origin, grouping }));
-        self.commits.extend(events.map(|record| CommitEvents { origin, record, stats: queue.stats(), grouping }));
+        let commit = |record| CommitEvents { origin, record, stats: queue.stats(), grouping, trace: None };
+        self.commits.extend(events.map(commit));
     }
 
     /// Writes the records and publishes the events. Returns the positions of the requests for which

@@ -3,25 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_cache::Tiers;
-use millrace_domain::Timestamp;
-use millrace_store::{BatchWriter, Store};
+use millrace_performance::{HistoryStore, Kind};
+use millrace_store::{BatchWriter, Store, StoreUnits};
 
 use crate::{
-    applied::ApplyFn, event_destination::Publishing, performance::Performance, process_reports::ProcessReports,
-    report::Report, settings::PipelineSettings,
+    applied::ApplyFn, clock::Clock, event_destination::Publishing, performance::Performance, report::Report,
+    settings::PipelineSettings,
 };
-
-/// Tells the time. Production uses the clock of the system; tests and simulations move their own.
-pub trait Clock: Send + Sync {
-    /// The time now.
-    fn now(&self) -> Timestamp;
-}
-
-impl<F: Fn() -> Timestamp + Send + Sync> Clock for F {
-    fn now(&self) -> Timestamp {
-        self()
-    }
-}
 
 /// What a platform is made of.
 pub struct PlatformParts {
@@ -33,6 +21,8 @@ pub struct PlatformParts {
     pub cache: Tiers,
     /// Where events are published; none: there are no events.
     pub publishing: Option<Publishing>,
+    /// Keeps what the functions did in each minute of the last day.
+    pub history: Arc<dyn HistoryStore>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Reads the resident memory of the process, in bytes; none where the system does not tell.
@@ -60,9 +50,10 @@ pub struct Platform {
     pub resident_bytes: fn() -> Option<u64>,
     /// The settings.
     pub settings: PipelineSettings,
-    /// What the invocations of this process took.
+    /// What the functions did, and what this process contributes to it.
     pub performance: Performance,
-    process_reports: ProcessReports,
+    /// What the store had counted when the last invocation ended.
+    counted_units: Mutex<StoreUnits>,
     pub(crate) apply: ApplyFn,
     random: Mutex<fastrand::Rng>,
 }
@@ -76,18 +67,32 @@ impl Platform {
             batch_writer: parts.batch_writer,
             cache: parts.cache,
             publishing: parts.publishing,
+            performance: Performance::new(parts.history, Arc::clone(&parts.clock), parts.settings.memory_mib),
             clock: parts.clock,
             resident_bytes: parts.resident_bytes,
             settings: parts.settings,
-            performance: Performance::default(),
-            process_reports: ProcessReports::default(),
+            counted_units: Mutex::default(),
             apply: parts.apply,
         }
     }
 
-    /// Adds a report to what the other processes learn of this one through the shared cache.
-    pub fn share_report(&self, report: &Report) {
-        self.process_reports.share(&self.cache, &self.settings, report, self.clock.now());
+    /// Adds a report to the performance history.
+    pub fn share_report(&self, kind: Kind, report: &Report) {
+        self.performance.add_report(kind, report);
+    }
+
+    /// What the store has counted since the last call of this function.
+    ///
+    /// Concurrent invocations share the count: each unit is in the record of one of them.
+    pub fn take_units(&self) -> StoreUnits {
+        let mut counted = self.counted_units.lock().unwrap_or_else(PoisonError::into_inner);
+        let units = self.store.units();
+        let before = std::mem::replace(&mut *counted, units);
+        StoreUnits {
+            calls: units.calls.saturating_sub(before.calls),
+            half_reads: units.half_reads.saturating_sub(before.half_reads),
+            writes: units.writes.saturating_sub(before.writes),
+        }
     }
 
     /// Whether the events table gets the events of commits.

@@ -1,5 +1,7 @@
 //! A player of a batch: the items, and the state of the queue on its way through the steps.
 
+use std::sync::Arc;
+
 use millrace_domain::PlayerId;
 use millrace_store::Grouping;
 use smallvec::SmallVec;
@@ -126,6 +128,11 @@ impl Player {
         (&self.player_id, &mut self.items, self.decided)
     }
 
+    /// The items that this invocation applies and that are not decided for good.
+    pub(crate) fn undecided(&self) -> impl Iterator<Item = &Item> {
+        self.items[self.decided..].iter()
+    }
+
     /// Whether some items are not applied yet.
     pub fn has_unapplied_items(&self) -> bool {
         matches!(self.state, PlayerState::Unloaded(_) | PlayerState::Loaded(_))
@@ -144,6 +151,14 @@ impl Player {
             (false, loaded) => PlayerState::Loaded(loaded),
             (true, loaded) => PlayerState::Finished(FinalQueue::Known(loaded)),
         };
+    }
+
+    /// The same for what was applied on trial: the queue keeps the version of its row.
+    pub(crate) fn conclude_on_trial(&mut self, mut applied: Applied) {
+        if let Some(cached) = &mut applied.loaded.queue {
+            Arc::make_mut(cached).queue.version = applied.base_version;
+        }
+        self.conclude(applied);
     }
 
     /// Fails every item that is not decided. Copies stay where it is certain that the row is

@@ -1,6 +1,7 @@
 //! The way of a payload through the pipeline, from its bytes to the answer.
 
 use millrace_domain::{PlayerId, Sender, view::QueueView};
+use millrace_telemetry::trace::TraceContext;
 use serde::Serialize;
 
 use crate::{
@@ -10,11 +11,12 @@ use crate::{
     platform::Platform,
     report::Report,
     steps::{
-        answer::{answer, answer_source},
+        answer::{answer, answer_source, trial_answer},
         apply::apply,
         commit::{commit, correct_due_entries},
         decode::{decode, decode_for_player},
         load::load,
+        preview,
         publish::publish,
         record::record,
         refresh::refresh,
@@ -104,6 +106,13 @@ impl<'a> PlayerCommands<'a> {
         Self { ctx, player_id: player_id.clone(), batch }
     }
 
+    /// The same, where the caller names the trace of its request.
+    #[must_use]
+    pub fn traced(mut self, trace: Option<TraceContext>) -> Self {
+        self.batch.messages.iter_mut().for_each(|message| message.trace = trace);
+        self
+    }
+
     /// The commands that were understood, each with its place in the list.
     pub fn well_formed(&self) -> impl Iterator<Item = (usize, &millrace_domain::Command)> {
         self.batch.items().filter_map(|(_, item)| Some((item.message, &item.action.delivery()?.command)))
@@ -121,7 +130,24 @@ impl<'a> PlayerCommands<'a> {
         let newest = batch.newest_queue(&self.player_id).or(decided);
         refresh(ctx, batch).await;
         let Answer { results, report, .. } = answer(ctx, batch);
-        ctx.platform.performance.add_commands(&report);
+        ctx.platform.performance.remember(&report);
+        let rules = ctx.platform.settings.rules;
+        let queue = newest.map(|cached| QueueView::new(&cached.queue, ctx.now, rules));
+        CommandsAnswer { results, queue, report }
+    }
+
+    /// Applies the commands on trial to the queue in the table. The answer is the one that
+    /// [`apply`](Self::apply) would give now, with the version of the queue as it is. Nothing is
+    /// written, recorded, published or remembered.
+    pub async fn preview(mut self) -> CommandsAnswer {
+        let (ctx, batch) = (&self.ctx, &mut self.batch);
+        preview::load(ctx, batch).await;
+        while batch.has_unapplied_items() {
+            apply(ctx, batch);
+            preview::conclude(batch);
+        }
+        let newest = batch.newest_queue(&self.player_id);
+        let Answer { results, report, .. } = trial_answer(ctx, batch);
         let rules = ctx.platform.settings.rules;
         let queue = newest.map(|cached| QueueView::new(&cached.queue, ctx.now, rules));
         CommandsAnswer { results, queue, report }

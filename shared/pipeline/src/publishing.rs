@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, future::join_all, stream};
 use millrace_domain::{EventsRecord, FailureReason, Record, record::StatsRecord};
 use millrace_store::{Grouping, RecordWrite};
+use millrace_telemetry::{Usage, costs::billed_requests, trace::TraceContext};
 
 use crate::{
     context::Context,
-    counters::{Counters, EventCounters},
+    counters::Counters,
     event_destination::{EventDestination, MAX_CALL_BYTES, MAX_CALL_EVENTS, OutgoingEvent},
     failure::Failure,
     send_call::send_call,
@@ -30,6 +31,8 @@ pub struct CommitEvents {
     pub stats: StatsRecord,
     /// How the row of the totals is written.
     pub grouping: Grouping,
+    /// The trace of the message that led to the commit; none if it is unknown.
+    pub trace: Option<TraceContext>,
 }
 
 /// An event with its origin.
@@ -43,6 +46,7 @@ struct Entry<'a> {
 #[derive(Debug, Default)]
 struct Published {
     calls: u64,
+    usage: Usage,
     /// The origins whose events were not all accepted.
     failed: Vec<(usize, Failure)>,
 }
@@ -55,7 +59,7 @@ pub async fn publish(
     commits: Vec<CommitEvents>,
     counters: &mut Counters,
 ) -> BTreeMap<usize, Failure> {
-    let mut failed = send_events(ctx, &commits, &mut counters.events).await;
+    let mut failed = send_events(ctx, &commits, counters).await;
     let published = commits.into_iter().filter(|commit| !failed.contains_key(&commit.origin));
     let rows = published.map(|CommitEvents { origin, stats, grouping, .. }| {
         let record = Record::Stats(StatsRecord { published: true, ..stats });
@@ -72,40 +76,38 @@ pub async fn publish(
 
 /// Sends the events of commits to all destinations. Returns the origins whose events some
 /// destination did not take. Without events there is no call.
-async fn send_events(
-    ctx: &Context<'_>,
-    commits: &[CommitEvents],
-    counters: &mut EventCounters,
-) -> BTreeMap<usize, Failure> {
+async fn send_events(ctx: &Context<'_>, commits: &[CommitEvents], counters: &mut Counters) -> BTreeMap<usize, Failure> {
     let Some(publishing) = &ctx.platform.publishing else { return BTreeMap::new() };
     let chosen = |entry: &Entry<'_>| publishing.sends(entry.event.event_type);
     let entries: Vec<Entry<'_>> = commits.iter().flat_map(entries_of).filter(chosen).collect();
     let sends = publishing.destinations.iter().map(|destination| send_all(ctx, destination.as_ref(), &entries));
     let mut failed = BTreeMap::new();
     for published in join_all(sends).await {
-        counters.calls += published.calls;
+        counters.events.calls += published.calls;
+        counters.usage += published.usage;
         failed.extend(published.failed);
     }
     for commit in commits {
         let is_published = |entry: &Entry<'_>| publishing.publishes(entry.event.event_type);
         let count = entries_of(commit).filter(is_published).count() as u64;
         match failed.contains_key(&commit.origin) {
-            true => counters.failed += count,
-            false => counters.published += count,
+            true => counters.events.failed += count,
+            false => counters.events.published += count,
         }
     }
     failed
 }
 
 fn entries_of(commit: &CommitEvents) -> impl Iterator<Item = Entry<'_>> {
-    let CommitEvents { origin, record, .. } = commit;
+    let CommitEvents { origin, record, trace, .. } = commit;
     record.events.iter().map(|event| Entry {
         origin: *origin,
         event: OutgoingEvent {
-            player_id: &record.player_id,
+            group: record.player_id.as_str(),
             sequence: event.sequence,
             event_type: &event.event_type,
             json: &event.json,
+            trace: *trace,
         },
     })
 }
@@ -122,6 +124,7 @@ async fn send_all(ctx: &Context<'_>, destination: &dyn EventDestination, entries
     let mut all = Published::default();
     for part in parts {
         all.calls += part.calls;
+        all.usage += part.usage;
         all.failed.extend(part.failed);
     }
     all
@@ -143,6 +146,13 @@ async fn send_queues(ctx: &Context<'_>, destination: &dyn EventDestination, queu
         };
         let result = send_call(ctx, (0..firsts.len()).collect(), send).await;
         published.calls += result.calls;
+        if destination.keeps_order() {
+            let bytes = firsts.iter().map(|first| first.event.json.len()).sum();
+            published.usage.fifo_requests += result.calls * billed_requests(bytes);
+        } else {
+            let billed = result.sent.iter().map(|at| billed_requests(firsts[*at].event.json.len()));
+            published.usage.published_events += billed.sum::<u64>();
+        }
         for at in result.sent {
             queues[at] = &queues[at][1..];
         }
@@ -166,7 +176,7 @@ fn firsts_of_call<'a>(queues: &[&[Entry<'a>]]) -> Vec<Entry<'a>> {
 }
 
 fn log_failure(event: &OutgoingEvent<'_>, events: usize, failure: &Failure) {
-    let (player_id, reason, detail) = (event.player_id.as_str(), failure.reason.code(), &failure.detail);
+    let (player_id, reason, detail) = (event.group, failure.reason.code(), &failure.detail);
     match failure.reason == FailureReason::Deadline {
         true => tracing::warn!(player_id, reason, events, "events wait for the next load of the queue"),
         false => tracing::warn!(player_id, reason, %detail, events, "events were not published"),

@@ -1,14 +1,16 @@
 //! The report of an invocation: what it took, as the answer says it.
 
-use std::{collections::BTreeMap, ops::AddAssign};
+use std::collections::BTreeMap;
 
-use millrace_cache::{CacheStatistics, SharedCacheState};
+use millrace_cache::{CacheStatistics, PerKind, SharedCacheState};
 use millrace_domain::{Priority, record::Table};
+use millrace_performance::Sketch;
 use millrace_store::{Connections, WriteStatistics, batch_writer::Count};
+use millrace_telemetry::Usage;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    counters::{CacheCounters, Commits, EventCounters, Loads, StepTimes, thousandths},
+    counters::{CacheCounters, Commits, EventCounters, Loads, SharedErrors, StepTimes, sum_of_kinds, thousandths},
     lateness::LatenessReport,
 };
 
@@ -24,10 +26,17 @@ pub struct Report {
     pub processing_time_ms: f64,
     /// Commands by outcome.
     pub commands: CommandCounts,
+    /// Rejected and failed commands by reason.
+    pub reasons: Reasons,
+    /// Attempts that failed by a lost heartbeat or a time-out.
+    pub attempts_timed_out: u64,
     /// Players of the batch.
     pub players: u64,
     /// How late timed completions were committed.
     pub lateness: LatenessReport,
+    /// The lateness of all these completions, for the performance history.
+    #[serde(skip)]
+    pub lateness_values: Sketch,
     /// Cache lookups, one a player.
     pub cache: CacheReport,
     /// Reads of the table.
@@ -46,6 +55,43 @@ pub struct Report {
     pub memory: MemoryReport,
     /// What the caches have done since the start of the process.
     pub statistics: CacheStatistics,
+    /// What it costs, estimated.
+    pub cost: CostReport,
+}
+
+/// Commands by outcome, with the reasons of those that were not applied.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CommandOutcomes {
+    /// The commands by outcome.
+    pub counts: CommandCounts,
+    /// Rejected and failed commands by reason.
+    pub reasons: Reasons,
+}
+
+/// Rejected and failed commands by reason. Malformed input has no reason.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Reasons {
+    /// Commands that are refused for good.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Commands that have to be delivered again.
+    pub failed: BTreeMap<&'static str, u64>,
+}
+
+/// The estimated cost, and what it is estimated from.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CostReport {
+    /// Millionths of a dollar, at list prices.
+    pub microdollars: f64,
+    /// What was used.
+    #[serde(flatten)]
+    pub usage: Usage,
+}
+
+impl From<Usage> for CostReport {
+    fn from(usage: Usage) -> Self {
+        Self { microdollars: usage.microdollars(), usage }
+    }
 }
 
 /// Commands by outcome.
@@ -90,15 +136,22 @@ pub struct CacheReport {
 pub struct LocalReport {
     /// Queues found there.
     pub hits: u64,
+    /// The same by kind of data.
+    pub kinds: PerKind<u64>,
 }
 
 /// Hits of the shared cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RedisReport {
     /// Queues found there.
     pub hits: u64,
+    /// The same by kind of data.
+    pub kinds: PerKind<u64>,
     /// Calls that failed.
     pub errors: u64,
+    /// The same by kind of call.
+    pub errors_by_call: SharedErrors,
     /// `up`, `down` or `off`.
     pub state: SharedCacheState,
 }
@@ -134,28 +187,24 @@ pub struct MemoryReport {
     pub local_cache_bytes: u64,
 }
 
-impl AddAssign for CommandCounts {
-    fn add_assign(&mut self, other: Self) {
-        self.received += other.received;
-        self.applied += other.applied;
-        self.duplicate += other.duplicate;
-        self.rejected += other.rejected;
-        self.failed += other.failed;
-        self.malformed += other.malformed;
-    }
-}
-
 impl CacheReport {
     pub(crate) fn new(counters: &CacheCounters, state: SharedCacheState, emergency: bool) -> Self {
-        let hits = counters.local + counters.redis;
+        let (local, redis) = (sum_of_kinds(&counters.local), sum_of_kinds(&counters.redis));
+        let hits = local + redis;
         let lookups = hits + counters.misses;
         Self {
             lookups,
             hits,
             misses: counters.misses,
             hit_rate: (lookups > 0).then(|| thousandths(hits as f64 / lookups as f64)),
-            local: LocalReport { hits: counters.local },
-            redis: RedisReport { hits: counters.redis, errors: counters.shared_errors, state },
+            local: LocalReport { hits: local, kinds: counters.local },
+            redis: RedisReport {
+                hits: redis,
+                kinds: counters.redis,
+                errors: counters.shared_errors.total(),
+                errors_by_call: counters.shared_errors,
+                state,
+            },
             emergency,
         }
     }

@@ -66,5 +66,11 @@ const _: () = assert!(
         <= MAX_ROW_BYTES
 );
 
+/// The most bytes of a refused command that its rejection keeps. The other half of its part is for
+/// the detail, which the record and the event have.
+pub(crate) const MAX_KEPT_COMMAND_BYTES: usize = 7 * 1024;
+
+const _: () = assert!(2 * MAX_KEPT_COMMAND_BYTES <= ONE_COMMAND);
+
 /// A reason has at most four bytes for a character.
 const _: () = assert!(MAX_JSON_BYTES <= ONE_COMMAND && 4 * MAX_REASON_LENGTH <= ONE_COMMAND);

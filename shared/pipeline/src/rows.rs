@@ -69,8 +69,31 @@ pub async fn read_rows(
     requests: Vec<RowRequest>,
     counters: &mut Counters,
 ) -> Vec<Result<LoadedQueue, Failure>> {
+    let (mut results, outboxes) = load_rows(ctx, requests, counters).await;
+    for (position, failure) in outboxes.repeat(ctx, counters).await {
+        results[position] = Err(failure);
+    }
+    results
+}
+
+/// Reads rows like [`read_rows`], and writes nothing. Nothing that is decided on such a queue may
+/// be committed, because its outbox would be lost.
+pub async fn peek_rows(
+    ctx: &Context<'_>,
+    requests: Vec<RowRequest>,
+    counters: &mut Counters,
+) -> Vec<Result<LoadedQueue, Failure>> {
+    load_rows(ctx, requests, counters).await.0
+}
+
+/// Reads rows, and collects the outboxes that are not known to be written.
+async fn load_rows(
+    ctx: &Context<'_>,
+    requests: Vec<RowRequest>,
+    counters: &mut Counters,
+) -> (Vec<Result<LoadedQueue, Failure>>, Outboxes) {
     if requests.is_empty() {
-        return Vec::new();
+        return (Vec::new(), Outboxes::default());
     }
     let ids = |wants: fn(&Rows) -> bool| -> Vec<PlayerId> {
         requests.iter().filter(|request| wants(&request.rows)).map(|request| request.player_id.clone()).collect()
@@ -80,7 +103,7 @@ pub async fn read_rows(
     // The stats row says whether the events of an outbox are published.
     let stats = if ctx.platform.publishing.is_some() { queues.as_slice() } else { &[] };
     let Ok(mut response) = timeout_at(ctx.deadline, ctx.platform.store.load(&queues, &progress, stats)).await else {
-        return requests.iter().map(|_| Err(Failure::deadline())).collect();
+        return (requests.iter().map(|_| Err(Failure::deadline())).collect(), Outboxes::default());
     };
     counters.loads.calls += response.calls;
 
@@ -112,10 +135,7 @@ pub async fn read_rows(
         });
         results.push(result.map_err(Failure::from));
     }
-    for (position, failure) in outboxes.repeat(ctx, counters).await {
-        results[position] = Err(failure);
-    }
-    results
+    (results, outboxes)
 }
 
 /// The queue of a row, as of now; no queue where there is no row.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use millrace_domain::{FeatureSwitch, Rules};
+use millrace_telemetry::Limits;
 
 /// The settings of the pipeline.
 #[derive(Debug, Clone)]
@@ -22,8 +23,8 @@ pub struct PipelineSettings {
     pub batching: FeatureSwitch,
     /// Resident memory above which the local cache is halved, in bytes.
     pub memory_threshold: u64,
-    /// The name of the function, for reports that processes share.
-    pub function: String,
+    /// The memory of the function in MiB, by which Lambda is billed; none outside of Lambda.
+    pub memory_mib: Option<u64>,
     /// Whether the source delivers again what is cut short, as SQS does.
     ///
     /// Schedules and HTTP callers do not. Then a queue stays in the due index until its records are
@@ -31,7 +32,9 @@ pub struct PipelineSettings {
     pub is_redelivered: bool,
     /// The rules for every queue.
     pub rules: Rules,
-    /// Seeds the jitter, and names the process.
+    /// The limits of the thresholds of the performance history.
+    pub thresholds: Limits,
+    /// Seeds the jitter.
     pub seed: u64,
 }
 
@@ -45,9 +48,10 @@ impl Default for PipelineSettings {
             concurrency: 5,
             batching: FeatureSwitch::ON,
             memory_threshold: 400 << 20,
-            function: String::new(),
+            memory_mib: None,
             is_redelivered: true,
             rules: Rules::default(),
+            thresholds: Limits::default(),
             seed: 0,
         }
     }

@@ -7,7 +7,8 @@
 //! | [`pages`] | finished tasks and refused commands, page by page |
 //! | [`events`] | events of a player in order |
 //! | [`health`] | whether the store and the shared cache answer |
-//! | [`performance`] | what the invocations of this process took |
+//! | [`performance`] | what the functions did, and which thresholds are passed |
+//! | [`players`] | pages of all players, and those whose queues changed recently |
 //! | [`read_error`] | why a read has no answer |
 #![deny(missing_docs)]
 
@@ -16,6 +17,7 @@ pub mod finished_task;
 pub mod health;
 pub mod pages;
 pub mod performance;
+pub mod players;
 pub mod queue;
 pub mod read_error;
 

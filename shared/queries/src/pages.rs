@@ -8,7 +8,10 @@ use millrace_domain::{
     PlayerId,
     record::{HistoryRecord, RejectionRecord},
 };
-use millrace_pipeline::{Context, Failure, Invocation, Platform, performance::ReadReport};
+use millrace_pipeline::{
+    Context, Failure, Invocation, Platform, counters::CacheCounters, measurement::measure_lookup,
+    performance::ReadReport,
+};
 use millrace_store::{Page, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout_at;
@@ -62,6 +65,9 @@ pub async fn read_history(
     if let Some((version, tier)) = copy
         && let Some(page) = cached_page(&ctx, request, version).await
     {
+        let mut cache = CacheCounters::default();
+        cache.redis.frequent = 1;
+        invocation.record.update(|record| measure_lookup(record, &cache));
         let processing_time = ctx.started.elapsed();
         let report = ReadReport { processing_time, found: Some(tier), lookups: 1, ..ReadReport::default() };
         return Ok(PageRead { page, found: Some(Tier::Redis), report });

@@ -19,6 +19,7 @@ use millrace_pipeline::{
     counters::Counters,
     loaded_queue::{LoadedQueue, Provenance},
     lookup::lookup_before,
+    measurement::measure_lookup,
     performance::ReadReport,
     rows::{RowRequest, Rows, read_rows},
 };
@@ -67,14 +68,18 @@ pub async fn read_queue(
     let mut counters = Counters::default();
     let (hit, mut cache_errors) = look_up(&ctx, player_id, at_least).await;
     let found = hit.as_ref().map(|hit| hit.tier);
+    counters.cache.count(hit.as_ref());
+    counters.cache.shared_errors.get = cache_errors;
     let read = read_missing(&ctx, player_id, hit, &mut counters).await;
     if let Ok(loaded) = &read
         && loaded.provenance != Provenance::Cache
         && let Some(copy) = loaded.copy()
     {
         let put = timeout_at(ctx.deadline, platform.cache.put(&[copy], ctx.now)).await;
-        cache_errors += put.unwrap_or(1);
+        counters.cache.shared_errors.put = put.unwrap_or(1);
+        cache_errors += counters.cache.shared_errors.put;
     }
+    invocation.record.update(|record| measure_lookup(record, &counters.cache));
     let report = ReadReport {
         processing_time: ctx.started.elapsed(),
         found,

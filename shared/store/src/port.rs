@@ -9,7 +9,10 @@ use millrace_domain::{
 };
 use serde::Serialize;
 
-use crate::error::{CommitError, StoreError};
+use crate::{
+    error::{CommitError, StoreError},
+    store_units::StoreUnits,
+};
 
 /// The maximum number of rows in one [`RecordStore::write`], as in DynamoDB's `BatchWriteItem`.
 pub const MAX_BATCH_ITEMS: usize = 25;
@@ -97,6 +100,8 @@ pub struct QueueWrite {
     pub outbox: Option<Vec<u8>>,
     /// The next due moment; `None` removes the row from the due index.
     pub due_at: Option<Timestamp>,
+    /// The sort key of the row in the due index so far, for [`units`](crate::units) alone.
+    pub due_before: Option<Timestamp>,
 }
 
 impl QueueWrite {
@@ -136,6 +141,26 @@ pub struct DuePage {
     pub queues: Result<Vec<DueQueue>, StoreError>,
     /// Whether more queues may follow the last one.
     pub more: bool,
+    /// The number of round trips.
+    pub calls: u64,
+}
+
+/// A queue row that a scan has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScannedQueue {
+    /// The player.
+    pub player_id: PlayerId,
+    /// The row without its outbox, or why it is unreadable.
+    pub row: Result<QueueRow, StoreError>,
+}
+
+/// The answer to [`QueueStore::scan`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanPage {
+    /// The rows, in the order of the store.
+    pub queues: Vec<ScannedQueue>,
+    /// Where the next page begins; `None` on the last page.
+    pub next: Option<String>,
     /// The number of round trips.
     pub calls: u64,
 }
@@ -188,6 +213,16 @@ pub trait QueueStore: Send + Sync {
     ///
     /// `after` is the last queue of the previous page. It may have moved or left the index since.
     async fn due(&self, shard: u8, until: Timestamp, after: Option<&DueQueue>, limit: usize) -> DuePage;
+
+    /// Reads some rows of the queues table, at most `limit`, in an order that the store chooses.
+    /// `after` is the [`ScanPage::next`] of the previous page, or the id of any player.
+    ///
+    /// A scan of a whole table contains each row that existed at its beginning, once. Rows may be
+    /// as they were shortly before the call.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table cannot be read.
+    async fn scan(&self, after: Option<&str>, limit: usize) -> Result<ScanPage, StoreError>;
 }
 
 /// Stores records: written in batches, read by partition.
@@ -254,6 +289,12 @@ pub trait Store: QueueStore + RecordStore {
     /// The calls in progress; `None` if the store has no connections.
     fn connections(&self) -> Option<Connections> {
         None
+    }
+
+    /// What the calls since the start of the process have cost; nothing if the store does not count
+    /// ([`MeteredStore`](crate::MeteredStore)).
+    fn units(&self) -> StoreUnits {
+        StoreUnits::default()
     }
 
     /// Closes all connections, before the process ends.

@@ -8,7 +8,6 @@
 //! | `warm`, `clear`, `rebuild` | copies put where there are none, removed, or made again |
 //! | `emergency` | the flag that all processes see |
 //! | [`statistics`] | what the servers of the shared cache say, kept for a day |
-//! | [`process_reports`] | what all processes have done lately |
 //! | `loading` | queues from the table |
 //! | [`report`], [`error`] | what was done, and why it was not |
 //! | [`settings`] | the settings of the upkeep |
@@ -21,7 +20,6 @@ mod clear;
 mod emergency;
 pub mod error;
 mod loading;
-pub mod process_reports;
 mod progress;
 mod rebuild;
 pub mod report;
@@ -32,7 +30,6 @@ pub mod statistics;
 mod warm;
 
 pub use error::UpkeepError;
-pub use process_reports::recent_reports;
 pub use report::UpkeepReport;
 pub use request::Request;
 pub use run::run;

@@ -1,9 +1,14 @@
 //! One request within its deadline.
 
+use std::fmt::Write as _;
+
 use millrace_cache::SharedCacheState;
+use millrace_performance::Kind;
 use millrace_pipeline::{
-    Context, Invocation, Platform, counters::Counters, report::CommandCounts, report_builder::build_report,
+    Context, Invocation, Platform, counters::Counters, report::CommandOutcomes, report_builder::build_report,
 };
+use millrace_telemetry::{Breakdown, Record, trace::TARGET};
+use tracing::instrument;
 
 use crate::{
     clear::{clear, clear_local},
@@ -44,20 +49,30 @@ pub async fn run(
     })?;
     let PartReports { warm, clear, rebuild, .. } = &done;
     let players = warm.map_or(0, |warm| warm.players) + rebuild.as_ref().map_or(0, |rebuild| rebuild.players);
-    let report = build_report(&ctx, &counters, CommandCounts::default(), players);
-    tracing::info!(
-        action,
-        ?redis,
-        players,
-        filled = warm.map_or(0, |warm| warm.filled),
-        cleared = clear.as_ref().map_or(0, |clear| clear.cleared),
-        rebuilt = rebuild.as_ref().map_or(0, |rebuild| rebuild.rebuilt),
-        processing_time_ms = report.processing_time_ms,
-        "upkeep done"
-    );
+    let report = build_report(&ctx, &counters, CommandOutcomes::default(), players);
+    platform.share_report(Kind::Runs, &report);
+    let counts = [
+        ("filled", warm.map_or(0, |warm| warm.filled)),
+        ("cleared", clear.as_ref().map_or(0, |clear| clear.cleared)),
+        ("rebuilt", rebuild.as_ref().map_or(0, |rebuild| rebuild.rebuilt)),
+    ];
+    invocation.record.update(|record| add_to_record(record, action, players, &counts));
     Ok(UpkeepReport { action, redis, done, report })
 }
 
+/// Adds what was done to the record of the invocation.
+fn add_to_record(record: &mut Record, action: &'static str, players: u64, counts: &[(&'static str, u64)]) {
+    record.add_text("action", action);
+    let mut message = format!("upkeep done: {action}, {players} players");
+    for (name, count) in counts.iter().filter(|(_, count)| *count > 0) {
+        record.add_part(Breakdown::Upkeep, *name, *count as f64);
+        // Writing to a String cannot fail.
+        let _ = write!(message, ", {count} {name}");
+    }
+    record.set_message(message);
+}
+
+#[instrument(target = TARGET, level = "info", skip_all, fields(otel.name = request.action()))]
 async fn carry_out(progress: &mut Progress<'_>, request: Request) -> Result<PartReports, UpkeepError> {
     let mut done = PartReports::default();
     match request {

@@ -42,7 +42,7 @@ pub(crate) async fn warm(progress: &mut Progress<'_>, request: Warm) -> Result<W
         missing.extend(without_copy.map(|(player, _)| player.clone()));
     }
     report.cached = report.players - missing.len() as u64;
-    progress.counters.cache.redis += report.cached;
+    progress.counters.cache.redis.queue += report.cached;
     progress.counters.cache.misses += missing.len() as u64;
     for chunk in missing.chunks(CHUNK) {
         if progress.is_over() || !fill(progress, chunk, &mut report).await? {

@@ -21,6 +21,7 @@ use std::{
 use millrace_cache::{LocalCache, LocalSettings, Tiers};
 use millrace_domain::{FeatureSwitch, PlayerId, Queue, Sender, Timestamp, codec, record::HistoryRecord};
 use millrace_due::{AdvanceError, Advanced, TickTarget, TicksQueue, advance};
+use millrace_performance::{HistoryStore, ProcessHistory, Span};
 use millrace_pipeline::{
     Answer, CommandsAnswer, Invocation, PipelineSettings, Platform, PlatformParts, PlayerCommands, ProcessError,
     Publishing, applied::ApplyFn, process, steps::apply::apply_items,
@@ -29,7 +30,7 @@ use millrace_queries::{
     PageRead, PageRequest, QueueRead, ReadError, performance::PerformanceReport, read_history, read_queue,
 };
 use millrace_store::{
-    BatchWriter, BatchWriterSettings, QueueWrite, Store, StoreError, due_shard,
+    BatchWriter, BatchWriterSettings, MeteredStore, QueueWrite, Store, StoreError, due_shard,
     memory::{Fault, MemoryStore, Operation},
 };
 use serde_json::{Value, json};
@@ -59,6 +60,8 @@ pub struct Options {
     pub local_cache_switch: FeatureSwitch,
     /// The connection to the shared cache. `None` runs without a shared cache.
     pub shared_cache: Option<Arc<FakeSharedCache>>,
+    /// The performance history.
+    pub history: Arc<dyn HistoryStore>,
     /// Where events are published. `None` runs without events.
     pub publishing: Option<Publishing>,
     /// The function that applies items to a queue.
@@ -74,6 +77,7 @@ impl Default for Options {
             local_cache: LocalSettings::default(),
             local_cache_switch: FeatureSwitch::ON,
             shared_cache: None,
+            history: Arc::new(ProcessHistory::default()),
             publishing: None,
             apply: apply_items,
             resident_bytes: || Some(1 << 20),
@@ -108,14 +112,16 @@ impl Process {
             Some(shared_cache) => cache.with_shared(shared_cache, FeatureSwitch::ON),
             None => cache,
         };
+        let metered: Arc<dyn Store> = Arc::new(MeteredStore::new(Arc::clone(&store) as _));
         let platform = Platform::new(PlatformParts {
-            store: Arc::clone(&store) as Arc<dyn Store>,
+            store: Arc::clone(&metered),
             batch_writer: BatchWriter::new(
-                Arc::clone(&store) as _,
+                metered,
                 BatchWriterSettings { seed: options.settings.seed, ..BatchWriterSettings::default() },
             ),
             cache,
             publishing: options.publishing,
+            history: options.history,
             clock: Arc::new(move || Timestamp::from_millis(time.load(Ordering::Relaxed))),
             resident_bytes: options.resident_bytes,
             apply: options.apply,
@@ -235,9 +241,10 @@ impl Process {
         read_history(&self.platform, request, invocation).await
     }
 
-    /// The performance report of this process.
-    pub fn performance(&self) -> PerformanceReport {
-        millrace_queries::performance::performance(&self.platform)
+    /// The performance report with the history of the last hour.
+    pub async fn performance(&self) -> PerformanceReport {
+        let span = Span::new(None, None, None, self.platform.clock.now()).unwrap();
+        millrace_queries::performance::performance(&self.platform, span, &invocation(10)).await
     }
 
     /// Processes a payload with ten seconds until the time-out.
@@ -287,7 +294,7 @@ impl Process {
 /// An invocation that times out after `seconds` seconds.
 pub fn invocation(seconds: u64) -> Invocation {
     let times_out_at = Instant::now() + Duration::from_secs(seconds);
-    Invocation { request_id: "r-1".to_owned(), times_out_at, cold_start: false }
+    Invocation { request_id: "r-1".to_owned(), times_out_at, cold_start: false, record: Default::default() }
 }
 
 /// A fault of an operation that the store refuses for good.
@@ -338,7 +345,15 @@ pub async fn queue_tasks(process: &Process, count: usize, duration_ms: impl Fn(u
 /// A queue row that is not in the due index. Its bytes do not decode to a queue.
 pub fn idle_row(player: &str) -> QueueWrite {
     let player_id = PlayerId::new(player).unwrap();
-    QueueWrite { player_id, expected: 0, version: 1, queue: b"idle".to_vec(), outbox: None, due_at: None }
+    QueueWrite {
+        player_id,
+        expected: 0,
+        version: 1,
+        queue: b"idle".to_vec(),
+        outbox: None,
+        due_at: None,
+        due_before: None,
+    }
 }
 
 /// The shard of the due index that holds the player `p<index>`.

@@ -22,7 +22,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// An invocation that times out after `millis` milliseconds.
 fn invocation(millis: u64) -> Invocation {
     let times_out_at = Instant::now() + Duration::from_millis(millis);
-    Invocation { request_id: "r-1".to_owned(), times_out_at, cold_start: false }
+    Invocation { request_id: "r-1".to_owned(), times_out_at, cold_start: false, record: Default::default() }
 }
 
 /// The answer of a run, as JSON.
@@ -45,6 +45,7 @@ async fn commit_due_rows(process: &Process, rows: impl Iterator<Item = (PlayerId
         queue: b"queue".to_vec(),
         outbox: None,
         due_at: Some(Timestamp::from_millis(START_MS + millis)),
+        due_before: None,
     };
     let writes: Vec<QueueWrite> = rows.map(write).collect();
     assert!(process.store.commit(&writes).await.outcomes.iter().all(Result::is_ok));

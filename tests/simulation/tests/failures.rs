@@ -155,6 +155,7 @@ async fn unfinished_messages_fail_before_the_function_times_out() {
         request_id: "r".to_owned(),
         times_out_at: Instant::now() + Duration::from_secs(3),
         cold_start: true,
+        record: Default::default(),
     };
     let started = Instant::now();
     let answer = process.process(sqs_payload(&messages).to_string().as_bytes(), &invocation).await.unwrap();

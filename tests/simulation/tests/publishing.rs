@@ -40,7 +40,11 @@ fn publishing_to(destination: &Arc<FakeDestination>) -> Process {
 /// Publishes only these types, and to the table if `table` is set.
 fn limited(destination: &Arc<FakeDestination>, types: &[EventType], table: bool) -> Process {
     let options = destination.options();
-    let publishing = options.publishing.map(|publishing| Publishing { types: Some(types.into()), table, ..publishing });
+    let publishing = options.publishing.map(|publishing| Publishing {
+        types: Some(types.iter().map(|event_type| event_type.as_str()).collect()),
+        table,
+        ..publishing
+    });
     Process::new().start_another(Options { publishing, ..options })
 }
 
@@ -107,7 +111,7 @@ async fn unpublished_events_fail_their_player_and_are_published_at_the_next_load
         let destination = FakeDestination::unordered();
         let process = publishing_to(&destination);
         let expected = failure.reason;
-        destination.set_faults(move |_, event| match event.player_id.as_str() == "p3" {
+        destination.set_faults(move |_, event| match event.group == "p3" {
             true => DestinationFault::Refuse(failure.clone()),
             false => DestinationFault::None,
         });
@@ -129,7 +133,7 @@ async fn unpublished_events_fail_their_player_and_are_published_at_the_next_load
 async fn failed_call_fails_the_players_of_that_call_only() {
     let destination = FakeDestination::unordered();
     let process = publishing_to(&destination);
-    destination.set_faults(|_, event| match event.player_id.as_str() == "p0" {
+    destination.set_faults(|_, event| match event.group == "p0" {
         true => DestinationFault::FailCall(refused()),
         false => DestinationFault::None,
     });
@@ -142,7 +146,7 @@ async fn failed_call_fails_the_players_of_that_call_only() {
 async fn ordered_destination_gets_an_event_once_the_earlier_ones_are_accepted() {
     let destination = FakeDestination::ordered();
     let process = publishing_to(&destination);
-    destination.set_faults(|call, event| match call < 2 && event.player_id.as_str() == "p1" {
+    destination.set_faults(|call, event| match call < 2 && event.group == "p1" {
         true => DestinationFault::Refuse(unavailable()),
         false => DestinationFault::None,
     });

@@ -100,8 +100,10 @@ async fn second_read_is_served_from_the_local_cache() {
     assert_eq!((second.report.found, second.report.calls, second.report.hit_rate()), (Some(Tier::Local), 0, Some(1.0)));
     let unknown = reader.read_queue(&player("unknown"), 0, &invocation(10)).await;
     assert_eq!(unknown.unwrap_err(), ReadError::UnknownPlayer);
-    let performance = reader.performance();
-    assert_eq!((performance.reads.ever, performance.reads.loads, performance.reads.cache.local), (3, 2, 1));
+    let performance = reader.performance().await;
+    let totals = performance.history.unwrap().totals;
+    let reads = totals.processing_time_ms.reads.unwrap();
+    assert_eq!((reads.count, totals.load_calls, totals.cache.local.hits), (3, 2, 1));
 }
 
 #[tokio::test]
@@ -168,5 +170,5 @@ async fn answer_lists_the_results_in_command_order_with_the_queue() {
     let expected = [("req:0", "applied"), ("req:1", "rejected"), ("req:2", "rejected"), ("req:3", "rejected")];
     assert_eq!(results, expected.map(|(id, status)| (Some(id), status)));
     assert_eq!(answer.queue.map(|queue| (queue.version, queue.balances.get("gold"))), Some((1, 2)));
-    assert_eq!(process.performance().commands.commands.malformed, 2);
+    assert_eq!(process.performance().await.history.unwrap().totals.commands.malformed, 2);
 }

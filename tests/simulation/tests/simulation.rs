@@ -278,6 +278,7 @@ async fn run_with_faults(commands: &[(String, u64, Value)], seed: u64) -> (Vec<V
                 request_id: format!("r-{rounds}"),
                 times_out_at: Instant::now() + Duration::from_secs(3),
                 cold_start: false,
+                record: Default::default(),
             };
             async move {
                 let work = process.process(payload.as_bytes(), &invocation);

@@ -7,10 +7,11 @@
 //! | [`text_rules::check`] | source files of more than 400 lines |
 //! | [`text_rules::check`] | lines of prose and comments of more than 100 characters |
 //! | [`text_rules::check`] | words that the writing style excludes |
+//! | [`text_rules::check`] | attributes that switch off the limits of functions |
 //! | [`text_rules::check`] | crates that do not take the lints of the workspace |
 //!
-//! Clippy limits functions to 80 lines and 6 parameters. These lints are on the level `forbid`, so
-//! no attribute can switch them off.
+//! Clippy limits functions to 80 lines and 6 parameters. The level `forbid` of these lints would
+//! refuse the code that Clap derives. So the level is `deny`, and no attribute may switch them off.
 //!
 //! To check the workspace: `cargo run -p millrace-structure`. To check another checkout, append its
 //! path.

@@ -17,6 +17,11 @@ static FORBIDDEN_WORDS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!(r"(?i)(?:\b|_)({phrases})(?:\b|_)")).expect("the list consists of words")
 });
 
+/// An attribute that switches off a limit of functions.
+static WAIVERS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"#!?\[[^\]]*(?:allow|expect|warn)[^\]]*clippy::too_many_(?:arguments|lines)").expect("a valid pattern")
+});
+
 /// What begins a comment in a file, by its name. In Markdown every line is prose. None for files
 /// that the rules do not read.
 pub fn comment_marks(path: &str) -> Option<&'static [&'static str]> {
@@ -49,6 +54,12 @@ pub fn check(path: &str, marks: &[&str], text: &str) -> Vec<Violation> {
     for phrase in FORBIDDEN_WORDS.captures_iter(text).filter_map(|found| found.get(1)) {
         let line = text[..phrase.start()].matches('\n').count() + 1;
         violations.push(violation(line, format!("the writing style excludes {:?}", phrase.as_str())));
+    }
+    if path.ends_with(".rs")
+        && let Some(waiver) = WAIVERS.find(text)
+    {
+        let line = text[..waiver.start()].matches('\n').count() + 1;
+        violations.push(violation(line, "an attribute switches off a limit of functions".to_owned()));
     }
     if path.ends_with("Cargo.toml") && text.contains("[package]") && !text.contains("[lints]\nworkspace = true") {
         violations.push(violation(1, "the crate does not take the lints of the workspace".to_owned()));

@@ -165,3 +165,13 @@ fn a_crate_without_the_lints_of_the_workspace_is_refused() {
     let found = violations_in_text("Cargo.toml", &MANIFEST.replace("[lints]\nworkspace = true\n", ""));
     assert_eq!(found, ["Cargo.toml:1: the crate does not take the lints of the workspace"]);
 }
+
+#[test]
+fn an_attribute_that_switches_off_a_limit_of_functions_is_refused() {
+    for lint in ["too_many_arguments", "too_many_lines"] {
+        for attribute in ["#[allow(", "#![allow(dead_code, ", "#[expect("] {
+            let found = violations_in_text("a.rs", &format!("//! A file.\n{attribute}clippy::{lint})]\n"));
+            assert_eq!(found, ["a.rs:2: an attribute switches off a limit of functions"], "{attribute}");
+        }
+    }
+}

@@ -62,6 +62,7 @@ async fn a_run_makes_one_dynamodb_query_for_each_page_of_each_shard() {
             queue: b"idle".to_vec(),
             outbox: None,
             due_at: None,
+            due_before: None,
         })
         .collect();
     assert!(backends.store().commit(&idle).await.outcomes.iter().all(Result::is_ok));

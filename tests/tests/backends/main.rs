@@ -9,6 +9,7 @@
 //! | `refused_writes` | Redis answers reads and refuses writes |
 //! | `stale` | stale copies in either cache, and many processes that change one player |
 //! | `switches` | features switched off or on for some players |
+//! | `thresholds` | changes of thresholds of the performance history |
 //! | `thousand` | 1,000 players on 8 processes |
 
 mod counts;
@@ -19,6 +20,7 @@ mod refused_writes;
 mod stale;
 mod switches;
 mod thousand;
+mod thresholds;
 
 use millrace_domain::{PlayerId, Timestamp};
 use millrace_tests::{

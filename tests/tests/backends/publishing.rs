@@ -318,6 +318,7 @@ fn row_with_large_event(player_id: &PlayerId, bytes: usize) -> QueueWrite {
         queue: codec::encode(&queue),
         outbox: Some(codec::encode(&outbox)),
         due_at: None,
+        due_before: None,
     }
 }
 

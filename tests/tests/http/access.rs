@@ -18,7 +18,8 @@ fn routes_of_player() -> Vec<Request> {
 
 /// One request to each other route, except `/health`.
 fn routes_of_admin() -> Vec<Request> {
-    let mut routes = vec![Request::get("/admin/performance")];
+    let reads = ["performance", "players", "players/recent"];
+    let mut routes: Vec<Request> = reads.iter().map(|read| Request::get(&format!("/admin/{read}"))).collect();
     for action in ["warm", "clear", "rebuild", "emergency-mode"] {
         routes.push(Request::post(&format!("/admin/cache/{action}"), &json!({})));
     }

@@ -30,6 +30,8 @@ async fn other_methods_are_405_with_the_allowed_ones() {
         ("GET", "/players/p-1/commands", Some("POST, OPTIONS")),
         ("HEAD", "/players/p-1/commands", Some("POST, OPTIONS")),
         ("PUT", "/admin/performance", Some("GET, HEAD, OPTIONS")),
+        ("POST", "/admin/players", Some("GET, HEAD, OPTIONS")),
+        ("DELETE", "/admin/players/recent", Some("GET, HEAD, OPTIONS")),
         ("GET", "/admin/cache/warm", Some("POST, OPTIONS")),
         ("TRACE", "/players/p-1/queue", Some("GET, HEAD, OPTIONS")),
     ] {

@@ -28,6 +28,7 @@ async fn with_queue(last: u64) -> Fixture {
         queue: codec::encode(&queue),
         outbox: None,
         due_at: None,
+        due_before: None,
     };
     assert!(fixture.database.store().await.commit(&[write]).await.outcomes[0].is_ok());
     fixture

@@ -83,14 +83,19 @@ async fn rows_have_only_the_fields_that_apply() {
         (&row["reason"], &row["type"], &row["taskId"]),
         (&json!("unknown_task"), &json!("cancelTask"), &json!("none"))
     );
-    assert!(row.get("body").is_none());
-    // Malformed input is shown, cut to 4,096 characters.
+    // A refused command is shown as JSON, so that it can be corrected and sent again.
+    let command: serde_json::Value = serde_json::from_str(row["body"].as_str().expect("a body")).expect("JSON");
+    assert_eq!(
+        command,
+        json!({"type": "cancelTask", "playerId": "p-1", "commandId": row["commandId"], "taskId": "none"})
+    );
+    // Malformed input is shown, cut to 7,168 characters.
     let malformed = format!("{}{}", "ü".repeat(10_000), "end");
     let post = Request::new("POST", "/players/p-1/commands").header("content-type", "application/json");
     post.body(malformed).trusted().send(&fixture.api).await.problem(400, "malformed");
     let rows = page(&fixture, "/players/p-1/rejections?limit=1").await;
     let body = rows["items"][0]["body"].as_str().expect("a body");
-    assert!(body.starts_with("üü") && body.ends_with('…') && body.chars().count() == 4_097, "{}", body.chars().count());
+    assert!(body.starts_with("üü") && body.ends_with('…') && body.chars().count() == 7_169, "{}", body.chars().count());
 }
 
 #[tokio::test]

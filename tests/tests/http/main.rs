@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `access` | authentication and authorization of every route |
 //! | `commands` | commands over HTTP and their results |
+//! | `dry_run` | commands on trial, and that they write nothing |
 //! | `errors` | the status code and type of every error |
 //! | `event_list` | events of a player in order |
 //! | `event_tiers` | where an answer without events comes from, and the round trips |
@@ -15,6 +16,8 @@
 //! | `lists` | history and rejections |
 //! | `openapi` | `docs/openapi.yaml` compared with the running function |
 //! | `paths` | slashes at the end of a path, and base paths |
+//! | `performance` | the performance history: spans, bad parameters, sources, depth of queues |
+//! | `players` | pages of all players, and recently changed ones |
 //! | `protocol` | HEAD, OPTIONS, entity tags, compression and CORS |
 //! | `reads` | queues, tasks, stats, performance and health |
 //! | `regressions` | the events in `events/regressions/` and the answers that they must get |
@@ -23,6 +26,7 @@
 
 mod access;
 mod commands;
+mod dry_run;
 mod errors;
 mod event_list;
 mod event_tiers;
@@ -34,6 +38,8 @@ mod identity;
 mod lists;
 mod openapi;
 mod paths;
+mod performance;
+mod players;
 mod protocol;
 mod reads;
 mod regressions;

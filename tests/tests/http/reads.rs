@@ -87,32 +87,29 @@ async fn reads_have_headers_for_cache_version_and_timing() {
 }
 
 #[tokio::test]
-async fn performance_aggregates_the_commands_and_reads_of_the_process() {
+async fn performance_aggregates_commands_and_reads() {
     let fixture = Fixture::new().await;
     let report = || async { Request::get("/admin/performance").trusted().send(&fixture.api).await.expect(200) };
     let fresh = report().await;
-    assert_eq!(
-        (&fresh["commands"]["ever"], &fresh["reads"]["ever"], &fresh["last"]),
-        (&json!(0), &json!(0), &Value::Null)
-    );
+    assert_eq!((&fresh["history"]["totals"]["invocations"], &fresh["last"]), (&json!(0), &Value::Null));
     let applied = fixture.apply("p-1", enqueue("t-1", json!({"units": 10}))).await;
     for _ in 0..3 {
         queue_of("p-1").trusted().send(&fixture.api).await.expect(200);
     }
     queue_of("unknown").trusted().send(&fixture.api).await.problem(404, "unknown_player");
     let report = report().await;
-    let commands = &report["commands"];
+    let totals = &report["history"]["totals"];
     assert_eq!(
-        (&commands["ever"], &commands["commands"]["applied"], &commands["commits"]),
-        (&json!(1), &json!(1), &json!(1))
+        (&totals["commands"]["applied"], &totals["commits"]["committed"], &totals["loadCalls"]),
+        (&json!(1), &json!(1), &json!(2))
     );
     assert_eq!(report["last"]["requestId"], applied["report"]["requestId"]);
-    let reads = &report["reads"];
-    assert_eq!((&reads["ever"], &reads["recent"], &reads["loads"]), (&json!(4), &json!(4), &json!(1)));
-    assert_eq!(reads["cache"], json!({"lookups": 4, "hits": 3, "hitRate": 0.75, "local": 3, "redis": 0, "errors": 0}));
-    let times = &reads["processingTimeMs"];
-    let [p50, p99, max] = ["p50", "p99", "max"].map(|name| times[name].as_f64().expect("a time"));
-    assert!(0.0 < p50 && p50 <= p99 && p99 <= max, "{times}");
+    let cache = &totals["cache"];
+    assert_eq!((&cache["lookups"], &cache["hits"], &cache["hitRate"]), (&json!(5), &json!(3), &json!(0.6)));
+    assert_eq!(cache["local"], json!({"hits": 3, "hitRate": 0.6}));
+    let reads = &totals["processingTimeMs"]["reads"];
+    let [p50, p99, max] = ["p50", "p99", "max"].map(|name| reads[name].as_f64().expect("a time"));
+    assert!(reads["count"] == 4 && 0.0 < p50 && p50 <= p99 && p99 <= max, "{reads}");
     assert_eq!((&report["redis"], &report["memory"]["localCacheEntries"]), (&json!("off"), &json!(1)));
 }
 

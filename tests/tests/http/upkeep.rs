@@ -7,7 +7,7 @@ use millrace_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::{Fixture, apply, enqueue, grant, queue_of};
+use crate::{Fixture, apply, grant, queue_of};
 
 async fn api(backends: &Backends) -> Function {
     backends.queue_api().env("MILLRACE_LOCAL_CACHE", "off").started().await
@@ -71,52 +71,21 @@ async fn emergency_mode_can_be_switched_and_refuses_a_rebuild() {
 }
 
 #[tokio::test]
-async fn performance_shows_samples_and_reports_of_processes() {
+async fn performance_shows_samples_of_the_cache() {
     let backends = Backends::start().await;
     let api = api(&backends).await;
-    let history_and_processes = async || {
-        let report =
-            Request::get("/admin/performance").token("operator", &["millrace/admin"]).send(&api).await.expect(200);
-        (report["cacheHistory"].clone(), report["processes"].clone())
+    let samples = async || {
+        let report = Request::get("/admin/performance").token("operator", &["millrace/admin"]).send(&api).await;
+        report.expect(200)["cacheHistory"].clone()
     };
-    assert_eq!(history_and_processes().await, (json!([]), json!([])));
-    // A process sends the report of an invocation together with the copies of the next one.
-    apply(&api, "p-1", grant(1)).await;
-    apply(&api, "p-1", grant(1)).await;
+    assert_eq!(samples().await, json!([]));
     let upkeep = backends.maintain_cache().started().await;
     upkeep.answer(&json!({"action": "statistics"})).await;
-    let (samples, processes) = history_and_processes().await;
-    assert_eq!(samples.as_array().map(Vec::len), Some(1), "{samples:#}");
-    assert!(samples[0]["at"].is_string(), "{samples:#}");
-    assert_eq!(processes[0]["commands"]["applied"], 1, "{processes:#}");
+    let shown = samples().await;
+    assert_eq!(shown.as_array().map(Vec::len), Some(1), "{shown:#}");
+    assert!(shown[0]["at"].is_string(), "{shown:#}");
     backends.redis.kill();
-    assert_eq!(
-        history_and_processes().await,
-        (Value::Null, Value::Null),
-        "without Redis the other fields are still answered"
-    );
-}
-
-#[tokio::test]
-async fn performance_shows_runs_of_advance_queues() {
-    let backends = Backends::start().await;
-    let url = format!("redis://{}", backends.redis_proxy.address());
-    let advance = backends.function("advance-queues").env("MILLRACE_REDIS_URL", url).started().await;
-    let api = api(&backends).await;
-    // The report of the first run is sent together with the copies of the second run.
-    for player in ["p-1", "p-2"] {
-        apply(&api, player, enqueue("t", json!({"durationMs": 1}))).await;
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        let answer = advance.answer("{}").await;
-        assert_eq!(answer["advance"]["ticks"], 1, "{answer:#}");
-    }
-    let performance = Request::get("/admin/performance").token("operator", &["millrace/admin"]).send(&api).await;
-    let processes = performance.expect(200)["processes"].clone();
-    let of_advance = |process: &&Value| process["commands"]["received"] == 0;
-    let reports: Vec<&Value> = processes.as_array().into_iter().flatten().filter(of_advance).collect();
-    assert_eq!(reports.len(), 1, "{processes:#}");
-    // One commit completes the task, and one removes the queue from the due index.
-    assert_eq!((&reports[0]["invocations"], &reports[0]["committed"]), (&json!(1), &json!(2)), "{processes:#}");
+    assert_eq!(samples().await, Value::Null, "without Redis the other fields are still answered");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Samples of the shared cache, and reports that processes share.
+//! Samples of the shared cache, and the performance history of several processes.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,10 +11,8 @@ use crate::{grant, invoke, players, tick};
 
 const HISTORY: &str = "t-upkeep:statistics";
 
-/// The samples and the reports of processes that `queue-api` shows, newest first.
-async fn samples_and_reports(queue_api: &Function) -> [Value; 2] {
-    let performance = Request::get("/admin/performance").trusted().send(queue_api).await.expect(200);
-    ["cacheHistory", "processes"].map(|name| performance[name].clone())
+async fn performance(queue_api: &Function) -> Value {
+    Request::get("/admin/performance").trusted().send(queue_api).await.expect(200)
 }
 
 /// A function with this Redis.
@@ -63,13 +61,13 @@ async fn samples_are_stored_trimmed_and_shown_by_queue_api() {
     assert!((86_000_000..=86_400_000).contains(&redis.cli::<u64>(&["PTTL", HISTORY]).await));
 
     let queue_api = with_redis(database.queue_api(), &redis).started().await;
-    let [samples, _] = samples_and_reports(&queue_api).await;
+    let samples = performance(&queue_api).await["cacheHistory"].clone();
     let samples = samples.as_array().expect("samples");
     assert_eq!(samples.len(), 60, "queue-api shows the newest samples");
     assert!(samples[..3].iter().all(|sample| sample["server"]["nodes"].is_array()), "{samples:#?}");
     assert_eq!((&samples[3], &samples[59]), (&json!({"number": 0}), &json!({"number": 56})), "newest first");
     redis.kill();
-    assert_eq!(samples_and_reports(&queue_api).await, [Value::Null, Value::Null]);
+    assert_eq!(performance(&queue_api).await["cacheHistory"], Value::Null);
 }
 
 #[tokio::test]
@@ -89,32 +87,24 @@ async fn an_event_of_the_scheduler_runs_the_upkeep() {
 }
 
 #[tokio::test]
-async fn processes_share_their_reports_without_extra_round_trips() {
+async fn processes_share_their_figures_without_extra_round_trips() {
     let (database, redis) = (Database::new(), Redis::start().await);
-    let mut functions = Vec::new();
-    for _ in 0..2 {
-        functions.push(with_redis(database.process_tasks(), &redis).env("MILLRACE_LOCAL_CACHE", "off").started().await);
-    }
+    let queue_api = with_redis(database.queue_api(), &redis).started().await;
     let mine = players("p", 10);
-    for function in &functions {
+    for _ in 0..2 {
+        let function = with_redis(database.process_tasks(), &redis).env("MILLRACE_LOCAL_CACHE", "off").started().await;
         for calls in 1..4 {
-            let answer = grant(function, &mine).await;
+            let answer = grant(&function, &mine).await;
             let redis = |what: &str| number(&answer, &format!("/report/statistics/redis/{what}/roundTrips"));
             assert_eq!((redis("get"), redis("put"), redis("upkeep")), (calls, calls, 0));
         }
+        // A process sends its last figures when it ends.
+        function.terminate().await;
     }
-    let queue_api = with_redis(database.queue_api(), &redis).started().await;
-    let [_, reports] = samples_and_reports(&queue_api).await;
-    let reports = reports.as_array().expect("reports");
-    // Each process reports its first invocation together with the put of its second. The next
-    // report follows after ten seconds.
-    assert_eq!(reports.len(), 2, "{reports:#?}");
-    assert_ne!(reports[0]["process"], reports[1]["process"]);
-    for report in reports {
-        assert_eq!((&report["function"], &report["invocations"]), (&json!("process-tasks"), &json!(1)));
-        assert_eq!((number(report, "/commands/applied"), number(report, "/committed")), (10, 10), "{report:#}");
-        assert_eq!((number(report, "/lookups"), &report["from"]), (10, &report["to"]));
-        assert!(report["processingTimeMs"].as_f64() > Some(0.0) && number(report, "/coldStarts") == 1);
-    }
-    assert!(reports[0]["to"].as_str() >= reports[1]["to"].as_str(), "newest first");
+    let history = performance(&queue_api).await["history"].clone();
+    assert_eq!(history["source"], "redis", "{history:#}");
+    let totals = &history["totals"];
+    assert_eq!((number(totals, "/commands/applied"), number(totals, "/commits/committed")), (60, 60), "{totals:#}");
+    assert_eq!((number(totals, "/cache/lookups"), number(totals, "/coldStarts")), (60, 2));
+    assert_eq!(number(totals, "/processingTimeMs/commands/count"), 6);
 }

@@ -10,8 +10,10 @@ use std::{
     time::Duration,
 };
 
+use millrace_telemetry::trace::TARGET;
 use redis::Cmd;
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{
     batch::{Answers, Batch},
@@ -123,8 +125,12 @@ impl Client {
             let commands = std::mem::take(&mut repetition.commands);
             let batch = Batch::new(repetition.load_scripts, commands, self.housekeeping.due(traffic, now));
             exchange.round_trips += 1;
-            let answers = batch.send(&connection, deadline).await;
+            let span = span_of(batch.call().count());
+            let answers = batch.send(&connection, deadline).instrument(span.clone()).await;
             self.take_answers(&connection, &batch, answers, &mut exchange, &mut repetition);
+            if let Some(reason) = exchange.failure_reason() {
+                span.record("error.type", reason);
+            }
             if repetition.commands.is_empty() {
                 if exchange.timed_out {
                     exchange.fail(self.no_answer(time));
@@ -196,6 +202,19 @@ impl Client {
     }
 }
 
+/// The span of one round trip with this many commands.
+fn span_of(commands: usize) -> Span {
+    tracing::info_span!(
+        target: TARGET,
+        "redis",
+        otel.kind = "client",
+        db.system.name = "redis",
+        db.operation.name = "PIPELINE",
+        db.operation.batch.size = commands,
+        "error.type" = Empty,
+    )
+}
+
 /// The commands that are sent next.
 #[derive(Default)]
 struct Repetition {
@@ -208,6 +227,15 @@ impl Exchange {
     fn new(commands: usize) -> Self {
         let replies = std::iter::repeat_with(|| Reply::Missing).take(commands).collect();
         Self { replies, round_trips: 0, failure: None, timed_out: false }
+    }
+
+    /// In a word, why replies are missing so far.
+    fn failure_reason(&self) -> Option<&'static str> {
+        match &self.failure {
+            Some(_) => Some("failed"),
+            None if self.timed_out => Some("timed_out"),
+            None => None,
+        }
     }
 
     /// Keeps the first failure, or the first one that refuses writes.

@@ -5,20 +5,23 @@
 //! | server information | a put | once a minute |
 //! | emergency mode: read the flag | a get or a put | at most every two seconds |
 //! | active players: add the players of a put to a sorted set | a put | always |
-//! | report: what the process did in the last seconds | a put | at most every ten seconds |
+//! | figures of the performance history | a get or a put | at most once a second, or a minute at a time |
 //!
 //! Their failure does not matter to the call. A command that the user may not run is not sent
 //! again. In a cluster each key lies on one node; their size is bounded.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use millrace_domain::{Timestamp, codec::CachedQueue};
+use millrace_performance::{Figures, Minute};
 use redis::{Cmd, ServerError, Value, cmd};
 
 use super::{
+    figures::{self, UnsentFigures},
     reply::{Answer, describe, is_forbidden},
     scripts::millis,
     server_information,
@@ -29,10 +32,6 @@ use crate::{breaker::Moment, emergency::Emergency, statistics::ServerStatistics,
 const MAX_ACTIVE: i64 = 10_000;
 /// How long a player counts as active.
 pub(super) const ACTIVE_FOR: Duration = Duration::from_secs(3_600);
-/// The maximum number of reports, some hundred bytes each.
-const MAX_REPORTS: i64 = 1_000;
-/// How long the list of reports lives after the last one.
-const REPORTS_FOR: Duration = Duration::from_secs(3_600);
 
 /// A housekeeping task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +39,7 @@ pub(super) enum Task {
     ServerInformation,
     Emergency,
     ActivePlayers,
-    Report,
+    Figures,
 }
 
 impl Task {
@@ -53,7 +52,8 @@ impl Task {
             Self::Emergency => 2,
             // The set is trimmed then; each put adds its players.
             Self::ActivePlayers => 60,
-            Self::Report => 10,
+            // `UnsentFigures` decides.
+            Self::Figures => 0,
         })
     }
 }
@@ -71,6 +71,7 @@ pub(super) enum Traffic<'a> {
 
 /// When housekeeping is due, and what it has read.
 pub(super) struct Housekeeping {
+    prefix: String,
     keys: Keys,
     state: Mutex<State>,
 }
@@ -81,8 +82,6 @@ pub(super) struct Keys {
     pub(super) emergency: String,
     /// Active players by the time of their last change.
     pub(super) active: String,
-    /// Reports of processes.
-    pub(super) reports: String,
     /// Samples of statistics.
     pub(super) samples: String,
 }
@@ -93,7 +92,7 @@ struct State {
     tasks: [TaskState; 4],
     servers: Option<ServerStatistics>,
     emergency: Option<Emergency>,
-    report: Option<String>,
+    figures: UnsentFigures,
 }
 
 #[derive(Default)]
@@ -126,13 +125,13 @@ impl State {
 impl Keys {
     fn new(prefix: &str) -> Self {
         let key = |name: &str| format!("{prefix}upkeep:{name}");
-        Self { emergency: key("emergency"), active: key("active"), reports: key("reports"), samples: key("statistics") }
+        Self { emergency: key("emergency"), active: key("active"), samples: key("statistics") }
     }
 }
 
 impl Housekeeping {
     pub(super) fn new(prefix: &str) -> Self {
-        Self { keys: Keys::new(prefix), state: Mutex::default() }
+        Self { prefix: prefix.to_owned(), keys: Keys::new(prefix), state: Mutex::default() }
     }
 
     pub(super) fn keys(&self) -> &Keys {
@@ -153,16 +152,17 @@ impl Housekeeping {
         if !matches!(traffic, Traffic::Other) && state.claim(Task::Emergency, now) {
             commands.push((Task::Emergency, self.read_emergency()));
         }
+        if !matches!(traffic, Traffic::Other)
+            && let Some((minute, figures)) = state.figures.take_due(now)
+        {
+            commands.extend(figures::add(&self.prefix, minute, figures).map(|command| (Task::Figures, command)));
+        }
         let Traffic::Put(copies) = traffic else { return commands };
         if !state.task(Task::ActivePlayers).forbidden {
             commands.push((Task::ActivePlayers, self.add_active(copies, now)));
             if state.claim(Task::ActivePlayers, now) {
                 commands.extend(self.trim_active().map(|command| (Task::ActivePlayers, command)));
             }
-        }
-        if let Some(report) = state.report.take() {
-            state.task(Task::Report).sent = Some(now);
-            commands.extend(self.add_report(&report).map(|command| (Task::Report, command)));
         }
         commands
     }
@@ -190,32 +190,27 @@ impl Housekeeping {
         [trim, expire]
     }
 
-    fn add_report(&self, report: &str) -> [Cmd; 3] {
-        let (mut push, mut trim, mut expire) = (cmd("LPUSH"), cmd("LTRIM"), cmd("PEXPIRE"));
-        push.arg(&self.keys.reports).arg(report);
-        trim.arg(&self.keys.reports).arg(0).arg(MAX_REPORTS - 1);
-        expire.arg(&self.keys.reports).arg(millis(REPORTS_FOR));
-        [push, trim, expire]
-    }
-
-    /// Whether the next put has room for a report.
-    pub(super) fn wants_report(&self, now: Moment) -> bool {
+    /// Adds figures, which are sent with the next calls, unless the user may not add them.
+    pub(super) fn add_figures(&self, minute: Minute, figures: &Figures) {
         let mut state = self.state();
-        state.report.is_none() && state.is_due(Task::Report, now)
+        if !state.task(Task::Figures).forbidden {
+            state.figures.add(minute, figures);
+        }
     }
 
-    /// Sends a report along with the next put.
-    pub(super) fn offer_report(&self, report: String) {
-        self.state().report = Some(report);
+    /// Takes all figures that are not sent yet.
+    pub(super) fn take_unsent_figures(&self) -> BTreeMap<Minute, Figures> {
+        self.state().figures.take_all()
     }
 
     /// Takes the answer to a command.
     pub(super) fn take_answer(&self, task: Task, answer: Answer) {
         match (task, answer) {
             // The connection was lost before the answer. A thawed sandbox finds its connection
-            // closed, so the next call sends the command again. A report is lost, and the next one
-            // may be sent at once.
+            // closed, so the next call sends the command again.
+            (Task::Figures, Err(error)) if !error.is_timeout() => self.state().figures.put_back(),
             (task, Err(error)) if !error.is_timeout() => self.state().task(task).sent = None,
+            (Task::Figures, Err(_) | Ok(Value::Array(_))) => self.state().figures.settle(),
             (_, Err(_)) => {}
             (Task::ServerInformation, Ok(answer)) => self.take_information(answer),
             (Task::Emergency, Ok(Value::BulkString(text))) => self.take_flag(&text),
@@ -251,7 +246,14 @@ impl Housekeeping {
     fn take_refusal(&self, task: Task, error: &ServerError) {
         tracing::debug!(error = describe(error), ?task, "Redis refuses a housekeeping command");
         // Every process must learn of emergency mode: its flag is read again.
-        self.state().task(task).forbidden |= is_forbidden(error) && task != Task::Emergency;
+        let mut state = self.state();
+        state.task(task).forbidden |= is_forbidden(error) && task != Task::Emergency;
+        if task == Task::Figures {
+            match state.task(task).forbidden {
+                true => state.figures = UnsentFigures::default(),
+                false => state.figures.put_back(),
+            }
+        }
     }
 
     /// The last known switch of emergency mode. A missing flag means nothing: flags may be evicted,

@@ -16,6 +16,7 @@
 //! | `probe` | the writes that show whether Redis works |
 //! | `pending_invalidations` | players whose copy in Redis may be stale |
 //! | `housekeeping` | commands that are sent in the same pipeline as a call |
+//! | `performance`, `figures` | the performance history; its layout in Redis |
 //! | `server_information` | the reports of the servers about themselves |
 //! | `upkeep`, `upkeep_call`, `scan`, `measurement`, `nodes` | the upkeep |
 //!
@@ -42,10 +43,11 @@
 //! Housekeeping uses these commands and is left out without them:
 //! - `INFO` for evictions and memory in the statistics;
 //! - `ZADD`, `ZREMRANGEBYRANK` and `PEXPIRE` for the active players;
-//! - `LPUSH`, `LTRIM` and `PEXPIRE` for the reports of processes.
+//! - `BITFIELD` and `PEXPIRE` for the figures of the performance history.
 //!
-//! The upkeep also uses `SCAN`, `UNLINK`, `PTTL`, `DBSIZE`, `PING`, `ZREVRANGEBYSCORE`,
-//! `ZREMRANGEBYSCORE` and `LRANGE`.
+//! The upkeep also uses `SCAN`, `UNLINK`, `PTTL`, `DBSIZE`, `PING`, `ZREVRANGEBYSCORE` and
+//! `ZREMRANGEBYSCORE`. Thresholds of the performance history also use `PUBLISH` on the channel
+//! `<prefix>thresholds`.
 
 mod batch;
 pub mod cache;
@@ -53,10 +55,12 @@ mod call;
 mod client;
 mod command;
 mod connection;
+mod figures;
 mod housekeeping;
 mod measurement;
 mod nodes;
 mod pending_invalidations;
+mod performance;
 mod probe;
 mod recovery;
 mod reply;

@@ -88,15 +88,24 @@ if left < 0 or left >= tonumber(ARGV[1]) or redis.call('GETRANGE', KEYS[1], 33, 
 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[1])";
 
+/// Replaces the state of a threshold. `ARGV`: the known state, empty for none; the new one; its
+/// time to live in milliseconds.
+const REPLACE_STATE: &str = "if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1";
+
 pub(super) static PUT_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(PUT));
 pub(super) static FORGET_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(FORGET));
 pub(super) static CLEAR_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(CLEAR));
 pub(super) static REPLACE_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(REPLACE));
 pub(super) static EXTEND_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(EXTEND));
+pub(super) static REPLACE_STATE_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(REPLACE_STATE));
 
 /// The commands that load the scripts into a server.
-pub(super) fn load_commands() -> [Cmd; 5] {
-    [PUT, FORGET, CLEAR, REPLACE, EXTEND].map(|script| {
+pub(super) fn load_commands() -> [Cmd; 6] {
+    [PUT, FORGET, CLEAR, REPLACE, EXTEND, REPLACE_STATE].map(|script| {
         let mut load = cmd("SCRIPT");
         load.arg("LOAD").arg(script);
         load

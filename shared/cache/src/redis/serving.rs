@@ -139,14 +139,6 @@ impl SharedCache for RedisCache {
         self.core.client.housekeeping.emergency()
     }
 
-    fn wants_report(&self) -> bool {
-        self.core.client.housekeeping.wants_report(self.core.moment())
-    }
-
-    fn offer_report(&self, report: String) {
-        self.core.client.housekeeping.offer_report(report);
-    }
-
     fn statistics(&self) -> SharedStatistics {
         self.core.statistics()
     }

@@ -236,14 +236,6 @@ impl RedisCache {
         let sample = |(text, at)| StatisticsSample { at: Timestamp::from_millis(at as u64), text };
         Ok(samples.into_iter().map(sample).collect())
     }
-
-    /// Reports that processes sent in the last hour, the latest first, at most `limit`: one round
-    /// trip.
-    pub async fn read_reports(&self, limit: usize, deadline: Instant) -> Result<Vec<String>, UpkeepError> {
-        let mut range = cmd("LRANGE");
-        range.arg(&self.core.client.housekeeping.keys().reports).arg(0).arg(limit.saturating_sub(1));
-        self.core.upkeep_read(range, deadline).await
-    }
 }
 
 impl Core {

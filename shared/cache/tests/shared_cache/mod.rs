@@ -6,6 +6,7 @@ mod cluster_faults;
 mod not_serving;
 mod outages;
 mod pages;
+mod performance;
 mod refused_writes;
 mod round_trips;
 mod server_information;

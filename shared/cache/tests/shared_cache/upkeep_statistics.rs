@@ -1,4 +1,4 @@
-//! Server statistics, stored samples, and reports of processes.
+//! Server statistics and stored samples.
 
 use millrace_cache::{SharedCache, upkeep::StatisticsSample};
 
@@ -25,23 +25,6 @@ async fn samples_are_stored_for_a_day_and_their_number_is_bounded() {
     store(begin + 2_000).await;
     assert_eq!(redis.cli::<u64>(&["ZCARD", key]).await, 1_000);
     assert!(redis.cli::<u64>(&["PTTL", key]).await > DAY - 60_000);
-}
-
-#[tokio::test]
-async fn reports_are_sent_with_puts_and_read_by_other_processes() {
-    let (redis, cache) = start().await;
-    assert!(cache.wants_report());
-    cache.offer_report("{\"n\":1}".to_owned());
-    for version in 1..4 {
-        put(&cache, &[copy("a", version), copy("b", version), copy("c", version)]).await;
-    }
-    assert!(!cache.wants_report());
-    let other = connect(settings(redis.url())).await;
-    other.offer_report("{\"n\":2}".to_owned());
-    put(&other, &[copy("a", 9)]).await;
-    let reports = other.read_reports(10, later()).await.unwrap();
-    assert_eq!(reports, ["{\"n\":2}", "{\"n\":1}"], "each once, the latest first");
-    assert_eq!((cache.statistics().put.round_trips, other.statistics().put.round_trips), (3, 1));
 }
 
 #[tokio::test]

@@ -294,7 +294,7 @@ pub struct RejectionRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[n(6)]
     pub task_id: Option<TaskId>,
-    /// Malformed input as it came.
+    /// Malformed input as it came, or a refused command as JSON, if it is short enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[n(7)]
     pub body: Option<String>,

@@ -1,6 +1,6 @@
 //! The schema of messages accepts what the parser accepts.
 
-use millrace_domain::json::{Message, parse_message};
+use millrace_domain::json::{Message, parse_message, write_command};
 use millrace_schemas::schema::MESSAGE;
 use proptest::prelude::*;
 
@@ -35,6 +35,23 @@ proptest! {
             let request = commands.remove(0).unwrap();
             prop_assert_eq!(&request.command, &delivery.command);
             prop_assert_eq!((request.player_id, request.command_id.as_ref()), (delivery.player_id.clone(), Some(&delivery.command_id)));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(100))]
+
+    #[test]
+    fn a_written_command_is_parsed_as_the_same_command(steps in steps(Scale { small: false }, 40)) {
+        for step in steps.into_iter().map(with_allowed_deadlines) {
+            let Step::Deliver { delivery, .. } = &step else { continue };
+            let written = write_command(&delivery.player_id, &delivery.command_id, &delivery.command);
+            MESSAGE.assert_accepts(&serde_json::from_str(&written).unwrap());
+            let Ok(Message::Commands(mut commands)) = parse_message(&written) else { panic!("{written}") };
+            let request = commands.remove(0).unwrap();
+            prop_assert_eq!(request.command, delivery.command.clone());
+            prop_assert_eq!((request.player_id, request.command_id), (delivery.player_id.clone(), Some(delivery.command_id.clone())));
         }
     }
 }

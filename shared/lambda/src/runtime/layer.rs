@@ -11,21 +11,14 @@ use std::{
 
 use bytes::Bytes;
 use lambda_runtime::LambdaInvocation;
+use millrace_telemetry::log_settings::invocation_span;
 use tokio::task::futures::TaskLocalFuture;
 use tower::Service;
-use tracing::{Instrument as _, Span, instrument::Instrumented};
-
-use crate::settings::SPAN_TARGET;
+use tracing::{Instrument as _, instrument::Instrumented};
 
 tokio::task_local! {
     static PAYLOAD: Cell<Bytes>;
     pub(crate) static TRACE_ID: Option<String>;
-}
-
-/// The span of one invocation, from its arrival until its answer is sent. It has the highest level,
-/// so that every level of logs includes it.
-pub(crate) fn invocation_span(request_id: &str, trace_id: Option<&str>) -> Span {
-    tracing::error_span!(target: SPAN_TARGET, "invocation", request_id, trace_id)
 }
 
 /// Takes the payload of the invocation that the current task handles. Empty outside a handler, and

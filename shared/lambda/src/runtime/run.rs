@@ -18,19 +18,27 @@ use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, service_fn};
 use lambda_runtime_api_client::PooledClient;
 use millrace_domain::Timestamp;
 use millrace_pipeline::Invocation;
+use millrace_telemetry::trace::{InvocationTrace, TraceContext, Tracer};
 use serde::Serialize;
 use tokio::time::Instant;
 use tower::layer::layer_fn;
+use tracing::{Instrument as _, Span};
 
 use super::{
     function_error::FunctionError,
-    layer::{WithPayload, take_payload},
+    layer::{WithPayload, take_payload, trace_id},
     poll::answer_invocations,
 };
-use crate::clock;
+use crate::{
+    clock,
+    invocation_metrics::{EndedInvocation, InvocationMetrics},
+};
 
 /// The error type of an invocation whose handler panicked.
 pub const HANDLER_PANICKED: &str = "HandlerPanicked";
+
+/// What is left of the time of an invocation for its answer, once its spans are sent.
+const ANSWERING_TIME: Duration = Duration::from_millis(100);
 
 /// Why the function ended.
 #[derive(Debug, thiserror::Error)]
@@ -52,11 +60,13 @@ pub enum RunError {
 /// Answers invocations with `handler`, one at a time, or as many concurrently as Lambda asks for in
 /// `AWS_LAMBDA_MAX_CONCURRENCY`. The handler gets each payload as received.
 ///
-/// A handler that panics fails only its invocation. The call returns only with an error.
+/// A handler that panics fails only its invocation. The line of metrics of an invocation is
+/// written, and with a tracer its spans are sent, before its answer. The call returns only with an
+/// error.
 ///
 /// # Errors
 /// [`RunError`] if Lambda did not start the process, or the Lambda Runtime API failed.
-pub async fn run<H, F, A>(handler: H) -> Result<(), RunError>
+pub async fn run<H, F, A>(handler: H, metrics: InvocationMetrics, tracer: Option<Tracer>) -> Result<(), RunError>
 where
     H: Fn(Bytes, Invocation) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<A, FunctionError>> + Send + 'static,
@@ -64,18 +74,40 @@ where
 {
     check_environment()?;
     let cold = Arc::new(AtomicBool::new(true));
+    let tracer = tracer.map(Arc::new);
     let service = service_fn(move |event: LambdaEvent<()>| {
         let (handler, cold) = (handler.clone(), Arc::clone(&cold));
+        let (metrics, tracer) = (metrics.clone(), tracer.clone());
         async move {
+            let (record, cold_start) = (metrics.begin(), cold.swap(false, Ordering::Relaxed));
             let invocation = Invocation {
-                request_id: event.context.request_id,
+                request_id: event.context.request_id.clone(),
                 times_out_at: Instant::now() + time_left(event.context.deadline, clock::now()),
-                cold_start: cold.swap(false, Ordering::Relaxed),
+                cold_start,
+                record: record.clone(),
             };
+            let trace = tracer.as_deref().and_then(|tracer| begin_trace(tracer, &invocation));
+            let times_out_at = invocation.times_out_at;
             // `lambda_runtime` catches panics too, but reports the name of a Rust type.
-            let answer =
-                AssertUnwindSafe(async move { handler(take_payload(), invocation).await }).catch_unwind().await;
-            answer.unwrap_or_else(|panic| Err(FunctionError::new(HANDLER_PANICKED, panic_message(panic.as_ref()))))
+            let answer = AssertUnwindSafe(async move { handler(take_payload(), invocation).await }).catch_unwind();
+            let span = trace.as_ref().map_or_else(Span::none, |trace| trace.span().clone());
+            let answer = answer
+                .instrument(span)
+                .await
+                .unwrap_or_else(|panic| Err(FunctionError::new(HANDLER_PANICKED, panic_message(panic.as_ref()))));
+            // Before the answer: Lambda freezes the process after it.
+            let ended = EndedInvocation {
+                request_id: &event.context.request_id,
+                trace_id: event.context.xray_trace_id.as_deref(),
+                cold_start,
+                error: answer.as_ref().err(),
+            };
+            metrics.write(&record, &ended);
+            if let Some(trace) = trace {
+                let until = times_out_at.checked_sub(ANSWERING_TIME).unwrap_or(times_out_at);
+                trace.finish(answer.as_ref().err().map(|error| error.error_type), until).await;
+            }
+            answer
         }
     });
     let responder = Cell::new(None);
@@ -89,6 +121,11 @@ where
     let client = PooledClient::builder().with_pool_size(workers).build();
     let workers = (0..workers).map(|_| answer_invocations(responder.clone(), &client));
     try_join_all(workers).await.map(drop).map_err(RunError::RuntimeApi)
+}
+
+fn begin_trace<'a>(tracer: &'a Tracer, invocation: &Invocation) -> Option<InvocationTrace<'a>> {
+    let context = trace_id().as_deref().and_then(TraceContext::parse_xray);
+    tracer.begin(context, &invocation.request_id, invocation.cold_start)
 }
 
 /// How many invocations Lambda sends at the same time.
@@ -123,7 +160,7 @@ fn check_environment() -> Result<(), RunError> {
 }
 
 /// The error and its causes. HTTP clients display only the outermost one.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

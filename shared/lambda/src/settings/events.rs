@@ -1,9 +1,12 @@
 //! Where events are published, and which.
 
 use millrace_domain::event::EventType;
+use millrace_performance::crossing::THRESHOLD_CROSSED;
 
 use super::{error::SettingsError, reader::Reader, reference::table, values};
 
+/// The most queues whose depth is shown.
+const MAX_MONITORED_QUEUES: usize = 20;
 /// The most characters of the name of an event bus.
 const MAX_BUS_NAME_LENGTH: usize = 256;
 
@@ -13,7 +16,7 @@ pub struct EventSettings {
     /// Where they go. Without targets no events are kept.
     pub targets: Vec<EventTarget>,
     /// The types that go to buses and queues; none: all types. The table gets all events.
-    pub types: Option<Vec<EventType>>,
+    pub types: Option<Vec<&'static str>>,
 }
 
 /// Where events go.
@@ -28,6 +31,14 @@ pub enum EventTarget {
 }
 
 impl Reader<'_> {
+    /// The queues whose depth is shown.
+    pub(super) fn monitored_queues(&self) -> Result<Vec<String>, SettingsError> {
+        let urls = self.optional(&table::MONITORED_QUEUES, |value| {
+            list(value, values::queue_url).filter(|urls| urls.len() <= MAX_MONITORED_QUEUES)
+        })?;
+        Ok(urls.unwrap_or_default())
+    }
+
     pub(super) fn events(&self) -> Result<EventSettings, SettingsError> {
         Ok(EventSettings {
             targets: self.optional(&table::EVENTS, |value| list(value, target))?.unwrap_or_default(),
@@ -69,6 +80,7 @@ fn is_bus(value: &str) -> bool {
     name.is_some_and(|name| (1..=MAX_BUS_NAME_LENGTH).contains(&name.len()) && name.bytes().all(is_allowed))
 }
 
-fn event_type(value: &str) -> Option<EventType> {
-    EventType::ALL.into_iter().find(|event_type| event_type.as_str() == value)
+fn event_type(value: &str) -> Option<&'static str> {
+    let of_queues = EventType::ALL.into_iter().map(|event_type| event_type.as_str());
+    of_queues.chain([THRESHOLD_CROSSED]).find(|event_type| *event_type == value)
 }

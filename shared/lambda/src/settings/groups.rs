@@ -5,9 +5,10 @@ use std::time::Duration;
 use millrace_cache::{BreakerSettings, LocalSettings, Ttls};
 use millrace_domain::FeatureSwitch;
 use millrace_store::{BatchWriterSettings, Retention};
+use millrace_telemetry::LogSettings;
 use millrace_upkeep::UpkeepSettings;
 
-use super::{error::SettingsError, reader::Reader, reference::table};
+use super::{error::SettingsError, reader::Reader, reference::table, values};
 
 /// Time-outs and circuit breaker of the shared cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +115,16 @@ impl Reader<'_> {
             concurrency: self.narrow(&table::BATCH_CONCURRENCY)?,
             ..BatchWriterSettings::default()
         })
+    }
+
+    pub(super) fn log(&self) -> Result<LogSettings, SettingsError> {
+        let sample_rate = self.text(&table::LOG_SAMPLE_RATE, values::rate)?;
+        Ok(self.text(&table::LOG, LogSettings::parse)?.with_sample_rate(sample_rate))
+    }
+
+    pub(super) fn metrics_namespace(&self) -> Result<Option<String>, SettingsError> {
+        let namespace = self.text(&table::METRICS_NAMESPACE, values::namespace)?;
+        Ok(self.switch(&table::METRICS)?.then_some(namespace))
     }
 
     pub(super) fn upkeep(&self) -> Result<UpkeepSettings, SettingsError> {

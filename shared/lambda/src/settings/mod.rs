@@ -5,6 +5,7 @@
 //! | [`mod@reference`] | every setting: its name, default, allowed values, meaning |
 //! | [`events`] | where events are published, and which |
 //! | [`groups`] | settings that belong together |
+//! | [`traces`] | where traces are sent |
 //! | [`values`] | the types of settings that are more than a number |
 //! | [`error`] | the error of a bad setting, in one line |
 //! | `reader` | reads one variable as one value |
@@ -18,6 +19,7 @@ pub mod events;
 pub mod groups;
 mod reader;
 pub mod reference;
+pub mod traces;
 pub mod values;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
@@ -25,6 +27,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use millrace_cache::{LocalSettings, Ttls};
 use millrace_domain::Rules;
 use millrace_store::{BatchWriterSettings, Retention};
+pub use millrace_telemetry::{Limits, LogSettings};
 use millrace_upkeep::UpkeepSettings;
 
 pub use error::{SettingsError, UnknownSetting};
@@ -33,8 +36,8 @@ pub use groups::{AdvanceSettings, DatabaseSettings, Features, RedisLimits};
 use reader::Reader;
 pub use reference::markdown;
 use reference::table;
-pub(crate) use values::SPAN_TARGET;
-pub use values::{Authentication, CacheKind, CorsOrigins, IamCache, LogSettings, RedisSettings, RedisUrl, StoreChoice};
+pub use traces::TraceTarget;
+pub use values::{Authentication, CacheKind, CorsOrigins, IamCache, RedisSettings, RedisUrl, StoreChoice};
 
 /// All settings.
 #[derive(Debug, Clone)]
@@ -63,6 +66,8 @@ pub struct Settings {
     pub cors_origins: CorsOrigins,
     /// The segments that every HTTP path begins with.
     pub http_base_path: Vec<String>,
+    /// The URLs of the queues whose depth is shown.
+    pub monitored_queues: Vec<String>,
     /// How long the shared cache keeps data.
     pub cache_ttl: Ttls,
     /// The limits of the local cache.
@@ -85,6 +90,14 @@ pub struct Settings {
     pub retention: Retention,
     /// What is logged.
     pub log: LogSettings,
+    /// The namespace of the metrics; none: no metrics are written.
+    pub metrics_namespace: Option<String>,
+    /// The limits of thresholds.
+    pub thresholds: Limits,
+    /// Where traces are sent.
+    pub traces: TraceTarget,
+    /// The memory of the function in MiB, as Lambda sets it; none outside Lambda.
+    pub function_memory_mib: Option<u64>,
     /// The name of the function, as Lambda sets it; empty outside Lambda.
     pub function_name: String,
     /// Variables with the prefix of settings that are not settings.
@@ -142,6 +155,7 @@ impl Settings {
             redis_limits: read.redis_limits()?,
             ticks_queue_url: read.optional(&table::TICKS_QUEUE_URL, values::queue_url)?,
             events: read.events()?,
+            monitored_queues: read.monitored_queues()?,
             advance: read.advance()?,
             rules: Rules::default().pause_after_days(read.whole(&table::INACTIVE_PAUSE_DAYS)?),
             clock_file: read.clock_file(&store)?,
@@ -159,7 +173,11 @@ impl Settings {
             upkeep: read.upkeep()?,
             features: read.features()?,
             retention: read.retention()?,
-            log: read.text(&table::LOG, LogSettings::parse)?,
+            log: read.log()?,
+            metrics_namespace: read.metrics_namespace()?,
+            thresholds: read.optional(&table::THRESHOLDS, |text| Limits::parse(text).ok())?.unwrap_or_default(),
+            traces: read.traces()?,
+            function_memory_mib: lookup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|mib| mib.parse().ok()),
             function_name: lookup("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
             unknown: Vec::new(),
         })

@@ -36,6 +36,11 @@ impl<'a> Reader<'a> {
         (self.lookup)(spec.name)
     }
 
+    /// A variable that is no setting of this project; none if it is unset or empty.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
     /// A required setting.
     pub(super) fn required<T>(&self, spec: &Spec, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, SettingsError> {
         let value = self.raw(spec).ok_or_else(|| SettingsError::missing(spec))?;
@@ -93,13 +98,18 @@ impl<'a> Reader<'a> {
         self.whole(spec).map(|days| Duration::from_secs(days * 24 * 60 * 60))
     }
 
-    /// A switch and its rollout percentage.
-    pub(super) fn feature(&self, switch: &Spec, rollout: &Spec) -> Result<FeatureSwitch, SettingsError> {
-        let enabled = self.text(switch, |value| match value {
+    /// `on` or `off`.
+    pub(super) fn switch(&self, spec: &Spec) -> Result<bool, SettingsError> {
+        self.text(spec, |value| match value {
             "on" => Some(true),
             "off" => Some(false),
             _ => None,
-        })?;
+        })
+    }
+
+    /// A switch and its rollout percentage.
+    pub(super) fn feature(&self, switch: &Spec, rollout: &Spec) -> Result<FeatureSwitch, SettingsError> {
+        let enabled = self.switch(switch)?;
         Ok(FeatureSwitch { enabled, rollout_percent: self.narrow(rollout)? })
     }
 

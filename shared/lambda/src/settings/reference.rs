@@ -116,11 +116,14 @@ table! {
         "Where events are published: event buses, FIFO queues of SQS, and the events table. Unset or empty: no \
          events are kept or published.");
     EVENTS_TYPES = Spec::text("MILLRACE_EVENTS_TYPES", None,
-        "types of events, such as taskStarted,taskCompleted, separated by commas, each once",
+        "types of events, such as taskStarted,thresholdCrossed, separated by commas, each once",
         "The types of events that go to event buses and queues. The events table gets all types. Unset or \
          empty: all types.");
     EVENTS_RETENTION_HOURS = Spec::whole("MILLRACE_EVENTS_RETENTION_HOURS", 24, 1, 8_760,
         "How long the events table keeps events.");
+    MONITORED_QUEUES = Spec::text("MILLRACE_MONITORED_QUEUES", None,
+        "http:// or https:// URLs of SQS queues, separated by commas, each once, at most 20",
+        "The queues whose depth `GET /admin/performance` shows. Unset or empty: none.");
     ADVANCE_PERIOD_SECONDS = Spec::whole("MILLRACE_ADVANCE_PERIOD_SECONDS", 60, 1, 600,
         "The time between two runs of `advance-queues`. A run sends the ticks that are due before the next one.");
     ADVANCE_SLACK_SECONDS = Spec::whole("MILLRACE_ADVANCE_SLACK_SECONDS", 5, 0, 300,
@@ -210,6 +213,22 @@ table! {
     LOG = Spec::text("MILLRACE_LOG", Some("info"),
         "off, error, warn, info, debug, trace, or directives such as info,millrace_store=debug",
         "The level of the logs, or a level for each module.");
+    LOG_SAMPLE_RATE = Spec::text("MILLRACE_LOG_SAMPLE_RATE", Some("0"), "a number from 0 to 1",
+        "The share of invocations, chosen at random, whose debug logs are written as well. Debug logs contain \
+         payloads and results.");
+    METRICS = Spec::switch("MILLRACE_METRICS",
+        "The line of metrics at the end of each invocation. It does not depend on the level of the logs.");
+    METRICS_NAMESPACE = Spec::text("MILLRACE_METRICS_NAMESPACE", Some("Millrace"),
+        "1 to 255 characters of A-Z a-z 0-9 . - _ / # :, not beginning with AWS/",
+        "The namespace of the metrics in CloudWatch.");
+    THRESHOLDS = Spec::text("MILLRACE_THRESHOLDS", None,
+        "<threshold>=<number>, separated by commas, each once; docs/metrics.md lists the thresholds",
+        "Limits of thresholds that differ from their defaults. The infrastructure sets the limits of its alarms \
+         here. Unset or empty: the defaults.");
+    TRACES = Spec::text("MILLRACE_TRACES", None, "off, xray, otlp:<URL of a collector> with http:// or https://",
+        "Where traces are sent: to the daemon of X-Ray, or to an OTLP collector over HTTP. The path of a URL \
+         without one is `/v1/traces`. Unset or empty: xray where `AWS_XRAY_DAEMON_ADDRESS` is set, as in \
+         Lambda, else off.");
 }
 
 /// The row of a setting.

@@ -1,15 +1,12 @@
 //! The types of settings that are more than a number.
 
-use std::{fmt, path::PathBuf, str::FromStr as _};
+use std::{fmt, path::PathBuf};
 
 use millrace_cache::redis::RedisMode;
-use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
 /// The longest table prefix. A DynamoDB table name has at most 255 characters.
 const MAX_PREFIX_LENGTH: usize = 200;
-/// The target of the span around an invocation.
-pub(crate) const SPAN_TARGET: &str = "millrace_invocation";
 
 /// The store of queues and records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,31 +146,17 @@ fn origin_of(value: &str) -> Option<String> {
     (url.origin().ascii_serialization() == value).then(|| value.to_owned())
 }
 
-/// What is logged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogSettings {
-    directives: String,
+/// A rate from 0 to 1.
+pub(super) fn rate(value: &str) -> Option<f64> {
+    value.parse().ok().filter(|rate| (0.0..=1.0).contains(rate))
 }
 
-impl LogSettings {
-    /// Reads a level, or directives such as `info,millrace_store=debug`. None if they are not
-    /// allowed.
-    pub fn parse(value: &str) -> Option<Self> {
-        let parts: Vec<&str> = value.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-        // The library reads a single word as a target: a misspelt level would switch off all logs.
-        let is_level = |part: &str| LevelFilter::from_str(part).is_ok();
-        let clear = parts.iter().all(|part| part.contains('=') || is_level(part));
-        let directives = parts.join(",");
-        let allowed = !parts.is_empty() && clear && Targets::from_str(&directives).is_ok();
-        allowed.then_some(Self { directives })
-    }
-
-    /// The filter for a subscriber. The span of an invocation is always on, so that every line has
-    /// its request id.
-    pub(crate) fn filter(&self) -> Targets {
-        // `parse` has accepted these directives.
-        Targets::from_str(&self.directives).unwrap_or_default().with_target(SPAN_TARGET, LevelFilter::ERROR)
-    }
+/// A namespace of CloudWatch, of the characters that it allows. AWS keeps those that begin with
+/// `AWS/`.
+pub(super) fn namespace(value: &str) -> Option<String> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_/#:".contains(&byte);
+    let allowed = (1..=255).contains(&value.len()) && value.bytes().all(is_allowed) && !value.starts_with("AWS/");
+    allowed.then(|| value.to_owned())
 }
 
 /// One Redis server or a cluster.
@@ -233,7 +216,7 @@ pub(super) fn queue_url(value: &str) -> Option<String> {
 }
 
 /// Reads a URL of one of these schemes, with a host, and a valid port or none.
-fn url(value: &str, schemes: [&str; 2]) -> Option<Url> {
+pub(super) fn url(value: &str, schemes: [&str; 2]) -> Option<Url> {
     // The library repairs what is almost a URL: it encodes spaces, and adds missing slashes.
     let needs_repair = !value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') || !value.contains("://");
     let url = Url::parse(value).ok().filter(|_| !needs_repair)?;

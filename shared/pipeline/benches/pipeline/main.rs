@@ -8,15 +8,10 @@
 //! off, and parsing the payload into a JSON tree. The last step prints all medians as one table.
 
 mod cpu_time;
+mod table;
+mod traces;
 
-use std::{
-    collections::VecDeque,
-    fs,
-    hint::black_box,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, hint::black_box, path::PathBuf, sync::Arc, time::Duration};
 
 use ::cpu_time::ProcessTime;
 use criterion::{BatchSize, Criterion, Throughput};
@@ -26,14 +21,19 @@ use millrace_domain::{
     codec::{decode, encode},
     json::{Message, parse_message},
 };
+use millrace_performance::ProcessHistory;
 use millrace_pipeline::{
     Answer, Invocation, PipelineSettings, Platform, PlatformParts, Publishing, process, steps::apply::apply_items,
 };
-use millrace_store::{BatchWriter, BatchWriterSettings, QueueRow, Store, memory::MemoryStore};
+use millrace_store::{BatchWriter, BatchWriterSettings, MeteredStore, QueueRow, Store, memory::MemoryStore};
+use millrace_telemetry::{
+    InvocationRecord,
+    emf::{EmfSettings, Ending, RecordWriter},
+};
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, time::Instant};
 
-use crate::cpu_time::CpuTime;
+use crate::{cpu_time::CpuTime, table::print_table, traces::Traces};
 
 // The functions use the same allocator.
 #[global_allocator]
@@ -184,20 +184,28 @@ struct Features {
     batching: FeatureSwitch,
     /// Whether the events table gets all events.
     events_table: bool,
+    /// Whether the line of metrics of each invocation is written.
+    metrics: bool,
+    traces: Traces,
 }
 
 /// A platform whose store has the rows of the first `players` players.
 fn platform(players: usize, rows: &[(PlayerId, QueueRow)], features: Features) -> Platform {
-    let Features { local, batching, events_table } = features;
-    let store = Arc::new(MemoryStore::new());
+    let Features { local, batching, events_table, metrics, .. } = features;
+    let rows_of_players = Arc::new(MemoryStore::new());
     for (player, row) in &rows[..players] {
-        store.overwrite_queue(player, row.clone());
+        rows_of_players.overwrite_queue(player, row.clone());
     }
+    let store: Arc<dyn Store> = match metrics {
+        true => Arc::new(MeteredStore::new(rows_of_players)),
+        false => rows_of_players,
+    };
     Platform::new(PlatformParts {
-        store: Arc::clone(&store) as Arc<dyn Store>,
-        batch_writer: BatchWriter::new(store as _, BatchWriterSettings::default()),
+        batch_writer: BatchWriter::new(Arc::clone(&store) as _, BatchWriterSettings::default()),
+        store,
         cache: Tiers::local_only(LocalCache::new(LocalSettings::default()), local),
         publishing: events_table.then(|| Publishing { destinations: Vec::new(), types: None, table: true }),
+        history: Arc::new(ProcessHistory::default()),
         clock: Arc::new(|| Timestamp::from_millis(NOW_MS)),
         resident_bytes: || None,
         apply: apply_items,
@@ -205,11 +213,12 @@ fn platform(players: usize, rows: &[(PlayerId, QueueRow)], features: Features) -
     })
 }
 
-async fn invoke(platform: &Platform, payload: &[u8]) -> Answer {
+async fn invoke(platform: &Platform, payload: &[u8], record: InvocationRecord) -> Answer {
     let invocation = Invocation {
         request_id: "8f5c9a3e-2f0e-4e56-9f32-6d3c0b3b7a11".to_owned(),
         times_out_at: Instant::now() + Duration::from_secs(60),
         cold_start: false,
+        record,
     };
     process(platform, payload, &invocation).await.expect("an answer")
 }
@@ -218,11 +227,19 @@ async fn invoke(platform: &Platform, payload: &[u8]) -> Answer {
 struct Sandbox {
     platform: Platform,
     game: Game,
+    /// None: no metrics are written.
+    metrics: Option<RecordWriter>,
+    traces: Traces,
 }
 
 impl Sandbox {
     fn new(players: usize, rows: &[(PlayerId, QueueRow)], features: Features, runtime: &Runtime) -> Self {
-        let mut sandbox = Self { platform: platform(players, rows, features), game: Game::new(players) };
+        let mut sandbox = Self {
+            platform: platform(players, rows, features),
+            game: Game::new(players),
+            metrics: features.metrics.then(metrics_writer),
+            traces: features.traces,
+        };
         // Ten batches contain every kind of command. They warm up the heap and the caches.
         for _ in 0..10 {
             sandbox.run(runtime);
@@ -234,7 +251,13 @@ impl Sandbox {
     fn run(&mut self, runtime: &Runtime) -> Duration {
         let payload = self.game.batch();
         let started = ProcessTime::now();
-        let answer = runtime.block_on(invoke(&self.platform, black_box(&payload)));
+        let record = if self.metrics.is_some() { InvocationRecord::empty() } else { InvocationRecord::default() };
+        let answer = runtime.block_on(self.traces.record(invoke(&self.platform, black_box(&payload), record.clone())));
+        if let (Some(metrics), Some(record)) = (&self.metrics, record.take()) {
+            let request_id = &answer.report.request_id;
+            let at = Timestamp::from_millis(NOW_MS);
+            metrics.write(&record, Ending { request_id, trace_id: None, at, error: None });
+        }
         let bytes = serde_json::to_vec(&answer).expect("JSON");
         let cpu_time = started.elapsed();
         // The measurement is valid only if every command was applied.
@@ -242,6 +265,16 @@ impl Sandbox {
         black_box(bytes);
         cpu_time
     }
+}
+
+/// Formats lines of metrics, and throws them away: what the system takes for a line is not of
+/// interest here.
+fn metrics_writer() -> RecordWriter {
+    let settings = EmfSettings { namespace: "Millrace/bench".to_owned(), function_name: "process-tasks".to_owned() };
+    RecordWriter::to(settings, |line| {
+        black_box(line);
+        Ok(())
+    })
 }
 
 /// Measures batches of 10 and of 1,000 messages.
@@ -253,12 +286,16 @@ fn bench_batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
         })
         .collect();
     let (on, off) = (FeatureSwitch::ON, FeatureSwitch::OFF);
-    let cached = Features { local: on, batching: on, events_table: false };
+    let cached = Features { local: on, batching: on, events_table: false, metrics: false, traces: Traces::Unused };
     let variants = [
         ("cached", cached),
+        ("cached-metrics", Features { metrics: true, ..cached }),
         ("cached-events", Features { events_table: true, ..cached }),
         ("loaded", Features { local: off, ..cached }),
         ("off", Features { local: off, batching: off, ..cached }),
+        ("traces-off", Features { traces: Traces::Off, ..cached }),
+        ("traces-not-sampled", Features { traces: Traces::NotSampled, ..cached }),
+        ("traces-sampled", Features { traces: Traces::Sampled, ..cached }),
     ];
     for messages in [10, 1_000] {
         let mut group = criterion.benchmark_group(format!("batch-{messages}"));
@@ -274,7 +311,7 @@ fn bench_batches(criterion: &mut Criterion<CpuTime>, runtime: &Runtime) {
                     }
                     sandbox.run(runtime)
                 };
-                bencher.iter_custom(|iterations| (0..iterations).map(|_| run()).sum());
+                features.traces.subscribed(|| bencher.iter_custom(|iterations| (0..iterations).map(|_| run()).sum()));
             });
         }
         group.bench_function("json-tree", |bencher| {
@@ -332,45 +369,6 @@ fn full_queue() -> Queue {
     queue
 }
 
-/// The median of a benchmark in nanoseconds, from the output files of criterion.
-fn median(folder: &Path, name: &str) -> Option<f64> {
-    let text = fs::read_to_string(folder.join(name).join("new/estimates.json")).ok()?;
-    let estimates: Value = serde_json::from_str(&text).ok()?;
-    estimates["median"]["point_estimate"].as_f64()
-}
-
-/// Prints the medians and the sizes of queues as a table.
-fn print_table(folder: &Path) {
-    let median_per_item = |name: &str, count: f64| match median(folder, name) {
-        Some(nanos) => format!("{:.2} µs", nanos / count / 1_000.0),
-        None => "not run".to_owned(),
-    };
-    let encoded_size = |remembered| format!("{} bytes", encode(&queue("player-000001", remembered)).len());
-    let rows = [
-        ("command in a batch of 1,000, queues cached", median_per_item("batch-1000/cached", 1e3), "10 µs"),
-        ("  with the events table", median_per_item("batch-1000/cached-events", 1e3), "1.5 times"),
-        ("command in a batch of 1,000, queues from the store", median_per_item("batch-1000/loaded", 1e3), ""),
-        ("  baseline: cache and batching off", median_per_item("batch-1000/off", 1e3), ""),
-        ("  reference: parsing the payload into a JSON tree", median_per_item("batch-1000/json-tree", 1e3), ""),
-        ("command in a batch of 10, queues cached", median_per_item("batch-10/cached", 10.0), ""),
-        ("  with the events table", median_per_item("batch-10/cached-events", 10.0), ""),
-        ("command in a batch of 10, queues from the store", median_per_item("batch-10/loaded", 10.0), ""),
-        ("  baseline: cache and batching off", median_per_item("batch-10/off", 10.0), ""),
-        ("  reference: parsing the payload into a JSON tree", median_per_item("batch-10/json-tree", 10.0), ""),
-        ("advancing a queue of 10 tasks, nothing due", median_per_item("domain/advance-idle", 1.0), "1 µs"),
-        ("advancing 30 days with 200 tasks due", median_per_item("domain/catch-up-200", 1.0), ""),
-        ("encoding a queue of 10 tasks", median_per_item("domain/encode", 1.0), ""),
-        ("decoding it", median_per_item("domain/decode", 1.0), ""),
-        ("size of a queue of 10 tasks, 12 commands remembered", encoded_size(0), ""),
-        ("size of a queue of 10 tasks, 64 commands remembered", encoded_size(64), ""),
-    ];
-    println!("\n| CPU time (median) or size | measured | at most |");
-    println!("|---|---:|---:|");
-    for (subject, measured, target) in rows {
-        println!("| {subject} | {measured} | {target} |");
-    }
-}
-
 fn main() {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/criterion"));
     let mut criterion =
@@ -379,5 +377,6 @@ fn main() {
     bench_batches(&mut criterion, &runtime);
     bench_domain(&mut criterion);
     criterion.final_summary();
-    print_table(&folder);
+    let sizes = [0, 64].map(|remembered| encode(&queue("player-000001", remembered)).len());
+    print_table(&folder, sizes);
 }

@@ -1,6 +1,9 @@
 //! Answer: batch item failures, results and the report.
 
 use millrace_domain::PlayerId;
+use millrace_performance::Kind;
+use millrace_telemetry::trace::TARGET;
+use tracing::instrument;
 
 use crate::{
     answer::{Answer, BatchItemFailure, CommandResult, ProcessError},
@@ -8,7 +11,7 @@ use crate::{
     context::Context,
     item::{Action, Outcome},
     logs,
-    report::CommandCounts,
+    report::{CommandCounts, CommandOutcomes, Reasons, Report},
     report_builder::build_report,
 };
 
@@ -17,19 +20,37 @@ pub const MAX_RESULTS: usize = 200;
 /// The status of what has to be delivered again.
 const FAILED: &str = "failed";
 
-/// The answer of an invocation whose items are all decided.
+/// The answer of an invocation whose items are all decided. What was not applied is logged, and the
+/// report is added to the metrics and to the performance history.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub fn answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
     batch.hand_back_rest_of_groups();
+    let outcomes = count(batch);
+    logs::log_items(batch);
+    ctx.invocation.record.update(|record| logs::measure_batch(record, batch, &outcomes.counts));
+    let report = build_report(ctx, &batch.counters, outcomes, batch.players.len() as u64);
+    ctx.platform.share_report(Kind::Commands, &report);
+    answer_of(batch, report)
+}
+
+/// The answer for items that were decided on trial. They are neither logged nor measured: only what
+/// the trial itself took is.
+pub fn trial_answer(ctx: &Context<'_>, batch: &mut Batch) -> Answer {
+    batch.hand_back_rest_of_groups();
+    let report = build_report(ctx, &batch.counters, CommandOutcomes::default(), batch.players.len() as u64);
+    ctx.platform.performance.add_cost(&report.cost.usage);
+    let CommandOutcomes { counts, reasons } = count(batch);
+    answer_of(batch, Report { commands: counts, reasons, ..report })
+}
+
+fn answer_of(batch: &Batch, report: Report) -> Answer {
     let failed = batch.messages.iter().filter(|message| message.is_handed_back && batch.source == Source::Sqs);
-    let answer = Answer {
+    Answer {
         batch_item_failures: failed.map(|message| BatchItemFailure { item_identifier: message.id.clone() }).collect(),
         results: results(batch),
         results_omitted: 0,
-        report: build_report(ctx, &batch.counters, count(batch), batch.players.len() as u64),
-    };
-    logs::log_batch(batch, &answer);
-    ctx.platform.share_report(&answer.report);
-    answer
+        report,
+    }
 }
 
 /// The answer as the source of the payload gets it: with at most [`MAX_RESULTS`] results, so that
@@ -51,25 +72,35 @@ pub fn answer_source(batch: &Batch, mut answer: Answer) -> Result<Answer, Proces
     Ok(answer)
 }
 
-/// Counts the commands by outcome. Ticks are not commands.
-fn count(batch: &Batch) -> CommandCounts {
-    let mut counts = CommandCounts::default();
+/// Counts the commands by outcome and reason. Ticks are not commands.
+fn count(batch: &Batch) -> CommandOutcomes {
+    let (mut counts, mut reasons) = (CommandCounts::default(), Reasons::default());
     for (_, item) in batch.items().filter(|(_, item)| item.action != Action::Tick) {
-        match item.outcome {
+        match &item.outcome {
             Outcome::Applied => counts.applied += 1,
             Outcome::Duplicate(_) => counts.duplicate += 1,
-            Outcome::Rejected(_) => counts.rejected += 1,
-            Outcome::Failed(_) | Outcome::Undecided => counts.failed += 1,
+            Outcome::Rejected(rejection) => {
+                counts.rejected += 1;
+                *reasons.rejected.entry(rejection.reason.as_str()).or_default() += 1;
+            }
+            Outcome::Failed(failure) => {
+                counts.failed += 1;
+                *reasons.failed.entry(failure.reason.code()).or_default() += 1;
+            }
+            Outcome::Undecided => counts.failed += 1,
         }
     }
     for malformed in &batch.malformed {
-        match malformed.outcome {
-            Outcome::Failed(_) => counts.failed += 1,
+        match &malformed.outcome {
+            Outcome::Failed(failure) => {
+                counts.failed += 1;
+                *reasons.failed.entry(failure.reason.code()).or_default() += 1;
+            }
             _ => counts.malformed += 1,
         }
     }
     counts.received = counts.applied + counts.duplicate + counts.rejected + counts.failed + counts.malformed;
-    counts
+    CommandOutcomes { counts, reasons }
 }
 
 /// The results in the order of the messages. Within a message, malformed input comes last.

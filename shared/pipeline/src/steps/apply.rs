@@ -9,8 +9,10 @@ use std::{
 
 use millrace_domain::{
     Delivery, Event, EventData, PlayerId, Queue, Record, RequiredWrite, Rules, Timestamp, Verdict, Work,
-    codec::CachedQueue, record::RejectionRecord, task,
+    codec::CachedQueue, json, model::attempt::MissedDeadline, record::RejectionRecord, task,
 };
+use millrace_telemetry::trace::TARGET;
+use tracing::instrument;
 
 use crate::{
     applied::{Applied, ApplyInput},
@@ -21,7 +23,7 @@ use crate::{
     item::{Action, Item, Outcome},
     loaded_queue::LoadedQueue,
     player::{MAX_PLAYER_ITEMS, Missing, Player, PlayerState},
-    row_size::MAX_OUTBOX_BYTES,
+    row_size::{MAX_KEPT_COMMAND_BYTES, MAX_OUTBOX_BYTES},
 };
 
 /// Applies the open items of every player whose queue is loaded.
@@ -32,6 +34,7 @@ use crate::{
 ///   What was applied together with them is read and applied again without them.
 /// - An item that changes nothing is checked by no conditional write. Where the queue came from a
 ///   cache, it is read from the table and applied again.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub fn apply(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     if ctx.is_over() {
@@ -107,7 +110,7 @@ pub fn apply_items(input: ApplyInput<'_>) -> Applied {
                         detail: rejection.detail.to_string(),
                         command_type: Some(delivery.command.type_name().to_owned()),
                         task_id: delivery.command.task_id().cloned(),
-                        body: None,
+                        body: kept_command(delivery),
                         // A version is committed once, with these records.
                         entry: format!("{}.{}", applied.base_version + 1, applied.outbox.records.len()),
                     }));
@@ -138,7 +141,11 @@ fn advance_in_portions(
     let Some(cached) = &applied.loaded.queue else { return };
     let queue = &cached.queue;
     let to = action.delivery().map_or(now, |delivery| queue.effective_time(delivery, now));
-    let is_due = queue.due_at(rules).is_some_and(|due| due <= to);
+    let due_at = queue.due_at(rules);
+    if applied.count == 0 {
+        applied.due_before = due_at;
+    }
+    let is_due = due_at.is_some_and(|due| due <= to);
     if !is_due || action.delivery().is_some_and(|delivery| queue.command_memory.find(delivery).is_some()) {
         return;
     }
@@ -154,6 +161,12 @@ fn advance_in_portions(
         applied.change = RequiredWrite::Commit;
         events.drain(..).for_each(|event| applied.add_event(event, publishing));
     }
+}
+
+/// A refused command as JSON, so that it can be corrected and sent again; none if it is too long.
+fn kept_command(delivery: &Delivery) -> Option<String> {
+    let body = json::write_command(&delivery.player_id, &delivery.command_id, &delivery.command);
+    (body.len() <= MAX_KEPT_COMMAND_BYTES).then_some(body)
 }
 
 fn new_queue(player_id: &PlayerId, delivery: &Delivery, now: Timestamp) -> Arc<CachedQueue> {
@@ -187,12 +200,24 @@ impl Applied {
         {
             self.completed_at.push(record.finished_at);
         }
+        self.attempts_timed_out += u64::from(has_missed_deadline(&event.data));
         let publishes = publishing.is_some_and(|publishing| publishing.publishes(event.data.event_type().as_str()));
         if publishes || matches!(event.data, EventData::TaskFinished(_)) {
             self.outbox_bytes += event.size();
             self.outbox.add_event(event, publishes);
         }
     }
+}
+
+/// Whether an attempt has failed by itself.
+fn has_missed_deadline(event: &EventData) -> bool {
+    let reason = match event {
+        EventData::TaskRetried { reason, .. } => Some(reason),
+        EventData::TaskFinished(record) if record.outcome == task::Outcome::Failed => record.reason.as_ref(),
+        _ => None,
+    };
+    let deadlines = [MissedDeadline::HeartbeatLost, MissedDeadline::TimedOut];
+    reason.is_some_and(|reason| deadlines.iter().any(|deadline| deadline.as_str() == reason))
 }
 
 /// Gives a decided queue its new version, and lets it forget the oldest commands.

@@ -12,9 +12,11 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use millrace_domain::{RequiredWrite, codec};
+use millrace_domain::{RequiredWrite, Timestamp, codec};
 use millrace_store::{CommitError, Grouping, QueueWrite, StoreError};
+use millrace_telemetry::trace::TARGET;
 use tokio::time::{self, timeout_at};
+use tracing::instrument;
 
 use crate::{
     batch::Batch,
@@ -28,10 +30,16 @@ use crate::{
 /// Longest wait after a version conflict.
 const MAX_CONFLICT_BACKOFF: Duration = Duration::from_secs(1);
 
+/// A stale due entry, as the count of write units sees it: at another moment than the next one.
+fn stale_due_entry() -> Option<Timestamp> {
+    Some(Timestamp::default())
+}
+
 /// Commits the queue of every player whose items were applied. Where they changed nothing in the
 /// table, there is nothing to commit.
 ///
 /// A version conflict sends the player back to load, from the table, a bounded number of times.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub async fn commit(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     let mut changed: Vec<&mut Player> = Vec::new();
@@ -57,6 +65,7 @@ pub async fn commit(ctx: &Context<'_>, batch: &mut Batch) {
             Ok(()) => {
                 batch.counters.commits.committed += 1;
                 batch.counters.lateness.add(&applied.completed_at, committed_at);
+                batch.counters.attempts_timed_out += applied.attempts_timed_out;
                 player.commits += 1;
                 player.conflicts = 0;
                 applied.loaded.provenance = Provenance::Table;
@@ -112,7 +121,10 @@ fn write_of(ctx: &Context<'_>, player: &mut Player) -> Option<QueueWrite> {
     let outbox = (!applied.outbox.is_empty()).then(|| codec::encode(&applied.outbox));
     let queue = &applied.loaded.queue.as_ref()?.queue;
     let mut due_at = queue.due_at(settings.rules);
-    applied.loaded.due_entry = DueEntry::Accurate;
+    let due_before = match std::mem::replace(&mut applied.loaded.due_entry, DueEntry::Accurate) {
+        DueEntry::Accurate => applied.due_before,
+        DueEntry::Stale => stale_due_entry(),
+    };
     if outbox.is_some() && !settings.is_redelivered {
         // If this process dies before the records are written, nothing delivers the commands again.
         // The queue stays in the due index, so that the next run of `advance-queues` finds it.
@@ -126,11 +138,13 @@ fn write_of(ctx: &Context<'_>, player: &mut Player) -> Option<QueueWrite> {
         queue: codec::encode(queue),
         outbox,
         due_at,
+        due_before,
     })
 }
 
 /// Corrects the due entries of finished players. A failure fails nothing: the entry stays, and the
 /// next tick or run that finds it there corrects it.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub async fn correct_due_entries(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     let mut stale: Vec<&mut Player> = Vec::new();
@@ -187,6 +201,7 @@ fn correction_of(ctx: &Context<'_>, player: &mut Player) -> Option<QueueWrite> {
         queue: codec::encode(queue),
         outbox: None,
         due_at: queue.due_at(ctx.platform.settings.rules),
+        due_before: stale_due_entry(),
     })
 }
 

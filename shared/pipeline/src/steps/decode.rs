@@ -16,12 +16,14 @@ use millrace_domain::{
     json::{self, MalformedInput, Message, Request},
     record::RejectionRecord,
 };
+use millrace_telemetry::trace::{self, TARGET};
 use serde::{
     Deserialize, Deserializer,
     de::{self, Visitor},
 };
 use serde_json::{Value, value::RawValue};
 use smallvec::smallvec;
+use tracing::instrument;
 
 use crate::{
     batch::{Batch, Source},
@@ -29,6 +31,7 @@ use crate::{
     context::Context,
     envelope::{Body, malformed},
     item::Action,
+    message_trace::trace_of_record,
     text::Text,
 };
 
@@ -42,6 +45,7 @@ struct Payload<'a> {
 }
 
 /// Decodes the payload of an invocation.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub fn decode(ctx: &Context<'_>, payload: &[u8]) -> Batch {
     let started = Instant::now();
     let text = Text::new(payload);
@@ -60,15 +64,18 @@ pub fn decode(ctx: &Context<'_>, payload: &[u8]) -> Batch {
 /// Decodes commands that `sender` sends for the queue of `player` alone. Each is a separate
 /// message, so that results come in the order of the commands. Commands without a name get one that
 /// is made from `id`.
+#[instrument(target = TARGET, name = "decode", level = "info", skip_all)]
 pub fn decode_for_player(ctx: &Context<'_>, player: &PlayerId, sender: Sender, id: &str, payload: &[u8]) -> Batch {
     let started = Instant::now();
     let mut batch = decode_body_for(ctx, player, sender, id, &Text::new(payload));
+    batch.counters.usage.http_requests = 1;
     finish(&mut batch, started);
     batch
 }
 
 fn finish(batch: &mut Batch, started: Instant) {
     batch.players.iter_mut().for_each(|player| player.bound(&mut batch.messages));
+    batch.messages.iter().filter_map(|message| message.trace).for_each(trace::link);
     batch.counters.steps.decode = started.elapsed();
 }
 
@@ -81,6 +88,8 @@ struct Record<'a> {
     body: Body,
     #[serde(borrow, default)]
     attributes: Attributes<'a>,
+    #[serde(borrow, default)]
+    message_attributes: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "eventSourceARN")]
     source_arn: Cow<'a, str>,
 }
@@ -94,6 +103,8 @@ struct Attributes<'a> {
     sequence_number: Cow<'a, str>,
     #[serde(borrow, default)]
     message_group_id: Cow<'a, str>,
+    #[serde(borrow, default, rename = "AWSTraceHeader")]
+    trace_header: Cow<'a, str>,
 }
 
 impl<'de> Deserialize<'de> for Body {
@@ -127,11 +138,22 @@ fn decode_records(ctx: &Context<'_>, text: &Text<'_>, records: &[&RawValue]) -> 
             }
         }
     }
+    let requests = requests_of_lambda(records.len());
+    match batch.messages.iter().any(|message| message.fifo_group.is_some()) {
+        true => batch.counters.usage.fifo_requests += requests,
+        false => batch.counters.usage.standard_requests += requests,
+    }
     batch
 }
 
+/// The requests by which Lambda receives and deletes messages, at most ten in each.
+fn requests_of_lambda(messages: usize) -> u64 {
+    2 * messages.div_ceil(10) as u64
+}
+
 fn add_record(ctx: &Context<'_>, batch: &mut Batch, record: Record<'_>) {
-    let Record { message_id, body: Body { id, message }, attributes, source_arn } = record;
+    let Record { message_id, body, attributes, message_attributes, source_arn } = record;
+    let Body { id, trace, message } = body;
     // Standard queues carry group ids too, for fairness. Only a FIFO queue orders by them.
     let is_fifo = source_arn.ends_with(".fifo") || !attributes.sequence_number.is_empty();
     let group = Some(attributes.message_group_id.as_ref()).filter(|group| is_fifo && !group.is_empty());
@@ -146,6 +168,8 @@ fn add_record(ctx: &Context<'_>, batch: &mut Batch, record: Record<'_>) {
             FifoMessage { queue, group, sequence }
         }),
     };
+    let trace = trace_of_record(&attributes.trace_header, message_attributes).or(trace);
+    batch.messages[envelope.message].trace = trace;
     add_body(batch, envelope, message);
 }
 
@@ -184,9 +208,9 @@ fn decode_body(ctx: &Context<'_>, text: &Text<'_>) -> Batch {
 
 /// Adds a body that came without an envelope of SQS. Returns how many commands it has.
 fn add_element(ctx: &Context<'_>, batch: &mut Batch, text: &Text<'_>, element: &str, first: usize) -> usize {
-    let Body { id, message } = match text.is_utf8(element) {
+    let Body { id, trace, message } = match text.is_utf8(element) {
         true => Body::parse(element),
-        false => Body { id: None, message: Err(malformed(element, NOT_UTF8.to_owned())) },
+        false => Body { id: None, trace: None, message: Err(malformed(element, NOT_UTF8.to_owned())) },
     };
     let commands = match &message {
         Ok(Message::Commands(commands)) => commands.len(),
@@ -198,6 +222,7 @@ fn add_element(ctx: &Context<'_>, batch: &mut Batch, text: &Text<'_>, element: &
         None => CommandNames { id: &ctx.invocation.request_id, first },
     };
     let envelope = add_message(ctx, batch, Sender::Trusted, names);
+    batch.messages[envelope.message].trace = trace;
     add_body(batch, envelope, message);
     if id.is_some() { 0 } else { commands }
 }

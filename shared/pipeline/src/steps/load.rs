@@ -9,6 +9,8 @@
 use std::time::Instant;
 
 use millrace_domain::PlayerId;
+use millrace_telemetry::trace::TARGET;
+use tracing::instrument;
 
 use crate::{
     batch::Batch,
@@ -21,6 +23,7 @@ use crate::{
 };
 
 /// Loads the queue of every player that lacks one. A player whose queue cannot be read fails.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub async fn load(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     look_up(ctx, &mut batch.players, &mut batch.counters).await;
@@ -62,9 +65,9 @@ async fn look_up(ctx: &Context<'_>, players: &mut [Player], counters: &mut Count
     }
     let keys: Vec<PlayerId> = players.iter().map(|player| player.player_id.clone()).collect();
     let lookup = lookup_before(ctx.deadline, keys.len(), ctx.platform.cache.take(&keys, ctx.now)).await;
-    counters.cache.shared_errors += lookup.shared_errors;
+    counters.cache.shared_errors.get += lookup.shared_errors;
     for (player, hit) in players.into_iter().zip(lookup.hits) {
-        counters.cache.count(hit.as_ref().map(|hit| hit.tier));
+        counters.cache.count(hit.as_ref());
         // A queue is cached once its records are written.
         player.recorded_version = hit.as_ref().map_or(0, |hit| hit.copy.cached.queue.version);
         player.state = match hit.map(|hit| LoadedQueue::from_cache(hit.copy)) {

@@ -2,6 +2,9 @@
 
 use std::time::Instant;
 
+use millrace_telemetry::trace::TARGET;
+use tracing::instrument;
+
 use crate::{
     batch::Batch,
     context::Context,
@@ -14,6 +17,7 @@ use crate::{
 ///
 /// A player whose events are not accepted fails. The outbox of its row has the events, and the next
 /// load of the row publishes them.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub async fn publish(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     let mut commits: Vec<CommitEvents> = Vec::new();
@@ -22,8 +26,9 @@ pub async fn publish(ctx: &Context<'_>, batch: &mut Batch) {
             && let Some(record) = applied.events.take()
             && let Some(cached) = &applied.loaded.queue
         {
-            let (stats, grouping) = (cached.queue.stats(), player.grouping);
-            commits.push(CommitEvents { origin, record, stats, grouping });
+            let (stats, grouping, count) = (cached.queue.stats(), player.grouping, applied.count);
+            let trace = player.undecided().take(count).find_map(|item| batch.messages[item.message].trace);
+            commits.push(CommitEvents { origin, record, stats, grouping, trace });
         }
     }
     for (origin, failure) in publish_events(ctx, commits, &mut batch.counters).await {

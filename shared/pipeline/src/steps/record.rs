@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use millrace_domain::{Record, RequiredWrite};
 use millrace_store::{Grouping, RecordWrite};
+use millrace_telemetry::trace::TARGET;
+use tracing::instrument;
 
 use crate::{
     batch::Batch,
@@ -24,6 +26,7 @@ enum Origin {
 }
 
 /// Writes the records of every committed player, and malformed input.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub async fn record(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     let mut rows: Vec<RecordWrite<Origin>> = Vec::new();

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use millrace_cache::CachedCopy;
 use millrace_domain::PlayerId;
+use millrace_telemetry::trace::TARGET;
 use tokio::time::{self, timeout_at};
+use tracing::instrument;
 
 use crate::{
     batch::Batch,
@@ -15,6 +17,7 @@ use crate::{
 };
 
 /// Puts all copies in one round trip, and at the same time invalidates others in another one.
+#[instrument(target = TARGET, level = "info", skip_all)]
 pub async fn refresh(ctx: &Context<'_>, batch: &mut Batch) {
     let started = Instant::now();
     let cache = &ctx.platform.cache;
@@ -46,7 +49,7 @@ pub async fn refresh(ctx: &Context<'_>, batch: &mut Batch) {
         let forget = async { if stale.is_empty() { 0 } else { cache.forget(&stale).await } };
         // Where the deadline cut off the work, the caches are still told: the margin is for that.
         let until = ctx.deadline.max(time::Instant::now() + ctx.platform.settings.deadline_margin / 4);
-        batch.counters.cache.shared_errors += match timeout_at(until, async { tokio::join!(put, forget) }).await {
+        batch.counters.cache.shared_errors.put += match timeout_at(until, async { tokio::join!(put, forget) }).await {
             Ok((put, forgotten)) => put + forgotten,
             Err(_) => 1,
         };

@@ -19,6 +19,7 @@ pub mod events;
 pub mod queues;
 pub mod records;
 pub mod sample;
+pub mod scan;
 mod suite;
 mod support;
 

@@ -39,6 +39,7 @@ pub fn write(player: &PlayerId, expected: u64) -> QueueWrite {
         queue: format!("queue {player} {} \0\u{ff}", expected + 1).into_bytes(),
         outbox: None,
         due_at: None,
+        due_before: None,
     }
 }
 

@@ -43,6 +43,8 @@ macro_rules! conformance_tests {
             due::queue_is_in_the_index_shard_of_its_player,
             due::pages_contain_every_due_queue_once,
             due::page_continues_after_a_moved_row,
+            scan::scan_contains_each_queue_once,
+            scan::scan_continues_after_any_row,
             records::repeated_put_keeps_one_row,
             records::task_that_ends_twice_at_one_moment_keeps_two_rows,
             records::full_batch_is_written,

@@ -28,7 +28,9 @@ use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
 };
 use fastrand::Rng;
+use millrace_telemetry::trace::TARGET;
 use tokio::sync::Semaphore;
+use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{
     error::{CallFailure, CallTarget, Retry},
@@ -36,6 +38,22 @@ use super::{
     settings::{DynamoDbSettings, MAX_CONNECTIONS},
 };
 use crate::{backoff::Backoff, error::StoreError, port::Connections};
+
+/// The span of one attempt.
+fn span_of(target: CallTarget<'_>) -> Span {
+    tracing::info_span!(
+        target: TARGET,
+        "dynamodb",
+        otel.kind = "client",
+        rpc.system = "aws-api",
+        rpc.service = "DynamoDB",
+        rpc.method = target.operation,
+        db.system.name = "aws.dynamodb",
+        db.operation.name = target.operation,
+        db.collection.name = target.table,
+        "error.type" = Empty,
+    )
+}
 
 /// The maximum number of attempts if the server refuses a call temporarily.
 pub(super) const MAX_ATTEMPTS: u32 = 4;
@@ -95,12 +113,15 @@ impl CallRunner {
         loop {
             let generation = self.pool.prepare_call();
             round_trips.fetch_add(1, Ordering::Relaxed);
+            let span = span_of(target);
             // Boxed, because the futures of the SDK have several kilobytes.
-            let failure = match tokio::time::timeout(self.call_timeout, Box::pin(request())).await {
+            let call = tokio::time::timeout(self.call_timeout, Box::pin(request()));
+            let failure = match call.instrument(span.clone()).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => CallFailure::from_sdk(&error, target, self.connect_timeout),
                 Err(_) => CallFailure::permanent(StoreError::timed_out(self.call_timeout)),
             };
+            span.record("error.type", failure.error.reason().code());
             if failure.retry != Retry::OnNewConnection || reconnected {
                 return Err(failure);
             }

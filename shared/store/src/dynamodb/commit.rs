@@ -134,7 +134,7 @@ async fn put(tables: &Tables, write: &QueueWrite, round_trips: &AtomicU64) -> At
             }
         }
     };
-    let target = CallTarget { table, largest_row: write.size() };
+    let target = CallTarget { table, operation: "PutItem", largest_row: write.size() };
     tables.calls.send(target, round_trips, request).await
 }
 
@@ -153,12 +153,13 @@ async fn execute(tables: &Tables, writes: &[PendingCommit<'_>], round_trips: &At
     };
     let largest_row = writes.iter().map(|pending| pending.write.size()).max().unwrap_or_default();
     let call = tables.client.batch_execute_statement().set_statements(Some(statements));
-    match tables.calls.send(CallTarget { table, largest_row }, round_trips, || call.clone().send()).await {
+    let target = CallTarget { table, operation: "BatchExecuteStatement", largest_row };
+    match tables.calls.send(target, round_trips, || call.clone().send()).await {
         Ok(answer) => {
             // The responses have the order of the statements.
             let mut responses = answer.responses.unwrap_or_default().into_iter();
             let outcome = |pending: &PendingCommit<'_>| {
-                let target = CallTarget { table, largest_row: pending.write.size() };
+                let target = CallTarget { largest_row: pending.write.size(), ..target };
                 statement_outcome(responses.next(), target)
             };
             writes.iter().map(outcome).collect()

@@ -24,7 +24,7 @@ pub(super) async fn read_due(
     after: Option<&DueQueue>,
     limit: usize,
 ) -> DuePage {
-    let target = CallTarget::read(tables.name(Table::Queues));
+    let target = CallTarget::read("Query", tables.name(Table::Queues));
     let query = tables
         .client
         .query()

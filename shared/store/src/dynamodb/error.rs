@@ -37,14 +37,16 @@ pub(super) enum Retry {
 pub(super) struct CallTarget<'a> {
     /// The name of the table with its prefix.
     pub(super) table: &'a str,
+    /// The operation, as DynamoDB calls it.
+    pub(super) operation: &'static str,
     /// The size of the largest row that is sent, in bytes.
     pub(super) largest_row: usize,
 }
 
 impl<'a> CallTarget<'a> {
     /// A call that sends no row.
-    pub(super) fn read(table: &'a str) -> Self {
-        Self { table, largest_row: 0 }
+    pub(super) fn read(operation: &'static str, table: &'a str) -> Self {
+        Self { table, operation, largest_row: 0 }
     }
 }
 

@@ -95,7 +95,11 @@ async fn load_call<'a>(tables: &Tables, keys: &[RowKey<'a>], round_trips: &Atomi
         attempt += 1;
         let request_items = request_items(tables, &open);
         let request = || tables.client.batch_get_item().set_request_items(Some(request_items.clone())).send();
-        match tables.calls.send(CallTarget::read(tables.name(first.table())), round_trips, request).await {
+        match tables
+            .calls
+            .send(CallTarget::read("BatchGetItem", tables.name(first.table())), round_trips, request)
+            .await
+        {
             Ok(answer) => {
                 let unprocessed = unprocessed(tables, &open, &answer);
                 loaded.extend(found(tables, &open, answer));

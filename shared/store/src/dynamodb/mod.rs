@@ -9,6 +9,7 @@
 //! | `records` | writes records |
 //! | `pages` | reads records |
 //! | `due` | reads the due index |
+//! | `scan` | scans the queues table |
 //! | `tables` | the client and the names of the tables |
 //! | `calls` | concurrency, time-outs and retries of calls |
 //! | `pool` | the connection pool |
@@ -26,7 +27,7 @@
 //!
 //! | table | actions |
 //! |---|---|
-//! | queues | `GetItem`, `BatchGetItem`, `PutItem`, `PartiQLInsert`, `PartiQLUpdate` |
+//! | queues | `GetItem`, `BatchGetItem`, `PutItem`, `PartiQLInsert`, `PartiQLUpdate`, `Scan` for the list of players |
 //! | index `due` of queues | `Query` |
 //! | progress | `BatchGetItem`, `BatchWriteItem` |
 //! | stats | `BatchGetItem`, `BatchWriteItem` |
@@ -41,6 +42,7 @@ mod load;
 mod pages;
 mod pool;
 mod records;
+mod scan;
 mod schema;
 mod settings;
 mod store;

@@ -46,7 +46,7 @@ pub(super) async fn read_page<T: DeserializeOwned>(
         // DynamoDB refuses empty keys. No cursor is empty.
         return Ok(page);
     }
-    let target = CallTarget::read(tables.name(table));
+    let target = CallTarget::read("Query", tables.name(table));
     let request = request(tables, query);
     let now_s = now_s();
     // One more than the limit shows whether more rows follow.

@@ -39,7 +39,7 @@ pub(super) async fn write_records(
     }
     let largest_row = records.iter().map(|record| record.size()).max().unwrap_or_default();
     let call = tables.client.batch_write_item().request_items(name, requests);
-    let target = CallTarget { table: name, largest_row };
+    let target = CallTarget { table: name, operation: "BatchWriteItem", largest_row };
     let sent = tables.calls.send(target, &AtomicU64::new(0), || call.clone().send()).await;
     let answer = sent.map_err(|failure| failure.error)?;
     let unprocessed = answer.unprocessed_items.unwrap_or_default();

@@ -14,6 +14,7 @@ use super::{
     load::load,
     pages::{PageQuery, read_page},
     records::write_records,
+    scan::scan,
     settings::DynamoDbSettings,
     tables::Tables,
 };
@@ -21,7 +22,7 @@ use crate::{
     error::StoreError,
     port::{
         CommitResponse, Connections, DuePage, DueQueue, LoadResponse, Page, PageOrder, QueueStore, QueueWrite,
-        RecordStore, Store,
+        RecordStore, ScanPage, Store,
     },
 };
 
@@ -88,6 +89,10 @@ impl QueueStore for DynamoDbStore {
 
     async fn due(&self, shard: u8, until: Timestamp, after: Option<&DueQueue>, limit: usize) -> DuePage {
         read_due(&self.tables, shard, until, after, limit).await
+    }
+
+    async fn scan(&self, after: Option<&str>, limit: usize) -> Result<ScanPage, StoreError> {
+        scan(&self.tables, after, limit).await
     }
 }
 

@@ -51,7 +51,7 @@ impl Tables {
 
     /// Reads one row of a table without a sort key.
     pub(super) async fn get(&self, table: Table, partition: &str) -> Result<Option<Item>, StoreError> {
-        let target = CallTarget::read(self.name(table));
+        let target = CallTarget::read("GetItem", self.name(table));
         let call = self.client.get_item().table_name(target.table).consistent_read(true);
         let call = call.key(attribute::PLAYER_ID, string(partition));
         let sent = self.calls.send_with_retries(target, &AtomicU64::new(0), || call.clone().send()).await;

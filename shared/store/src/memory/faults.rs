@@ -44,6 +44,8 @@ pub enum Operation<'a> {
         /// The shard.
         shard: u8,
     },
+    /// Read a page of the queues table.
+    Scan,
     /// Check that the store is reachable.
     Ping,
 }

@@ -19,7 +19,7 @@ use crate::{
     error::{CommitError, StoreError},
     port::{
         CommitResponse, DuePage, DueQueue, LoadResponse, MAX_BATCH_ITEMS, Page, PageOrder, QueueRow, QueueStore,
-        QueueWrite, RecordStore, Store,
+        QueueWrite, RecordStore, ScanPage, ScannedQueue, Store,
     },
     rules::{self, MAX_LOAD_KEYS},
 };
@@ -147,6 +147,19 @@ impl QueueStore for MemoryStore {
             Ok((queues, more)) => DuePage { queues: Ok(queues), more, calls: 1 },
             Err(error) => DuePage { queues: Err(error), more: false, calls: 1 },
         }
+    }
+
+    async fn scan(&self, after: Option<&str>, limit: usize) -> Result<ScanPage, StoreError> {
+        let fault = self.fault(Operation::Scan).await;
+        fault.apply(|| {
+            let mut rest = self.queues();
+            rest.retain(|(player, _)| after.is_none_or(|after| player.as_str() > after));
+            let more = rest.len() > limit;
+            rest.truncate(limit);
+            let next = rest.last().filter(|_| more).map(|(player, _)| player.as_str().to_owned());
+            let queue = |(player_id, row)| ScannedQueue { player_id, row: Ok(QueueRow { outbox: None, ..row }) };
+            Ok(ScanPage { queues: rest.into_iter().map(queue).collect(), next, calls: 1 })
+        })
     }
 }
 

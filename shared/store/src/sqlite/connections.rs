@@ -4,8 +4,10 @@ use std::{path::Path, time::Duration};
 
 use deadpool_sqlite::{Config, Hook, HookError, Manager, Pool, QueueMode, Runtime};
 use millrace_domain::record::Table;
+use millrace_telemetry::trace::TARGET;
 use rusqlite::Connection;
 use tokio::runtime::Handle;
+use tracing::{Instrument as _, field::Empty};
 
 use super::{
     error::{from_interact, from_pool, from_sqlite},
@@ -57,13 +59,45 @@ impl Connections {
         table: Table,
         work: impl FnOnce(&mut Connection, &Tables) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.run_on(&self.name(table), work).await
+    }
+
+    /// The same for the table with this name.
+    pub(super) async fn run_on<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&mut Connection, &Tables) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let span = tracing::info_span!(
+            target: TARGET,
+            "sqlite",
+            otel.kind = "client",
+            db.system.name = "sqlite",
+            db.collection.name = name,
+            "error.type" = Empty,
+        );
+        let outcome = self.interact(name, work).instrument(span.clone()).await;
+        if let Err(error) = &outcome {
+            span.record("error.type", error.reason().code());
+        }
+        outcome
+    }
+
+    async fn interact<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&mut Connection, &Tables) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
         // The pool has no timer for idle connections.
         self.pool.retain(|_, metrics| metrics.last_used() < self.idle_timeout);
-        let name = self.name(table);
-        let connection = self.pool.get().await.map_err(|error| from_pool(&error, &name, self.timeout))?;
+        let connection = self.pool.get().await.map_err(|error| from_pool(&error, name, self.timeout))?;
         let tables = self.tables.clone();
         let outcome = connection.interact(move |connection| work(connection, &tables)).await;
-        outcome.map_err(|error| from_interact(&error))?.map_err(|error| from_sqlite(&error, &name))
+        outcome.map_err(|error| from_interact(&error))?.map_err(|error| from_sqlite(&error, name))
+    }
+
+    pub(super) fn tables(&self) -> &Tables {
+        &self.tables
     }
 
     pub(super) fn close(&self) {

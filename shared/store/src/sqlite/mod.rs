@@ -8,6 +8,7 @@
 //! | `schema` | opens the file and creates the tables |
 //! | `tables` | the names of the tables |
 //! | `queues` | reads and writes queues |
+//! | `performance`, `unsent_figures` | the performance history |
 //! | `records` | reads and writes records |
 //! | `error` | errors of SQLite and of the pool |
 //!
@@ -23,12 +24,14 @@
 
 mod connections;
 mod error;
+mod performance;
 mod queues;
 mod records;
 mod schema;
 mod settings;
 mod store;
 mod tables;
+mod unsent_figures;
 
 pub use error::OpenError;
 pub use schema::{APPLICATION_ID, SCHEMA_VERSION};

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::{CommitError, StoreError},
-    port::{DueQueue, QueueRow, QueueWrite, due_shard},
+    port::{DueQueue, QueueRow, QueueWrite, ScanPage, ScannedQueue, due_shard},
     rules,
 };
 
@@ -19,20 +19,51 @@ pub(super) fn load_queue(
     tables: &Tables,
     player: &PlayerId,
 ) -> Result<Option<QueueRow>, StoreError> {
-    let read = |row: &Row<'_>| {
-        let version: i64 = row.get(0)?;
-        let version = u64::try_from(version).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, version))?;
-        // A row whose `dueAt` is not a number is not in the index.
-        let due_at = row.get_ref(3)?.as_i64().ok().and_then(|millis| u64::try_from(millis).ok());
-        let due_at = due_at.map(Timestamp::from_millis);
-        Ok(QueueRow { version, queue: row.get(1)?, outbox: row.get(2)?, due_at })
-    };
     let name = tables.name(Table::Queues);
     let sql = format!(r#"SELECT "version", "queue", "outbox", "dueAt" FROM "{name}" WHERE "playerId" = ?1"#);
     let row = connection
         .prepare_cached(&sql)
-        .and_then(|mut statement| statement.query_row(params![player.as_str()], read).optional());
+        .and_then(|mut statement| statement.query_row(params![player.as_str()], read_row).optional());
     row.map_err(|error| from_sqlite(&error, &name))
+}
+
+/// Reads the columns version, queue, outbox and due moment.
+fn read_row(row: &Row<'_>) -> rusqlite::Result<QueueRow> {
+    let version: i64 = row.get(0)?;
+    let version = u64::try_from(version).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, version))?;
+    // A row whose `dueAt` is not a number is not in the index.
+    let due_at = row.get_ref(3)?.as_i64().ok().and_then(|millis| u64::try_from(millis).ok());
+    let due_at = due_at.map(Timestamp::from_millis);
+    Ok(QueueRow { version, queue: row.get(1)?, outbox: row.get(2)?, due_at })
+}
+
+/// Reads some rows in the order of the players, and where the next ones begin.
+pub(super) fn scan(connection: &Connection, tables: &Tables, after: &str, limit: usize) -> rusqlite::Result<ScanPage> {
+    let name = tables.name(Table::Queues);
+    let mut statement = connection.prepare_cached(&format!(
+        r#"SELECT "version", "queue", NULL, "dueAt", "playerId" FROM "{name}"
+           WHERE "playerId" > ?1 ORDER BY "playerId""#
+    ))?;
+    let mut rows = statement.query([after])?;
+    let mut page = ScanPage { queues: Vec::new(), next: None, calls: 1 };
+    let (mut read, mut last) = (0, None);
+    while let Some(row) = rows.next()? {
+        if read == limit {
+            page.next = last;
+            return Ok(page);
+        }
+        read += 1;
+        let player: String = row.get(4)?;
+        match PlayerId::new(&player) {
+            Ok(player_id) => {
+                page.queues
+                    .push(ScannedQueue { player_id, row: read_row(row).map_err(|error| from_sqlite(&error, &name)) });
+            }
+            Err(error) => tracing::error!(table = name, %error, "a row with an invalid player id is omitted"),
+        }
+        last = Some(player);
+    }
+    Ok(page)
 }
 
 /// Commits queues in one transaction. Returns the outcome of each write, or the error of the whole

@@ -23,7 +23,7 @@ pub const APPLICATION_ID: i32 = 0x4d69_6c6c;
 /// The maximum length of a prefix in characters.
 const MAX_PREFIX_LENGTH: usize = 128;
 /// The number of statements that a connection keeps prepared; more than there are.
-const CACHED_STATEMENTS: usize = 32;
+const CACHED_STATEMENTS: usize = 48;
 
 /// The outcome of an attempt to prepare a file: an error of SQLite, or why the file is refused.
 type Prepared<T> = rusqlite::Result<Result<T, OpenError>>;
@@ -119,6 +119,17 @@ fn create_sql(tables: &Tables) -> String {
             "outbox" BLOB);
         CREATE INDEX IF NOT EXISTS "{queues}.due" ON "{queues}" ("dueShard", "dueAt", "playerId")
             WHERE "dueAt" IS NOT NULL;"#
+    );
+    let (performance, thresholds) = (tables.performance(), tables.thresholds());
+    sql += &format!(
+        r#"CREATE TABLE IF NOT EXISTS "{performance}" (
+            "minute" INTEGER NOT NULL,
+            "slot" INTEGER NOT NULL,
+            "amount" INTEGER NOT NULL,
+            PRIMARY KEY ("minute", "slot")) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS "{thresholds}" (
+            "threshold" TEXT NOT NULL PRIMARY KEY,
+            "state" TEXT NOT NULL) WITHOUT ROWID;"#
     );
     for table in Table::ALL.into_iter().filter(|table| *table != Table::Queues) {
         let name = tables.name(table);

@@ -19,12 +19,13 @@ use super::{
     schema,
     settings::SqliteSettings,
     tables::Tables,
+    unsent_figures::UnsentFigures,
 };
 use crate::{
     error::{CommitError, StoreError},
     port::{
         CommitResponse, DuePage, DueQueue, LoadResponse, MAX_BATCH_ITEMS, Page, PageOrder, QueueStore, QueueWrite,
-        RecordStore, Store,
+        RecordStore, ScanPage, Store,
     },
     retention::{Retention, now_s},
     rules::MAX_LOAD_KEYS,
@@ -36,10 +37,11 @@ const CLOSE_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 /// Queues and records in an SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
-    connections: Connections,
+    pub(super) connections: Connections,
     retention: Retention,
     /// Orders the writers of this process. SQLite itself waits by sleeping, which is unfair.
     write_lock: Mutex<()>,
+    pub(super) unsent: UnsentFigures,
 }
 
 impl SqliteStore {
@@ -73,6 +75,7 @@ impl SqliteStore {
             connections: Connections::new(&path, tables, &settings).map_err(failed)?,
             retention: settings.retention,
             write_lock: Mutex::new(()),
+            unsent: UnsentFigures::default(),
         };
         // Opens the first connection before the first invocation needs it.
         store.ping().await.map_err(failed)?;
@@ -85,7 +88,7 @@ impl SqliteStore {
     }
 
     /// Waits until no other call of this process writes.
-    async fn lock_writes(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
+    pub(super) async fn lock_writes(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
         let timeout = self.connections.timeout();
         tokio::time::timeout(timeout, self.write_lock.lock()).await.map_err(|_| StoreError::timed_out(timeout))
     }
@@ -156,6 +159,12 @@ impl QueueStore for SqliteStore {
             Ok((queues, more)) => DuePage { queues: Ok(queues), more, calls: 1 },
             Err(error) => DuePage { queues: Err(error), more: false, calls: 1 },
         }
+    }
+
+    async fn scan(&self, after: Option<&str>, limit: usize) -> Result<ScanPage, StoreError> {
+        let after = after.unwrap_or_default().to_owned();
+        let scan = move |connection: &mut Connection, tables: &Tables| queues::scan(connection, tables, &after, limit);
+        self.connections.run(Table::Queues, scan).await
     }
 }
 

@@ -16,6 +16,16 @@ impl Tables {
         Self { prefix: prefix.to_owned() }
     }
 
+    /// The name of the table with the figures of the performance history.
+    pub(super) fn performance(&self) -> String {
+        format!("{}performance", self.prefix)
+    }
+
+    /// The name of the table with the states of thresholds.
+    pub(super) fn thresholds(&self) -> String {
+        format!("{}thresholds", self.prefix)
+    }
+
     /// The name of a table with its prefix.
     pub(super) fn name(&self, table: Table) -> String {
         format!("{}{}", self.prefix, table.as_str())

@@ -1,4 +1,5 @@
 use millrace_domain::{PlayerId, Queue};
+use millrace_performance::Counter;
 
 use super::*;
 
@@ -103,23 +104,42 @@ fn puts_add_active_players_and_trim_the_list_once_a_minute() {
     assert!(put(&housekeeping, &both, moment(61)).is_empty(), "a forbidden command is not sent again");
 }
 
+fn applied(count: u64) -> Figures {
+    let mut figures = Figures::default();
+    figures.add(Counter::Applied, count);
+    figures
+}
+
 #[test]
-fn a_report_is_sent_with_a_put_and_the_next_one_ten_seconds_later() {
+fn figures_are_sent_with_gets_and_puts_at_most_once_a_second() {
     let housekeeping = Housekeeping::new("t-");
-    assert!(housekeeping.wants_report(moment(0)));
-    housekeeping.offer_report("{}".to_owned());
-    assert!(!housekeeping.wants_report(moment(0)), "a report waits");
-    assert_eq!(due(&housekeeping, Traffic::Get, moment(1)), [ASK], "gets send no report");
-    let sent = ["LPUSH t-upkeep:reports {}", "LTRIM t-upkeep:reports 0 999", "PEXPIRE t-upkeep:reports 3600000"];
-    let with_put = put(&housekeeping, &["a"], moment(2));
-    assert_eq!(with_put[with_put.len() - 3..], sent);
-    assert_eq!(put(&housekeeping, &["a"], moment(2)).len(), 1, "active players only");
-    assert!(!housekeeping.wants_report(moment(11)) && housekeeping.wants_report(moment(12)));
-    housekeeping.take_answer(Task::Report, lost());
-    assert!(housekeeping.wants_report(moment(3)), "the report was lost");
-    let refusal = redis::parse_redis_value(b"-NOPERM no\r\n").unwrap();
-    housekeeping.take_answer(Task::Report, Ok(refusal));
-    assert!(!housekeeping.wants_report(moment(100)));
+    let add = |count: u64| format!("BITFIELD t-performance:7 OVERFLOW SAT INCRBY u32 #2837 0 INCRBY i64 #2 {count}");
+    let expire = "PEXPIRE t-performance:7 90000000";
+    housekeeping.add_figures(Minute(7), &applied(1));
+    assert!(due(&housekeeping, Traffic::Other, moment(0)).is_empty());
+    assert_eq!(due(&housekeeping, Traffic::Get, moment(0)), [ASK, &add(1), expire]);
+    housekeeping.take_answer(Task::Figures, Ok(Value::Array(Vec::new())));
+    housekeeping.take_answer(Task::Figures, Ok(Value::Int(1)));
+    housekeeping.add_figures(Minute(7), &applied(2));
+    assert!(due(&housekeeping, Traffic::Get, moment(0)).is_empty());
+    assert_eq!(put(&housekeeping, &["a"], moment(1))[1..3], [&add(2), expire]);
+    housekeeping.take_answer(Task::Figures, lost());
+    housekeeping.take_answer(Task::Figures, lost());
+    assert_eq!(due(&housekeeping, Traffic::Get, moment(1)), [&add(2), expire], "the answer was lost");
+}
+
+#[test]
+fn figures_that_the_user_may_not_add_do_not_pile_up() {
+    let housekeeping = Housekeeping::new("t-");
+    let answer = |reply: &str| Ok(redis::parse_redis_value(reply.as_bytes()).unwrap());
+    housekeeping.add_figures(Minute(7), &applied(1));
+    assert_eq!(due(&housekeeping, Traffic::Get, moment(0)).len(), 3);
+    housekeeping.take_answer(Task::Figures, answer("-OOM command not allowed\r\n"));
+    assert_eq!(due(&housekeeping, Traffic::Get, moment(1)).len(), 2, "they were not added");
+    housekeeping.take_answer(Task::Figures, answer("-NOPERM no\r\n"));
+    housekeeping.add_figures(Minute(7), &applied(1));
+    assert_eq!(due(&housekeeping, Traffic::Get, moment(1)), [""; 0]);
+    assert!(housekeeping.take_unsent_figures().is_empty());
 }
 
 #[test]

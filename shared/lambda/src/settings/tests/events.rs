@@ -1,7 +1,5 @@
 //! Where events are published, and which.
 
-use millrace_domain::event::EventType;
-
 use super::{error, read};
 use crate::settings::EventTarget;
 
@@ -44,7 +42,8 @@ fn types_of_events_are_chosen_by_name() {
     let types = |value: &str| read(&[("MILLRACE_EVENTS_TYPES", value)]).unwrap().events.types;
     assert_eq!(types(""), None);
     assert_eq!(read(&[]).unwrap().events.types, None);
-    assert_eq!(types("taskCompleted, taskFailed"), Some(vec![EventType::TaskCompleted, EventType::TaskFailed]));
+    assert_eq!(types("taskCompleted, taskFailed"), Some(vec!["taskCompleted", "taskFailed"]));
+    assert_eq!(types("thresholdCrossed"), Some(vec!["thresholdCrossed"]));
     for value in ["taskcompleted", "taskCompleted,", "all", "taskFailed,taskFailed"] {
         let expected = format!("MILLRACE_EVENTS_TYPES={value} is not allowed; allowed: types of events, such as");
         assert!(error("MILLRACE_EVENTS_TYPES", value).starts_with(&expected));

@@ -5,6 +5,7 @@ mod back_ends;
 mod environment;
 mod events;
 mod numbers;
+mod traces;
 
 use super::{Settings, SettingsError};
 
