@@ -216,8 +216,9 @@ table! {
     LOG_SAMPLE_RATE = Spec::text("MILLRACE_LOG_SAMPLE_RATE", Some("0"), "a number from 0 to 1",
         "The share of invocations, chosen at random, whose debug logs are written as well. Debug logs contain \
          payloads and results.");
-    METRICS = Spec::switch("MILLRACE_METRICS",
-        "The line of metrics at the end of each invocation. It does not depend on the level of the logs.");
+    METRICS = Spec::text("MILLRACE_METRICS", Some("on"), "on, log, off",
+        "The line of metrics at the end of each invocation. It does not depend on the level of the logs. `log`: \
+         CloudWatch takes no metrics from it, which saves their price.");
     METRICS_NAMESPACE = Spec::text("MILLRACE_METRICS_NAMESPACE", Some("Millrace"),
         "1 to 255 characters of A-Z a-z 0-9 . - _ / # :, not beginning with AWS/",
         "The namespace of the metrics in CloudWatch.");

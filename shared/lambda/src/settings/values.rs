@@ -103,6 +103,20 @@ impl fmt::Debug for RedisUrl {
     }
 }
 
+/// What becomes of the line of metrics of each invocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetricLines {
+    /// It is not written.
+    Off,
+    /// It is only logged.
+    Logged,
+    /// CloudWatch takes the metrics from it.
+    Published {
+        /// Where CloudWatch puts them.
+        namespace: String,
+    },
+}
+
 /// How HTTP callers are authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Authentication {
