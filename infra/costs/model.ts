@@ -2,7 +2,7 @@
 
 import { Template } from 'aws-cdk-lib/assertions';
 import { createApp } from '../lib/app.ts';
-import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from '../lib/intervals.ts';
+import { ADVANCE_INTERVAL, UPKEEP_INTERVAL, WATCH_INTERVAL } from '../lib/intervals.ts';
 import { PUBLISHED_METRICS } from '../lib/metrics.ts';
 import { FUNCTION_NAMES, type FunctionName, type NodeCacheSettings, type Settings } from '../lib/settings.ts';
 import { MillraceStack } from '../lib/stack.ts';
@@ -93,7 +93,8 @@ const ASSUMPTIONS = {
 export type Costs = Record<string, number>;
 
 export function monthlyCosts(settings: Settings, codeDirectory: string, load: Load): Costs {
-  const scheduled = MINUTES_PER_MONTH / ADVANCE_INTERVAL.toMinutes() + MINUTES_PER_MONTH / UPKEEP_INTERVAL.toMinutes();
+  const runs = MINUTES_PER_MONTH / ADVANCE_INTERVAL.toMinutes();
+  const scheduled = runs + runsOfUpkeep(settings);
   const invocations = {
     commands: load.commands / ASSUMPTIONS.commandsPerInvocation,
     reports: load.reports / ASSUMPTIONS.reportsPerInvocation,
@@ -106,7 +107,7 @@ export function monthlyCosts(settings: Settings, codeDirectory: string, load: Lo
   const unitsPerMiss =
     ASSUMPTIONS.readUnitsPerMiss + (publishes(settings.events) ? ASSUMPTIONS.publishedReadUnitsPerMiss : 0);
   const missRate = settings.cache.kind === 'none' ? ASSUMPTIONS.missRateOfLocalCache : ASSUMPTIONS.missRate;
-  const readUnits = lookups * missRate * unitsPerMiss + scheduled * ASSUMPTIONS.readUnitsPerRun;
+  const readUnits = lookups * missRate * unitsPerMiss + runs * ASSUMPTIONS.readUnitsPerRun;
   return {
     'Cache': cacheCosts(settings.cache, load),
     'Interface endpoints': endpointsOf(settings) * ASSUMPTIONS.zones * prices.endpointHour * HOURS_PER_MONTH,
@@ -123,6 +124,14 @@ export function monthlyCosts(settings: Settings, codeDirectory: string, load: Lo
     'Logs and traces': costsOfLogs(allInvocations, load.reads),
     'Key': prices.key,
   };
+}
+
+/** Upkeep, and watching thresholds where advance-queues cannot. */
+function runsOfUpkeep({ cache, ticks }: Settings): number {
+  const watches = cache.kind !== 'none' && ticks === 'queue';
+  return (
+    MINUTES_PER_MONTH / UPKEEP_INTERVAL.toMinutes() + (watches ? MINUTES_PER_MONTH / WATCH_INTERVAL.toMinutes() : 0)
+  );
 }
 
 function sum(values: number[]): number {
@@ -210,12 +219,10 @@ export function costsOfLogs(invocations: number, requests: number): number {
 }
 
 function monitoringCosts(settings: Settings, codeDirectory: string): number {
-  return (
-    alarmMetricsOf(settings, codeDirectory) * prices.alarmMetric +
-    prices.compositeAlarm +
-    customMetrics() * prices.customMetric +
-    prices.dashboard
-  );
+  const alarms = alarmMetricsOf(settings, codeDirectory) * prices.alarmMetric;
+  return settings.monitoring === 'basic'
+    ? alarms
+    : alarms + prices.compositeAlarm + customMetrics() * prices.customMetric + prices.dashboard;
 }
 
 /** A metric is billed for each value of its dimensions. */

@@ -16,6 +16,8 @@ export interface CacheProps<Settings> {
   securityGroup: ec2.ISecurityGroup;
   key: kms.IKey;
   logRetention: logs.RetentionDays;
+  /** Gets the events of nodes, such as failovers. A serverless cache has no such events. */
+  eventsTopicArn?: string;
 }
 
 export abstract class Cache extends Construct {

@@ -62,7 +62,7 @@ function serviceWidgets({ alarms, metrics, queues }: DashboardProps): cloudwatch
   return [
     new cloudwatch.AlarmStatusWidget({
       title: 'Alarms',
-      alarms: [alarms.playersAffected, ...alarms.all],
+      alarms: [...(alarms.playersAffected === undefined ? [] : [alarms.playersAffected]), ...alarms.all],
       sortBy: cloudwatch.AlarmStatusWidgetSortBy.STATE_UPDATED_TIMESTAMP,
       ...SIZE,
     }),

@@ -31,6 +31,7 @@ export class Deployment extends Construct {
       applicationName: `${props.prefix}functions`,
     });
     for (const [name, { live }] of props.functions.all) {
+      const alarms = props.alarms.rollbackAlarmsOf(name);
       const group = new codedeploy.LambdaDeploymentGroup(this, name, {
         application,
         alias: live,
@@ -38,11 +39,11 @@ export class Deployment extends Construct {
         deploymentConfig: isCanary(name, props.deployment)
           ? codedeploy.LambdaDeploymentConfig.CANARY_10PERCENT_5MINUTES
           : codedeploy.LambdaDeploymentConfig.ALL_AT_ONCE,
-        alarms: props.alarms.rollbackAlarmsOf(name),
+        alarms,
         // While an alarm is active, CodeDeploy starts no deployment, not even one that fixes the
         // cause.
         ignoreAlarmConfiguration: props.ignoreAlarms,
-        autoRollback: { failedDeployment: true, stoppedDeployment: true, deploymentInAlarm: true },
+        autoRollback: { failedDeployment: true, stoppedDeployment: true, deploymentInAlarm: alarms.length > 0 },
       });
       Validations.of(group).acknowledge({
         id: `AwsSolutions-IAM4[Policy::${CODEDEPLOY_POLICY}]`,

@@ -28,15 +28,18 @@ export interface EventSourcesProps {
 }
 
 export class EventSources extends Construct {
+  /** Passes commands from the event bus to process-tasks. */
+  readonly commandRule: events.Rule;
+
   constructor(scope: Construct, id: string, props: EventSourcesProps) {
     super(scope, id);
     addQueues(props);
-    this.addCommandRule(props);
+    this.commandRule = this.addCommandRule(props);
     addFailureDestinations(props);
   }
 
-  private addCommandRule({ queues, functions }: EventSourcesProps): void {
-    new events.Rule(this, 'Commands', {
+  private addCommandRule({ queues, functions }: EventSourcesProps): events.Rule {
+    return new events.Rule(this, 'Commands', {
       eventBus: queues.bus,
       description: 'Commands to process-tasks',
       eventPattern: { detailType: [COMMAND_DETAIL_TYPE] },

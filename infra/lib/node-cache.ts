@@ -86,7 +86,7 @@ export class NodeCache extends Cache {
     subnetGroup: elasticache.CfnSubnetGroup,
     parameterGroup: elasticache.CfnParameterGroup,
   ): elasticache.CfnReplicationGroup {
-    const { settings, key, securityGroup } = this.props;
+    const { settings, key, securityGroup, eventsTopicArn } = this.props;
     const isCluster = this.mode === 'cluster';
     const hasReplicas = settings.replicas > 0;
     return new elasticache.CfnReplicationGroup(this, 'Group', {
@@ -114,6 +114,7 @@ export class NodeCache extends Cache {
       snapshotRetentionLimit: settings.snapshotDays,
       ...(settings.snapshotDays > 0 && { snapshotWindow: settings.snapshotWindow }),
       preferredMaintenanceWindow: settings.maintenanceWindow,
+      ...(eventsTopicArn !== undefined && { notificationTopicArn: eventsTopicArn }),
       autoMinorVersionUpgrade: true,
       logDeliveryConfigurations: [this.addLog('slow-log'), this.addLog('engine-log')],
     });

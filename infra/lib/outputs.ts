@@ -1,7 +1,7 @@
 // The outputs of the stack: what senders, readers and operators need to know after a deployment.
 
 import { CfnOutput, Fn, type Stack } from 'aws-cdk-lib';
-import type { Alarms } from './alarms/alarms.ts';
+import type { Notifications } from './alarms/notifications.ts';
 import type { Api } from './api.ts';
 import type { Cache } from './cache.ts';
 import type { Dashboard } from './dashboard.ts';
@@ -12,11 +12,13 @@ export interface OutputsProps {
   api: Api;
   queues: Queues;
   cache?: Cache;
-  alarms: Alarms;
-  dashboard: Dashboard;
+  notifications: Notifications;
+  /** Unset with basic monitoring. */
+  dashboard?: Dashboard;
 }
 
-export function addOutputs(stack: Stack, { prefix, api, queues, cache, alarms, dashboard }: OutputsProps): void {
+export function addOutputs(stack: Stack, props: OutputsProps): void {
+  const { prefix, api, queues, cache, notifications, dashboard } = props;
   const add = (name: string, value: string, description: string) => new CfnOutput(stack, name, { value, description });
   const { commands, progress, ticks } = queues.byName;
   add('ApiUrl', api.api.apiEndpoint, 'URL of the HTTP API');
@@ -41,7 +43,17 @@ export function addOutputs(stack: Stack, { prefix, api, queues, cache, alarms, d
   if (cache !== undefined) {
     add('CacheEndpoint', cache.endpoint, 'Host name of the cache, inside the network');
   }
-  add('AlarmsTopicArn', alarms.topic.topicArn, 'Topic that alarms notify');
+  add('PagesTopicArn', notifications.pages.topicArn, 'Topic of the alarm that players are affected');
+  add('WarningsTopicArn', notifications.warnings.topicArn, 'Topic of all alarms');
+  if (dashboard !== undefined) {
+    addDashboardUrl(stack, dashboard);
+  }
+}
+
+function addDashboardUrl(stack: Stack, dashboard: Dashboard): void {
   const dashboardsPage = 'https://console.aws.amazon.com/cloudwatch/home?region=${AWS::Region}#dashboards';
-  add('DashboardUrl', Fn.sub(`${dashboardsPage}:name=${dashboard.name}`), 'URL of the dashboard');
+  new CfnOutput(stack, 'DashboardUrl', {
+    value: Fn.sub(`${dashboardsPage}:name=${dashboard.name}`),
+    description: 'URL of the dashboard',
+  });
 }

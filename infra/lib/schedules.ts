@@ -5,7 +5,7 @@ import * as scheduler from 'aws-cdk-lib/aws-scheduler';
 import * as targets from 'aws-cdk-lib/aws-scheduler-targets';
 import { Construct } from 'constructs';
 import type { Functions } from './functions.ts';
-import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from './intervals.ts';
+import { ADVANCE_INTERVAL, UPKEEP_INTERVAL, WATCH_INTERVAL } from './intervals.ts';
 import type { Queues } from './queues.ts';
 import type { FunctionName } from './settings.ts';
 
@@ -13,16 +13,20 @@ export interface SchedulesProps {
   prefix: string;
   functions: Functions;
   queues: Queues;
+  /** Whether maintain-cache watches thresholds, because advance-queues does not reach the cache. */
+  watchesThresholds: boolean;
 }
 
 export class Schedules extends Construct {
+  readonly group: scheduler.ScheduleGroup;
+
   constructor(scope: Construct, id: string, props: SchedulesProps) {
     super(scope, id);
-    const group = new scheduler.ScheduleGroup(this, 'Group', { scheduleGroupName: `${props.prefix}schedules` });
+    this.group = new scheduler.ScheduleGroup(this, 'Group', { scheduleGroupName: `${props.prefix}schedules` });
     const addSchedule = (name: string, interval: Duration, target: FunctionName, input: object) =>
       new scheduler.Schedule(this, name, {
         scheduleName: name,
-        scheduleGroup: group,
+        scheduleGroup: this.group,
         schedule: scheduler.ScheduleExpression.rate(interval),
         target: new targets.LambdaInvoke(props.functions.byName[target].live, {
           input: scheduler.ScheduleTargetInput.fromObject(input),
@@ -34,5 +38,8 @@ export class Schedules extends Construct {
       });
     addSchedule('advance-queues', ADVANCE_INTERVAL, 'advance-queues', {});
     addSchedule('upkeep', UPKEEP_INTERVAL, 'maintain-cache', { action: 'upkeep' });
+    if (props.watchesThresholds) {
+      addSchedule('watch-thresholds', WATCH_INTERVAL, 'maintain-cache', { action: 'watchThresholds' });
+    }
   }
 }

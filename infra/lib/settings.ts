@@ -105,6 +105,12 @@ export interface ManagedInstancesSettings {
   concurrency: number;
 }
 
+/** Who gets notifications. AWS asks for a confirmation first. */
+export type Subscription =
+  | { email: string }
+  /** The https:// URL of a pager or chat service that takes notifications of SNS. */
+  | { url: string };
+
 export interface Settings {
   /** Part of the name of the stack and of the prefix `millrace-<stage>-` of all other names. */
   stage: string;
@@ -182,9 +188,18 @@ export interface Settings {
     corsOrigins: string[];
   };
 
+  /**
+   * `full`: all alarms, the metrics of the functions and the dashboard. `basic`: five alarms on work
+   * that fails. The functions then only log their metrics.
+   */
+  monitoring: 'basic' | 'full';
   alarms: {
-    /** Receives the alarms. Unset: alarms reach only the other subscribers of the topic. */
-    email?: string;
+    /** Get the alarm that cannot wait: players are affected. */
+    pages: Subscription[];
+    /** Get all other alarms, which can wait until the morning. */
+    warnings: Subscription[];
+    /** The quota of the account for concurrent executions. An alarm warns at 80 % of it. */
+    accountConcurrency: number;
     /** Limit for the age of the oldest message of a queue. */
     queueAgeSeconds: number;
     /**
@@ -193,6 +208,11 @@ export interface Settings {
      */
     thresholds: Record<string, number>;
   };
+  /**
+   * A budget of the whole account. The addresses of `alarms.warnings` are told when 80 % is spent,
+   * and when more than all is forecast. Unset: no budget.
+   */
+  budget?: { dollarsAMonth: number };
 }
 
 /** Settings that all stages share. */
@@ -213,7 +233,7 @@ const common = {
   },
   tables: {},
   environment: {},
-  alarms: { queueAgeSeconds: 120, thresholds: {} },
+  alarms: { pages: [], warnings: [], accountConcurrency: 1000, queueAgeSeconds: 120, thresholds: {} },
 } satisfies Partial<Settings>;
 
 /** A replication group for stages that set `kind: 'nodes'`: three nodes that fail over. */
@@ -238,6 +258,7 @@ export const stages = {
     eventSourceMetrics: false,
     ticks: 'queue',
     events: { bus: true, queue: false, table: true, types: 'all', retentionHours: 24 },
+    monitoring: 'basic',
     deployment: 'all-at-once',
     logDays: 7,
     api: {
@@ -257,6 +278,7 @@ export const stages = {
     eventSourceMetrics: true,
     ticks: 'queue',
     events: { bus: true, queue: false, table: true, types: 'all', retentionHours: 24 },
+    monitoring: 'full',
     deployment: 'canary',
     logDays: 30,
     api: {

@@ -1,11 +1,14 @@
 // The stack: creates all parts and connects them.
 
 import { Fn, Stack, type StackProps, Tags } from 'aws-cdk-lib';
+import type * as events from 'aws-cdk-lib/aws-events';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { Alarms } from './alarms/alarms.ts';
+import { Notifications } from './alarms/notifications.ts';
 import { Api } from './api.ts';
+import { Budget } from './budget.ts';
 import { cachePorts, createCache } from './cache-kinds.ts';
 import { Dashboard } from './dashboard.ts';
 import { Deployment } from './deployment.ts';
@@ -60,8 +63,18 @@ export class MillraceStack extends Stack {
     const common: Common = { prefix, settings, key, logRetention: settings.logDays };
     const tables = new Tables(this, 'Tables', { prefix, key, settings: settings.tables, keepData: settings.keepData });
     const queues = this.createQueues(common);
-    const sharedCache = this.createSharedCache(common, tables, queues);
-    const functions = this.createFunctions(common, props.codeDirectory, { sharedCache, tables, queues });
+    const notifications = new Notifications(this, 'Notifications', {
+      prefix,
+      settings: settings.alarms,
+      key,
+      hasCacheEvents: settings.cache.kind === 'nodes',
+    });
+    const sharedCache = this.createSharedCache(common, { tables, queues, notifications });
+    const { functions, ...sources } = this.createFunctions(common, props.codeDirectory, {
+      sharedCache,
+      tables,
+      queues,
+    });
     this.functions = functions;
     const api = this.createApi(common, functions);
     const metrics = new ServiceMetrics({
@@ -75,7 +88,7 @@ export class MillraceStack extends Stack {
     });
     const cache = sharedCache?.cache;
     const monitored = { prefix, settings, ...(cache && { cache }), tables, queues, functions, api, metrics };
-    const alarms = new Alarms(this, 'Alarms', { ...monitored, key });
+    const alarms = new Alarms(this, 'Alarms', { ...monitored, ...sources, notifications });
     new Deployment(this, 'Deployment', {
       prefix,
       functions,
@@ -83,8 +96,19 @@ export class MillraceStack extends Stack {
       deployment: settings.deployment,
       ignoreAlarms: props.ignoreAlarms ?? false,
     });
-    const dashboard = new Dashboard(this, 'Dashboard', { ...monitored, alarms });
-    addOutputs(this, { prefix, api, queues, ...(cache && { cache }), alarms, dashboard });
+    if (settings.budget !== undefined) {
+      new Budget(this, 'Budget', { prefix, settings: settings.budget, subscribers: settings.alarms.warnings });
+    }
+    const dashboard =
+      settings.monitoring === 'full' ? new Dashboard(this, 'Dashboard', { ...monitored, alarms }) : undefined;
+    addOutputs(this, {
+      prefix,
+      api,
+      queues,
+      ...(cache && { cache }),
+      notifications,
+      ...(dashboard && { dashboard }),
+    });
   }
 
   private createQueues({ prefix, settings }: Common): Queues {
@@ -100,8 +124,7 @@ export class MillraceStack extends Stack {
   /** Creates the shared cache with its network, unless the stage has none. */
   private createSharedCache(
     { prefix, settings, key, logRetention }: Common,
-    tables: Tables,
-    queues: Queues,
+    { tables, queues, notifications }: { tables: Tables; queues: Queues; notifications: Notifications },
   ): SharedCache | undefined {
     if (settings.cache.kind === 'none') {
       return undefined;
@@ -122,6 +145,7 @@ export class MillraceStack extends Stack {
       securityGroup: network.cache,
       key,
       logRetention,
+      ...(notifications.cacheEvents && { eventsTopicArn: notifications.cacheEvents.topicArn }),
     });
     return { cache, network };
   }
@@ -131,7 +155,7 @@ export class MillraceStack extends Stack {
     common: Common,
     codeDirectory: string,
     { sharedCache, tables, queues }: { sharedCache: SharedCache | undefined; tables: Tables; queues: Queues },
-  ): Functions {
+  ): { functions: Functions; schedules: Schedules; commandRule: events.Rule } {
     const { prefix, settings } = common;
     const functions = new Functions(this, 'Functions', {
       ...common,
@@ -140,9 +164,10 @@ export class MillraceStack extends Stack {
       tables,
       queues,
     });
-    new EventSources(this, 'Sources', { settings, queues, functions });
-    new Schedules(this, 'Schedules', { prefix, functions, queues });
-    return functions;
+    const { commandRule } = new EventSources(this, 'Sources', { settings, queues, functions });
+    const watchesThresholds = sharedCache !== undefined && settings.ticks === 'queue';
+    const schedules = new Schedules(this, 'Schedules', { prefix, functions, queues, watchesThresholds });
+    return { functions, schedules, commandRule };
   }
 
   private createApi({ prefix, settings, logRetention }: Common, functions: Functions): Api {

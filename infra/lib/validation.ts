@@ -10,6 +10,7 @@ import {
   type QueueSettings,
   type ServerlessCacheSettings,
   type Settings,
+  type Subscription,
 } from './settings.ts';
 
 /** A poller of provisioned mode has at most this number of batches at the same time. */
@@ -42,6 +43,7 @@ export function validate(settings: Settings): Settings {
   validateFunctions(settings);
   validateManagedInstances(settings);
   validateAlarms(settings.alarms);
+  validateMonitoring(settings);
   validateApi(settings.api);
   validateEnvironment(settings.environment);
   return settings;
@@ -160,10 +162,32 @@ function batchesAtOnce(queues: Settings['queues']): number {
   return Object.values<QueueSettings>(queues).reduce((sum, queue) => sum + ofQueue(queue), 0);
 }
 
-function validateAlarms(alarms: Settings['alarms']): void {
-  if (alarms.email !== undefined && !/^[^@\s]+@[^@\s]+$/.test(alarms.email)) {
-    throw new SettingsError(`alarms.email=${alarms.email}`, 'an address, such as you@example.com');
+/** CodeDeploy takes a new version back by metrics of the functions. */
+function validateMonitoring({ monitoring, deployment, alarms, budget }: Settings): void {
+  if (monitoring === 'basic' && deployment === 'canary') {
+    throw new SettingsError('monitoring=basic', 'full, or basic with deployment=all-at-once');
   }
+  if (budget !== undefined) {
+    requireWholeNumber('budget.dollarsAMonth', budget.dollarsAMonth, 1, 10_000_000);
+    if (!alarms.warnings.some((subscription) => 'email' in subscription)) {
+      throw new SettingsError('budget', 'with at least one email in alarms.warnings');
+    }
+  }
+}
+
+function validateSubscription(name: string, subscription: Subscription): void {
+  if ('email' in subscription && !/^[^@\s]+@[^@\s]+$/.test(subscription.email)) {
+    throw new SettingsError(`${name}.email=${subscription.email}`, 'an address, such as you@example.com');
+  }
+  if ('url' in subscription && !/^https:\/\/[^/\s]+/.test(subscription.url)) {
+    throw new SettingsError(`${name}.url=${subscription.url}`, 'a URL with https://');
+  }
+}
+
+function validateAlarms(alarms: Settings['alarms']): void {
+  alarms.pages.forEach((subscription) => validateSubscription('alarms.pages', subscription));
+  alarms.warnings.forEach((subscription) => validateSubscription('alarms.warnings', subscription));
+  requireWholeNumber('alarms.accountConcurrency', alarms.accountConcurrency, 10, 1_000_000);
   for (const [id, limit] of Object.entries(alarms.thresholds)) {
     if (!THRESHOLDS.some((threshold) => threshold.id === id)) {
       throw new SettingsError(`alarms.thresholds.${id}`, THRESHOLDS.map((threshold) => threshold.id).join(', '));

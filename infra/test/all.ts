@@ -16,6 +16,7 @@ import './kinds.test.ts';
 import './managed-instances.test.ts';
 import './monitoring.test.ts';
 import './network.test.ts';
+import './notifications.test.ts';
 import './options.test.ts';
 import './permissions.test.ts';
 import './queues.test.ts';

@@ -22,7 +22,7 @@ test('only certain resources differ', () => {
     counts[Type] = (counts[Type] ?? 0) + 1;
   }
   assert.deepEqual(counts, {
-    'AWS::CloudWatch::Alarm': 20,
+    'AWS::CloudWatch::Alarm': 31,
     'AWS::CloudWatch::CompositeAlarm': 1,
     'AWS::CodeDeploy::Application': 1,
     'AWS::CodeDeploy::DeploymentGroup': 4,

@@ -24,6 +24,7 @@ function devWithEvents(events: Partial<Settings['events']>): Template {
     ...stages.dev,
     cache: NODE_CACHE,
     ticks: 'direct',
+    monitoring: 'full',
     events: { ...stages.dev.events, ...events },
   });
 }

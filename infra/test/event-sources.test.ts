@@ -74,5 +74,14 @@ test('schedules have their rates and payloads, and a dead-letter queue', () => {
   assert.deepEqual(schedules, [
     ['advance-queues', 'rate(1 minute)', '{}', true],
     ['upkeep', 'rate(15 minutes)', '{"action":"upkeep"}', true],
+    ['watch-thresholds', 'rate(1 minute)', '{"action":"watchThresholds"}', true],
   ]);
+});
+
+test('thresholds have no schedule where advance-queues watches them, or where there is no history', () => {
+  const withDirectTicks = synthesize({ ...stages.production, ticks: 'direct' });
+  for (const template of [dev, withDirectTicks]) {
+    const names = propertiesOfType(template, 'AWS::Scheduler::Schedule').map(({ Name }) => Name);
+    assert.deepEqual(names, ['advance-queues', 'upkeep']);
+  }
 });

@@ -29,7 +29,8 @@ test('the outputs name what senders and operators use', () => {
     'BusName',
     'CommandsDeadLettersUrl',
     'UndeliveredUrl',
-    'AlarmsTopicArn',
+    'PagesTopicArn',
+    'WarningsTopicArn',
   ];
   for (const name of expected) {
     assert.ok(outputs.includes(name), name);

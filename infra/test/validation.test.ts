@@ -19,6 +19,10 @@ function eventsWith(changes: Partial<Settings['events']>): Partial<Settings> {
   return { events: { ...production.events, ...changes } };
 }
 
+function alarmsWith(changes: Partial<Settings['alarms']>): Partial<Settings> {
+  return { alarms: { ...production.alarms, ...changes } };
+}
+
 function withReservedConcurrency(reservedConcurrency: number): Settings['functions'] {
   const { functions } = production;
   return { ...functions, 'process-tasks': { ...functions['process-tasks'], reservedConcurrency } };
@@ -67,12 +71,16 @@ const REFUSED: [Partial<Settings>, RegExp][] = [
   [withInstances({ functions: production.functions }), /process-tasks.memoryMiB=512 is not allowed; .* from 2048/],
   [withInstances({ cache: { kind: 'none' } }), /managedInstances is not allowed; allowed: with a shared cache/],
   [withInstances({ deployment: 'canary' }), /managedInstances is not allowed; allowed: with deployment=all-at-once/],
-  [{ alarms: { ...production.alarms, email: 'you' } }, /alarms.email=you is not allowed; allowed: an address/],
+  [alarmsWith({ warnings: [{ email: 'you' }] }), /alarms.warnings.email=you is not allowed; allowed: an address/],
+  [alarmsWith({ pages: [{ url: 'http://pager.example' }] }), /alarms.pages.url=http:.* is not allowed; allowed: a URL/],
+  [alarmsWith({ accountConcurrency: 5 }), /alarms.accountConcurrency=5 is not allowed; .* from 10 to 1000000/],
+  [{ monitoring: 'basic' }, /monitoring=basic is not allowed; allowed: full, or basic with deployment=all-at-once/],
+  [{ budget: { dollarsAMonth: 100 } }, /budget is not allowed; allowed: with at least one email in alarms.warnings/],
   [
-    { alarms: { ...production.alarms, thresholds: { late: 1 } } },
+    alarmsWith({ thresholds: { late: 1 } }),
     /alarms.thresholds.late is not allowed; allowed: .*events-failed, lateness/,
   ],
-  [{ alarms: { ...production.alarms, thresholds: { lateness: -1 } } }, /alarms.thresholds.lateness=-1 is not allowed/],
+  [alarmsWith({ thresholds: { lateness: -1 } }), /alarms.thresholds.lateness=-1 is not allowed/],
   [
     { environment: { MILLRACE_THRESHOLDS: 'lateness=1' } },
     /MILLRACE_THRESHOLDS is not allowed; allowed: alarms.thresh/,

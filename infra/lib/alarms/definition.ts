@@ -28,6 +28,10 @@ export interface AlarmDefinition {
   runbook: string;
   /** Includes the alarm in the composite alarm `players-are-affected`. */
   affectsPlayers?: boolean;
+  /** Created with `monitoring: 'basic'` too. */
+  isBasic?: boolean;
+  /** Notifies both topics, because the notifications themselves fail. */
+  notifiesAll?: boolean;
   /** CodeDeploy rolls back a new version of this function while the alarm is active. */
   rollsBack?: FunctionName;
 }
