@@ -10,7 +10,9 @@ export interface BudgetProps {
   subscribers: Subscription[];
 }
 
-/** It is about all costs of the account: a budget by tags counts nothing until they are activated. */
+/**
+ * It is about all costs of the account: a budget by tags counts nothing until they are activated.
+ */
 export class Budget extends Construct {
   constructor(scope: Construct, id: string, { prefix, settings, subscribers }: BudgetProps) {
     super(scope, id);

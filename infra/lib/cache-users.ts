@@ -3,6 +3,7 @@
 
 import * as elasticache from 'aws-cdk-lib/aws-elasticache';
 import { Construct } from 'constructs';
+import { idOf } from './construct-ids.ts';
 
 export type Engine = 'valkey' | 'redis';
 
@@ -65,7 +66,7 @@ export class CacheUsers extends Construct {
     if (engine === 'redis') {
       // A user group of Redis must have a user with the name default. This one cannot log in.
       members.push(
-        new elasticache.CfnUser(this, 'default', {
+        new elasticache.CfnUser(this, 'Default', {
           engine,
           userId: `${prefix}default`,
           userName: 'default',
@@ -89,7 +90,7 @@ export class CacheUsers extends Construct {
   private addUser(user: CacheUser): elasticache.CfnUser {
     const { prefix, engine } = this.props;
     const commands = [...COMMANDS_OF[user], ...COMMANDS_OF_ENGINE[engine]].map((command) => `+${command}`);
-    return new elasticache.CfnUser(this, user, {
+    return new elasticache.CfnUser(this, idOf(user), {
       engine,
       userId: this.nameOf(user),
       userName: this.nameOf(user),

@@ -12,7 +12,7 @@ import { type CacheUser, CacheUsers, type Engine } from './cache-users.ts';
 export interface CacheProps<Settings> {
   prefix: string;
   settings: Settings;
-  vpc: ec2.IVpc;
+  subnets: ec2.ISubnet[];
   securityGroup: ec2.ISecurityGroup;
   key: kms.IKey;
   logRetention: logs.RetentionDays;

@@ -3,6 +3,7 @@
 import { Validations } from 'aws-cdk-lib';
 import * as codedeploy from 'aws-cdk-lib/aws-codedeploy';
 import { Construct } from 'constructs';
+import { idOf } from './construct-ids.ts';
 import type { Alarms } from './alarms/alarms.ts';
 import { isCanary } from './alarms/rollback-alarms.ts';
 import type { Functions } from './functions.ts';
@@ -32,7 +33,7 @@ export class Deployment extends Construct {
     });
     for (const [name, { live }] of props.functions.all) {
       const alarms = props.alarms.rollbackAlarmsOf(name);
-      const group = new codedeploy.LambdaDeploymentGroup(this, name, {
+      const group = new codedeploy.LambdaDeploymentGroup(this, idOf(name), {
         application,
         alias: live,
         deploymentGroupName: `${props.prefix}${name}`,

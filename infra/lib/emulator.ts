@@ -35,7 +35,7 @@ const BATCH_CALLS: Partial<Record<FunctionName, string[]>> = {
 export function adaptToMiniStack(stack: MillraceStack): void {
   Aspects.of(stack).add(new MiniStackAspect());
   for (const [name, actions] of Object.entries(BATCH_CALLS)) {
-    const { function: fn } = stack.functions.byName[name as FunctionName];
+    const { function: fn } = stack.millrace.functions[name as FunctionName];
     fn.addToRolePolicy(new iam.PolicyStatement({ actions, resources: ['*'] }));
   }
 }

@@ -4,7 +4,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
-import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
@@ -12,6 +11,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type { Cache } from './cache.ts';
 import type { CacheUser } from './cache-users.ts';
+import { idOf } from './construct-ids.ts';
 import { publishEvents } from './event-publishing.ts';
 import { createFunctionRole } from './function-role.ts';
 import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from './intervals.ts';
@@ -40,7 +40,7 @@ export interface SharedCache {
 export interface FunctionsProps {
   prefix: string;
   settings: Settings;
-  /** Contains `<function>/bootstrap` for each function, as `make functions` builds them. */
+  /** Contains `<function>/bootstrap` or `<function>.zip` for each function. */
   codeDirectory: string;
   /** Unset: functions have no shared cache, and are in no network. */
   sharedCache?: SharedCache;
@@ -137,17 +137,17 @@ export class Functions extends Construct {
     const isOnInstances = name === 'process-tasks' && settings.managedInstances !== undefined;
     const network = isOnInstances ? undefined : sharedCache?.network;
     const timeout = Duration.seconds(timeoutSeconds);
-    const logGroup = new logs.LogGroup(this, `${name}-log`, {
+    const logGroup = new logs.LogGroup(this, idOf(`${name}-log`), {
       logGroupName: `/aws/lambda/${functionName}`,
       retention: logRetention,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    const role = createFunctionRole(this, `${name}-role`, {
+    const role = createFunctionRole(this, idOf(`${name}-role`), {
       functionName,
       logGroup,
       isInNetwork: network !== undefined,
     });
-    const fn = new lambda.Function(this, name, {
+    const fn = new lambda.Function(this, idOf(name), {
       functionName,
       description,
       runtime: lambda.Runtime.PROVIDED_AL2023,
@@ -182,7 +182,7 @@ export class Functions extends Construct {
     this.grantTables(role, tableAccessOf(name, settings.ticks));
     // advance-queues publishes that thresholds are crossed, all others also what happens to queues.
     publishEvents(fn, settings.events, queues);
-    const live = new lambda.Alias(this, `${name}-live`, { aliasName: 'live', version: fn.currentVersion });
+    const live = new lambda.Alias(this, idOf(`${name}-live`), { aliasName: 'live', version: fn.currentVersion });
     return { function: fn, live, logGroup, timeout };
   }
 
@@ -217,20 +217,32 @@ export class Functions extends Construct {
   }
 }
 
-function placementIn({ vpc, functions }: Network): Pick<lambda.FunctionProps, 'vpc' | 'vpcSubnets' | 'securityGroups'> {
+function placementIn({
+  vpc,
+  subnets,
+  functions,
+}: Network): Pick<lambda.FunctionProps, 'vpc' | 'vpcSubnets' | 'securityGroups'> {
   return {
     vpc,
-    vpcSubnets: { subnets: vpc.isolatedSubnets as ec2.ISubnet[] },
+    vpcSubnets: { subnets },
     securityGroups: [functions],
   };
 }
 
-/** The CDK hashes and zips the directory, so that equal binaries give equal versions. */
+/**
+ * The CDK hashes the directory or the zip of a release, so that equal files give equal versions.
+ */
 function codeOf(directory: string, name: FunctionName): lambda.Code {
   const path = join(directory, name);
   const bootstrap = join(path, 'bootstrap');
-  if (!existsSync(bootstrap)) {
-    throw new Error(`${bootstrap} is missing: build the functions with \`make functions\``);
+  if (existsSync(bootstrap)) {
+    return lambda.Code.fromAsset(path);
   }
-  return lambda.Code.fromAsset(path);
+  if (existsSync(`${path}.zip`)) {
+    return lambda.Code.fromAsset(`${path}.zip`);
+  }
+  throw new Error(
+    `${bootstrap} and ${path}.zip are missing: build the functions with \`make functions\`, or name the directory ` +
+      'of a release',
+  );
 }

@@ -2,7 +2,6 @@
 // several batches to one process at the same time, which the runtime of shared/lambda supports.
 
 import { Validations } from 'aws-cdk-lib';
-import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
@@ -30,7 +29,7 @@ export class ManagedInstances extends Construct {
     const { prefix, settings, network } = props;
     this.provider = new lambda.CapacityProvider(this, 'Provider', {
       capacityProviderName: `${prefix}instances`,
-      subnets: network.vpc.isolatedSubnets as ec2.ISubnet[],
+      subnets: network.subnets,
       securityGroups: [network.functions],
       operatorRole: this.addOperatorRole(),
       architectures: [lambda.Architecture.ARM_64],

@@ -11,6 +11,25 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 
+/** A VPC that is used, and not created. */
+export interface ExistingNetwork {
+  /** The VPC. It needs DNS host names and DNS support. */
+  readonly vpc: ec2.IVpc;
+  /**
+   * The subnets of the functions and of the cache.
+   *
+   * @default - isolated subnets
+   */
+  readonly subnets?: ec2.SubnetSelection;
+  /**
+   * Creates the endpoints that functions need. Set it to false if the VPC has them, or has NAT
+   * gateways.
+   *
+   * @default true
+   */
+  readonly createEndpoints?: boolean;
+}
+
 export interface NetworkProps {
   /** ARNs of the tables. The DynamoDB endpoint allows no others. */
   tableArns: string[];
@@ -24,30 +43,42 @@ export interface NetworkProps {
   /** Managed instances send logs and traces through the network, and need endpoints for them. */
   hasInstances: boolean;
   logRetention: logs.RetentionDays;
+  /** Unset: a VPC is created. */
+  existing?: ExistingNetwork;
 }
 
 export class Network extends Construct {
-  readonly vpc: ec2.Vpc;
+  readonly vpc: ec2.IVpc;
+  readonly subnets: ec2.ISubnet[];
   /** The security group of all functions. */
   readonly functions: ec2.SecurityGroup;
   readonly cache: ec2.SecurityGroup;
-  /** Whether there is an endpoint of SQS. */
+  /** Whether functions reach SQS. */
   readonly reachesSqs: boolean;
 
   constructor(scope: Construct, id: string, props: NetworkProps) {
     super(scope, id);
-    this.vpc = this.createVpc(props.logRetention);
+    const { existing } = props;
+    this.vpc = existing?.vpc ?? this.createVpc(props.logRetention);
+    this.subnets = this.vpc.selectSubnets(existing?.subnets ?? { subnetType: ec2.SubnetType.PRIVATE_ISOLATED }).subnets;
     this.functions = this.addSecurityGroup('Functions', 'Millrace functions');
     this.cache = this.addSecurityGroup('Cache', 'Millrace cache');
     this.functions.addEgressRule(this.cache, props.cachePorts, 'cache');
     this.cache.addIngressRule(this.functions, props.cachePorts, 'functions');
-    // The addresses of DynamoDB are public. Other public addresses are unreachable: the subnets
-    // have no route to the internet.
+    // The addresses of DynamoDB are public. Other public addresses are unreachable: isolated
+    // subnets have no route to the internet.
     this.functions.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(443), 'endpoints');
+    const createsEndpoints = existing?.createEndpoints ?? true;
+    this.reachesSqs = !createsEndpoints || props.queueArns.length > 0;
+    if (createsEndpoints) {
+      this.addEndpoints(props);
+    }
+  }
+
+  private addEndpoints(props: NetworkProps): void {
     this.addDynamoDbEndpoint(props.tableArns);
     const { SQS, EVENTBRIDGE, CLOUDWATCH_LOGS, XRAY } = ec2.InterfaceVpcEndpointAwsService;
-    this.reachesSqs = props.queueArns.length > 0;
-    if (this.reachesSqs) {
+    if (props.queueArns.length > 0) {
       this.addInterfaceEndpoint('Sqs', SQS, [
         ['sqs:SendMessage', props.queueArns],
         ['sqs:GetQueueAttributes', props.monitoredQueueArns],
@@ -92,7 +123,11 @@ export class Network extends Construct {
   }
 
   private addDynamoDbEndpoint(tableArns: string[]): void {
-    const endpoint = this.vpc.addGatewayEndpoint('DynamoDb', { service: ec2.GatewayVpcEndpointAwsService.DYNAMODB });
+    const endpoint = new ec2.GatewayVpcEndpoint(this, 'DynamoDb', {
+      vpc: this.vpc,
+      service: ec2.GatewayVpcEndpointAwsService.DYNAMODB,
+      subnets: [{ subnets: this.subnets }],
+    });
     endpoint.addToPolicy(
       new iam.PolicyStatement({
         principals: [new iam.AnyPrincipal()],
@@ -110,7 +145,13 @@ export class Network extends Construct {
   ): void {
     const securityGroup = this.addSecurityGroup(`${id}Endpoint`, `Millrace endpoint of ${service.shortName}`);
     securityGroup.addIngressRule(this.functions, ec2.Port.tcp(443), 'functions');
-    const endpoint = this.vpc.addInterfaceEndpoint(id, { service, securityGroups: [securityGroup], open: false });
+    const endpoint = new ec2.InterfaceVpcEndpoint(this, id, {
+      vpc: this.vpc,
+      subnets: { subnets: this.subnets },
+      service,
+      securityGroups: [securityGroup],
+      open: false,
+    });
     for (const [action, resources] of allowed) {
       endpoint.addToPolicy(
         new iam.PolicyStatement({ principals: [new iam.AnyPrincipal()], actions: [action], resources }),

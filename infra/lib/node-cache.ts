@@ -6,6 +6,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as elasticache from 'aws-cdk-lib/aws-elasticache';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
+import { idOf } from './construct-ids.ts';
 import { Cache, type CacheProps } from './cache.ts';
 import type { NodeCacheSettings } from './settings.ts';
 
@@ -29,7 +30,7 @@ export class NodeCache extends Cache {
     const subnetGroup = new elasticache.CfnSubnetGroup(this, 'Subnets', {
       description: 'Millrace cache',
       cacheSubnetGroupName: this.name,
-      subnetIds: props.vpc.isolatedSubnets.map((subnet) => subnet.subnetId),
+      subnetIds: props.subnets.map((subnet) => subnet.subnetId),
     });
     this.group = this.addReplicationGroup(subnetGroup, this.addParameterGroup());
     this.acknowledgeFindings();
@@ -121,7 +122,7 @@ export class NodeCache extends Cache {
   }
 
   private addLog(type: 'slow-log' | 'engine-log') {
-    const logGroup = new logs.LogGroup(this, type, {
+    const logGroup = new logs.LogGroup(this, idOf(type), {
       logGroupName: `/aws/elasticache/${this.name}/${type}`,
       retention: this.props.logRetention,
       removalPolicy: RemovalPolicy.DESTROY,

@@ -1,6 +1,7 @@
 // The outputs of the stack: what senders, readers and operators need to know after a deployment.
 
-import { CfnOutput, Fn, type Stack } from 'aws-cdk-lib';
+import { CfnOutput, Fn } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
 import type { Notifications } from './alarms/notifications.ts';
 import type { Api } from './api.ts';
 import type { Cache } from './cache.ts';
@@ -17,9 +18,10 @@ export interface OutputsProps {
   dashboard?: Dashboard;
 }
 
-export function addOutputs(stack: Stack, props: OutputsProps): void {
+/** The names of the outputs are fixed: the command line and scripts of operators read them. */
+export function addOutputs(scope: Construct, props: OutputsProps): void {
   const { prefix, api, queues, cache, notifications, dashboard } = props;
-  const add = (name: string, value: string, description: string) => new CfnOutput(stack, name, { value, description });
+  const add = (name: string, value: string, description: string) => addOutput(scope, name, value, description);
   const { commands, progress, ticks } = queues.byName;
   add('ApiUrl', api.api.apiEndpoint, 'URL of the HTTP API');
   add('CommandsQueueUrl', commands.queue.queueUrl, 'Queue for commands, with the player as the message group');
@@ -46,14 +48,15 @@ export function addOutputs(stack: Stack, props: OutputsProps): void {
   add('PagesTopicArn', notifications.pages.topicArn, 'Topic of the alarm that players are affected');
   add('WarningsTopicArn', notifications.warnings.topicArn, 'Topic of all alarms');
   if (dashboard !== undefined) {
-    addDashboardUrl(stack, dashboard);
+    addDashboardUrl(scope, dashboard);
   }
 }
 
-function addDashboardUrl(stack: Stack, dashboard: Dashboard): void {
+function addDashboardUrl(scope: Construct, dashboard: Dashboard): void {
   const dashboardsPage = 'https://console.aws.amazon.com/cloudwatch/home?region=${AWS::Region}#dashboards';
-  new CfnOutput(stack, 'DashboardUrl', {
-    value: Fn.sub(`${dashboardsPage}:name=${dashboard.name}`),
-    description: 'URL of the dashboard',
-  });
+  addOutput(scope, 'DashboardUrl', Fn.sub(`${dashboardsPage}:name=${dashboard.name}`), 'URL of the dashboard');
+}
+
+function addOutput(scope: Construct, name: string, value: string, description: string): void {
+  new CfnOutput(scope, `${name}Output`, { value, description }).overrideLogicalId(name);
 }

@@ -4,6 +4,7 @@ import type { Duration } from 'aws-cdk-lib';
 import * as scheduler from 'aws-cdk-lib/aws-scheduler';
 import * as targets from 'aws-cdk-lib/aws-scheduler-targets';
 import { Construct } from 'constructs';
+import { idOf } from './construct-ids.ts';
 import type { Functions } from './functions.ts';
 import { ADVANCE_INTERVAL, UPKEEP_INTERVAL, WATCH_INTERVAL } from './intervals.ts';
 import type { Queues } from './queues.ts';
@@ -24,7 +25,7 @@ export class Schedules extends Construct {
     super(scope, id);
     this.group = new scheduler.ScheduleGroup(this, 'Group', { scheduleGroupName: `${props.prefix}schedules` });
     const addSchedule = (name: string, interval: Duration, target: FunctionName, input: object) =>
-      new scheduler.Schedule(this, name, {
+      new scheduler.Schedule(this, idOf(name), {
         scheduleName: name,
         scheduleGroup: this.group,
         schedule: scheduler.ScheduleExpression.rate(interval),

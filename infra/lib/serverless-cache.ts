@@ -20,7 +20,7 @@ export class ServerlessCache extends Cache {
 
   constructor(scope: Construct, id: string, props: CacheProps<ServerlessCacheSettings>) {
     super(scope, id, props.prefix, 'valkey');
-    const { settings, vpc, securityGroup, key } = props;
+    const { settings, subnets, securityGroup, key } = props;
     const cache = new elasticache.CfnServerlessCache(this, 'Serverless', {
       serverlessCacheName: this.name,
       description: 'Copies of Millrace queues',
@@ -29,7 +29,7 @@ export class ServerlessCache extends Cache {
       ...(settings.maximum !== undefined && { cacheUsageLimits: limitsOf(settings.maximum) }),
       kmsKeyId: key.keyArn,
       userGroupId: this.users.group.ref,
-      subnetIds: vpc.isolatedSubnets.map((subnet) => subnet.subnetId),
+      subnetIds: subnets.map((subnet) => subnet.subnetId),
       securityGroupIds: [securityGroup.securityGroupId],
     });
     this.endpoint = cache.attrEndpointAddress;

@@ -114,7 +114,8 @@ export type Subscription =
 export interface Settings {
   /** Part of the name of the stack and of the prefix `millrace-<stage>-` of all other names. */
   stage: string;
-  tags: Record<string, string>;
+  /** Tags of all resources of the stack. */
+  tags?: Record<string, string>;
   /** Keeps data when the stack is deleted, and protects the stack and the tables from deletion. */
   keepData: boolean;
 
@@ -189,8 +190,8 @@ export interface Settings {
   };
 
   /**
-   * `full`: all alarms, the metrics of the functions and the dashboard. `basic`: five alarms on work
-   * that fails. The functions then only log their metrics.
+   * `full`: all alarms, the metrics of the functions and the dashboard. `basic`: five alarms on
+   * work that fails. The functions then only log their metrics.
    */
   monitoring: 'basic' | 'full';
   alarms: {
@@ -215,9 +216,20 @@ export interface Settings {
   budget?: { dollarsAMonth: number };
 }
 
-/** Settings that all stages share. */
-const common = {
-  keepData: false,
+/** What a deployment has that sets nothing else. */
+export const DEFAULTS: Settings = {
+  stage: 'production',
+  keepData: true,
+  cache: { kind: 'none' },
+  tables: {},
+  queues: {
+    commands: { maxConcurrency: 50, maxReceiveCount: 5 },
+    progress: { batchSize: 1000, windowSeconds: 1, maxConcurrency: 10, maxReceiveCount: 5 },
+    ticks: { batchSize: 10, maxConcurrency: 10, maxReceiveCount: 3 },
+  },
+  eventSourceMetrics: false,
+  ticks: 'queue',
+  events: { bus: true, queue: false, table: true, types: 'all', retentionHours: 24 },
   // A function answers half a second before its time-out (MILLRACE_DEADLINE_MARGIN_MS) and hands
   // back what is left.
   functions: {
@@ -226,15 +238,19 @@ const common = {
     'queue-api': { memoryMiB: 256, timeoutSeconds: 10 },
     'maintain-cache': { memoryMiB: 256, timeoutSeconds: 300 },
   },
-  queues: {
-    commands: { maxConcurrency: 50, maxReceiveCount: 5 },
-    progress: { batchSize: 1000, windowSeconds: 1, maxConcurrency: 10, maxReceiveCount: 5 },
-    ticks: { batchSize: 10, maxConcurrency: 10, maxReceiveCount: 3 },
-  },
-  tables: {},
   environment: {},
+  deployment: 'all-at-once',
+  logDays: 30,
+  api: {
+    authorization: { kind: 'iam' },
+    requestsPerSecond: 50,
+    burst: 100,
+    healthRequestsPerSecond: 2,
+    corsOrigins: [],
+  },
+  monitoring: 'basic',
   alarms: { pages: [], warnings: [], accountConcurrency: 1000, queueAgeSeconds: 120, thresholds: {} },
-} satisfies Partial<Settings>;
+};
 
 /** A replication group for stages that set `kind: 'nodes'`: three nodes that fail over. */
 export const NODE_CACHE: NodeCacheSettings = {
@@ -251,43 +267,21 @@ export const NODE_CACHE: NodeCacheSettings = {
 
 export const stages = {
   dev: {
-    ...common,
+    ...DEFAULTS,
     stage: 'dev',
     tags: { application: 'millrace', stage: 'dev' },
-    cache: { kind: 'none' },
-    eventSourceMetrics: false,
-    ticks: 'queue',
-    events: { bus: true, queue: false, table: true, types: 'all', retentionHours: 24 },
-    monitoring: 'basic',
-    deployment: 'all-at-once',
+    keepData: false,
     logDays: 7,
-    api: {
-      authorization: { kind: 'iam' },
-      requestsPerSecond: 50,
-      burst: 100,
-      healthRequestsPerSecond: 2,
-      corsOrigins: [],
-    },
   },
   production: {
-    ...common,
+    ...DEFAULTS,
     stage: 'production',
     tags: { application: 'millrace', stage: 'production' },
-    keepData: true,
     cache: { kind: 'serverless', engineVersion: '8' },
     eventSourceMetrics: true,
-    ticks: 'queue',
-    events: { bus: true, queue: false, table: true, types: 'all', retentionHours: 24 },
     monitoring: 'full',
     deployment: 'canary',
-    logDays: 30,
-    api: {
-      authorization: { kind: 'iam' },
-      requestsPerSecond: 1000,
-      burst: 2000,
-      healthRequestsPerSecond: 5,
-      corsOrigins: [],
-    },
+    api: { ...DEFAULTS.api, requestsPerSecond: 1000, burst: 2000, healthRequestsPerSecond: 5 },
   },
 } satisfies Record<string, Settings>;
 

@@ -43,8 +43,8 @@ const ACCESS: Record<FunctionName, TableAccess> = {
 };
 
 /**
- * The operations of all functions on a table, as CloudWatch names them. A commit of several queues is
- * a batch of PartiQL statements.
+ * The operations of all functions on a table, as CloudWatch names them. A commit of several queues
+ * is a batch of PartiQL statements.
  */
 export function operationsOn(table: TableName): string[] {
   const accesses = Object.values(ACCESS);

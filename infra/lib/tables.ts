@@ -4,6 +4,7 @@
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
+import { idOf } from './construct-ids.ts';
 import { removalPolicyOf, type Settings } from './settings.ts';
 
 export const TABLE_NAMES = ['queues', 'progress', 'history', 'stats', 'rejections', 'events'] as const;
@@ -59,7 +60,7 @@ export class Tables extends Construct {
   private addTable(name: TableName): dynamodb.Table {
     const { prefix, key, settings, keepData } = this.props;
     const sortKey = SORT_KEYS[name];
-    return new dynamodb.Table(this, name, {
+    return new dynamodb.Table(this, idOf(name), {
       tableName: `${prefix}${name}`,
       partitionKey: { name: 'playerId', type: dynamodb.AttributeType.STRING },
       ...(sortKey !== undefined && {

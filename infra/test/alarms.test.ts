@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { RUNBOOK } from '../lib/alarms/definition.ts';
+import { idOf } from '../lib/construct-ids.ts';
 import { NODE_CACHE, stages } from '../lib/settings.ts';
 import { TABLE_NAMES, type TableName } from '../lib/tables.ts';
 import {
@@ -101,7 +102,7 @@ test('missing data activates only the alarm on the silent schedule', () => {
 
 test('the composite alarm pages, all others warn, and those for rollbacks notify no one', () => {
   const topicsOf = (actions: unknown[] | undefined) =>
-    (actions ?? []).map((action) => /Notifications(pages|warnings)/.exec(JSON.stringify(action))?.[1]);
+    (actions ?? []).map((action) => /Notifications(Pages|Warnings)/.exec(JSON.stringify(action))?.[1]?.toLowerCase());
   const expected = (name: string) => {
     if (/-new-version-/.test(name)) {
       return [];
@@ -141,28 +142,35 @@ function anchorOf(heading: string): string {
 test('the composite alarm contains the alarms that affect players', () => {
   const rule = JSON.stringify(compositeAlarm.AlarmRule);
   const affecting = [
-    'processtaskserrors',
-    'commandsage',
-    'deadlettersgrowing',
-    'apierrors',
-    'eventsfailed',
+    'process-tasks-errors',
+    'commands-age',
+    'dead-letters-growing',
+    'api-errors',
+    'events-failed',
     'lateness',
-    'undeliveredlost',
-    'advancequeuessilent',
+    'undelivered-lost',
+    'advance-queues-silent',
   ];
   for (const name of affecting) {
-    assert.ok(rule.includes(`Alarms${name}`), name);
+    assert.ok(rule.includes(`Alarms${idOf(name)}`), name);
   }
-  const others = ['cachehitrate', 'cacheunavailable', 'cachecpu', 'maintaincacheerrors', 'malformed', 'apirefused'];
+  const others = [
+    'cache-hit-rate',
+    'cache-unavailable',
+    'cache-cpu',
+    'maintain-cache-errors',
+    'malformed',
+    'api-refused',
+  ];
   for (const name of others) {
-    assert.equal(rule.includes(`Alarms${name}`), false, name);
+    assert.equal(rule.includes(`Alarms${idOf(name)}`), false, name);
   }
 });
 
 test('old dead letters do not keep the composite alarm active', () => {
   const rule = JSON.stringify(compositeAlarm.AlarmRule);
-  assert.doesNotMatch(rule, /Alarms\w*deadletters(?!growing)/);
-  assert.doesNotMatch(rule, /Alarmsundelivered(?!lost)/);
+  assert.doesNotMatch(rule, /Alarms\w*DeadLetters(?!Growing)/);
+  assert.doesNotMatch(rule, /AlarmsUndelivered(?!Lost)/);
   const [expression] = queriesOf('dead-letters-growing').flatMap(({ Expression }) => Expression ?? []);
   assert.match(expression ?? '', /^DIFF\(SUM\(\[FILL\(m1, 0\), .*FILL\(m8, 0\)\]\)\)$/);
   const metrics = metricStatsOf('dead-letters-growing').map(({ Metric }) => Metric.MetricName);

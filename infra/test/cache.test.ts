@@ -61,7 +61,7 @@ test('a serverless cache is encrypted with the key and has the user group', () =
   const properties = serverlessCache(production);
   assert.equal(properties.ServerlessCacheName, 'millrace-production-cache');
   assert.deepEqual([properties.Engine, properties.MajorEngineVersion], ['valkey', '8']);
-  assert.ok(properties.KmsKeyId['Fn::GetAtt'][0].startsWith('Key'));
+  assert.ok(properties.KmsKeyId['Fn::GetAtt'][0].startsWith('MillraceKey'));
   assert.match(JSON.stringify(properties.UserGroupId), /CacheUsersGroup/);
   assert.equal(properties.SubnetIds.length, 3);
   assert.equal(properties.SecurityGroupIds.length, 1);
@@ -95,7 +95,7 @@ test('nodes are encrypted in transit and at rest', () => {
   assert.equal(properties.TransitEncryptionEnabled, true);
   assert.equal(properties.TransitEncryptionMode, 'required');
   assert.equal(properties.AtRestEncryptionEnabled, true);
-  assert.ok(properties.KmsKeyId['Fn::GetAtt'][0].startsWith('Key'));
+  assert.ok(properties.KmsKeyId['Fn::GetAtt'][0].startsWith('MillraceKey'));
   assert.equal(properties.UserGroupIds.length, 1);
 });
 

@@ -5,11 +5,10 @@ import { test } from 'node:test';
 import { stages } from '../lib/settings.ts';
 import { dev, production, propertiesOfType, referencedName, synthesize } from './support.ts';
 
-const PREFIX = 'millrace-production-';
 const SOURCE = 'AWS::Lambda::EventSourceMapping';
 
 function isUndeliveredQueue(reference: unknown): boolean {
-  return referencedName(production, reference) === `${PREFIX}undelivered`;
+  return referencedName(production, reference) === 'undelivered';
 }
 
 test('queues deliver batches to process-tasks and accept failures of single messages', () => {
@@ -20,13 +19,13 @@ test('queues deliver batches to process-tasks and accept failures of single mess
     concurrency: properties.ScalingConfig.MaximumConcurrency,
     responseTypes: properties.FunctionResponseTypes,
     metrics: properties.MetricsConfig?.Metrics,
-    isProcessTasks: JSON.stringify(properties.FunctionName).includes('processtasks'),
+    isProcessTasks: JSON.stringify(properties.FunctionName).includes('ProcessTasks'),
   }));
   const common = { responseTypes: ['ReportBatchItemFailures'], metrics: ['EventCount'], isProcessTasks: true };
   assert.deepEqual(sources, [
-    { queue: `${PREFIX}commands.fifo`, batch: 10, window: undefined, concurrency: 50, ...common },
-    { queue: `${PREFIX}progress`, batch: 1000, window: 1, concurrency: 10, ...common },
-    { queue: `${PREFIX}ticks`, batch: 10, window: undefined, concurrency: 10, ...common },
+    { queue: 'commands', batch: 10, window: undefined, concurrency: 50, ...common },
+    { queue: 'progress', batch: 1000, window: 1, concurrency: 10, ...common },
+    { queue: 'ticks', batch: 10, window: undefined, concurrency: 10, ...common },
   ]);
 });
 
@@ -50,7 +49,7 @@ test('failed asynchronous invocations go to the queue of undelivered events', ()
   assert.equal(configurations.length, 4);
   for (const { DestinationConfig, Qualifier } of configurations) {
     assert.ok(isUndeliveredQueue(DestinationConfig.OnFailure.Destination));
-    assert.match(JSON.stringify(Qualifier), /live[A-F0-9]{8}/);
+    assert.match(JSON.stringify(Qualifier), /Live[A-F0-9]{8}/);
   }
 });
 

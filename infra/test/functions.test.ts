@@ -116,5 +116,8 @@ test('log groups have a retention', () => {
 test('a missing function fails the synthesis with its path', () => {
   const build = () =>
     new MillraceStack(createApp({ checked: false }), { settings: stages.dev, codeDirectory: '/nowhere' });
-  assert.throws(build, /\/nowhere\/process-tasks\/bootstrap is missing: build the functions with `make functions`/);
+  assert.throws(
+    build,
+    /\/nowhere\/process-tasks\/bootstrap and \/nowhere\/process-tasks.zip are missing: build the functions/,
+  );
 });

@@ -33,7 +33,7 @@ test('only process-tasks runs on the instances, and is in no network itself', ()
   const processTasks = findProperties(template, FUNCTION, 'FunctionName', 'millrace-production-process-tasks');
   const { CapacityProviderArn, ...config } =
     processTasks.CapacityProviderConfig.LambdaManagedInstancesCapacityProviderConfig;
-  assert.match(referencedName(template, CapacityProviderArn), /^FunctionsInstancesProvider/);
+  assert.match(referencedName(template, CapacityProviderArn), /^MillraceFunctionsInstancesProvider/);
   assert.deepEqual(config, { ExecutionEnvironmentMemoryGiBPerVCpu: 4, PerExecutionEnvironmentMaxConcurrency: 16 });
   assert.equal(processTasks.VpcConfig, undefined);
   assert.match(JSON.stringify(processTasks.Environment.Variables.MILLRACE_REDIS_URL), /rediss:/);

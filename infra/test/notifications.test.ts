@@ -40,7 +40,7 @@ test('basic monitoring has five alarms, and neither metrics with a price nor a d
   ];
   assert.deepEqual(Object.keys(alarmsOf(dev)).toSorted(), expected);
   for (const alarm of Object.values(alarmsOf(dev))) {
-    assert.match(JSON.stringify(alarm.AlarmActions), /Notificationswarnings/);
+    assert.match(JSON.stringify(alarm.AlarmActions), /NotificationsWarnings/);
     assert.match(alarm.Namespace, /^AWS\//);
   }
   for (const type of ['AWS::CloudWatch::Dashboard', 'AWS::CloudWatch::CompositeAlarm']) {
@@ -57,14 +57,14 @@ test('each topic has its subscribers', () => {
     cache: NODE_CACHE,
   });
   const subscriptions = propertiesOfType(template, 'AWS::SNS::Subscription').map(({ Protocol, Endpoint, TopicArn }) => [
-    /Notifications([a-z]+)/.exec(TopicArn.Ref)?.[1],
+    /Notifications([A-Za-z]+?)[0-9A-F]{8}/.exec(TopicArn.Ref)?.[1],
     Protocol,
     Endpoint,
   ]);
   assert.deepEqual(subscriptions.toSorted(), [
-    ['cacheevents', 'email', 'you@example.com'],
-    ['pages', 'https', 'https://pager.example/key'],
-    ['warnings', 'email', 'you@example.com'],
+    ['CacheEvents', 'email', 'you@example.com'],
+    ['Pages', 'https', 'https://pager.example/key'],
+    ['Warnings', 'email', 'you@example.com'],
   ]);
 });
 
@@ -98,7 +98,7 @@ test('ElastiCache notifies of failovers on a topic that it accepts', () => {
   const topic = findProperties(productionWithNodes, 'AWS::SNS::Topic', 'TopicName', 'millrace-production-cache-events');
   assert.equal(topic.KmsMasterKeyId, undefined, 'it publishes to no encrypted topic');
   const [group] = propertiesOfType(productionWithNodes, 'AWS::ElastiCache::ReplicationGroup');
-  assert.match(JSON.stringify(group.NotificationTopicArn), /Notificationscacheevents/);
+  assert.match(JSON.stringify(group.NotificationTopicArn), /NotificationsCacheEvents/);
   const policies = JSON.stringify(propertiesOfType(productionWithNodes, 'AWS::SNS::TopicPolicy'));
   assert.ok(policies.includes('"StringEquals":{"AWS:SourceOwner":{"Ref":"AWS::AccountId"}}'));
 });

@@ -76,8 +76,8 @@ const PUBLISH_EVENTS = actionsOn('bus', 'events:PutEvents');
 
 /** The queues whose depth queue-api shows. */
 const MONITORED = [
-  'commands.fifo',
-  'commands-dead-letters.fifo',
+  'commands',
+  'commands-dead-letters',
   'progress',
   'progress-dead-letters',
   'ticks',
@@ -98,7 +98,7 @@ const EXPECTED: Record<FunctionName, string[]> = {
   'process-tasks': [
     ...LOAD_AND_COMMIT,
     ...WRITE_RECORDS,
-    ...['commands.fifo', 'progress', 'ticks'].flatMap((queue) => receiveFrom(queue)),
+    ...['commands', 'progress', 'ticks'].flatMap((queue) => receiveFrom(queue)),
     ...PUBLISH_EVENTS,
   ],
   'advance-queues': [

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { idOf } from '../lib/construct-ids.ts';
 import { alarms, dimensionOf, hasExpression, metricStatsOf } from './alarm-support.ts';
 import { dev, findProperties, production, productionWithNodes, propertiesOfType, resourcesOf } from './support.ts';
 
@@ -37,9 +38,9 @@ for (const { name, failed, total } of CANARIES) {
     const type = 'AWS::CodeDeploy::DeploymentGroup';
     const group = findProperties(production, type, 'DeploymentGroupName', `millrace-production-${name}`);
     const watched = JSON.stringify(group.AlarmConfiguration);
-    const id = name.replace('-', '');
-    assert.match(watched, new RegExp(`${id}newversionerrors`));
-    assert.match(watched, new RegExp(`${id}newversionfailures`));
+    const id = idOf(name);
+    assert.match(watched, new RegExp(`${id}NewVersionErrors`));
+    assert.match(watched, new RegExp(`${id}NewVersionFailures`));
   });
 }
 

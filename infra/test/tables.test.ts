@@ -14,7 +14,7 @@ test('tables are encrypted, have point-in-time recovery and are billed per reque
     assert.equal(tables.length, 6);
     for (const { SSESpecification, PointInTimeRecoverySpecification, BillingMode } of tables) {
       assert.deepEqual([SSESpecification.SSEEnabled, SSESpecification.SSEType], [true, 'KMS']);
-      assert.ok(SSESpecification.KMSMasterKeyId['Fn::GetAtt'][0].startsWith('Key'));
+      assert.ok(SSESpecification.KMSMasterKeyId['Fn::GetAtt'][0].startsWith('MillraceKey'));
       assert.equal(PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled, true);
       assert.equal(BillingMode, 'PAY_PER_REQUEST');
     }

@@ -23,7 +23,9 @@ const ALLOWANCES = {
   connections: { metricName: 'NetworkConntrackAllowanceExceeded', of: 'tracked connections' },
 };
 
-/** The alarm on failed logins. Without its metric: nodes and serverless caches have different ones. */
+/**
+ * The alarm on failed logins. Without its metric: nodes and serverless caches have different ones.
+ */
 export const AUTHENTICATION_ALARM: Omit<AlarmDefinition, 'metric'> = {
   name: 'cache-authentication',
   threshold: 10,

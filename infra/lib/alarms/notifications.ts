@@ -6,6 +6,7 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import * as subscriptions from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
+import { idOf } from '../construct-ids.ts';
 import type { Settings, Subscription } from '../settings.ts';
 import { alarmArn } from './definition.ts';
 
@@ -50,7 +51,7 @@ export class Notifications extends Construct {
 
   private addAlarmTopic(name: 'pages' | 'warnings', subscribers: Subscription[]): sns.Topic {
     const { prefix, key } = this.props;
-    const topic = new sns.Topic(this, name, { topicName: `${prefix}${name}`, masterKey: key, enforceSSL: true });
+    const topic = new sns.Topic(this, idOf(name), { topicName: `${prefix}${name}`, masterKey: key, enforceSSL: true });
     const stack = Stack.of(this);
     // `enforceSSL` gives the topic a policy. That replaces the default policy, which allows alarms
     // to publish.
@@ -73,7 +74,7 @@ export class Notifications extends Construct {
   /** ElastiCache accepts no encrypted topic, and only a policy with this condition. */
   private addCacheEventsTopic(): sns.Topic {
     const { prefix, settings } = this.props;
-    const topic = new sns.Topic(this, 'cache-events', { topicName: `${prefix}cache-events`, enforceSSL: true });
+    const topic = new sns.Topic(this, 'CacheEvents', { topicName: `${prefix}cache-events`, enforceSSL: true });
     topic.addToResourcePolicy(
       new iam.PolicyStatement({
         sid: 'ElastiCacheMayPublish',

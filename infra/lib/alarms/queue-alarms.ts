@@ -66,9 +66,9 @@ function alarmsOfQueue(
 
 /**
  * The other alarms last until the last dead letter is removed. This one ends a quarter of an hour
- * after the last new one, so that it does not hide what happens next. SQS counts no messages that it
- * moves, so the growth of the queues shows them. Messages that an operator looks at are hidden for a
- * while, and still counted.
+ * after the last new one, so that it does not hide what happens next. SQS counts no messages that
+ * it moves, so the growth of the queues shows them. Messages that an operator looks at are hidden
+ * for a while, and still counted.
  */
 function growthAlarm(queues: sqs.Queue[]): AlarmDefinition {
   const metrics = queues.flatMap((queue) => [
