@@ -3,12 +3,14 @@
 // functions and the caches are real. binaries.ts tells which functions run. docs/deploying.md lists
 // what the emulator cannot show.
 //
-// The long scenario runs with the cache of production. A short one runs with each other kind.
+// The long scenario runs with the cache of production. A short one runs with each other kind. In
+// the last one, a stack that keeps its data is destroyed and deployed again.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { prepareStack, saveLogs, type Servers, startServers, stopServers } from './environment.ts';
+import { runKeptDataScenario } from './kept-data-scenario.ts';
 import { runScenario } from './scenario.ts';
 import { runShortScenario } from './short-scenario.ts';
 import { step } from './step.ts';
@@ -27,6 +29,8 @@ try {
     await runShortScenario(other);
     await other.redis?.stop();
   }
+  console.log('a stack that keeps its data');
+  await runKeptDataScenario(servers);
   await stopServers(servers);
   rmSync(directory, { recursive: true, force: true });
   console.log('the end-to-end test passed');

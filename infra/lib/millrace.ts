@@ -34,7 +34,7 @@ import { validate } from './validation.ts';
 interface Common {
   prefix: string;
   settings: Settings;
-  key: kms.Key;
+  key: kms.IKey;
   logRetention: logs.RetentionDays;
 }
 
@@ -80,12 +80,7 @@ export class Millrace extends Construct {
     super(scope, id);
     const settings = validate(settingsOf(props));
     const prefix = prefixOf(settings);
-    const key = new kms.Key(this, 'Key', {
-      alias: `${prefix}data`,
-      description: `Encrypts the data of ${prefix}*`,
-      enableKeyRotation: true,
-      removalPolicy: removalPolicyOf(settings),
-    });
+    const key = this.createKey(prefix, settings);
     // The values of RetentionDays are numbers of days.
     const common: Common = { prefix, settings, key, logRetention: settings.logDays };
     const tables = new Tables(this, 'Tables', { prefix, key, settings: settings.tables, keepData: settings.keepData });
@@ -168,8 +163,22 @@ export class Millrace extends Construct {
     addOutputs(this, {
       ...parts,
       prefix: this.prefix,
+      key: this.key,
       ...(sharedCache && { cache: sharedCache.cache }),
       ...(dashboard && { dashboard }),
+    });
+  }
+
+  /** A key that was kept also keeps its policy, which allows what this deployment needs. */
+  private createKey(prefix: string, settings: Settings): kms.IKey {
+    if (settings.keyArn !== undefined) {
+      return kms.Key.fromKeyArn(this, 'Key', settings.keyArn);
+    }
+    return new kms.Key(this, 'Key', {
+      alias: `${prefix}data`,
+      description: `Encrypts the data of ${prefix}*`,
+      enableKeyRotation: true,
+      removalPolicy: removalPolicyOf(settings),
     });
   }
 

@@ -1,6 +1,7 @@
 // The outputs of the stack: what senders, readers and operators need to know after a deployment.
 
 import { CfnOutput, Fn } from 'aws-cdk-lib';
+import type * as kms from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
 import type { Notifications } from './alarms/notifications.ts';
 import type { Api } from './api.ts';
@@ -10,6 +11,7 @@ import type { Queues } from './queues.ts';
 
 export interface OutputsProps {
   prefix: string;
+  key: kms.IKey;
   api: Api;
   queues: Queues;
   cache?: Cache;
@@ -20,7 +22,7 @@ export interface OutputsProps {
 
 /** The names of the outputs are fixed: the command line and scripts of operators read them. */
 export function addOutputs(scope: Construct, props: OutputsProps): void {
-  const { prefix, api, queues, cache, notifications, dashboard } = props;
+  const { prefix, key, api, queues, cache, notifications, dashboard } = props;
   const add = (name: string, value: string, description: string) => addOutput(scope, name, value, description);
   const { commands, progress, ticks } = queues.byName;
   add('ApiUrl', api.api.apiEndpoint, 'URL of the HTTP API');
@@ -42,6 +44,7 @@ export function addOutputs(scope: Construct, props: OutputsProps): void {
   }
   add('UndeliveredUrl', queues.undelivered.queueUrl, 'Events of failed scheduled and asynchronous invocations');
   add('TablePrefix', prefix, 'Prefix of the names of tables and functions');
+  add('KeyArn', key.keyArn, 'ARN of the key that encrypts the data');
   if (cache !== undefined) {
     add('CacheEndpoint', cache.endpoint, 'Host name of the cache, inside the network');
   }

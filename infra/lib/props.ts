@@ -29,6 +29,13 @@ export interface MillraceProps {
   readonly keepData?: boolean;
 
   /**
+   * The key that an earlier deployment of the stage kept (docs/deploying.md).
+   *
+   * @default - a key is created
+   */
+  readonly keyArn?: string;
+
+  /**
    * The shared cache.
    *
    * @default { kind: 'none' }

@@ -1,6 +1,6 @@
 // The schedules that invoke advance-queues and maintain-cache.
 
-import type { Duration } from 'aws-cdk-lib';
+import { type Duration, RemovalPolicy } from 'aws-cdk-lib';
 import * as scheduler from 'aws-cdk-lib/aws-scheduler';
 import * as targets from 'aws-cdk-lib/aws-scheduler-targets';
 import { Construct } from 'constructs';
@@ -23,7 +23,11 @@ export class Schedules extends Construct {
 
   constructor(scope: Construct, id: string, props: SchedulesProps) {
     super(scope, id);
-    this.group = new scheduler.ScheduleGroup(this, 'Group', { scheduleGroupName: `${props.prefix}schedules` });
+    this.group = new scheduler.ScheduleGroup(this, 'Group', {
+      scheduleGroupName: `${props.prefix}schedules`,
+      // A group that is kept would block the next deployment of the stage by its name.
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
     const addSchedule = (name: string, interval: Duration, target: FunctionName, input: object) =>
       new scheduler.Schedule(this, idOf(name), {
         scheduleName: name,

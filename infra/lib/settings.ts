@@ -118,6 +118,11 @@ export interface Settings {
   tags?: Record<string, string>;
   /** Keeps data when the stack is deleted, and protects the stack and the tables from deletion. */
   keepData: boolean;
+  /**
+   * The key that an earlier deployment of the stage kept, with which its tables are encrypted.
+   * Unset: a key is created.
+   */
+  keyArn?: string;
 
   cache: CacheSettings;
 

@@ -36,6 +36,9 @@ export function validate(settings: Settings): Settings {
       '1 to 12 of a-z 0-9, a letter first (names of caches are short)',
     );
   }
+  if (settings.keyArn !== undefined && !/^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key\/[\w-]+$/.test(settings.keyArn)) {
+    throw new SettingsError(`keyArn=${settings.keyArn}`, 'the ARN of a key, as the output KeyArn has it');
+  }
   validateCache(settings.cache);
   validateTables(settings.tables);
   validateQueues(settings.queues);

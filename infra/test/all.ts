@@ -6,6 +6,7 @@ import './api.test.ts';
 import './binaries.test.ts';
 import './cache.test.ts';
 import './costs.test.ts';
+import './deploy.test.ts';
 import './deployment.test.ts';
 import './docs.test.ts';
 import './emulator.test.ts';

@@ -41,6 +41,7 @@ function withInstances(changes: Partial<Settings>): Partial<Settings> {
 
 const REFUSED: [Partial<Settings>, RegExp][] = [
   [{ stage: 'Prod' }, /stage=Prod is not allowed; allowed: 1 to 12/],
+  [{ keyArn: 'alias/data' }, /keyArn=alias\/data is not allowed; allowed: the ARN of a key/],
   [{ cache: { ...NODE_CACHE, replicas: 6 } }, /cache.replicas=6 is not allowed; allowed: a whole number from 0 to 5/],
   [
     { cache: { ...NODE_CACHE, engine: 'redis', engineVersion: '7.2' } },

@@ -13,7 +13,7 @@ import { alarmArn } from './definition.ts';
 export interface NotificationsProps {
   prefix: string;
   settings: Pick<Settings['alarms'], 'pages' | 'warnings'>;
-  key: kms.Key;
+  key: kms.IKey;
   /** Creates the topic for the events of the nodes of a cache. */
   hasCacheEvents: boolean;
 }
