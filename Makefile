@@ -80,8 +80,8 @@ bench: $(CARGO_LAMBDA) servers
 	done
 	cargo run $(LOCKED) --bin millrace-bench -- $(SHIPPED)
 
-# cargo-lambda finds zig as a module of Python. The hash is about the four functions that are deployed
-# together.
+# cargo-lambda finds zig as a module of Python. The hash is about the four functions that are
+# deployed together.
 functions: $(CARGO_LAMBDA) .tools/ziglang-$(ZIGLANG_VERSION)/ziglang/__main__.py
 	@scripts/require cargo cc python3
 	PYTHONPATH=$(CURDIR)/.tools/ziglang-$(ZIGLANG_VERSION) $(CARGO_LAMBDA) lambda build $(LOCKED) --release --arm64 \

@@ -1,6 +1,7 @@
 // The CDK app of the workers, run from the folder infra:
 //
-//   npx cdk deploy --app 'npx tsx ../examples/infra/app.ts' -c outputs=../target/deploy/production.json
+//   npx cdk deploy --app 'npx tsx ../examples/infra/app.ts' \
+//     -c outputs=../target/deploy/production.json
 //
 //   -c outputs=FILE           the outputs of the Millrace stack, as `make deploy` writes them
 //   -c functions=DIRECTORY    the built worker-rust; default: where `make functions` puts it
