@@ -46,8 +46,8 @@ function keepingData(environment: Environment, name: string, keyArn?: string): E
 }
 
 /**
- * The command comes from the bus. The emulator gives the new commands queue the name of the old one,
- * and counts its messages from 1 again, which AWS does not.
+ * The command comes from the bus. The emulator gives the new commands queue the name of the old
+ * one, and counts its messages from 1 again, which AWS does not.
  */
 async function finishTask({ aws, outputs }: Deployed, task: string): Promise<void> {
   await aws.putEvent(outputs.BusName, 'TaskQueueCommand', enqueueTask(PLAYER, task, { durationMs: 200 }));
