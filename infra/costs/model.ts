@@ -122,7 +122,7 @@ export function monthlyCosts(settings: Settings, codeDirectory: string, load: Lo
     'Schedules': scheduled * prices.scheduledInvocation,
     'Alarms, metrics, dashboard': monitoringCosts(settings, codeDirectory),
     'Logs and traces': costsOfLogs(allInvocations, load.reads),
-    'Key': prices.key,
+    'Key': settings.hasKey ? prices.key : 0,
   };
 }
 

@@ -14,7 +14,7 @@ export interface CacheProps<Settings> {
   settings: Settings;
   subnets: ec2.ISubnet[];
   securityGroup: ec2.ISecurityGroup;
-  key: kms.IKey;
+  key?: kms.IKey | undefined;
   logRetention: logs.RetentionDays;
   /** Gets the events of nodes, such as failovers. A serverless cache has no such events. */
   eventsTopicArn?: string;

@@ -45,7 +45,8 @@ export interface FunctionsProps {
   /** Unset: functions have no shared cache, and are in no network. */
   sharedCache?: SharedCache;
   tables: Tables;
-  key: kms.IKey;
+  /** Unset: AWS has the key of the tables. */
+  key?: kms.IKey | undefined;
   queues: Queues;
   logRetention: logs.RetentionDays;
 }
@@ -207,6 +208,9 @@ export class Functions extends Construct {
       allow(access[table], tables.byName[table].tableArn);
     }
     allow(access.due, `${tables.byName.queues.tableArn}/index/${DUE_INDEX}`);
+    if (key === undefined) {
+      return;
+    }
     role.addToPolicy(
       new iam.PolicyStatement({
         actions: ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKey', 'kms:DescribeKey'],

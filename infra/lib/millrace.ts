@@ -34,7 +34,7 @@ import { validate } from './validation.ts';
 interface Common {
   prefix: string;
   settings: Settings;
-  key: kms.IKey;
+  key: kms.IKey | undefined;
   logRetention: logs.RetentionDays;
 }
 
@@ -56,8 +56,8 @@ export class Millrace extends Construct {
   /** The functions. Invoke the alias `live` of a function, and not the function itself. */
   readonly functions: Readonly<Record<FunctionName, { function: lambda.IFunction; live: lambda.IAlias }>>;
   readonly apiUrl: string;
-  /** Encrypts the tables, the cache and the topics. */
-  readonly key: kms.IKey;
+  /** Encrypts the tables, the cache and the topics. Unset: `hasKey` is false. */
+  readonly key: kms.IKey | undefined;
   /** The VPC of the functions and the shared cache. Unset: there is no shared cache. */
   readonly vpc: ec2.IVpc | undefined;
   /** Gets the alarm that players are affected. */
@@ -170,7 +170,10 @@ export class Millrace extends Construct {
   }
 
   /** A key that was kept also keeps its policy, which allows what this deployment needs. */
-  private createKey(prefix: string, settings: Settings): kms.IKey {
+  private createKey(prefix: string, settings: Settings): kms.IKey | undefined {
+    if (!settings.hasKey) {
+      return undefined;
+    }
     if (settings.keyArn !== undefined) {
       return kms.Key.fromKeyArn(this, 'Key', settings.keyArn);
     }

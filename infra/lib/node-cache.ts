@@ -106,7 +106,7 @@ export class NodeCache extends Cache {
       transitEncryptionEnabled: true,
       transitEncryptionMode: 'required',
       atRestEncryptionEnabled: true,
-      kmsKeyId: key.keyArn,
+      ...(key !== undefined && { kmsKeyId: key.keyArn }),
       userGroupIds: [this.users.group.ref],
       cacheParameterGroupName: parameterGroup.ref,
       cacheSubnetGroupName: subnetGroup.ref,

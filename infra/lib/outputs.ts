@@ -11,7 +11,7 @@ import type { Queues } from './queues.ts';
 
 export interface OutputsProps {
   prefix: string;
-  key: kms.IKey;
+  key?: kms.IKey | undefined;
   api: Api;
   queues: Queues;
   cache?: Cache;
@@ -44,7 +44,9 @@ export function addOutputs(scope: Construct, props: OutputsProps): void {
   }
   add('UndeliveredUrl', queues.undelivered.queueUrl, 'Events of failed scheduled and asynchronous invocations');
   add('TablePrefix', prefix, 'Prefix of the names of tables and functions');
-  add('KeyArn', key.keyArn, 'ARN of the key that encrypts the data');
+  if (key !== undefined) {
+    add('KeyArn', key.keyArn, 'ARN of the key that encrypts the data');
+  }
   if (cache !== undefined) {
     add('CacheEndpoint', cache.endpoint, 'Host name of the cache, inside the network');
   }

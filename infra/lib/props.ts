@@ -29,6 +29,13 @@ export interface MillraceProps {
   readonly keepData?: boolean;
 
   /**
+   * Encrypts with a key of the account, instead of keys of AWS.
+   *
+   * @default true
+   */
+  readonly hasKey?: boolean;
+
+  /**
    * The key that an earlier deployment of the stage kept (docs/deploying.md).
    *
    * @default - a key is created

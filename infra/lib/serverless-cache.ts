@@ -27,7 +27,7 @@ export class ServerlessCache extends Cache {
       engine: 'valkey',
       majorEngineVersion: settings.engineVersion,
       ...(settings.maximum !== undefined && { cacheUsageLimits: limitsOf(settings.maximum) }),
-      kmsKeyId: key.keyArn,
+      ...(key !== undefined && { kmsKeyId: key.keyArn }),
       userGroupId: this.users.group.ref,
       subnetIds: subnets.map((subnet) => subnet.subnetId),
       securityGroupIds: [securityGroup.securityGroupId],

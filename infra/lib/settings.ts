@@ -119,6 +119,12 @@ export interface Settings {
   /** Keeps data when the stack is deleted, and protects the stack and the tables from deletion. */
   keepData: boolean;
   /**
+   * Encrypts tables, cache and topics with a key of the account, which costs $1 a month. CloudTrail
+   * then logs its use, and its policy can refuse it. Otherwise AWS encrypts them with its keys, and
+   * the topics not.
+   */
+  hasKey: boolean;
+  /**
    * The key that an earlier deployment of the stage kept, with which its tables are encrypted.
    * Unset: a key is created.
    */
@@ -225,6 +231,7 @@ export interface Settings {
 export const DEFAULTS: Settings = {
   stage: 'production',
   keepData: true,
+  hasKey: true,
   cache: { kind: 'none' },
   tables: {},
   queues: {
@@ -276,6 +283,7 @@ export const stages = {
     stage: 'dev',
     tags: { application: 'millrace', stage: 'dev' },
     keepData: false,
+    hasKey: false,
     logDays: 7,
   },
   production: {

@@ -22,7 +22,8 @@ const SORT_KEYS: Partial<Record<TableName, string>> = {
 
 export interface TablesProps {
   prefix: string;
-  key: kms.IKey;
+  /** Unset: AWS has the key. */
+  key?: kms.IKey | undefined;
   settings: Settings['tables'];
   keepData: boolean;
 }
@@ -70,8 +71,7 @@ export class Tables extends Construct {
       }),
       billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
       ...maximumThroughput(settings),
-      encryption: dynamodb.TableEncryption.CUSTOMER_MANAGED,
-      encryptionKey: key,
+      ...(key !== undefined && { encryption: dynamodb.TableEncryption.CUSTOMER_MANAGED, encryptionKey: key }),
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
       deletionProtection: keepData,
       removalPolicy: removalPolicyOf({ keepData }),

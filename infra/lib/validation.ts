@@ -39,6 +39,9 @@ export function validate(settings: Settings): Settings {
   if (settings.keyArn !== undefined && !/^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key\/[\w-]+$/.test(settings.keyArn)) {
     throw new SettingsError(`keyArn=${settings.keyArn}`, 'the ARN of a key, as the output KeyArn has it');
   }
+  if (settings.keyArn !== undefined && !settings.hasKey) {
+    throw new SettingsError('hasKey=false', 'true, where keyArn names a key');
+  }
   validateCache(settings.cache);
   validateTables(settings.tables);
   validateQueues(settings.queues);

@@ -31,10 +31,10 @@ test('an idle stage has only its fixed costs', () => {
   assert.equal(idle['HTTP API'], 0);
 });
 
-test('an idle month of dev costs less than $3', () => {
+test('an idle month of dev costs less than $2', () => {
   const costs = Object.values(monthlyCosts(stages.dev, codeDirectory, IDLE));
   const total = costs.reduce((sum, value) => sum + value, 0);
-  assert.ok(total > 1.5 && total < 3, String(total));
+  assert.ok(total > 1 && total < 2, String(total));
 });
 
 test('brakes are allowed settings and limit what a player can cost', () => {

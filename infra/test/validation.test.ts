@@ -41,6 +41,10 @@ function withInstances(changes: Partial<Settings>): Partial<Settings> {
 
 const REFUSED: [Partial<Settings>, RegExp][] = [
   [{ stage: 'Prod' }, /stage=Prod is not allowed; allowed: 1 to 12/],
+  [
+    { hasKey: false, keyArn: 'arn:aws:kms:eu-central-1:123456789012:key/1' },
+    /hasKey=false is not allowed; allowed: true, where keyArn names a key/,
+  ],
   [{ keyArn: 'alias/data' }, /keyArn=alias\/data is not allowed; allowed: the ARN of a key/],
   [{ cache: { ...NODE_CACHE, replicas: 6 } }, /cache.replicas=6 is not allowed; allowed: a whole number from 0 to 5/],
   [

@@ -13,7 +13,8 @@ import { alarmArn } from './definition.ts';
 export interface NotificationsProps {
   prefix: string;
   settings: Pick<Settings['alarms'], 'pages' | 'warnings'>;
-  key: kms.IKey;
+  /** Unset: the topics are not encrypted. AWS has no key for them that alarms may use. */
+  key?: kms.IKey | undefined;
   /** Creates the topic for the events of the nodes of a cache. */
   hasCacheEvents: boolean;
 }
@@ -34,7 +35,7 @@ export class Notifications extends Construct {
     this.pages = this.addAlarmTopic('pages', settings.pages);
     this.warnings = this.addAlarmTopic('warnings', settings.warnings);
     this.cacheEvents = props.hasCacheEvents ? this.addCacheEventsTopic() : undefined;
-    key.addToResourcePolicy(
+    key?.addToResourcePolicy(
       new iam.PolicyStatement({
         sid: 'AlarmsToTopics',
         principals: [new iam.ServicePrincipal('cloudwatch.amazonaws.com')],
@@ -51,7 +52,11 @@ export class Notifications extends Construct {
 
   private addAlarmTopic(name: 'pages' | 'warnings', subscribers: Subscription[]): sns.Topic {
     const { prefix, key } = this.props;
-    const topic = new sns.Topic(this, idOf(name), { topicName: `${prefix}${name}`, masterKey: key, enforceSSL: true });
+    const topic = new sns.Topic(this, idOf(name), {
+      topicName: `${prefix}${name}`,
+      ...(key !== undefined && { masterKey: key }),
+      enforceSSL: true,
+    });
     const stack = Stack.of(this);
     // `enforceSSL` gives the topic a policy. That replaces the default policy, which allows alarms
     // to publish.
