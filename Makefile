@@ -19,7 +19,8 @@ PORT ?= 9000
 # Builds follow Cargo.lock. While you change dependencies: make test LOCKED=
 LOCKED ?= --locked
 
-.PHONY: help run dev test servers redis-server bench lint clean functions arm64 infra-test e2e costs
+.PHONY: help run dev test servers redis-server bench lint clean functions arm64 infra-test package-test e2e costs \
+	deploy destroy release stage-named
 .DEFAULT_GOAL := help
 
 help:
@@ -30,7 +31,11 @@ help:
 	@echo 'make bench       benchmarks of the pipeline and of the shipped process-tasks, on real servers'
 	@echo 'make functions   build the functions for AWS (arm64, without the embedded store) into target/functions'
 	@echo 'make arm64       make functions, then invoke each one, under qemu if this machine is not arm64'
+	@echo 'make deploy      build what changed, show the differences, deploy (STAGE=dev, RELEASE=directory)'
+	@echo 'make destroy     remove a stage (STAGE=dev)'
+	@echo 'make release     make functions, then one zip for each, to deploy elsewhere, in target/release-functions'
 	@echo 'make infra-test  check infra/: types, unit tests, cdk-nag, synthesis, cfn-lint'
+	@echo 'make package-test  install the npm package of infra/ into an empty CDK app (needs the registry of npm)'
 	@echo 'make e2e         deploy infra/ to an emulator of AWS, use it, update it, destroy it'
 	@echo 'make costs       print the costs of an idle and of a busy month'
 	@echo 'make servers     install the servers and tools of the tests into .tools/'
@@ -75,11 +80,30 @@ bench: $(CARGO_LAMBDA) servers
 	done
 	cargo run $(LOCKED) --bin millrace-bench -- $(SHIPPED)
 
-# cargo-lambda finds zig as a module of Python.
+# cargo-lambda finds zig as a module of Python. The hash is about the four functions that are
+# deployed together.
 functions: $(CARGO_LAMBDA) .tools/ziglang-$(ZIGLANG_VERSION)/ziglang/__main__.py
 	@scripts/require cargo cc python3
 	PYTHONPATH=$(CURDIR)/.tools/ziglang-$(ZIGLANG_VERSION) $(CARGO_LAMBDA) lambda build $(LOCKED) --release --arm64 \
 		--lambda-dir target/functions $(SHIPPED_PACKAGES)
+	@$(if $(filter $(FUNCTIONS),process-tasks),scripts/source-hash >target/functions/built-from,:)
+
+# A wrong name is found by infra/deploy.
+stage-named:
+	@[ -n "$(STAGE)" ] || { echo 'name the stage, such as STAGE=dev' >&2; exit 1; }
+
+# Cargo builds only what changed. Functions of a release are deployed as they are.
+deploy: stage-named $(if $(RELEASE),,functions) infra/node_modules/.package-lock.json
+	@scripts/require node npm python3
+	@cd infra && NODE_NO_WARNINGS=1 npm run --silent deploy
+
+destroy: stage-named infra/node_modules/.package-lock.json
+	@scripts/require node npm
+	@cd infra && NODE_NO_WARNINGS=1 npm run --silent destroy
+
+release: functions infra/node_modules/.package-lock.json
+	@scripts/require node npm python3
+	@cd infra && NODE_NO_WARNINGS=1 npm run --silent release
 
 arm64: functions .tools/ministack-$(MINISTACK_VERSION)/bin/python infra/node_modules/.package-lock.json
 	@[ "$$(uname -m)" = aarch64 ] || scripts/require qemu-aarch64
@@ -106,6 +130,10 @@ e2e: servers infra/node_modules/.package-lock.json
 	@scripts/require node npm openssl cargo cc
 	cargo build $(LOCKED) --workspace $(if $(MILLRACE_BIN_DIR),,$(FUNCTIONS:%=--bin %)) --bin worker-rust
 	cd infra && NODE_NO_WARNINGS=1 $(if $(MILLRACE_BIN_DIR),MILLRACE_BIN_DIR=$(abspath $(MILLRACE_BIN_DIR))) npm run --silent e2e
+
+package-test: infra/node_modules/.package-lock.json
+	@scripts/require node npm
+	cd infra && NODE_NO_WARNINGS=1 npm run --silent test:package
 
 costs: infra/node_modules/.package-lock.json
 	cd infra && npm run --silent costs

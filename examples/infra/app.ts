@@ -1,9 +1,9 @@
 // The CDK app of the workers, run from the folder infra:
 //
-//   npx cdk deploy -c stage=production --outputs-file ../target/outputs.json
-//   npx cdk deploy --app 'npx tsx ../examples/infra/app.ts' -c outputs=../target/outputs.json
+//   npx cdk deploy --app 'npx tsx ../examples/infra/app.ts' \
+//     -c outputs=../target/deploy/production.json
 //
-//   -c outputs=FILE           the outputs of the Millrace stack, as `cdk deploy` writes them
+//   -c outputs=FILE           the outputs of the Millrace stack, as `make deploy` writes them
 //   -c functions=DIRECTORY    the built worker-rust; default: where `make functions` puts it
 
 import { readFileSync } from 'node:fs';

@@ -13,7 +13,12 @@ const sqs = new SQSClient({});
 const queues: MillraceQueues = {
   report: (command) =>
     sqs.send(
-      new SendMessageCommand({ QueueUrl: process.env['PROGRESS_QUEUE_URL'], MessageBody: JSON.stringify(command) }),
+      new SendMessageCommand({
+        QueueUrl: process.env['PROGRESS_QUEUE_URL'],
+        MessageBody: JSON.stringify(command),
+        // The queue has no order. The group keeps a busy player from delaying the others.
+        MessageGroupId: command.playerId,
+      }),
     ),
   finish: (command) =>
     sqs.send(

@@ -2,9 +2,9 @@
 
 import { Template } from 'aws-cdk-lib/assertions';
 import { createApp } from '../lib/app.ts';
-import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from '../lib/intervals.ts';
+import { ADVANCE_INTERVAL, UPKEEP_INTERVAL, WATCH_INTERVAL } from '../lib/intervals.ts';
 import { PUBLISHED_METRICS } from '../lib/metrics.ts';
-import { FUNCTION_NAMES, type FunctionName, type Settings } from '../lib/settings.ts';
+import { FUNCTION_NAMES, type FunctionName, type NodeCacheSettings, type Settings } from '../lib/settings.ts';
 import { MillraceStack } from '../lib/stack.ts';
 import { HOURS_PER_MONTH, prices } from './prices.ts';
 
@@ -16,9 +16,11 @@ export interface Load {
   reports: number;
   reads: number;
   storedGb: number;
+  /** In the shared cache. */
+  cachedGb: number;
 }
 
-export const IDLE: Load = { commands: 0, reports: 0, reads: 0, storedGb: 0 };
+export const IDLE: Load = { commands: 0, reports: 0, reads: 0, storedGb: 0, cachedGb: 0 };
 
 /** 50,000 players a day. Each sends 20 commands and 100 progress reports, and reads 30 times. */
 const PLAYER_DAYS = 50_000 * 30;
@@ -27,6 +29,8 @@ export const BUSY: Load = {
   reports: PLAYER_DAYS * 100,
   reads: PLAYER_DAYS * 30,
   storedGb: 40,
+  // Copies of 4 KB, of all players of a day.
+  cachedGb: 0.2,
 };
 
 const ASSUMPTIONS = {
@@ -47,7 +51,12 @@ const ASSUMPTIONS = {
   writeUnitsPerReport: 1 + 0.05 * 4,
   /** Lookups that miss both caches read a queue and its progress with strong consistency. */
   missRate: 0.05,
+  /** The same without a shared cache: local caches find a player again only where it was before. */
+  missRateOfLocalCache: 0.6,
   readUnitsPerMiss: 2,
+  /** An ECPU is 1 KB that is read or written. A lookup reads a copy, a commit writes one. */
+  ecpuPerRead: 4,
+  ecpuPerWrite: 4,
   /**
    * Half of the commands queue a task, which also starts and completes. One report in twenty
    * crosses a milestone.
@@ -84,7 +93,8 @@ const ASSUMPTIONS = {
 export type Costs = Record<string, number>;
 
 export function monthlyCosts(settings: Settings, codeDirectory: string, load: Load): Costs {
-  const scheduled = MINUTES_PER_MONTH / ADVANCE_INTERVAL.toMinutes() + MINUTES_PER_MONTH / UPKEEP_INTERVAL.toMinutes();
+  const runs = MINUTES_PER_MONTH / ADVANCE_INTERVAL.toMinutes();
+  const scheduled = runs + runsOfUpkeep(settings);
   const invocations = {
     commands: load.commands / ASSUMPTIONS.commandsPerInvocation,
     reports: load.reports / ASSUMPTIONS.reportsPerInvocation,
@@ -96,9 +106,10 @@ export function monthlyCosts(settings: Settings, codeDirectory: string, load: Lo
   const events = load.commands * ASSUMPTIONS.eventsPerCommand + load.reports * ASSUMPTIONS.eventsPerReport;
   const unitsPerMiss =
     ASSUMPTIONS.readUnitsPerMiss + (publishes(settings.events) ? ASSUMPTIONS.publishedReadUnitsPerMiss : 0);
-  const readUnits = lookups * ASSUMPTIONS.missRate * unitsPerMiss + scheduled * ASSUMPTIONS.readUnitsPerRun;
+  const missRate = settings.cache.kind === 'none' ? ASSUMPTIONS.missRateOfLocalCache : ASSUMPTIONS.missRate;
+  const readUnits = lookups * missRate * unitsPerMiss + runs * ASSUMPTIONS.readUnitsPerRun;
   return {
-    'Cache': cacheCosts(settings.cache),
+    'Cache': cacheCosts(settings.cache, load),
     'Interface endpoints': endpointsOf(settings) * ASSUMPTIONS.zones * prices.endpointHour * HOURS_PER_MONTH,
     'Lambda':
       allInvocations * prices.lambdaRequest + gbSeconds(settings.functions, invocations) * prices.lambdaGbSecond,
@@ -110,19 +121,27 @@ export function monthlyCosts(settings: Settings, codeDirectory: string, load: Lo
     'HTTP API': load.reads * prices.httpRequest,
     'Schedules': scheduled * prices.scheduledInvocation,
     'Alarms, metrics, dashboard': monitoringCosts(settings, codeDirectory),
-    'Logs and traces':
-      logGb(allInvocations, load) * prices.logGb + allInvocations * ASSUMPTIONS.tracedShare * prices.trace,
-    'Key': prices.key,
+    'Logs and traces': costsOfLogs(allInvocations, load.reads),
+    'Key': settings.hasKey ? prices.key : 0,
   };
+}
+
+/** Upkeep, and watching thresholds where advance-queues cannot. */
+function runsOfUpkeep({ cache, ticks }: Settings): number {
+  const watches = cache.kind !== 'none' && ticks === 'queue';
+  return (
+    MINUTES_PER_MONTH / UPKEEP_INTERVAL.toMinutes() + (watches ? MINUTES_PER_MONTH / WATCH_INTERVAL.toMinutes() : 0)
+  );
 }
 
 function sum(values: number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-/** The endpoints of SQS and of EventBridge. */
-function endpointsOf({ ticks, events }: Settings): number {
-  return [ticks === 'queue' || events.queue, events.bus].filter(Boolean).length;
+/** Without a shared cache there is no network. The costs of managed instances are not included. */
+function endpointsOf({ cache, events, managedInstances }: Settings): number {
+  const ofInstances = managedInstances === undefined ? 0 : 2;
+  return cache.kind === 'none' ? 0 : [events.queue, events.bus].filter(Boolean).length + ofInstances;
 }
 
 function writeUnits(events: Settings['events'], { commands, reports }: Load): number {
@@ -140,14 +159,31 @@ function publishes({ bus, queue, table }: Settings['events']): boolean {
   return bus || queue || table;
 }
 
-function cacheCosts(cache: Settings['cache']): number {
-  const nodePrice = prices.cacheNodeHour[cache.nodeType];
-  if (nodePrice === undefined) {
-    throw new Error(`costs/prices.ts has no price of ${cache.nodeType}`);
+function cacheCosts(cache: Settings['cache'], load: Load): number {
+  switch (cache.kind) {
+    case 'none':
+      return 0;
+    case 'serverless':
+      return serverlessCosts(load);
+    case 'nodes':
+      return nodeCosts(cache);
   }
-  const factor = cache.engine === 'valkey' ? prices.valkeyFactor : 1;
-  const nodes = cache.shards * (cache.replicas + 1);
-  return nodes * nodePrice * factor * HOURS_PER_MONTH;
+}
+
+function serverlessCosts({ commands, reports, reads, cachedGb }: Load): number {
+  const { ecpuPerRead, ecpuPerWrite } = ASSUMPTIONS;
+  const ecpu = (commands + reports + reads) * ecpuPerRead + (commands + reports) * ecpuPerWrite;
+  const storedGb = Math.max(cachedGb, prices.serverlessMinimumGb);
+  return storedGb * prices.serverlessGbHour * HOURS_PER_MONTH + ecpu * prices.ecpu;
+}
+
+function nodeCosts({ nodeType, engine, shards, replicas }: NodeCacheSettings): number {
+  const nodePrice = prices.cacheNodeHour[nodeType];
+  if (nodePrice === undefined) {
+    throw new Error(`costs/prices.ts has no price of ${nodeType}`);
+  }
+  const factor = engine === 'valkey' ? prices.valkeyFactor : 1;
+  return shards * (replicas + 1) * nodePrice * factor * HOURS_PER_MONTH;
 }
 
 function gbSeconds(
@@ -174,18 +210,19 @@ function sqsCosts({ commands, reports }: Load): number {
   );
 }
 
-function logGb(invocations: number, { reads }: Load): number {
-  const { logBytesPerInvocation, logBytesPerRead, accessLogBytes } = ASSUMPTIONS;
-  return ((invocations - reads) * logBytesPerInvocation + reads * (logBytesPerRead + accessLogBytes)) / 1e9;
+/** The line of a request is that of a read. */
+export function costsOfLogs(invocations: number, requests: number): number {
+  const { logBytesPerInvocation, logBytesPerRead, accessLogBytes, tracedShare } = ASSUMPTIONS;
+  const logGb =
+    ((invocations - requests) * logBytesPerInvocation + requests * (logBytesPerRead + accessLogBytes)) / 1e9;
+  return logGb * prices.logGb + invocations * tracedShare * prices.trace;
 }
 
 function monitoringCosts(settings: Settings, codeDirectory: string): number {
-  return (
-    alarmMetricsOf(settings, codeDirectory) * prices.alarmMetric +
-    prices.compositeAlarm +
-    customMetrics() * prices.customMetric +
-    prices.dashboard
-  );
+  const alarms = alarmMetricsOf(settings, codeDirectory) * prices.alarmMetric;
+  return settings.monitoring === 'basic'
+    ? alarms
+    : alarms + prices.compositeAlarm + customMetrics() * prices.customMetric + prices.dashboard;
 }
 
 /** A metric is billed for each value of its dimensions. */

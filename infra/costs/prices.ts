@@ -4,7 +4,7 @@
 //
 // | prices | page |
 // |---|---|
-// | cache nodes: Redis OSS; Valkey costs 20 % less | https://aws.amazon.com/elasticache/pricing/ |
+// | cache nodes of Redis OSS, with Valkey 20 % less; serverless with Valkey | https://aws.amazon.com/elasticache/pricing/ |
 // | an interface endpoint in one zone | https://aws.amazon.com/privatelink/pricing/ |
 // | Lambda, arm64 | https://aws.amazon.com/lambda/pricing/ |
 // | DynamoDB | https://aws.amazon.com/dynamodb/pricing/on-demand/ |
@@ -23,6 +23,10 @@ interface Prices {
   of: string;
   cacheNodeHour: Record<string, number>;
   valkeyFactor: number;
+  serverlessGbHour: number;
+  /** Stored bytes that are billed at least. */
+  serverlessMinimumGb: number;
+  ecpu: number;
   endpointHour: number;
   lambdaRequest: number;
   lambdaGbSecond: number;

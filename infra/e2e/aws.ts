@@ -3,15 +3,21 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Agent } from 'node:https';
-import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
+import {
+  CloudFormationClient,
+  DescribeStacksCommand,
+  UpdateTerminationProtectionCommand,
+} from '@aws-sdk/client-cloudformation';
 import { CloudWatchLogsClient, paginateFilterLogEvents } from '@aws-sdk/client-cloudwatch-logs';
 import {
   DeleteItemCommand,
+  DeleteTableCommand,
   DynamoDBClient,
   ListTablesCommand,
   PutItemCommand,
   paginateQuery,
   paginateScan,
+  UpdateTableCommand,
 } from '@aws-sdk/client-dynamodb';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { CreateAccessKeyCommand, CreateUserCommand, IAMClient } from '@aws-sdk/client-iam';
@@ -88,13 +94,29 @@ export class Aws {
     }
   }
 
-  /** Sends a message. A FIFO queue needs the player as the message group. */
+  /** Allows that a stack is deleted. */
+  async unprotectStack(stack: string): Promise<void> {
+    const command = new UpdateTerminationProtectionCommand({ StackName: stack, EnableTerminationProtection: false });
+    await this.cloudFormation.send(command);
+  }
+
+  /** Deletes a table that is protected from deletion. */
+  async deleteProtectedTable(table: string): Promise<void> {
+    await this.dynamoDb.send(new UpdateTableCommand({ TableName: table, DeletionProtectionEnabled: false }));
+    await this.dynamoDb.send(new DeleteTableCommand({ TableName: table }));
+  }
+
+  /**
+   * Sends a message with the player as its group. A FIFO queue requires the group, and a standard
+   * queue is fair by it.
+   */
   async sendMessage(queueUrl: string, body: object | string, player?: string): Promise<void> {
     await this.sqs.send(
       new SendMessageCommand({
         QueueUrl: queueUrl,
         MessageBody: typeof body === 'string' ? body : JSON.stringify(body),
-        ...(player !== undefined && { MessageGroupId: player, MessageDeduplicationId: randomUUID() }),
+        ...(player !== undefined && { MessageGroupId: player }),
+        ...(queueUrl.endsWith('.fifo') && { MessageDeduplicationId: randomUUID() }),
       }),
     );
   }

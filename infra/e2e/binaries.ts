@@ -8,25 +8,13 @@
 // Binaries for arm64 run under qemu on other machines. Shipped binaries have no embedded store, so
 // everything here runs functions with MILLRACE_STORE=dynamodb.
 
-import {
-  chmodSync,
-  closeSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { processorOfFile } from '../deploy/elf.ts';
 import { run } from './processes.ts';
 
 /** The directory of the C library of arm64 in Debian's package libc6-arm64-cross. */
 const ARM64_SYSROOT = '/usr/aarch64-linux-gnu';
-/** Offset and value of the machine in the header of an ELF file. */
-const ELF_MACHINE_OFFSET = 18;
-const ELF_MACHINE_ARM64 = 183;
 
 export interface FunctionBinary<Name extends string = string> {
   name: Name;
@@ -80,12 +68,7 @@ export async function layOutFunctions(
 }
 
 export function isForArm64(file: string): boolean {
-  const header = Buffer.alloc(ELF_MACHINE_OFFSET + 2);
-  const descriptor = openSync(file, 'r');
-  readSync(descriptor, header);
-  closeSync(descriptor);
-  const isElf = header.subarray(0, 4).toString('latin1') === '\x7fELF';
-  return isElf && header.readUInt16LE(ELF_MACHINE_OFFSET) === ELF_MACHINE_ARM64;
+  return processorOfFile(file) === 'arm64';
 }
 
 /**

@@ -11,6 +11,7 @@ export const ROOT = join(import.meta.dirname, '../..');
 /** The Makefile installs these versions. */
 const MINISTACK_VERSION = '1.5.33';
 const AWS_CLI_VERSION = '1.46.3';
+const VALKEY_VERSION = '9.1.2.post2';
 
 export interface Requirements {
   /** The Python interpreter of the virtual environment of MiniStack. */
@@ -18,6 +19,7 @@ export interface Requirements {
   /** The Python interpreter of the virtual environment of the AWS CLI. */
   awsCli: string;
   redisServer: string;
+  valkeyServer: string;
   openssl: string;
   /** Set if a binary has debug information. */
   strip: string | undefined;
@@ -42,6 +44,9 @@ export function findRequirements(): Requirements {
     redisServer: finder.find('redis-server', 'make servers', [
       findOnPath('redis-server'),
       join(ROOT, '.tools/redis/redis-server'),
+    ]),
+    valkeyServer: finder.find('valkey-server', 'make servers', [
+      join(ROOT, `.tools/valkey-${VALKEY_VERSION}/valkey-server`),
     ]),
     openssl: finder.findProgram('openssl', 'apt-get install openssl, dnf install openssl or brew install openssl'),
     strip: binaries.some(({ isShipped }) => !isShipped)

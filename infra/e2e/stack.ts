@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createApp } from '../lib/app.ts';
 import { adaptToMiniStack } from '../lib/emulator.ts';
-import { type Settings, stages } from '../lib/settings.ts';
+import { type CacheSettings, NODE_CACHE, type Settings, stages } from '../lib/settings.ts';
 import { MillraceStack } from '../lib/stack.ts';
 import { AUDIENCE } from './issuer.ts';
 import type { CacheUser } from './redis.ts';
@@ -19,17 +19,27 @@ export const TABLES = {
   rejections: `${PREFIX}rejections`,
 };
 
+export type CacheKind = CacheSettings['kind'];
+
+/** The server of `serverless` is Valkey, and that of `nodes` is Redis (redis.ts). */
+const CACHES: Record<CacheKind, CacheSettings> = {
+  none: { kind: 'none' },
+  serverless: stages.production.cache,
+  nodes: { ...NODE_CACHE, engine: 'redis', engineVersion: '7.1' },
+};
+
 /**
- * The settings of production, except for what would make the test wait and for the issuer of
- * tokens.
+ * The settings of production with a kind of shared cache, except for what would make the test wait
+ * and for the issuer of tokens.
  */
-export function e2eSettings(issuerUrl: string): Settings {
+export function e2eSettings(issuerUrl: string, kind: CacheKind): Settings {
   const { production } = stages;
   return {
     ...production,
     stage: STAGE,
     tags: { ...production.tags, stage: STAGE },
     keepData: false,
+    cache: CACHES[kind],
     // The visibility time-out is six times as long, and the test waits for three deliveries.
     functions: { ...production.functions, 'process-tasks': { memoryMiB: 512, timeoutSeconds: 5 } },
     queues: {

@@ -8,6 +8,7 @@ import * as integrations from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import { idOf } from './construct-ids.ts';
 import type { Settings } from './settings.ts';
 
 const { GET, HEAD, OPTIONS, POST } = apigatewayv2.HttpMethod;
@@ -49,10 +50,12 @@ const HEALTH_IS_PUBLIC =
 const PREFLIGHT_IS_PUBLIC =
   'A preflight request carries no token. The answer tells only what pages of the listed origins may send.';
 
+const HEALTH = '/health';
+
 /** The routes that queue-api knows. */
 const ROUTES: Route[] = [
-  { method: GET, path: '/health', publicBecause: HEALTH_IS_PUBLIC },
-  { method: HEAD, path: '/health', publicBecause: HEALTH_IS_PUBLIC },
+  { method: GET, path: HEALTH, publicBecause: HEALTH_IS_PUBLIC },
+  { method: HEAD, path: HEALTH, publicBecause: HEALTH_IS_PUBLIC },
   { method: GET, path: '/players/{playerId}/queue' },
   { method: GET, path: '/players/{playerId}/tasks/{taskId}' },
   { method: GET, path: '/players/{playerId}/stats' },
@@ -114,10 +117,13 @@ export class Api extends Construct {
     this.integration = new integrations.HttpLambdaIntegration('QueueApi', props.handler);
     this.authorizer = authorizerOf(settings);
     for (const route of ROUTES) {
-      this.addRoute(route);
+      const added = this.addRoute(route);
+      if (route.path === HEALTH) {
+        this.throttle(added, settings.healthRequestsPerSecond);
+      }
     }
     // HEAD, OPTIONS and unknown routes: the function answers them.
-    new apigatewayv2.HttpRoute(this, 'Everything else', {
+    new apigatewayv2.HttpRoute(this, 'EverythingElse', {
       httpApi: this.api,
       routeKey: apigatewayv2.HttpRouteKey.DEFAULT,
       integration: this.integration,
@@ -148,18 +154,29 @@ export class Api extends Construct {
     });
   }
 
-  private addRoute({ method, path, publicBecause }: Route): void {
-    const routes = this.api.addRoutes({
-      path,
-      methods: [method],
+  private addRoute({ method, path, publicBecause }: Route): apigatewayv2.HttpRoute {
+    const route = new apigatewayv2.HttpRoute(this, idOf(`${method.toLowerCase()}${path}`), {
+      httpApi: this.api,
+      routeKey: apigatewayv2.HttpRouteKey.with(path, method),
       integration: this.integration,
       authorizer: publicBecause === undefined ? this.authorizer : new apigatewayv2.HttpNoneAuthorizer(),
     });
     if (publicBecause !== undefined) {
-      for (const route of routes) {
-        Validations.of(route).acknowledge({ id: 'AwsSolutions-APIG4', reason: publicBecause });
-      }
+      Validations.of(route).acknowledge({ id: 'AwsSolutions-APIG4', reason: publicBecause });
     }
+    return route;
+  }
+
+  /** Gives a route a lower limit than that of the stage. */
+  private throttle(route: apigatewayv2.HttpRoute, requestsPerSecond: number): void {
+    const stage = this.stage.node.defaultChild as apigatewayv2.CfnStage;
+    const { routeKey } = route.node.defaultChild as apigatewayv2.CfnRoute;
+    stage.addPropertyOverride(`RouteSettings.${routeKey}`, {
+      ThrottlingRateLimit: requestsPerSecond,
+      ThrottlingBurstLimit: 2 * requestsPerSecond,
+    });
+    // A stage may only limit routes that exist.
+    stage.node.addDependency(route);
   }
 }
 

@@ -32,11 +32,11 @@ export function throttleMetrics(name: TableName, table: dynamodb.Table, period: 
 }
 
 /**
- * One metric over several. A metric without data counts as 0: services publish no zeros, and the
- * operator `+` would have a value only where all metrics have one.
+ * One metric over several. In a sum, a metric without data counts as 0: services publish no zeros,
+ * and the operator `+` would have a value only where all metrics have one.
  */
 export function combinedMetric(
-  operation: 'MAX' | 'SUM',
+  operation: 'MAX' | 'MIN' | 'SUM',
   metrics: cloudwatch.Metric[],
   label: string,
 ): cloudwatch.IMetric {
@@ -46,11 +46,11 @@ export function combinedMetric(
   }
   const usingMetrics = Object.fromEntries(metrics.map((metric, index) => [`m${index + 1}`, metric]));
   const names = Object.keys(usingMetrics);
-  const operands = operation === 'MAX' ? names : names.map((name) => `FILL(${name}, 0)`);
+  const operands = operation === 'SUM' ? names.map((name) => `FILL(${name}, 0)`) : names;
   return new cloudwatch.MathExpression({
     expression: `${operation}([${operands.join(', ')}])`,
     usingMetrics,
     label,
-    period: Duration.minutes(1),
+    period: first?.period ?? Duration.minutes(1),
   });
 }

@@ -17,7 +17,7 @@ import type { Tables } from './tables.ts';
 export interface DashboardProps {
   prefix: string;
   settings: Settings;
-  cache: Cache;
+  cache?: Cache;
   tables: Tables;
   queues: Queues;
   functions: Functions;
@@ -48,7 +48,7 @@ export class Dashboard extends Construct {
       dashboard.addWidgets(new cloudwatch.TextWidget({ markdown: `## ${title}`, width: 24, height: 1 }), ...widgets);
     addSection('Service', serviceWidgets(props));
     addSection('Latency', latencyWidgets(props));
-    addSection('Cache and tables', dataWidgets(props));
+    addSection('Cache and tables', [...cacheWidgets(props), ...tableWidgets(props)]);
     addSection('Failures', failureWidgets(props));
     addSection('Usage', usageWidgets(props));
   }
@@ -62,7 +62,7 @@ function serviceWidgets({ alarms, metrics, queues }: DashboardProps): cloudwatch
   return [
     new cloudwatch.AlarmStatusWidget({
       title: 'Alarms',
-      alarms: [alarms.playersAffected, ...alarms.all],
+      alarms: [...(alarms.playersAffected === undefined ? [] : [alarms.playersAffected]), ...alarms.all],
       sortBy: cloudwatch.AlarmStatusWidgetSortBy.STATE_UPDATED_TIMESTAMP,
       ...SIZE,
     }),
@@ -98,31 +98,46 @@ function latencyWidgets({ functions, metrics, api }: DashboardProps): cloudwatch
   ];
 }
 
-function dataWidgets({ cache, metrics, tables }: DashboardProps): cloudwatch.IWidget[] {
+/** A serverless cache has no nodes, and therefore no metrics of nodes. */
+function cacheWidgets({ cache, metrics }: DashboardProps): cloudwatch.IWidget[] {
+  if (cache === undefined) {
+    return [];
+  }
+  const threshold = thresholdOf('cache-hit-rate');
+  const fromFunctions = [
+    graph('Cache: hit rate (%)', [metrics.measure(threshold)], {
+      leftYAxis: { min: 0, max: 100 },
+      leftAnnotations: [{ value: metrics.limit(threshold), label: 'alarm' }],
+    }),
+    graph('Cache: errors, and invocations without Redis (%)', [metrics.metric('RedisErrors', { label: 'errors' })], {
+      right: [metrics.metric('RedisUnavailable', { label: 'without Redis' })],
+      rightYAxis: { min: 0, max: 100 },
+    }),
+  ];
+  if (cache.nodes.length === 0) {
+    return fromFunctions;
+  }
   const byNode = (metricName: string, statistic: string) =>
     cache.nodes.flat().map((node) => cacheMetric(node, metricName, statistic).with({ label: node, period: PERIOD }));
-  const hitRate = thresholdOf('cache-hit-rate');
   return [
-    graph('Cache: hit rate (%)', [metrics.measure(hitRate)], {
-      leftYAxis: { min: 0, max: 100 },
-      leftAnnotations: [{ value: metrics.limit(hitRate), label: 'alarm' }],
-    }),
+    ...fromFunctions,
     graph('Cache: memory (%) and evictions', byNode('DatabaseMemoryUsagePercentage', MAXIMUM), {
       right: byNode('Evictions', SUM),
     }),
+    graph('Cache: CPU (%)', byNode('EngineCPUUtilization', AVERAGE)),
+    graph('Cache: connections', byNode('CurrConnections', MAXIMUM)),
+  ];
+}
+
+function tableWidgets({ tables, metrics }: DashboardProps): cloudwatch.IWidget[] {
+  return [
     graph(
       'DynamoDB: read units',
       tables.all.map(([name, table]) =>
         table.metricConsumedReadCapacityUnits({ statistic: SUM, period: PERIOD, label: name }),
       ),
     ),
-    graph('Cache: CPU (%)', byNode('EngineCPUUtilization', AVERAGE)),
-    graph('Cache: connections', byNode('CurrConnections', MAXIMUM)),
     graph('Version conflicts', [metrics.metric('Conflicts', { label: 'conflicts' })]),
-    graph('Cache: errors, and invocations without Redis (%)', [metrics.metric('RedisErrors', { label: 'errors' })], {
-      right: [metrics.metric('RedisUnavailable', { label: 'without Redis' })],
-      rightYAxis: { min: 0, max: 100 },
-    }),
     graph('Calls to the tables', [
       metrics.metric('RoundTrips', { label: 'made' }),
       metrics.metric('RoundTripsSaved', { label: 'saved by batches' }),

@@ -3,6 +3,7 @@
 import { Validations } from 'aws-cdk-lib';
 import * as codedeploy from 'aws-cdk-lib/aws-codedeploy';
 import { Construct } from 'constructs';
+import { idOf } from './construct-ids.ts';
 import type { Alarms } from './alarms/alarms.ts';
 import { isCanary } from './alarms/rollback-alarms.ts';
 import type { Functions } from './functions.ts';
@@ -31,18 +32,19 @@ export class Deployment extends Construct {
       applicationName: `${props.prefix}functions`,
     });
     for (const [name, { live }] of props.functions.all) {
-      const group = new codedeploy.LambdaDeploymentGroup(this, name, {
+      const alarms = props.alarms.rollbackAlarmsOf(name);
+      const group = new codedeploy.LambdaDeploymentGroup(this, idOf(name), {
         application,
         alias: live,
         deploymentGroupName: `${props.prefix}${name}`,
         deploymentConfig: isCanary(name, props.deployment)
           ? codedeploy.LambdaDeploymentConfig.CANARY_10PERCENT_5MINUTES
           : codedeploy.LambdaDeploymentConfig.ALL_AT_ONCE,
-        alarms: props.alarms.rollbackAlarmsOf(name),
+        alarms,
         // While an alarm is active, CodeDeploy starts no deployment, not even one that fixes the
         // cause.
         ignoreAlarmConfiguration: props.ignoreAlarms,
-        autoRollback: { failedDeployment: true, stoppedDeployment: true, deploymentInAlarm: true },
+        autoRollback: { failedDeployment: true, stoppedDeployment: true, deploymentInAlarm: alarms.length > 0 },
       });
       Validations.of(group).acknowledge({
         id: `AwsSolutions-IAM4[Policy::${CODEDEPLOY_POLICY}]`,

@@ -1,9 +1,11 @@
 // For tests only: the differences between a stack for MiniStack, an emulator of AWS, and a stack
 // for AWS. A test checks that there are no others.
 
-import { Aspects, CfnResource, type IAspect } from 'aws-cdk-lib';
+import { Aspects, CfnOutput, CfnResource, type IAspect, Stack, Token } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as elasticache from 'aws-cdk-lib/aws-elasticache';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
 import type { IConstruct } from 'constructs';
 import type { FunctionName } from './settings.ts';
 import type { MillraceStack } from './stack.ts';
@@ -33,17 +35,24 @@ const BATCH_CALLS: Partial<Record<FunctionName, string[]>> = {
 export function adaptToMiniStack(stack: MillraceStack): void {
   Aspects.of(stack).add(new MiniStackAspect());
   for (const [name, actions] of Object.entries(BATCH_CALLS)) {
-    const { function: fn } = stack.functions.byName[name as FunctionName];
+    const { function: fn } = stack.millrace.functions[name as FunctionName];
     fn.addToRolePolicy(new iam.PolicyStatement({ actions, resources: ['*'] }));
   }
 }
 
 class MiniStackAspect implements IAspect {
   visit(node: IConstruct): void {
+    if (node instanceof CfnOutput) {
+      node.value = Token.asString(withEndpointOfGroup(node, node.value));
+    }
     if (!CfnResource.isCfnResource(node)) {
       return;
     }
-    if (UNSUPPORTED_TYPES.includes(node.cfnResourceType)) {
+    if (node instanceof elasticache.CfnServerlessCache) {
+      replaceWithReplicationGroup(node);
+    } else if (node instanceof lambda.CfnFunction) {
+      node.environment = withEndpointOfGroup(node, node.environment);
+    } else if (UNSUPPORTED_TYPES.includes(node.cfnResourceType)) {
       replaceWithPlaceholder(node);
     } else if (node instanceof cloudwatch.CfnAlarm && Array.isArray(node.metrics)) {
       keepFirstMetric(node);
@@ -58,6 +67,28 @@ class MiniStackAspect implements IAspect {
 function replaceWithPlaceholder(resource: CfnResource): void {
   resource.addOverride('Type', 'AWS::CloudFormation::WaitConditionHandle');
   resource.addOverride('Properties', undefined);
+}
+
+/**
+ * MiniStack has serverless caches, but CloudFormation does not create them there. Both kinds have
+ * the endpoint of the Redis server that MiniStack is started with.
+ */
+function replaceWithReplicationGroup(cache: elasticache.CfnServerlessCache): void {
+  cache.addOverride('Type', 'AWS::ElastiCache::ReplicationGroup');
+  for (const name of ['ServerlessCacheName', 'Description', 'MajorEngineVersion', 'SubnetIds', 'UserGroupId']) {
+    cache.addPropertyDeletionOverride(name);
+  }
+  cache.addPropertyOverride('ReplicationGroupId', cache.serverlessCacheName);
+  cache.addPropertyOverride('ReplicationGroupDescription', cache.description);
+  cache.addPropertyOverride('CacheNodeType', 'cache.t4g.micro');
+  cache.addPropertyOverride('NumCacheClusters', 1);
+  cache.addPropertyOverride('UserGroupIds', [cache.userGroupId]);
+}
+
+/** The same value, with the endpoint of a replication group in place of a serverless cache's. */
+function withEndpointOfGroup<T>(node: IConstruct, value: T): T {
+  const resolved = JSON.stringify(Stack.of(node).resolve(value));
+  return JSON.parse(resolved.replaceAll('"Endpoint.', '"PrimaryEndPoint.')) as T;
 }
 
 /** MiniStack has no alarms over several metrics. */

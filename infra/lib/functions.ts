@@ -3,16 +3,19 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ArnFormat, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
-import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import type { Cache, CacheUser } from './cache.ts';
+import type { Cache } from './cache.ts';
+import type { CacheUser } from './cache-users.ts';
+import { idOf } from './construct-ids.ts';
 import { publishEvents } from './event-publishing.ts';
+import { createFunctionRole } from './function-role.ts';
 import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from './intervals.ts';
+import { ManagedInstances } from './managed-instances.ts';
 import { metricsEnvironment } from './metrics.ts';
 import type { Network } from './network.ts';
 import type { Queues } from './queues.ts';
@@ -28,15 +31,22 @@ const CACHE_USERS: Record<FunctionName, CacheUser> = {
   'maintain-cache': 'upkeep',
 };
 
+/** The shared cache, and the network in which functions reach it. */
+export interface SharedCache {
+  cache: Cache;
+  network: Network;
+}
+
 export interface FunctionsProps {
   prefix: string;
   settings: Settings;
-  /** Contains `<function>/bootstrap` for each function, as `make functions` builds them. */
+  /** Contains `<function>/bootstrap` or `<function>.zip` for each function. */
   codeDirectory: string;
-  network: Network;
-  cache: Cache;
+  /** Unset: functions have no shared cache, and are in no network. */
+  sharedCache?: SharedCache;
   tables: Tables;
-  key: kms.IKey;
+  /** Unset: AWS has the key of the tables. */
+  key?: kms.IKey | undefined;
   queues: Queues;
   logRetention: logs.RetentionDays;
 }
@@ -66,6 +76,7 @@ export class Functions extends Construct {
     };
     this.configureAdvanceQueues();
     this.configureQueueApi();
+    this.useManagedInstances();
     // A warmed copy has to live until the next run of upkeep.
     this.byName['maintain-cache'].function.addEnvironment(
       'MILLRACE_WARM_INTERVAL_SECONDS',
@@ -75,6 +86,19 @@ export class Functions extends Construct {
 
   get all(): [FunctionName, DeployedFunction][] {
     return FUNCTION_NAMES.map((name) => [name, this.byName[name]]);
+  }
+
+  private useManagedInstances(): void {
+    const { prefix, settings, sharedCache } = this.props;
+    if (settings.managedInstances !== undefined && sharedCache !== undefined) {
+      const { network } = sharedCache;
+      const instances = new ManagedInstances(this, 'Instances', {
+        prefix,
+        settings: settings.managedInstances,
+        network,
+      });
+      instances.add(this.byName['process-tasks'].function);
+    }
   }
 
   private configureAdvanceQueues(): void {
@@ -93,10 +117,10 @@ export class Functions extends Construct {
     }
   }
 
-  /** Shows the depth of queues, where the network has an endpoint of SQS. */
+  /** Shows the depth of queues, unless the network has no endpoint of SQS. */
   private configureQueueApi(): void {
-    const { queues, network } = this.props;
-    if (network.reachesSqs) {
+    const { queues, sharedCache } = this.props;
+    if (sharedCache === undefined || sharedCache.network.reachesSqs) {
       const queueApi = this.byName['queue-api'].function;
       const urls = queues.monitored.map((queue) => queue.queueUrl);
       queueApi.addEnvironment('MILLRACE_MONITORED_QUEUES', urls.join(','));
@@ -106,17 +130,25 @@ export class Functions extends Construct {
   }
 
   private addFunction(name: FunctionName, description: string): DeployedFunction {
-    const { prefix, settings, cache, network, queues, codeDirectory, logRetention } = this.props;
+    const { prefix, settings, queues, codeDirectory, logRetention } = this.props;
     const functionName = `${prefix}${name}`;
-    const { memoryMiB, timeoutSeconds } = settings.functions[name];
+    const { memoryMiB, timeoutSeconds, reservedConcurrency } = settings.functions[name];
+    const sharedCache = this.sharedCacheOf(name);
+    // Managed instances are in the network themselves.
+    const isOnInstances = name === 'process-tasks' && settings.managedInstances !== undefined;
+    const network = isOnInstances ? undefined : sharedCache?.network;
     const timeout = Duration.seconds(timeoutSeconds);
-    const logGroup = new logs.LogGroup(this, `${name}-log`, {
+    const logGroup = new logs.LogGroup(this, idOf(`${name}-log`), {
       logGroupName: `/aws/lambda/${functionName}`,
       retention: logRetention,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    const role = this.addRole(name, functionName, logGroup);
-    const fn = new lambda.Function(this, name, {
+    const role = createFunctionRole(this, idOf(`${name}-role`), {
+      functionName,
+      logGroup,
+      isInNetwork: network !== undefined,
+    });
+    const fn = new lambda.Function(this, idOf(name), {
       functionName,
       description,
       runtime: lambda.Runtime.PROVIDED_AL2023,
@@ -125,21 +157,18 @@ export class Functions extends Construct {
       code: codeOf(codeDirectory, name),
       memorySize: memoryMiB,
       timeout,
+      ...(reservedConcurrency !== undefined && { reservedConcurrentExecutions: reservedConcurrency }),
       role,
       logGroup,
       // The function writes one JSON object per line and filters by MILLRACE_LOG itself.
       loggingFormat: lambda.LoggingFormat.JSON,
       applicationLogLevelV2: lambda.ApplicationLogLevel.TRACE,
       tracing: lambda.Tracing.ACTIVE,
-      vpc: network.vpc,
-      vpcSubnets: { subnets: network.vpc.isolatedSubnets as ec2.ISubnet[] },
-      securityGroups: [network.functions],
+      ...(network !== undefined && placementIn(network)),
       environment: {
         MILLRACE_STORE: 'dynamodb',
         MILLRACE_TABLE_PREFIX: prefix,
-        MILLRACE_REDIS_URL: cache.url(CACHE_USERS[name]),
-        MILLRACE_REDIS_MODE: cache.mode,
-        MILLRACE_REDIS_IAM_CACHE_NAME: cache.name,
+        ...sharedCache?.cache.environment(CACHE_USERS[name]),
         ...metricsEnvironment(settings),
         ...settings.environment,
       },
@@ -150,58 +179,21 @@ export class Functions extends Construct {
         removalPolicy: removalPolicyOf(settings),
       },
     });
-    cache.grantConnect(role, CACHE_USERS[name]);
+    sharedCache?.cache.grantConnect(role, CACHE_USERS[name]);
     this.grantTables(role, tableAccessOf(name, settings.ticks));
     // advance-queues publishes that thresholds are crossed, all others also what happens to queues.
     publishEvents(fn, settings.events, queues);
-    const live = new lambda.Alias(this, `${name}-live`, { aliasName: 'live', version: fn.currentVersion });
+    const live = new lambda.Alias(this, idOf(`${name}-live`), { aliasName: 'live', version: fn.currentVersion });
     return { function: fn, live, logGroup, timeout };
   }
 
-  /** The managed policies of AWS would allow writing to every log group. */
-  private addRole(name: FunctionName, functionName: string, logGroup: logs.LogGroup): iam.Role {
-    const role = new iam.Role(this, `${name}-role`, {
-      assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
-      description: `Execution role of ${functionName}`,
-    });
-    role.addToPolicy(
-      new iam.PolicyStatement({
-        actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
-        resources: [logGroup.logGroupArn],
-      }),
-    );
-    const networkInterfaceActions = [
-      'ec2:CreateNetworkInterface',
-      'ec2:DescribeNetworkInterfaces',
-      'ec2:DescribeSubnets',
-      'ec2:DeleteNetworkInterface',
-      'ec2:AssignPrivateIpAddresses',
-      'ec2:UnassignPrivateIpAddresses',
-    ];
-    // Lambda attaches the function to the network with the permissions of the function's role.
-    role.addToPolicy(new iam.PolicyStatement({ actions: networkInterfaceActions, resources: ['*'] }));
-    Validations.of(role).acknowledge({
-      id: 'AwsSolutions-IAM5[Resource::*]',
-      reason:
-        'Network interfaces have no ARN before they are created, and X-Ray has no resource-level permissions. ' +
-        'The code of the function is denied the actions on network interfaces.',
-    });
-    // The code of the function does not need these permissions.
-    const functionArn = Stack.of(this).formatArn({
-      service: 'lambda',
-      resource: 'function',
-      resourceName: functionName,
-      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-    });
-    role.addToPolicy(
-      new iam.PolicyStatement({
-        effect: iam.Effect.DENY,
-        actions: networkInterfaceActions,
-        resources: ['*'],
-        conditions: { ArnEquals: { 'lambda:SourceFunctionArn': functionArn } },
-      }),
-    );
-    return role;
+  /**
+   * What a function uses of the shared cache. With a ticks queue, advance-queues only reads the due
+   * index and sends ticks, so it is outside of the network (docs/decisions/032).
+   */
+  private sharedCacheOf(name: FunctionName): SharedCache | undefined {
+    const { settings, sharedCache } = this.props;
+    return name === 'advance-queues' && settings.ticks === 'queue' ? undefined : sharedCache;
   }
 
   private grantTables(role: iam.Role, access: TableAccess): void {
@@ -216,6 +208,9 @@ export class Functions extends Construct {
       allow(access[table], tables.byName[table].tableArn);
     }
     allow(access.due, `${tables.byName.queues.tableArn}/index/${DUE_INDEX}`);
+    if (key === undefined) {
+      return;
+    }
     role.addToPolicy(
       new iam.PolicyStatement({
         actions: ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKey', 'kms:DescribeKey'],
@@ -226,12 +221,32 @@ export class Functions extends Construct {
   }
 }
 
-/** The CDK hashes and zips the directory, so that equal binaries give equal versions. */
+function placementIn({
+  vpc,
+  subnets,
+  functions,
+}: Network): Pick<lambda.FunctionProps, 'vpc' | 'vpcSubnets' | 'securityGroups'> {
+  return {
+    vpc,
+    vpcSubnets: { subnets },
+    securityGroups: [functions],
+  };
+}
+
+/**
+ * The CDK hashes the directory or the zip of a release, so that equal files give equal versions.
+ */
 function codeOf(directory: string, name: FunctionName): lambda.Code {
   const path = join(directory, name);
   const bootstrap = join(path, 'bootstrap');
-  if (!existsSync(bootstrap)) {
-    throw new Error(`${bootstrap} is missing: build the functions with \`make functions\``);
+  if (existsSync(bootstrap)) {
+    return lambda.Code.fromAsset(path);
   }
-  return lambda.Code.fromAsset(path);
+  if (existsSync(`${path}.zip`)) {
+    return lambda.Code.fromAsset(`${path}.zip`);
+  }
+  throw new Error(
+    `${bootstrap} and ${path}.zip are missing: build the functions with \`make functions\`, or name the directory ` +
+      'of a release',
+  );
 }

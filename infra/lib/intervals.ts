@@ -10,3 +10,6 @@ export const ADVANCE_INTERVAL = Duration.minutes(1);
 
 /** `maintain-cache` runs upkeep, which warms copies of queues until the next run. */
 export const UPKEEP_INTERVAL = Duration.minutes(15);
+
+/** `maintain-cache` watches thresholds, which decide by whole minutes. */
+export const WATCH_INTERVAL = Duration.minutes(1);

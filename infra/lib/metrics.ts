@@ -119,10 +119,10 @@ export function namespaceOf(stage: string): string {
 }
 
 /** The settings of the functions by which they write these metrics and know these limits. */
-export function metricsEnvironment({ stage, alarms }: Settings): Record<string, string> {
+export function metricsEnvironment({ stage, monitoring, alarms }: Settings): Record<string, string> {
   const limits = Object.entries(alarms.thresholds).map(([id, limit]) => `${id}=${limit}`);
   return {
-    MILLRACE_METRICS_NAMESPACE: namespaceOf(stage),
+    ...(monitoring === 'full' ? { MILLRACE_METRICS_NAMESPACE: namespaceOf(stage) } : { MILLRACE_METRICS: 'log' }),
     ...(limits.length > 0 && { MILLRACE_THRESHOLDS: limits.join(',') }),
   };
 }

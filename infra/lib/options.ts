@@ -14,7 +14,7 @@ export interface Options {
 
 /** Settings that are refused as options. The next deployment without the option would undo them. */
 const SETTINGS_OF_STAGES: Record<string, string> = {
-  email: 'alarms.email',
+  email: 'alarms.warnings',
   issuer: 'api.authorization',
   audience: 'api.authorization',
 };

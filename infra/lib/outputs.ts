@@ -1,7 +1,9 @@
 // The outputs of the stack: what senders, readers and operators need to know after a deployment.
 
-import { CfnOutput, Fn, type Stack } from 'aws-cdk-lib';
-import type { Alarms } from './alarms/alarms.ts';
+import { CfnOutput, Fn } from 'aws-cdk-lib';
+import type * as kms from 'aws-cdk-lib/aws-kms';
+import type { Construct } from 'constructs';
+import type { Notifications } from './alarms/notifications.ts';
 import type { Api } from './api.ts';
 import type { Cache } from './cache.ts';
 import type { Dashboard } from './dashboard.ts';
@@ -9,15 +11,19 @@ import type { Queues } from './queues.ts';
 
 export interface OutputsProps {
   prefix: string;
+  key?: kms.IKey | undefined;
   api: Api;
   queues: Queues;
-  cache: Cache;
-  alarms: Alarms;
-  dashboard: Dashboard;
+  cache?: Cache;
+  notifications: Notifications;
+  /** Unset with basic monitoring. */
+  dashboard?: Dashboard;
 }
 
-export function addOutputs(stack: Stack, { prefix, api, queues, cache, alarms, dashboard }: OutputsProps): void {
-  const add = (name: string, value: string, description: string) => new CfnOutput(stack, name, { value, description });
+/** The names of the outputs are fixed: the command line and scripts of operators read them. */
+export function addOutputs(scope: Construct, props: OutputsProps): void {
+  const { prefix, key, api, queues, cache, notifications, dashboard } = props;
+  const add = (name: string, value: string, description: string) => addOutput(scope, name, value, description);
   const { commands, progress, ticks } = queues.byName;
   add('ApiUrl', api.api.apiEndpoint, 'URL of the HTTP API');
   add('CommandsQueueUrl', commands.queue.queueUrl, 'Queue for commands, with the player as the message group');
@@ -38,8 +44,24 @@ export function addOutputs(stack: Stack, { prefix, api, queues, cache, alarms, d
   }
   add('UndeliveredUrl', queues.undelivered.queueUrl, 'Events of failed scheduled and asynchronous invocations');
   add('TablePrefix', prefix, 'Prefix of the names of tables and functions');
-  add('CacheEndpoint', cache.endpoint, 'Host name of the cache, inside the network');
-  add('AlarmsTopicArn', alarms.topic.topicArn, 'Topic that alarms notify');
+  if (key !== undefined) {
+    add('KeyArn', key.keyArn, 'ARN of the key that encrypts the data');
+  }
+  if (cache !== undefined) {
+    add('CacheEndpoint', cache.endpoint, 'Host name of the cache, inside the network');
+  }
+  add('PagesTopicArn', notifications.pages.topicArn, 'Topic of the alarm that players are affected');
+  add('WarningsTopicArn', notifications.warnings.topicArn, 'Topic of all alarms');
+  if (dashboard !== undefined) {
+    addDashboardUrl(scope, dashboard);
+  }
+}
+
+function addDashboardUrl(scope: Construct, dashboard: Dashboard): void {
   const dashboardsPage = 'https://console.aws.amazon.com/cloudwatch/home?region=${AWS::Region}#dashboards';
-  add('DashboardUrl', Fn.sub(`${dashboardsPage}:name=${dashboard.name}`), 'URL of the dashboard');
+  addOutput(scope, 'DashboardUrl', Fn.sub(`${dashboardsPage}:name=${dashboard.name}`), 'URL of the dashboard');
+}
+
+function addOutput(scope: Construct, name: string, value: string, description: string): void {
+  new CfnOutput(scope, `${name}Output`, { value, description }).overrideLogicalId(name);
 }

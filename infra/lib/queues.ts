@@ -4,6 +4,7 @@ import { Duration, Validations } from 'aws-cdk-lib';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { idOf } from './construct-ids.ts';
 import { removalPolicyOf, type Settings } from './settings.ts';
 
 /** Retention of messages and of dead letters: the maximum of SQS. */
@@ -29,7 +30,7 @@ const FIFO = {
 };
 
 export interface QueuesProps {
-  prefix: string;
+  busName: string;
   settings: Settings['queues'];
   /** The time-out of the function that receives the messages. */
   functionTimeoutSeconds: number;
@@ -87,15 +88,12 @@ export class Queues extends Construct {
           maxReceiveCount: EVENTS_MAX_RECEIVE_COUNT,
         })
       : undefined;
-    this.undelivered = new sqs.Queue(this, 'undelivered', {
-      ...this.common,
-      queueName: `${props.prefix}undelivered`,
-    });
+    this.undelivered = new sqs.Queue(this, 'Undelivered', this.common);
     Validations.of(this.undelivered).acknowledge({
       id: 'AwsSolutions-SQS3',
       reason: 'This queue is a dead-letter queue. The rule recognizes only those of other queues.',
     });
-    this.bus = new events.EventBus(this, 'Bus', { eventBusName: `${props.prefix}bus` });
+    this.bus = new events.EventBus(this, 'Bus', { eventBusName: props.busName });
   }
 
   get all(): [QueueName, QueueWithDeadLetters][] {
@@ -120,20 +118,16 @@ export class Queues extends Construct {
   }
 
   private addQueue(name: QueueName, options: QueueOptions): QueueWithDeadLetters {
-    const { prefix } = this.props;
     const { isFifo, retention, visibilityTimeout, maxReceiveCount } = options;
-    const suffix = isFifo ? '.fifo' : '';
     const kind = isFifo ? FIFO : {};
-    const deadLetters = new sqs.Queue(this, `${name}-dead-letters`, {
+    const deadLetters = new sqs.Queue(this, idOf(`${name}-dead-letters`), {
       ...this.common,
       ...kind,
-      queueName: `${prefix}${name}-dead-letters${suffix}`,
     });
-    const queue = new sqs.Queue(this, name, {
+    const queue = new sqs.Queue(this, idOf(name), {
       ...this.common,
       ...kind,
       ...(retention !== undefined && { retentionPeriod: retention }),
-      queueName: `${prefix}${name}${suffix}`,
       visibilityTimeout,
       deadLetterQueue: { queue: deadLetters, maxReceiveCount },
     });

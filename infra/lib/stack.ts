@@ -1,149 +1,34 @@
-// The stack: creates all parts and connects them.
+// A stack with one deployment of Millrace, as the stages of settings.ts describe it.
 
 import { Fn, Stack, type StackProps, Tags } from 'aws-cdk-lib';
-import * as kms from 'aws-cdk-lib/aws-kms';
-import type * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
-import { Alarms } from './alarms/alarms.ts';
-import { Api } from './api.ts';
-import { Cache, CACHE_PORT } from './cache.ts';
-import { Dashboard } from './dashboard.ts';
-import { Deployment } from './deployment.ts';
-import { EventSources } from './event-sources.ts';
-import { Functions } from './functions.ts';
-import { ServiceMetrics } from './metrics.ts';
-import { Network } from './network.ts';
-import { addOutputs } from './outputs.ts';
-import { Queues } from './queues.ts';
-import { Schedules } from './schedules.ts';
-import { prefixOf, removalPolicyOf, type Settings } from './settings.ts';
-import { Tables } from './tables.ts';
+import { Millrace } from './millrace.ts';
+import type { Settings } from './settings.ts';
 import { validate } from './validation.ts';
 
 export interface MillraceStackProps extends StackProps {
   settings: Settings;
-  /** Contains `<function>/bootstrap` for each function. */
+  /** Contains `<function>/bootstrap` or `<function>.zip` for each function. */
   codeDirectory: string;
   /** Deploys new versions although an alarm is active (options.ts). */
   ignoreAlarms?: boolean;
 }
 
-/** What most parts of the stack need. */
-interface Common {
-  prefix: string;
-  settings: Settings;
-  key: kms.Key;
-  logRetention: logs.RetentionDays;
-}
-
 export class MillraceStack extends Stack {
-  readonly functions: Functions;
+  readonly millrace: Millrace;
 
-  constructor(scope: Construct, props: MillraceStackProps) {
-    const settings = validate(props.settings);
-    super(scope, `millrace-${settings.stage}`, {
+  constructor(scope: Construct, { settings, codeDirectory, ignoreAlarms = false, ...props }: MillraceStackProps) {
+    super(scope, `millrace-${validate(settings).stage}`, {
       description: `Millrace, ${settings.stage}: a task queue for each player`,
       terminationProtection: settings.keepData,
       ...props,
     });
-    for (const [name, value] of Object.entries(settings.tags)) {
+    for (const [name, value] of Object.entries(settings.tags ?? {})) {
       Tags.of(this).add(name, value);
     }
-    const prefix = prefixOf(settings);
-    const key = new kms.Key(this, 'Key', {
-      alias: `${prefix}data`,
-      description: `Encrypts the data of ${prefix}*`,
-      enableKeyRotation: true,
-      removalPolicy: removalPolicyOf(settings),
-    });
-    // The values of RetentionDays are numbers of days.
-    const common: Common = { prefix, settings, key, logRetention: settings.logDays };
-    const tables = new Tables(this, 'Tables', { prefix, key, keepData: settings.keepData });
-    const queues = this.createQueues(common);
-    const { cache, functions } = this.createFunctions(common, props.codeDirectory, tables, queues);
-    this.functions = functions;
-    const api = this.createApi(common, functions);
-    const metrics = new ServiceMetrics({
-      stage: settings.stage,
-      limits: settings.alarms.thresholds,
-      // API Gateway counts requests without a price, and those that do not reach the function.
-      awsMetrics: {
-        Requests: (options) => api.stage.metricCount(options),
-        RequestsFailed: (options) => api.stage.metricServerError(options),
-      },
-    });
-    const monitored = { prefix, settings, cache, tables, queues, functions, api, metrics };
-    const alarms = new Alarms(this, 'Alarms', { ...monitored, key });
-    new Deployment(this, 'Deployment', {
-      prefix,
-      functions,
-      alarms,
-      deployment: settings.deployment,
-      ignoreAlarms: props.ignoreAlarms ?? false,
-    });
-    const dashboard = new Dashboard(this, 'Dashboard', { ...monitored, alarms });
-    addOutputs(this, { prefix, api, queues, cache, alarms, dashboard });
-  }
-
-  private createQueues({ prefix, settings }: Common): Queues {
-    return new Queues(this, 'Queues', {
-      prefix,
-      settings: settings.queues,
-      hasEventsQueue: settings.events.queue,
-      functionTimeoutSeconds: settings.functions['process-tasks'].timeoutSeconds,
-      keepData: settings.keepData,
-    });
-  }
-
-  /**
-   * Creates the functions with the network and the cache that they use, and with what invokes them.
-   */
-  private createFunctions(
-    common: Common,
-    codeDirectory: string,
-    tables: Tables,
-    queues: Queues,
-  ): { cache: Cache; functions: Functions } {
-    const { prefix, settings, key, logRetention } = common;
-    const ticksQueues = settings.ticks === 'queue' ? [queues.byName.ticks] : [];
-    const eventsQueues = queues.events === undefined ? [] : [queues.events];
-    const network = new Network(this, 'Network', {
-      tableArns: tables.all.map(([, table]) => table.tableArn),
-      queueArns: [...ticksQueues, ...eventsQueues].map(({ queue }) => queue.queueArn),
-      monitoredQueueArns: queues.monitored.map((queue) => queue.queueArn),
-      ...(settings.events.bus && { busArn: queues.bus.eventBusArn }),
-      cachePort: CACHE_PORT,
-      logRetention,
-    });
-    const cache = new Cache(this, 'Cache', {
-      prefix,
-      settings: settings.cache,
-      vpc: network.vpc,
-      securityGroup: network.cache,
-      key,
-      logRetention,
-    });
-    const functions = new Functions(this, 'Functions', {
-      ...common,
-      codeDirectory,
-      network,
-      cache,
-      tables,
-      queues,
-    });
-    new EventSources(this, 'Sources', { settings: settings.queues, queues, functions });
-    new Schedules(this, 'Schedules', { prefix, functions, queues });
-    return { cache, functions };
-  }
-
-  private createApi({ prefix, settings, logRetention }: Common, functions: Functions): Api {
-    const queueApi = functions.byName['queue-api'];
-    const { corsOrigins } = settings.api;
-    if (corsOrigins.length > 0) {
-      // API Gateway and the function allow the same origins, whichever of them answers.
-      queueApi.function.addEnvironment('MILLRACE_CORS_ORIGINS', corsOrigins.join(','));
-    }
-    return new Api(this, 'Api', { prefix, settings: settings.api, handler: queueApi.live, logRetention });
+    const { tags: _, ...millraceProps } = settings;
+    this.millrace = new Millrace(this, 'Millrace', { ...millraceProps, codeDirectory, ignoreAlarms });
+    this.millrace.addOutputs();
   }
 
   /** Three zones by index. The CDK needs no account to look them up. */

@@ -42,6 +42,20 @@ const ACCESS: Record<FunctionName, TableAccess> = {
   },
 };
 
+/**
+ * The operations of all functions on a table, as CloudWatch names them. A commit of several queues
+ * is a batch of PartiQL statements.
+ */
+export function operationsOn(table: TableName): string[] {
+  const accesses = Object.values(ACCESS);
+  const actions = accesses.flatMap((access) => [
+    ...(access[table] ?? []),
+    ...(table === 'queues' ? (access.due ?? []) : []),
+  ]);
+  const operations = actions.map((action) => (action.startsWith('PartiQL') ? 'BatchExecuteStatement' : action));
+  return [...new Set(operations)].toSorted();
+}
+
 /** Without a ticks queue, advance-queues processes the queues itself. */
 export function tableAccessOf(name: FunctionName, ticks: Settings['ticks']): TableAccess {
   const processesQueues = name === 'advance-queues' && ticks === 'direct';

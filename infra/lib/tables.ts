@@ -4,7 +4,8 @@
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
-import { removalPolicyOf } from './settings.ts';
+import { idOf } from './construct-ids.ts';
+import { removalPolicyOf, type Settings } from './settings.ts';
 
 export const TABLE_NAMES = ['queues', 'progress', 'history', 'stats', 'rejections', 'events'] as const;
 export type TableName = (typeof TABLE_NAMES)[number];
@@ -21,7 +22,9 @@ const SORT_KEYS: Partial<Record<TableName, string>> = {
 
 export interface TablesProps {
   prefix: string;
-  key: kms.IKey;
+  /** Unset: AWS has the key. */
+  key?: kms.IKey | undefined;
+  settings: Settings['tables'];
   keepData: boolean;
 }
 
@@ -47,6 +50,7 @@ export class Tables extends Construct {
       partitionKey: { name: 'dueShard', type: dynamodb.AttributeType.NUMBER },
       sortKey: { name: 'dueAt', type: dynamodb.AttributeType.NUMBER },
       projectionType: dynamodb.ProjectionType.KEYS_ONLY,
+      ...maximumThroughput(props.settings),
     });
   }
 
@@ -55,9 +59,9 @@ export class Tables extends Construct {
   }
 
   private addTable(name: TableName): dynamodb.Table {
-    const { prefix, key, keepData } = this.props;
+    const { prefix, key, settings, keepData } = this.props;
     const sortKey = SORT_KEYS[name];
-    return new dynamodb.Table(this, name, {
+    return new dynamodb.Table(this, idOf(name), {
       tableName: `${prefix}${name}`,
       partitionKey: { name: 'playerId', type: dynamodb.AttributeType.STRING },
       ...(sortKey !== undefined && {
@@ -66,11 +70,21 @@ export class Tables extends Construct {
         timeToLiveAttribute: 'expiresAt',
       }),
       billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
-      encryption: dynamodb.TableEncryption.CUSTOMER_MANAGED,
-      encryptionKey: key,
+      ...maximumThroughput(settings),
+      ...(key !== undefined && { encryption: dynamodb.TableEncryption.CUSTOMER_MANAGED, encryptionKey: key }),
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
       deletionProtection: keepData,
       removalPolicy: removalPolicyOf({ keepData }),
     });
   }
+}
+
+function maximumThroughput({
+  maxReadUnits,
+  maxWriteUnits,
+}: Settings['tables']): Pick<dynamodb.TableOptions, 'maxReadRequestUnits' | 'maxWriteRequestUnits'> {
+  return {
+    ...(maxReadUnits !== undefined && { maxReadRequestUnits: maxReadUnits }),
+    ...(maxWriteUnits !== undefined && { maxWriteRequestUnits: maxWriteUnits }),
+  };
 }

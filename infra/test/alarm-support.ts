@@ -1,6 +1,6 @@
-// Helpers to look into the alarms of production.
+// Helpers to look into the alarms of production with a replication group, which has most alarms.
 
-import { production, propertiesOfType } from './support.ts';
+import { productionWithNodes, propertiesOfType } from './support.ts';
 
 export interface MetricQuery {
   Id: string;
@@ -13,15 +13,15 @@ export interface Metric {
   Dimensions?: { Name: string; Value: unknown }[];
 }
 
-/** The properties of the alarms of production, by name without prefix. */
+/** The properties of the alarms, by name without prefix. */
 export const alarms: Record<string, any> = Object.fromEntries(
-  propertiesOfType(production, 'AWS::CloudWatch::Alarm').map((properties) => [
+  propertiesOfType(productionWithNodes, 'AWS::CloudWatch::Alarm').map((properties) => [
     properties.AlarmName.replace('millrace-production-', ''),
     properties,
   ]),
 );
 
-export const [compositeAlarm] = propertiesOfType(production, 'AWS::CloudWatch::CompositeAlarm');
+export const [compositeAlarm] = propertiesOfType(productionWithNodes, 'AWS::CloudWatch::CompositeAlarm');
 
 /** The queries of an alarm over several metrics. Empty for an alarm over one metric. */
 export function queriesOf(name: string): MetricQuery[] {

@@ -93,6 +93,8 @@ test('requests are limited and logged', () => {
     ThrottlingBurstLimit: 2000,
     ThrottlingRateLimit: 1000,
   });
+  const health = { ThrottlingRateLimit: 5, ThrottlingBurstLimit: 10 };
+  assert.deepEqual(stage.RouteSettings, { 'GET /health': health, 'HEAD /health': health });
   const format = JSON.parse(stage.AccessLogSettings.Format) as Record<string, string>;
   assert.equal(format['requestId'], '$context.requestId');
   assert.equal(format['status'], '$context.status');

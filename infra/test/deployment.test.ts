@@ -18,7 +18,7 @@ test('all callers invoke the alias of a function', () => {
   ];
   for (const type of callers) {
     for (const properties of propertiesOfType(production, type)) {
-      assert.match(JSON.stringify(properties), /live[A-F0-9]{8}/, type);
+      assert.match(JSON.stringify(properties), /Live[A-F0-9]{8}/, type);
     }
   }
 });

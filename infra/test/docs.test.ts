@@ -24,13 +24,13 @@ function findCommands(text: string, start: string): string[] {
 
 test('commands that deploy or destroy name the stage', () => {
   const pages = ['deploying.md', 'operations.md'].map(readPage);
-  const commands = pages.flatMap((page) => findCommands(page, 'npx cdk (deploy|destroy|diff)'));
+  const commands = pages.flatMap((page) => findCommands(page, 'make (deploy|destroy) [A-Z]'));
   assert.ok(commands.length >= 5, `only ${commands.length} commands were found`);
   for (const command of commands) {
-    const stage = command.match(/-c stage=(\w+|\$stage)/)?.[1];
+    const stage = command.match(/ STAGE=(\w+|\$stage)/)?.[1];
     assert.ok(stage === '$stage' || (stage !== undefined && stage in stages), command);
   }
-  assert.ok(commands.includes('npx cdk destroy -c stage=production'), 'the command that removes production');
+  assert.ok(commands.includes('make destroy STAGE=production'), 'the command that removes production');
 });
 
 test('the cleanup after a failed first deployment removes all protected tables', () => {

@@ -7,23 +7,32 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Template } from 'aws-cdk-lib/assertions';
 import { RUNBOOK } from '../lib/alarms/definition.ts';
-import { EVENT_TYPES, FUNCTION_NAMES, type FunctionName, type Settings, stages } from '../lib/settings.ts';
+import { idOf } from '../lib/construct-ids.ts';
+import { EVENT_TYPES, FUNCTION_NAMES, type FunctionName, NODE_CACHE, type Settings, stages } from '../lib/settings.ts';
 import {
-  dev,
+  devWithDirectTicks,
   findProperties,
   type IamStatement,
   production,
   propertiesOfType,
+  queueNamed,
   resourcesOfType,
   synthesize,
 } from './support.ts';
 
+/** With nodes, so that there are endpoints. */
 function devWithEvents(events: Partial<Settings['events']>): Template {
-  return synthesize({ ...stages.dev, events: { ...stages.dev.events, ...events } });
+  return synthesize({
+    ...stages.dev,
+    cache: NODE_CACHE,
+    ticks: 'direct',
+    monitoring: 'full',
+    events: { ...stages.dev.events, ...events },
+  });
 }
 
 const everywhere = devWithEvents({ bus: true, queue: true, types: ['taskStarted', 'taskCompleted'] });
-const nowhere = devWithEvents({ table: false });
+const nowhere = devWithEvents({ bus: false, table: false });
 
 function variablesOf(template: Template, name: FunctionName): Record<string, unknown> {
   const stage = template === production ? 'production' : 'dev';
@@ -42,7 +51,7 @@ function destinationsOf(template: Template, name: FunctionName): string[] {
 }
 
 function referenceOf(part: unknown): string {
-  return `<${/"(\w*(?:Bus|events))\w*"/.exec(JSON.stringify(part))?.[1] ?? JSON.stringify(part)}>`;
+  return `<${/"Millrace(\w*(?:Bus|Events))\w*"/.exec(JSON.stringify(part))?.[1] ?? JSON.stringify(part)}>`;
 }
 
 test('all functions publish to the bus and to the events table', () => {
@@ -56,13 +65,13 @@ test('all functions publish to the bus and to the events table', () => {
 
 test('without a ticks queue advance-queues publishes too', () => {
   for (const name of FUNCTION_NAMES) {
-    assert.deepEqual(destinationsOf(dev, name), ['table'], name);
+    assert.deepEqual(destinationsOf(devWithDirectTicks, name), ['eventbridge:<QueuesBus>', 'table'], name);
   }
 });
 
 test('a stage can publish to all destinations, and only some types', () => {
   for (const name of FUNCTION_NAMES) {
-    const expected = ['eventbridge:<QueuesBus>', 'sqs:<Queuesevents>', 'table'];
+    const expected = ['eventbridge:<QueuesBus>', 'sqs:<QueuesEvents>', 'table'];
     assert.deepEqual(destinationsOf(everywhere, name), expected, name);
     assert.equal(variablesOf(everywhere, name)['MILLRACE_EVENTS_TYPES'], 'taskStarted,taskCompleted');
   }
@@ -81,7 +90,7 @@ test('a stage can publish nothing', () => {
 /** The resources on which the roles of functions may do something, each as JSON. */
 function resourcesOfAction(template: Template, action: string): string[] {
   const functionPolicies = propertiesOfType(template, 'AWS::IAM::Policy').filter(({ Roles }) =>
-    JSON.stringify(Roles).includes('"Functions'),
+    JSON.stringify(Roles).includes('"MillraceFunctions'),
   );
   const statements = functionPolicies.flatMap(({ PolicyDocument }) => PolicyDocument.Statement as IamStatement[]);
   return statements.filter(({ Action }) => Action === action).map(({ Resource }) => JSON.stringify(Resource));
@@ -91,13 +100,13 @@ test('functions may publish only to the destinations of the stage', () => {
   const buses = resourcesOfAction(everywhere, 'events:PutEvents');
   assert.equal(buses.length, FUNCTION_NAMES.length);
   assert.ok(
-    buses.every((resource) => resource.includes('"QueuesBus')),
+    buses.every((resource) => resource.includes('"MillraceQueuesBus')),
     buses.join(),
   );
   const queues = resourcesOfAction(everywhere, 'sqs:SendMessage');
   assert.equal(queues.length, FUNCTION_NAMES.length);
   assert.ok(
-    queues.every((resource) => /^{"Fn::GetAtt":\["Queuesevents(?!dead)/.test(resource)),
+    queues.every((resource) => /^{"Fn::GetAtt":\["MillraceQueuesEvents(?!Dead)/.test(resource)),
     queues.join(),
   );
   assert.deepEqual(resourcesOfAction(nowhere, 'events:PutEvents'), []);
@@ -112,13 +121,13 @@ test('each destination outside of the tables has its endpoint', () => {
 });
 
 test('the events queue is a FIFO queue with a dead-letter queue and an output', () => {
-  const queue = findProperties(everywhere, 'AWS::SQS::Queue', 'QueueName', 'millrace-dev-events.fifo');
+  const queue = queueNamed(everywhere, 'events');
   assert.deepEqual(
     [queue.FifoQueue, queue.ContentBasedDeduplication, queue.DeduplicationScope, queue.FifoThroughputLimit],
     [true, false, 'messageGroup', 'perMessageGroupId'],
   );
   assert.deepEqual([queue.VisibilityTimeout, queue.RedrivePolicy.maxReceiveCount], [180, 5]);
-  assert.match(JSON.stringify(queue.RedrivePolicy.deadLetterTargetArn), /Queueseventsdeadletters/);
+  assert.match(JSON.stringify(queue.RedrivePolicy.deadLetterTargetArn), /QueuesEventsDeadLetters/);
   const outputs = everywhere.toJSON()['Outputs'] as object;
   assert.ok('EventsQueueUrl' in outputs && 'EventsDeadLettersUrl' in outputs && 'BusArn' in outputs);
   assert.equal('EventsQueueUrl' in (production.toJSON()['Outputs'] as object), false);
@@ -132,7 +141,7 @@ test('waiting and failed events have alarms that do not page for players', () =>
   for (const name of ['events-age', 'events-dead-letters']) {
     const alarm = alarms.find(({ AlarmName }) => AlarmName === `millrace-dev-${name}`);
     assert.match(alarm.AlarmDescription, /#events-queue$/);
-    assert.equal(JSON.stringify(composite.AlarmRule).includes(`Alarms${name.replaceAll('-', '')}`), false, name);
+    assert.equal(JSON.stringify(composite.AlarmRule).includes(`Alarms${idOf(name)}`), false, name);
   }
 });
 

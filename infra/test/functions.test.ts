@@ -3,15 +3,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createApp } from '../lib/app.ts';
-import { FUNCTION_NAMES, type FunctionName, stages } from '../lib/settings.ts';
+import { FUNCTION_NAMES, type FunctionName, type Settings, stages } from '../lib/settings.ts';
 import { MillraceStack } from '../lib/stack.ts';
 import {
   dev,
+  devWithDirectTicks,
   findProperties,
   production,
+  productionWithNodes,
   propertiesOfType,
   resourcesOf,
-  resourcesOfType,
   synthesize,
 } from './support.ts';
 
@@ -21,14 +22,33 @@ function productionFunction(name: FunctionName): any {
   return findProperties(production, FUNCTION, 'FunctionName', `millrace-production-${name}`);
 }
 
-test('functions run on arm64, in isolated subnets and with tracing', () => {
+test('functions run on arm64 and with tracing', () => {
   for (const name of FUNCTION_NAMES) {
     const properties = productionFunction(name);
     assert.deepEqual(properties.Architectures, ['arm64']);
     assert.equal(properties.Runtime, 'provided.al2023');
     assert.equal(properties.TracingConfig.Mode, 'Active');
-    assert.equal(properties.VpcConfig.SubnetIds.length, 3);
   }
+});
+
+test('functions that use the cache are in isolated subnets', () => {
+  for (const name of FUNCTION_NAMES) {
+    const subnets = productionFunction(name).VpcConfig?.SubnetIds.length;
+    assert.equal(subnets, name === 'advance-queues' ? undefined : 3, name);
+  }
+  const direct = synthesize({ ...stages.production, ticks: 'direct' });
+  for (const { VpcConfig } of propertiesOfType(direct, FUNCTION)) {
+    assert.equal(VpcConfig.SubnetIds.length, 3, 'without a ticks queue advance-queues uses the cache');
+  }
+});
+
+test('a function reserves concurrency only if its settings say so', () => {
+  const { functions } = stages.production;
+  const reserved = { ...functions, 'queue-api': { ...functions['queue-api'], reservedConcurrency: 20 } };
+  const counts = (settings: Settings) =>
+    propertiesOfType(synthesize(settings), FUNCTION).map((properties) => properties.ReservedConcurrentExecutions);
+  assert.deepEqual(new Set(counts(stages.production)), new Set([undefined]));
+  assert.deepEqual(new Set(counts({ ...stages.production, functions: reserved })), new Set([undefined, 20]));
 });
 
 test('the environment of every function names the store and the cache', () => {
@@ -36,11 +56,13 @@ test('the environment of every function names the store and the cache', () => {
     const variables = productionFunction(name).Environment.Variables;
     assert.equal(variables.MILLRACE_STORE, 'dynamodb');
     assert.equal(variables.MILLRACE_TABLE_PREFIX, 'millrace-production-');
-    assert.equal(variables.MILLRACE_REDIS_IAM_CACHE_NAME, 'millrace-production-cache');
-    assert.match(
-      JSON.stringify(variables.MILLRACE_REDIS_URL),
-      /^{"Fn::Join":\["",\["rediss:\/\/millrace-production-(tasks|upkeep)@/,
-    );
+    if (name !== 'advance-queues') {
+      assert.equal(variables.MILLRACE_REDIS_IAM_CACHE_NAME, 'millrace-production-cache');
+      assert.match(
+        JSON.stringify(variables.MILLRACE_REDIS_URL),
+        /^{"Fn::Join":\["",\["rediss:\/\/millrace-production-(tasks|upkeep)@/,
+      );
+    }
     assert.equal('MILLRACE_AUTH' in variables, false);
   }
 });
@@ -79,14 +101,12 @@ test('queues are not paused by inactivity unless a stage sets it', () => {
   }
 });
 
-test('a stage without a ticks queue has no interface endpoint and sends no ticks', () => {
-  assert.equal(resourcesOfType(production, 'AWS::EC2::VPCEndpoint').length, 3);
-  assert.equal(resourcesOfType(dev, 'AWS::EC2::VPCEndpoint').length, 1);
-  assert.equal(JSON.stringify(resourcesOf(dev)).includes('MILLRACE_TICKS_QUEUE_URL'), false);
+test('a stage without a ticks queue sends no ticks', () => {
+  assert.equal(JSON.stringify(resourcesOf(devWithDirectTicks)).includes('MILLRACE_TICKS_QUEUE_URL'), false);
 });
 
 test('log groups have a retention', () => {
-  const groups = propertiesOfType(production, 'AWS::Logs::LogGroup');
+  const groups = propertiesOfType(productionWithNodes, 'AWS::Logs::LogGroup');
   assert.equal(groups.length, 8);
   for (const { RetentionInDays } of groups) {
     assert.equal(RetentionInDays, 30);
@@ -96,5 +116,8 @@ test('log groups have a retention', () => {
 test('a missing function fails the synthesis with its path', () => {
   const build = () =>
     new MillraceStack(createApp({ checked: false }), { settings: stages.dev, codeDirectory: '/nowhere' });
-  assert.throws(build, /\/nowhere\/process-tasks\/bootstrap is missing: build the functions with `make functions`/);
+  assert.throws(
+    build,
+    /\/nowhere\/process-tasks\/bootstrap and \/nowhere\/process-tasks.zip are missing: build the functions/,
+  );
 });

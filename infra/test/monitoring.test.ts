@@ -1,10 +1,10 @@
-// The metrics of the functions, the topic of the alarms and the dashboard.
+// The metrics of the functions and the dashboard.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PUBLISHED_METRICS, SERVICE } from '../lib/metrics.ts';
 import { stages } from '../lib/settings.ts';
-import { type IamStatement, production, propertiesOfType, synthesize } from './support.ts';
+import { production, propertiesOfType, synthesize } from './support.ts';
 
 interface Metric {
   Namespace: string;
@@ -44,37 +44,16 @@ test('alarms or the dashboard show every metric that costs money', () => {
 });
 
 test('a stage sets other limits for its alarms and its functions at once', () => {
-  const alarms = { ...stages.dev.alarms, thresholds: { 'lateness': 60_000, 'cache-hit-rate': 70 } };
-  const template = synthesize({ ...stages.dev, alarms });
+  const alarms = { ...stages.production.alarms, thresholds: { 'lateness': 60_000, 'cache-hit-rate': 70 } };
+  const template = synthesize({ ...stages.production, alarms });
   const limitOf = (name: string) =>
-    propertiesOfType(template, 'AWS::CloudWatch::Alarm').find(({ AlarmName }) => AlarmName === `millrace-dev-${name}`)
-      .Threshold;
+    propertiesOfType(template, 'AWS::CloudWatch::Alarm').find(
+      ({ AlarmName }) => AlarmName === `millrace-production-${name}`,
+    ).Threshold;
   assert.deepEqual(['lateness', 'cache-hit-rate', 'malformed'].map(limitOf), [60_000, 70, 10]);
   for (const { Environment } of propertiesOfType(template, 'AWS::Lambda::Function')) {
     assert.equal(Environment.Variables.MILLRACE_THRESHOLDS, 'lateness=60000,cache-hit-rate=70');
   }
-});
-
-test('the topic is encrypted with a key that CloudWatch may use', () => {
-  const [topic] = propertiesOfType(production, 'AWS::SNS::Topic');
-  assert.ok(topic.KmsMasterKeyId);
-  const [key] = propertiesOfType(production, 'AWS::KMS::Key');
-  const statement = key.KeyPolicy.Statement.find(({ Sid }: IamStatement) => Sid === 'AlarmsToTopic');
-  assert.deepEqual(statement.Principal, { Service: 'cloudwatch.amazonaws.com' });
-});
-
-test('only alarms of the stage may publish to the topic', () => {
-  const [policy] = propertiesOfType(production, 'AWS::SNS::TopicPolicy');
-  const allowed = policy.PolicyDocument.Statement.filter(({ Effect }: IamStatement) => Effect === 'Allow');
-  assert.equal(allowed.length, 1);
-  const { Principal, Action, Resource, Condition } = allowed[0] as IamStatement;
-  assert.deepEqual([Principal, Action], [{ Service: 'cloudwatch.amazonaws.com' }, 'sns:Publish']);
-  assert.match(JSON.stringify(Resource), /AlarmsTopic/);
-  assert.deepEqual(Condition.StringEquals, { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } });
-  // The prefix includes the composite alarm.
-  const arn = JSON.stringify(Condition.ArnLike['aws:SourceArn']);
-  assert.match(arn, /:cloudwatch:/);
-  assert.match(arn, /:alarm:millrace-production-\*"/);
 });
 
 test('the dashboard has its sections in order', () => {

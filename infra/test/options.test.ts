@@ -26,23 +26,13 @@ test('options with other values are refused', () => {
 });
 
 test('settings of a stage are refused as options', () => {
-  const settings = { email: 'alarms.email', issuer: 'api.authorization', audience: 'api.authorization' };
+  const settings = { email: 'alarms.warnings', issuer: 'api.authorization', audience: 'api.authorization' };
   for (const [name, setting] of Object.entries(settings)) {
     assert.throws(
       () => optionsOf({ stage: 'production', [name]: 'https://x' }),
       new RegExp(`-c ${name}=https://x is not allowed; allowed: ${setting} of the stage in infra/lib/settings.ts`),
     );
   }
-});
-
-test('the email setting of a stage subscribes the address to the alarms', () => {
-  const alarms = { ...stages.production.alarms, email: 'you@example.com' };
-  const template = synthesize({ ...stages.production, alarms });
-  const subscriptions = propertiesOfType(template, 'AWS::SNS::Subscription');
-  assert.deepEqual(
-    subscriptions.map(({ Protocol, Endpoint }) => [Protocol, Endpoint]),
-    [['email', 'you@example.com']],
-  );
 });
 
 test('ignoreAlarms deploys although an alarm is active', () => {

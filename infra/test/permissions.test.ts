@@ -3,8 +3,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Template } from 'aws-cdk-lib/assertions';
-import { FUNCTION_NAMES, type FunctionName } from '../lib/settings.ts';
-import { dev, findProperties, type IamStatement, production, propertiesOfType, referencedName } from './support.ts';
+import { FUNCTION_NAMES, type FunctionName, stages } from '../lib/settings.ts';
+import {
+  dev,
+  devWithDirectTicks,
+  findProperties,
+  type IamStatement,
+  production,
+  productionWithNodes,
+  propertiesOfType,
+  referencedName,
+  synthesize,
+} from './support.ts';
 
 function toList<T>(value: T | T[]): T[] {
   return Array.isArray(value) ? value : [value];
@@ -27,7 +37,7 @@ function allowedActions(name: FunctionName, template = production): string[] {
 }
 
 function statementsOf(name: FunctionName, template: Template): IamStatement[] {
-  const stage = template === production ? 'production' : 'dev';
+  const stage = [dev, devWithDirectTicks].includes(template) ? 'dev' : 'production';
   const fn = findProperties(template, 'AWS::Lambda::Function', 'FunctionName', `millrace-${stage}-${name}`);
   const role = fn.Role['Fn::GetAtt'][0];
   return propertiesOfType(template, 'AWS::IAM::Policy')
@@ -66,8 +76,8 @@ const PUBLISH_EVENTS = actionsOn('bus', 'events:PutEvents');
 
 /** The queues whose depth queue-api shows. */
 const MONITORED = [
-  'commands.fifo',
-  'commands-dead-letters.fifo',
+  'commands',
+  'commands-dead-letters',
   'progress',
   'progress-dead-letters',
   'ticks',
@@ -88,7 +98,7 @@ const EXPECTED: Record<FunctionName, string[]> = {
   'process-tasks': [
     ...LOAD_AND_COMMIT,
     ...WRITE_RECORDS,
-    ...['commands.fifo', 'progress', 'ticks'].flatMap((queue) => receiveFrom(queue)),
+    ...['commands', 'progress', 'ticks'].flatMap((queue) => receiveFrom(queue)),
     ...PUBLISH_EVENTS,
   ],
   'advance-queues': [
@@ -101,8 +111,6 @@ const EXPECTED: Record<FunctionName, string[]> = {
   'queue-api': [
     ...LOAD_AND_COMMIT,
     ...WRITE_RECORDS,
-    // The depth of queues.
-    ...MONITORED.flatMap((queue) => actionsOn(queue, 'sqs:GetQueueAttributes')),
     // The list of all players.
     ...tableActions('queues', 'Scan'),
     ...tableActions('history', 'Query'),
@@ -121,6 +129,13 @@ const EXPECTED: Record<FunctionName, string[]> = {
   ],
 };
 
+/** The users of the cache. With a ticks queue, advance-queues does not use the cache. */
+const USERS: Partial<Record<FunctionName, string>> = {
+  'process-tasks': 'tasks',
+  'queue-api': 'upkeep',
+  'maintain-cache': 'upkeep',
+};
+
 function isCacheLogin(line: string): boolean {
   return line.startsWith('elasticache:Connect');
 }
@@ -136,27 +151,44 @@ for (const name of FUNCTION_NAMES) {
   });
 
   test(`${name} may log in to the cache only as its user`, () => {
-    const user = ['queue-api', 'maintain-cache'].includes(name) ? 'upkeep' : 'tasks';
-    const logins = allowedActions(name).filter(isCacheLogin);
-    const message = logins.join('\n');
-    assert.equal(logins.length, 2, message);
-    assert.ok(
-      logins.some((line) => line.includes(`:user:${user}`)),
-      message,
-    );
-    assert.ok(
-      logins.some((line) => line.includes(':replicationgroup:cache')),
-      message,
-    );
+    const user = USERS[name];
+    const kinds = { serverlesscache: production, replicationgroup: productionWithNodes };
+    for (const [resourceType, template] of Object.entries(kinds)) {
+      const logins = allowedActions(name, template).filter(isCacheLogin);
+      const resources = logins.map((line) => /:(\w+:[\w-]+)"\]\]}$/.exec(line)?.[1]);
+      const expected = user === undefined ? [] : [`${resourceType}:cache`, `user:${user}`];
+      assert.deepEqual(resources.toSorted(), expected, logins.join('\n'));
+    }
   });
 }
+
+test('queue-api may read the depth of queues unless the network has no endpoint of SQS', () => {
+  const depths = MONITORED.map((queue) => `sqs:GetQueueAttributes on ${queue}`);
+  const expected = [...EXPECTED['queue-api'], ...commonActions('queue-api'), ...depths].toSorted();
+  const withEventsQueue = { ...stages.production, events: { ...stages.production.events, queue: true } };
+  assert.deepEqual(allowedActions('queue-api', dev), expected);
+  const inNetwork = allowedActions('queue-api', synthesize(withEventsQueue));
+  assert.ok(depths.every((line) => inNetwork.includes(line)));
+});
+
+test('only functions in the network may have network interfaces, and their code may not', () => {
+  const effects = (name: FunctionName) =>
+    statementsOf(name, production)
+      .filter(({ Action }) => toList(Action).some((action) => action.startsWith('ec2:')))
+      .map(({ Effect }) => Effect)
+      .toSorted();
+  for (const name of FUNCTION_NAMES) {
+    assert.deepEqual(effects(name), name === 'advance-queues' ? [] : ['Allow', 'Deny'], name);
+  }
+});
 
 test('without a ticks queue advance-queues may process queues itself', () => {
   const expected = [
     ...LOAD_AND_COMMIT,
     ...WRITE_RECORDS,
     ...READ_DUE_INDEX,
+    ...PUBLISH_EVENTS,
     ...commonActions('advance-queues'),
   ].toSorted();
-  assert.deepEqual(withoutCacheLogin(allowedActions('advance-queues', dev)), expected);
+  assert.deepEqual(allowedActions('advance-queues', devWithDirectTicks), expected);
 });

@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { idOf } from '../lib/construct-ids.ts';
 import { alarms, dimensionOf, hasExpression, metricStatsOf } from './alarm-support.ts';
-import { dev, findProperties, production, propertiesOfType, resourcesOf } from './support.ts';
+import { dev, findProperties, production, productionWithNodes, propertiesOfType, resourcesOf } from './support.ts';
 
 const CANARIES = [
   { name: 'process-tasks', failed: 'MessagesFailed', total: 'Messages' },
@@ -16,7 +17,7 @@ for (const { name, failed, total } of CANARIES) {
     const { MetricName, Namespace, Statistic, Period } = alarm;
     assert.deepEqual([Namespace, MetricName, Statistic, Period], ['AWS/Lambda', 'Errors', 'Sum', 60]);
     const version = dimensionOf(alarm, 'ExecutedVersion') as { 'Fn::GetAtt': [string] };
-    assert.equal(resourcesOf(production)[version['Fn::GetAtt'][0]]?.Type, 'AWS::Lambda::Version');
+    assert.equal(resourcesOf(productionWithNodes)[version['Fn::GetAtt'][0]]?.Type, 'AWS::Lambda::Version');
   });
 
   test(`a percentage of failures within invocations of ${name} activates an alarm`, () => {
@@ -37,9 +38,9 @@ for (const { name, failed, total } of CANARIES) {
     const type = 'AWS::CodeDeploy::DeploymentGroup';
     const group = findProperties(production, type, 'DeploymentGroupName', `millrace-production-${name}`);
     const watched = JSON.stringify(group.AlarmConfiguration);
-    const id = name.replace('-', '');
-    assert.match(watched, new RegExp(`${id}newversionerrors`));
-    assert.match(watched, new RegExp(`${id}newversionfailures`));
+    const id = idOf(name);
+    assert.match(watched, new RegExp(`${id}NewVersionErrors`));
+    assert.match(watched, new RegExp(`${id}NewVersionFailures`));
   });
 }
 

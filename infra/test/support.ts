@@ -4,7 +4,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { createApp } from '../lib/app.ts';
 import { adaptToMiniStack } from '../lib/emulator.ts';
 import { createPlaceholderFunctions } from '../lib/placeholder-functions.ts';
-import { type Settings, stages } from '../lib/settings.ts';
+import { NODE_CACHE, type Settings, stages } from '../lib/settings.ts';
 import { MillraceStack, type MillraceStackProps } from '../lib/stack.ts';
 
 export interface Resource {
@@ -42,8 +42,14 @@ export function synthesizeForMiniStack(settings: Settings): Template {
   return Template.fromStack(stack);
 }
 
+/** Has a serverless cache. */
 export const production = synthesize(stages.production);
+/** Has no shared cache. */
 export const dev = synthesize(stages.dev);
+/** Advances queues without a ticks queue. */
+export const devWithDirectTicks = synthesize({ ...stages.dev, ticks: 'direct' });
+/** Production with a replication group. */
+export const productionWithNodes = synthesize({ ...stages.production, cache: NODE_CACHE });
 
 /** All resources by logical id. */
 export function resourcesOf(template: Template): Record<string, Resource> {
@@ -68,6 +74,23 @@ export function findProperties(template: Template, type: string, property: strin
   return found[0];
 }
 
+/** What is left of the logical id of a queue, such as `commands-dead-letters`. AWS names queues. */
+function queueNameOf(id: string): string {
+  const words = id.replace(/^MillraceQueues/, '').slice(0, -8);
+  return words.replaceAll(/(?!^)([A-Z])/g, '-$1').toLowerCase();
+}
+
+/** The properties of a queue, such as `commands-dead-letters`. */
+export function queueNamed(template: Template, name: string): any {
+  const found = Object.entries(resourcesOf(template)).find(
+    ([id, { Type }]) => Type === 'AWS::SQS::Queue' && queueNameOf(id) === name,
+  );
+  if (found === undefined) {
+    throw new Error(`there is no queue ${name}`);
+  }
+  return found[1].Properties;
+}
+
 /** The name of the resource that an intrinsic function refers to. */
 export function referencedName(template: Template, reference: unknown): string {
   const text = JSON.stringify(reference);
@@ -77,7 +100,9 @@ export function referencedName(template: Template, reference: unknown): string {
   if (id === undefined) {
     return text;
   }
-  const { TableName, QueueName, LogGroupName, FunctionName, Name } = (resources[id] as Resource).Properties;
-  const name = TableName ?? QueueName ?? LogGroupName ?? FunctionName ?? Name ?? id;
+  const { Type, Properties } = resources[id] as Resource;
+  const { TableName, LogGroupName, FunctionName, Name } = Properties;
+  const ownName = TableName ?? LogGroupName ?? FunctionName ?? Name ?? id;
+  const name = Type === 'AWS::SQS::Queue' ? queueNameOf(id) : ownName;
   return text.includes('/index/') ? `${name}/index/${text.match(/index\/([a-z*]+)/)?.[1]}` : name;
 }

@@ -2,20 +2,40 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { stages } from '../lib/settings.ts';
 import { TABLE_NAMES } from '../lib/tables.ts';
-import { dev, findProperties, production, propertiesOfType, resourcesOfType } from './support.ts';
+import { dev, findProperties, production, propertiesOfType, resourcesOfType, synthesize } from './support.ts';
 
 const TABLE = 'AWS::DynamoDB::Table';
 
-test('tables are encrypted, have point-in-time recovery and are billed per request', () => {
+test('tables are encrypted with the key of the deployment', () => {
+  for (const { SSESpecification } of propertiesOfType(production, TABLE)) {
+    assert.deepEqual([SSESpecification.SSEEnabled, SSESpecification.SSEType], [true, 'KMS']);
+    assert.ok(SSESpecification.KMSMasterKeyId['Fn::GetAtt'][0].startsWith('MillraceKey'));
+  }
+});
+
+test('tables have point-in-time recovery and are billed per request', () => {
   for (const template of [production, dev]) {
     const tables = propertiesOfType(template, TABLE);
     assert.equal(tables.length, 6);
-    for (const { SSESpecification, PointInTimeRecoverySpecification, BillingMode } of tables) {
-      assert.deepEqual([SSESpecification.SSEEnabled, SSESpecification.SSEType], [true, 'KMS']);
-      assert.ok(SSESpecification.KMSMasterKeyId['Fn::GetAtt'][0].startsWith('Key'));
+    for (const { PointInTimeRecoverySpecification, BillingMode } of tables) {
       assert.equal(PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled, true);
       assert.equal(BillingMode, 'PAY_PER_REQUEST');
+    }
+  }
+});
+
+test('tables and indexes have a maximum throughput only if the settings say so', () => {
+  for (const { OnDemandThroughput } of propertiesOfType(production, TABLE)) {
+    assert.equal(OnDemandThroughput, undefined);
+  }
+  const limited = synthesize({ ...stages.production, tables: { maxReadUnits: 400, maxWriteUnits: 200 } });
+  const expected = { MaxReadRequestUnits: 400, MaxWriteRequestUnits: 200 };
+  for (const { OnDemandThroughput, GlobalSecondaryIndexes = [] } of propertiesOfType(limited, TABLE)) {
+    assert.deepEqual(OnDemandThroughput, expected);
+    for (const index of GlobalSecondaryIndexes) {
+      assert.deepEqual(index.OnDemandThroughput, expected);
     }
   }
 });
@@ -83,5 +103,15 @@ test('only production protects tables from deletion', () => {
   }
   for (const { DeletionProtectionEnabled } of propertiesOfType(dev, TABLE)) {
     assert.equal(DeletionProtectionEnabled, false);
+  }
+});
+
+test('without a key of the account the tables are encrypted with a key of AWS', () => {
+  assert.deepEqual(propertiesOfType(dev, 'AWS::KMS::Key'), []);
+  for (const { SSESpecification } of propertiesOfType(dev, 'AWS::DynamoDB::Table')) {
+    assert.equal(SSESpecification, undefined, 'the default of DynamoDB');
+  }
+  for (const { PolicyDocument } of propertiesOfType(dev, 'AWS::IAM::Policy')) {
+    assert.equal(JSON.stringify(PolicyDocument).includes('kms:'), false);
   }
 });

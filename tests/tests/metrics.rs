@@ -219,6 +219,12 @@ async fn settings_choose_the_namespace_or_switch_metrics_off() {
     assert_eq!(namespace(&only_line(&function)), "Game/eu");
     assert_eq!(function.log().len(), 1, "the level of the logs does not matter");
 
+    let function = database.process_tasks().env("MILLRACE_METRICS", "log").started().await;
+    function.answer(grant("p-1")).await;
+    assert!(function.metrics().is_empty());
+    let lines = function.log();
+    assert!(lines.iter().any(|line| line["CommandsApplied"] == 1), "{lines:?}");
+
     let function = database.process_tasks().env("MILLRACE_METRICS", "off").started().await;
     function.answer(grant("p-1")).await;
     assert!(function.metrics().is_empty());

@@ -4,7 +4,10 @@ use std::{fs, path::Path, time::Duration};
 
 use aws_config::SdkConfig;
 use millrace_cache::redis::{RedisCredentials as _, RedisMode};
-use millrace_lambda::{elasticache::TokenSigner, settings::RedisSettings};
+use millrace_lambda::{
+    elasticache::TokenSigner,
+    settings::{IamCache, RedisSettings},
+};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo as _, RedisError, RedisResult,
     TlsCertificates, Value, aio::MultiplexedConnection, cluster::ClusterClient, cluster_async::ClusterConnection, cmd,
@@ -68,10 +71,10 @@ impl Connector {
         if let Some(certificates) = &certificates {
             info = with_certificates(info, certificates)?;
         }
-        if let Some(name) = &settings.iam_cache_name {
-            info = with_token(info, name, settings.url.token_user().unwrap_or_default(), sdk).await?;
+        if let Some(cache) = &settings.iam_cache {
+            info = with_token(info, cache, settings.url.token_user().unwrap_or_default(), sdk).await?;
         }
-        Ok(Self { info, certificates, mode: settings.mode, has_token: settings.iam_cache_name.is_some() })
+        Ok(Self { info, certificates, mode: settings.mode, has_token: settings.iam_cache.is_some() })
     }
 
     /// Connects to the server of the URL.
@@ -169,15 +172,15 @@ fn unusable_file(reason: &str) -> Unconnected {
 
 async fn with_token(
     info: ConnectionInfo,
-    cache_name: &str,
+    cache: &IamCache,
     user: &str,
     sdk: &SdkConfig,
 ) -> Result<ConnectionInfo, Unconnected> {
     let none = |error: &dyn std::fmt::Display| {
         let correction = "log in to AWS, choose a profile with --profile, and set AWS_REGION to that of the cache";
-        Unconnected::new(format!("no IAM token for {user} of {cache_name}: {error}"), correction)
+        Unconnected::new(format!("no IAM token for {user} of {}: {error}", cache.name), correction)
     };
-    let signer = TokenSigner::new(sdk, cache_name, user).map_err(|error| none(&error))?;
+    let signer = TokenSigner::new(sdk, cache, user).map_err(|error| none(&error))?;
     let token = signer.credentials().await.map_err(|error| none(&error))?;
     let settings = info.redis_settings().clone().set_username(token.user).set_password(token.password);
     Ok(info.set_redis_settings(settings))

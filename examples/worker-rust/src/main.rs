@@ -39,7 +39,9 @@ impl Worker for Workshop {
     }
 
     async fn report(&self, command: Value) -> Result<(), Error> {
-        self.sqs.send_message().queue_url(&self.progress_url).message_body(command.to_string()).send().await?;
+        let message = self.sqs.send_message().queue_url(&self.progress_url).message_body(command.to_string());
+        // The queue has no order. The group keeps a busy player from delaying the others.
+        message.set_message_group_id(command["playerId"].as_str().map(str::to_owned)).send().await?;
         Ok(())
     }
 

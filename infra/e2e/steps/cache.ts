@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Aws, Row } from '../aws.ts';
+import { redisOf } from '../environment.ts';
 import { PREFIX, TABLES } from '../stack.ts';
 import type { Traffic } from '../traffic.ts';
 import { REPORTING_PLAYER } from './commands.ts';
@@ -39,10 +40,11 @@ async function load(aws: Aws, action: string): Promise<{ historyRows: number; ha
 }
 
 /** Players continue while Redis is down. */
-export async function killAndRestartRedis({ redis }: Deployed, traffic: Traffic): Promise<void> {
+export async function killAndRestartRedis(deployed: Deployed, traffic: Traffic): Promise<void> {
+  const redis = redisOf(deployed);
   const sentBefore = traffic.sent;
   await redis.kill();
   await sleep(REDIS_OUTAGE_MS);
   assert.ok(traffic.sent > sentBefore, 'players sent commands without Redis');
-  await redis.start();
+  await redis.restart();
 }

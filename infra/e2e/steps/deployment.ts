@@ -21,6 +21,7 @@ const OUTPUT_NAMES = [
   'UndeliveredUrl',
   'EventsQueueUrl',
   'EventsDeadLettersUrl',
+  'KeyArn',
 ] as const;
 
 /** The environment with the deployed stack. */
@@ -31,11 +32,10 @@ export interface Deployed extends Environment {
   outputsFile: string;
 }
 
-export async function deployStack(environment: Environment): Promise<Deployed> {
+export async function deployStack(environment: Environment, ...options: string[]): Promise<Deployed> {
   const { cdk, aws, assembly, directory, miniStack, certificates } = environment;
-  await step('account bootstrapped', () => cdk.bootstrap(assembly));
   const outputsFile = join(directory, 'outputs.json');
-  await step('stack deployed', () => cdk.deploy(assembly, '--outputs-file', outputsFile));
+  await step('stack deployed', () => cdk.deploy(assembly, '--outputs-file', outputsFile, ...options));
   const all = (await aws.stackOutputs(STACK_NAME)) ?? {};
   const entries = OUTPUT_NAMES.map((name) => [name, all[name] ?? assert.fail(`the stack has no output ${name}`)]);
   const outputs = Object.fromEntries(entries) as Deployed['outputs'];

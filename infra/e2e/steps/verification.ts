@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { PUBLISHED_METRICS } from '../../lib/metrics.ts';
 import { FUNCTION_NAMES } from '../../lib/settings.ts';
+import { redisOf } from '../environment.ts';
 import { waitUntil } from '../processes.ts';
 import { PREFIX } from '../stack.ts';
 import type { Traffic } from '../traffic.ts';
@@ -49,15 +50,20 @@ export async function checkRecords(deployed: Deployed, traffic: Traffic): Promis
 
 /** No function lacks a permission, copies are in Redis, and the functions write their metrics. */
 export async function checkCacheAndLogs(deployed: Deployed): Promise<void> {
-  const { redis } = deployed;
-  assert.deepEqual(await redis.send('ACL', 'LOG'), [], 'every command of a function is allowed to its cache user');
-  assert.ok(Number(await redis.send('DBSIZE')) > 0, 'Redis contains copies');
+  await checkSharedCache(deployed);
   await checkPermissionErrors(deployed);
   await checkMetrics(deployed);
   await checkFailures(deployed);
 }
 
-async function checkPermissionErrors({ aws }: Deployed): Promise<void> {
+/** Functions use the shared cache, and lack no permission there. */
+export async function checkSharedCache(deployed: Deployed): Promise<void> {
+  const redis = redisOf(deployed);
+  assert.deepEqual(await redis.send('ACL', 'LOG'), [], 'every command of a function is allowed to its cache user');
+  assert.ok(Number(await redis.send('DBSIZE')) > 0, 'Redis contains copies');
+}
+
+export async function checkPermissionErrors({ aws }: Deployed): Promise<void> {
   for (const name of FUNCTION_NAMES) {
     const lines = await aws.logLines(`${PREFIX}${name}`);
     const denied = lines.filter((line) => /access_denied|AccessDenied|NOPERM/.test(JSON.stringify(line)));

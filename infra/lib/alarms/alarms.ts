@@ -1,44 +1,50 @@
-// The alarms and the topic that they notify. Every description has its meaning and its runbook.
+// The alarms and which topic each notifies. Every description has its meaning and its runbook.
 
 import { Stack } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as actions from 'aws-cdk-lib/aws-cloudwatch-actions';
-import * as iam from 'aws-cdk-lib/aws-iam';
-import type * as kms from 'aws-cdk-lib/aws-kms';
-import * as sns from 'aws-cdk-lib/aws-sns';
-import * as subscriptions from 'aws-cdk-lib/aws-sns-subscriptions';
+import type * as events from 'aws-cdk-lib/aws-events';
+import type * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import type { Api } from '../api.ts';
 import type { Cache } from '../cache.ts';
 import type { Functions } from '../functions.ts';
 import type { ServiceMetrics } from '../metrics.ts';
 import type { Queues } from '../queues.ts';
+import type { Schedules } from '../schedules.ts';
 import type { FunctionName, Settings } from '../settings.ts';
 import type { Tables } from '../tables.ts';
-import { cacheAlarms } from './cache-alarms.ts';
+import { apiAlarms } from './api-alarms.ts';
+import { nodeCacheAlarms } from './cache-alarms.ts';
 import { type AlarmDefinition, alarmArn, alarmDescription, createAlarm } from './definition.ts';
+import { deliveryAlarms } from './delivery-alarms.ts';
 import { functionAlarms } from './function-alarms.ts';
+import type { Notifications } from './notifications.ts';
 import { queueAlarms } from './queue-alarms.ts';
 import { RollbackAlarms } from './rollback-alarms.ts';
+import { serverlessCacheAlarms } from './serverless-cache-alarms.ts';
 import { tableAlarms } from './table-alarms.ts';
 import { thresholdAlarms } from './threshold-alarms.ts';
 
 export interface AlarmsProps {
   prefix: string;
   settings: Settings;
-  cache: Cache;
+  cache?: Cache;
   tables: Tables;
   queues: Queues;
   functions: Functions;
+  schedules: Schedules;
+  commandRule: events.Rule;
+  api: Api;
   metrics: ServiceMetrics;
-  key: kms.Key;
+  notifications: Notifications;
 }
 
 export class Alarms extends Construct {
-  readonly topic: sns.Topic;
-  /** All alarms that notify the topic, except the composite alarm. */
+  /** All alarms that notify a topic, except the composite alarm. */
   readonly all: cloudwatch.Alarm[];
-  /** The composite alarm over all alarms that affect players. */
-  readonly playersAffected: cloudwatch.IAlarm;
+  /** The composite alarm over all alarms that affect players. Basic monitoring has none. */
+  readonly playersAffected: cloudwatch.IAlarm | undefined;
   private readonly created: { definition: AlarmDefinition; alarm: cloudwatch.Alarm }[];
   private readonly rollback: RollbackAlarms;
 
@@ -48,13 +54,18 @@ export class Alarms extends Construct {
     private readonly props: AlarmsProps,
   ) {
     super(scope, id);
-    const { prefix, settings, functions, metrics } = props;
-    this.topic = this.addTopic();
-    this.created = definitionsOf(props).map((definition) => {
-      const alarm = createAlarm(this, prefix, definition);
-      this.notifyTopic(alarm);
-      return { definition, alarm };
-    });
+    const { prefix, settings, functions, metrics, notifications } = props;
+    const isFull = settings.monitoring === 'full';
+    this.created = definitionsOf(props)
+      .filter(({ isBasic }) => isFull || isBasic === true)
+      .map((definition) => {
+        const alarm = createAlarm(this, prefix, definition);
+        notify(alarm, notifications.warnings);
+        if (definition.notifiesAll === true) {
+          notify(alarm, notifications.pages);
+        }
+        return { definition, alarm };
+      });
     this.all = this.created.map(({ alarm }) => alarm);
     this.rollback = new RollbackAlarms(this, 'Rollback', {
       prefix,
@@ -62,7 +73,7 @@ export class Alarms extends Construct {
       functions,
       metrics,
     });
-    this.playersAffected = this.addCompositeAlarm();
+    this.playersAffected = isFull ? this.addCompositeAlarm() : undefined;
   }
 
   /** Alarms on which CodeDeploy rolls back a new version of a function. */
@@ -82,55 +93,36 @@ export class Alarms extends Construct {
       ),
       alarmRule: cloudwatch.AlarmRule.anyOf(...affecting.map(({ alarm }) => alarm)),
     });
-    this.notifyTopic(composite);
+    notify(composite, this.props.notifications.pages);
     // A reference by name does not make the dashboard depend on the alarm.
     return cloudwatch.Alarm.fromAlarmArn(this, 'PlayersAffectedByName', alarmArn(Stack.of(this), name));
   }
-
-  private notifyTopic(alarm: cloudwatch.AlarmBase): void {
-    alarm.addAlarmAction(new actions.SnsAction(this.topic));
-    alarm.addOkAction(new actions.SnsAction(this.topic));
-  }
-
-  private addTopic(): sns.Topic {
-    const { prefix, settings, key } = this.props;
-    const topic = new sns.Topic(this, 'Topic', { topicName: `${prefix}alarms`, masterKey: key, enforceSSL: true });
-    const stack = Stack.of(this);
-    const cloudWatch = new iam.ServicePrincipal('cloudwatch.amazonaws.com');
-    const fromThisAccount = { StringEquals: { 'aws:SourceAccount': stack.account } };
-    // `enforceSSL` gives the topic a policy. That replaces the default policy, which allows alarms
-    // to publish.
-    topic.addToResourcePolicy(
-      new iam.PolicyStatement({
-        sid: 'AlarmsMayPublish',
-        principals: [cloudWatch],
-        actions: ['sns:Publish'],
-        resources: [topic.topicArn],
-        conditions: { ...fromThisAccount, ArnLike: { 'aws:SourceArn': alarmArn(stack, `${prefix}*`) } },
-      }),
-    );
-    key.addToResourcePolicy(
-      new iam.PolicyStatement({
-        sid: 'AlarmsToTopic',
-        principals: [cloudWatch],
-        actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
-        resources: ['*'],
-        conditions: fromThisAccount,
-      }),
-    );
-    if (settings.alarms.email !== undefined) {
-      topic.addSubscription(new subscriptions.EmailSubscription(settings.alarms.email));
-    }
-    return topic;
-  }
 }
 
-function definitionsOf({ cache, metrics, functions, queues, tables, settings }: AlarmsProps): AlarmDefinition[] {
+function notify(alarm: cloudwatch.AlarmBase, topic: sns.ITopic): void {
+  alarm.addAlarmAction(new actions.SnsAction(topic));
+  alarm.addOkAction(new actions.SnsAction(topic));
+}
+
+function definitionsOf(props: AlarmsProps): AlarmDefinition[] {
+  const { api, metrics, functions, queues, tables, settings, notifications } = props;
+  const { queueAgeSeconds, accountConcurrency } = settings.alarms;
   return [
-    ...cacheAlarms(cache),
-    ...functionAlarms(functions),
-    ...queueAlarms(queues, settings.alarms.queueAgeSeconds),
-    ...tableAlarms(tables),
-    ...thresholdAlarms(metrics),
+    ...cacheAlarms(props),
+    ...functionAlarms(functions, accountConcurrency),
+    ...queueAlarms({ queues, maximumAgeSeconds: queueAgeSeconds, hasTicks: settings.ticks === 'queue' }),
+    ...deliveryAlarms({ ...props, topics: notifications.all }),
+    ...tableAlarms(tables, settings),
+    ...apiAlarms(api),
+    ...thresholdAlarms(metrics, settings),
   ];
+}
+
+function cacheAlarms({ cache, settings }: AlarmsProps): AlarmDefinition[] {
+  if (cache === undefined || settings.cache.kind === 'none') {
+    return [];
+  }
+  return settings.cache.kind === 'nodes'
+    ? nodeCacheAlarms(cache, settings.cache)
+    : serverlessCacheAlarms(cache.name, settings.cache);
 }

@@ -3,6 +3,7 @@
 import { ArnFormat, type Stack } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type { Construct } from 'constructs';
+import { idOf } from '../construct-ids.ts';
 import type { FunctionName } from '../settings.ts';
 
 /** The document with a section for each alarm. A test checks that every section exists. */
@@ -28,13 +29,17 @@ export interface AlarmDefinition {
   runbook: string;
   /** Includes the alarm in the composite alarm `players-are-affected`. */
   affectsPlayers?: boolean;
+  /** Created with `monitoring: 'basic'` too. */
+  isBasic?: boolean;
+  /** Notifies both topics, because the notifications themselves fail. */
+  notifiesAll?: boolean;
   /** CodeDeploy rolls back a new version of this function while the alarm is active. */
   rollsBack?: FunctionName;
 }
 
 export function createAlarm(scope: Construct, prefix: string, definition: AlarmDefinition): cloudwatch.Alarm {
   const [datapointsToAlarm, evaluationPeriods] = definition.datapoints ?? [1, 1];
-  return new cloudwatch.Alarm(scope, definition.name, {
+  return new cloudwatch.Alarm(scope, idOf(definition.name), {
     alarmName: `${prefix}${definition.name}`,
     alarmDescription: alarmDescription(definition.meaning, definition.runbook),
     metric: definition.metric,

@@ -2,6 +2,7 @@
 
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
 import type { DeployedFunction, Functions } from '../functions.ts';
 import { ADVANCE_INTERVAL, UPKEEP_INTERVAL } from '../intervals.ts';
 import type { FunctionName } from '../settings.ts';
@@ -30,11 +31,32 @@ const SENSITIVITY: Record<FunctionName, Sensitivity> = {
 /** The share of the time-out above which an invocation is slow. */
 const SLOW_SHARE = 0.8;
 
-export function functionAlarms(functions: Functions): AlarmDefinition[] {
+/** The share of the account's concurrency above which the alarm warns. */
+const USED_SHARE = 0.8;
+
+export function functionAlarms(functions: Functions, accountConcurrency: number): AlarmDefinition[] {
   return [
     ...functions.all.flatMap(([name, deployed]) => invocationAlarms(name, deployed)),
     silentScheduleAlarm(functions.byName['advance-queues']),
+    accountConcurrencyAlarm(accountConcurrency),
   ];
+}
+
+/**
+ * Counts reserved and provisioned concurrency as used, as Lambda does before it throttles.
+ */
+function accountConcurrencyAlarm(accountConcurrency: number): AlarmDefinition {
+  return {
+    name: 'account-concurrency',
+    metric: lambda.Function.metricAll('ClaimedAccountConcurrency', {
+      statistic: cloudwatch.Stats.MAXIMUM,
+      period: Duration.minutes(1),
+    }),
+    threshold: USED_SHARE * accountConcurrency,
+    datapoints: [3, 5],
+    meaning: 'The functions of the account use more than 80 % of its concurrency. Above 100 %, Lambda throttles them.',
+    runbook: 'function-throttles',
+  };
 }
 
 function invocationAlarms(name: FunctionName, { live, timeout }: DeployedFunction): AlarmDefinition[] {
@@ -51,6 +73,7 @@ function invocationAlarms(name: FunctionName, { live, timeout }: DeployedFunctio
       meaning: `Invocations of ${name} fail as a whole: the function does not start, times out or refuses its event.`,
       runbook: 'function-errors',
       affectsPlayers,
+      isBasic: name === 'process-tasks',
       rollsBack: name,
     },
     {

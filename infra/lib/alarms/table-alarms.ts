@@ -2,31 +2,25 @@
 
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
-import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import { combinedMetric, throttleMetrics } from '../aws-metrics.ts';
+import type { Settings } from '../settings.ts';
+import { operationsOn } from '../table-access.ts';
 import type { TableName, Tables } from '../tables.ts';
 import type { AlarmDefinition } from './definition.ts';
 
 const PERIOD = Duration.minutes(1);
 
-/**
- * All operations of the functions. Commits of several queues are PartiQL statements.
- */
-const OPERATIONS = [
-  dynamodb.Operation.GET_ITEM,
-  dynamodb.Operation.BATCH_GET_ITEM,
-  dynamodb.Operation.PUT_ITEM,
-  dynamodb.Operation.BATCH_WRITE_ITEM,
-  dynamodb.Operation.BATCH_EXECUTE_STATEMENT,
-  dynamodb.Operation.QUERY,
-];
-
-export function tableAlarms(tables: Tables): AlarmDefinition[] {
-  return tables.all.flatMap(([name, table]) => alarmsOfTable(name, table));
+/** The events table is empty where no events are written to it. */
+export function tableAlarms(tables: Tables, { events }: Pick<Settings, 'events'>): AlarmDefinition[] {
+  return tables.all
+    .filter(([name]) => events.table || name !== 'events')
+    .flatMap(([name, table]) => alarmsOfTable(name, table));
 }
 
 function alarmsOfTable(name: TableName, table: dynamodb.Table): AlarmDefinition[] {
-  const systemErrors = OPERATIONS.map((operation) =>
+  // An operation that no function calls has no data, and each metric of an alarm has a price.
+  const systemErrors = operationsOn(name).map((operation) =>
     table.metric('SystemErrors', {
       statistic: cloudwatch.Stats.SUM,
       period: PERIOD,

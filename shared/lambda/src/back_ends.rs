@@ -39,7 +39,7 @@ use crate::{
 /// [`StartError`] if the settings can never work.
 pub async fn open(settings: &Settings) -> Result<BackEnds, StartError> {
     let clock = open_clock(settings)?;
-    let tokens = settings.redis.as_ref().is_some_and(|redis| redis.iam_cache_name.is_some());
+    let tokens = settings.redis.as_ref().is_some_and(|redis| redis.iam_cache.is_some());
     let sends_events = settings.events.targets.iter().any(|target| *target != EventTarget::Table);
     let sdk = match settings.store == StoreChoice::DynamoDb || tokens || sends_events {
         true => Some(aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await),
@@ -131,11 +131,11 @@ async fn open_cache(settings: &Settings, sdk: Option<&SdkConfig>) -> Result<Tier
     let Some(redis) = settings.redis.as_ref().filter(|_| settings.features.redis_cache.enabled) else {
         return Ok(tiers);
     };
-    let credentials: Option<Arc<dyn RedisCredentials>> = match (&redis.iam_cache_name, sdk) {
-        (Some(name), Some(sdk)) => {
+    let credentials: Option<Arc<dyn RedisCredentials>> = match (&redis.iam_cache, sdk) {
+        (Some(cache), Some(sdk)) => {
             let user = redis.url.token_user().unwrap_or_default();
-            let signer = TokenSigner::new(sdk, name, user);
-            let signer = signer.map_err(|error| StartError::Tokens { name: name.clone(), error })?;
+            let signer = TokenSigner::new(sdk, cache, user);
+            let signer = signer.map_err(|error| StartError::Tokens { name: cache.name.clone(), error })?;
             Some(Arc::new(signer))
         }
         _ => None,

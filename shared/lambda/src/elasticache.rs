@@ -18,6 +18,8 @@ use aws_sigv4::{
 };
 use millrace_cache::redis::{self, RedisCredentials};
 
+use crate::settings::{CacheKind, IamCache};
+
 /// How long a token can be used to log in. ElastiCache allows no more.
 const VALIDITY: Duration = Duration::from_secs(900);
 
@@ -36,23 +38,23 @@ pub enum TokenError {
     Signing(String),
 }
 
-/// Makes the tokens of one user of one replication group.
+/// Makes the tokens of one user of one cache.
 #[derive(Debug, Clone)]
 pub struct TokenSigner {
-    cache_name: String,
+    cache: IamCache,
     user: String,
     region: Region,
     credentials: SharedCredentialsProvider,
 }
 
 impl TokenSigner {
-    /// A signer for `user` of the replication group `cache_name`.
+    /// A signer for `user` of `cache`.
     ///
     /// # Errors
     /// [`TokenError`] if the configuration has no region or no source of credentials.
-    pub fn new(config: &aws_config::SdkConfig, cache_name: &str, user: &str) -> Result<Self, TokenError> {
+    pub fn new(config: &aws_config::SdkConfig, cache: &IamCache, user: &str) -> Result<Self, TokenError> {
         Ok(Self {
-            cache_name: cache_name.to_owned(),
+            cache: cache.clone(),
             user: user.to_owned(),
             region: config.region().cloned().ok_or(TokenError::NoRegion)?,
             credentials: config
@@ -67,7 +69,7 @@ impl RedisCredentials for TokenSigner {
     /// A new token for each connection to the shared cache.
     async fn credentials(&self) -> Result<redis::Credentials, Box<dyn std::error::Error + Send + Sync>> {
         let credentials = self.credentials.provide_credentials().await.map_err(TokenError::Credentials)?;
-        let password = token(credentials, &self.region, &self.cache_name, &self.user, SystemTime::now())?;
+        let password = token(credentials, &self.region, &self.cache, &self.user, SystemTime::now())?;
         Ok(redis::Credentials { user: self.user.clone(), password })
     }
 }
@@ -75,7 +77,7 @@ impl RedisCredentials for TokenSigner {
 fn token(
     credentials: Credentials,
     region: &Region,
-    cache_name: &str,
+    cache: &IamCache,
     user: &str,
     now: SystemTime,
 ) -> Result<String, TokenError> {
@@ -93,7 +95,11 @@ fn token(
         .build()
         .map_err(|error| signing(&error))?
         .into();
-    let uri = format!("http://{cache_name}/?Action=connect&User={user}");
+    let resource_type = match cache.kind {
+        CacheKind::Nodes => "",
+        CacheKind::Serverless => "&ResourceType=ServerlessCache",
+    };
+    let uri = format!("http://{}/?Action=connect&User={user}{resource_type}", cache.name);
     let request = SignableRequest::new("GET", &uri, std::iter::empty(), SignableBody::empty())
         .map_err(|error| signing(&error))?;
     let (instructions, _) = sign(request, &params).map_err(|error| signing(&error))?.into_parts();
@@ -109,28 +115,39 @@ mod tests {
 
     use super::*;
 
-    /// The output of `SigV4QueryAuth` in botocore for the same input.
-    const REFERENCE: [(Option<&str>, &str, &str); 2] = [
-        (None, "", "8b4938074a2b72cacc490e13fcdacff580c1a77a547d04ef50b64d13701bc5b9"),
-        (
-            Some("session/token+1="),
-            "&X-Amz-Security-Token=session%2Ftoken%2B1%3D",
-            "da1e59057e4c57347756d1849045400e40bd5e79cd06a2d8d8955ab6a461817e",
-        ),
+    /// The session token, if any, as text and as part of a query.
+    type Session = Option<(&'static str, &'static str)>;
+
+    const SESSION: Session = Some(("session/token+1=", "&X-Amz-Security-Token=session%2Ftoken%2B1%3D"));
+    const IN_QUERY_OF_SERVERLESS: &str = "&ResourceType=ServerlessCache";
+
+    /// The signatures of `SigV4QueryAuth` in botocore for the same input.
+    const REFERENCE: [(CacheKind, Session, &str); 4] = [
+        (CacheKind::Nodes, None, "8b4938074a2b72cacc490e13fcdacff580c1a77a547d04ef50b64d13701bc5b9"),
+        (CacheKind::Nodes, SESSION, "da1e59057e4c57347756d1849045400e40bd5e79cd06a2d8d8955ab6a461817e"),
+        (CacheKind::Serverless, None, "b2bd9ea134cf270a52faf26037c6c3fd5f0e86404a468a1b6aea76714762d513"),
+        (CacheKind::Serverless, SESSION, "f075b4a187e55ad3e4bbea8c865e4f4f3b26ba09a0f5306e5345524004366f13"),
     ];
+
+    fn cache(kind: CacheKind) -> IamCache {
+        IamCache { name: "millrace".to_owned(), kind }
+    }
 
     #[test]
     fn tokens_are_those_of_the_reference_implementation() {
         // 2026-11-20T12:00:00Z
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_176_000);
-        for (session, in_query, signature) in REFERENCE {
+        for (kind, session, signature) in REFERENCE {
             let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-            let credentials = Credentials::new("AKIDEXAMPLE", secret, session.map(str::to_owned), None, "test");
-            let token = token(credentials, &Region::new("eu-west-1"), "millrace", "app", now).unwrap();
+            let session_token = session.map(|(token, _)| token.to_owned());
+            let credentials = Credentials::new("AKIDEXAMPLE", secret, session_token, None, "test");
+            let token = token(credentials, &Region::new("eu-west-1"), &cache(kind), "app", now).unwrap();
+            let session_in_query = session.map_or("", |(_, in_query)| in_query);
+            let resource_type = if kind == CacheKind::Serverless { IN_QUERY_OF_SERVERLESS } else { "" };
             let expected = format!(
-                "Action=connect&User=app&X-Amz-Algorithm=AWS4-HMAC-SHA256\
+                "Action=connect&User=app{resource_type}&X-Amz-Algorithm=AWS4-HMAC-SHA256\
                  &X-Amz-Credential=AKIDEXAMPLE%2F20261120%2Feu-west-1%2Felasticache%2Faws4_request\
-                 &X-Amz-Date=20261120T120000Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host{in_query}\
+                 &X-Amz-Date=20261120T120000Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host{session_in_query}\
                  &X-Amz-Signature={signature}"
             );
             let query = token.strip_prefix("millrace/?").unwrap_or_else(|| panic!("{token}"));
@@ -143,7 +160,7 @@ mod tests {
     #[test]
     fn without_a_region_there_is_no_signer() {
         let config = aws_config::SdkConfig::builder().build();
-        let error = TokenSigner::new(&config, "millrace", "app").unwrap_err().to_string();
+        let error = TokenSigner::new(&config, &cache(CacheKind::Nodes), "app").unwrap_err().to_string();
         assert_eq!(error, "AWS_REGION is not set; allowed: the region of the cache");
     }
 }

@@ -7,7 +7,11 @@ use millrace_telemetry::{
     emf::{EmfSettings, Ending, RecordWriter},
 };
 
-use crate::{clock, runtime::FunctionError, settings::Settings};
+use crate::{
+    clock,
+    runtime::FunctionError,
+    settings::{MetricLines, Settings},
+};
 
 /// Writes the line of metrics of each invocation. Clones write to the same log.
 #[derive(Clone)]
@@ -25,8 +29,12 @@ impl InvocationMetrics {
     /// Writes what these settings say.
     pub fn new(settings: &Settings) -> Self {
         let function_name = settings.function_name.clone();
-        let namespace = settings.metrics_namespace.clone();
-        Self(namespace.map(|namespace| Arc::new(RecordWriter::new(EmfSettings { namespace, function_name }))))
+        let namespace = match &settings.metrics {
+            MetricLines::Off => return Self(None),
+            MetricLines::Logged => None,
+            MetricLines::Published { namespace } => Some(namespace.clone()),
+        };
+        Self(Some(Arc::new(RecordWriter::new(EmfSettings { namespace, function_name }))))
     }
 
     /// The record of an invocation that begins; none where no metrics are written.

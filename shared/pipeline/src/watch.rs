@@ -98,7 +98,7 @@ async fn publish(ctx: &Context<'_>, history: &dyn HistoryStore, event: &Threshol
         sequence: number,
         event_type: THRESHOLD_CROSSED,
         json: &json,
-        // The run of advance-queues that has found out.
+        // The run that has found out belongs to no command.
         trace: None,
     };
     let mut accepted = true;

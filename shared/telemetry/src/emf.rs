@@ -25,8 +25,8 @@ const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 /// What all lines of a process have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmfSettings {
-    /// The namespace of the metrics.
-    pub namespace: String,
+    /// The namespace of the metrics; none: CloudWatch takes no metrics from the line.
+    pub namespace: Option<String>,
     /// The name of the Lambda function.
     pub function_name: String,
 }
@@ -64,7 +64,7 @@ impl RecordWriter {
 
     /// A writer that hands each line to `output`.
     pub fn to(settings: EmfSettings, output: fn(&[u8]) -> io::Result<()>) -> Self {
-        let metrics = MetricTexts::new(&settings.namespace);
+        let metrics = MetricTexts::new(settings.namespace.as_deref());
         Self { settings, metrics, line: Mutex::new(Vec::with_capacity(LINE_BYTES)), output }
     }
 
@@ -91,6 +91,11 @@ impl RecordWriter {
 struct MetricTexts {
     /// The keys with what separates them, by the place of the metric in the list.
     keys: Vec<String>,
+    description: Option<DescriptionTexts>,
+}
+
+/// The parts of the description of the metrics.
+struct DescriptionTexts {
     before_definitions: String,
     /// By the place of the metric in the list.
     definitions: Vec<String>,
@@ -98,6 +103,28 @@ struct MetricTexts {
 }
 
 impl MetricTexts {
+    fn new(namespace: Option<&str>) -> Self {
+        Self {
+            keys: Metric::ALL.map(|metric| format!(",{}:", json!(metric.name()))).into(),
+            description: namespace.map(DescriptionTexts::new),
+        }
+    }
+
+    /// Writes the metrics, their description and the end of the line.
+    fn write(&self, line: &mut Vec<u8>, record: &Record, at: Timestamp) -> io::Result<()> {
+        for (metric, value) in shown(record) {
+            line.extend_from_slice(self.keys[metric as usize].as_bytes());
+            serde_json::to_writer(&mut *line, &Number(value))?;
+        }
+        if let Some(description) = &self.description {
+            description.write(line, record, at)?;
+        }
+        line.extend_from_slice(b"}\n");
+        Ok(())
+    }
+}
+
+impl DescriptionTexts {
     fn new(namespace: &str) -> Self {
         let namespace = json!(namespace);
         let definitions = Metric::ALL.map(|metric| {
@@ -108,7 +135,6 @@ impl MetricTexts {
         let function = json!([[FUNCTION_DIMENSION, SERVICE_DIMENSION.0]]);
         let cold_start = &definitions[Metric::ColdStart as usize];
         Self {
-            keys: Metric::ALL.map(|metric| format!(",{}:", json!(metric.name()))).into(),
             before_definitions: format!(r#"[{{"Namespace":{namespace},"Dimensions":{service},"Metrics":["#),
             after_definitions: format!(
                 r#"]}},{{"Namespace":{namespace},"Dimensions":{function},"Metrics":[{cold_start}]}}]"#
@@ -117,12 +143,7 @@ impl MetricTexts {
         }
     }
 
-    /// Writes the metrics, their description and the end of the line.
     fn write(&self, line: &mut Vec<u8>, record: &Record, at: Timestamp) -> io::Result<()> {
-        for (metric, value) in shown(record) {
-            line.extend_from_slice(self.keys[metric as usize].as_bytes());
-            serde_json::to_writer(&mut *line, &Number(value))?;
-        }
         write!(line, r#","_aws":{{"Timestamp":{},"CloudWatchMetrics":{}"#, at.as_millis(), self.before_definitions)?;
         let mut separator = "";
         for (metric, _) in shown(record).filter(|(metric, _)| metric.is_published() && *metric != Metric::ColdStart) {
@@ -131,7 +152,7 @@ impl MetricTexts {
             separator = ",";
         }
         line.extend_from_slice(self.after_definitions.as_bytes());
-        line.extend_from_slice(b"}}\n");
+        line.extend_from_slice(b"}");
         Ok(())
     }
 }
@@ -217,8 +238,8 @@ mod tests {
         static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
 
-    fn line_of(record: &Record, namespace: &str) -> Value {
-        let settings = EmfSettings { namespace: namespace.to_owned(), function_name: "f".to_owned() };
+    fn line_of(record: &Record, namespace: Option<&str>) -> Value {
+        let settings = EmfSettings { namespace: namespace.map(str::to_owned), function_name: "f".to_owned() };
         let writer = RecordWriter::to(settings, |line| {
             LINE.set(line.to_vec());
             Ok(())
@@ -245,7 +266,7 @@ mod tests {
         record.add(Metric::Players, 3);
         record.add_part(Breakdown::Failed, "deadline", 2.0);
         record.add_text("route", "a\nb");
-        let line = line_of(&record, "A \"quoted\" name");
+        let line = line_of(&record, Some("A \"quoted\" name"));
         let directives = json!([
             {"Namespace": "A \"quoted\" name", "Dimensions": [["service"]], "Metrics": [
                 {"Name": "CommandsFailed", "Unit": "Count"}, {"Name": "EstimatedCost", "Unit": "None"}]},
@@ -265,7 +286,15 @@ mod tests {
 
     #[test]
     fn a_line_without_metrics_is_well_formed() {
-        let line = line_of(&Record::default(), "Millrace");
+        let line = line_of(&Record::default(), Some("Millrace"));
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Metrics"], json!([]));
+    }
+
+    #[test]
+    fn a_line_that_is_only_logged_describes_no_metrics() {
+        let mut record = Record::default();
+        record.add(Metric::CommandsFailed, 2);
+        let line = line_of(&record, None);
+        assert_eq!((&line["CommandsFailed"], line.get("_aws")), (&json!(2), None));
     }
 }

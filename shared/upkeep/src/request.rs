@@ -24,7 +24,7 @@ pub const EMERGENCY_SECONDS: u64 = 900;
 pub const MAX_EMERGENCY_SECONDS: u64 = 86_400;
 
 /// The actions of a payload.
-const ACTIONS: &str = "warm, clear, rebuild, emergencyMode, statistics, upkeep";
+const ACTIONS: &str = "warm, clear, rebuild, emergencyMode, statistics, upkeep, watchThresholds";
 /// Most characters of a value that an error shows.
 const SHOWN: usize = 100;
 
@@ -44,6 +44,9 @@ pub enum Request {
     /// Figures are measured and kept, then copies put where there are none: what is done every few
     /// minutes.
     Upkeep,
+    /// Compare the performance history with its thresholds, and publish changes: what is done each
+    /// minute where `advance-queues` cannot reach the shared cache.
+    WatchThresholds,
 }
 
 /// The players to warm.
@@ -139,6 +142,7 @@ impl Request {
             "emergencyMode" => (Self::EmergencyMode(fields.emergency()?), "enabled, durationSeconds"),
             "statistics" => (Self::Statistics, "no others"),
             "upkeep" => (Self::Upkeep, "no others"),
+            "watchThresholds" => (Self::WatchThresholds, "no others"),
             other => return Err(unknown_action(other, ACTIONS)),
         };
         match fields.0.keys().next() {
@@ -158,6 +162,7 @@ impl Request {
             Self::EmergencyMode(_) => "emergencyMode",
             Self::Statistics => "statistics",
             Self::Upkeep => "upkeep",
+            Self::WatchThresholds => "watchThresholds",
         }
     }
 }

@@ -6,6 +6,7 @@ use millrace_cache::SharedCacheState;
 use millrace_performance::Kind;
 use millrace_pipeline::{
     Context, Invocation, Platform, counters::Counters, report::CommandOutcomes, report_builder::build_report,
+    watch::watch_thresholds,
 };
 use millrace_telemetry::{Breakdown, Record, Usage, trace::TARGET};
 use tracing::instrument;
@@ -37,6 +38,10 @@ pub async fn run(
 ) -> Result<UpkeepReport, UpkeepError> {
     let ctx = Context::new(platform, invocation);
     let action = request.action();
+    if request == Request::WatchThresholds {
+        // The embedded store has a history too.
+        watch_thresholds(&ctx).await;
+    }
     let mut counters = Counters { usage, ..Counters::default() };
     let (result, redis) = match platform.cache.upkeep() {
         Some(cache) => {
@@ -87,6 +92,8 @@ async fn carry_out(progress: &mut Progress<'_>, request: Request) -> Result<Part
             done.statistics = Some(measure(progress).await?);
             done.warm = Some(warm(progress, Warm::default()).await?);
         }
+        // Done by `run`.
+        Request::WatchThresholds => {}
     }
     Ok(done)
 }
@@ -110,7 +117,7 @@ fn without_shared_cache(platform: &Platform, request: &Request) -> PartReports {
         Request::EmergencyMode(_) => {
             done.emergency_mode = Some(EmergencyModeReport { done: true, ..EmergencyModeReport::default() });
         }
-        Request::Statistics => {}
+        Request::Statistics | Request::WatchThresholds => {}
     }
     done
 }

@@ -37,10 +37,22 @@ async fn received(subscriber: &mut TcpStream) -> String {
     text
 }
 
-async fn advance_queues(backends: &Backends, targets: &EventTargets, clock: &ClockFile) -> Function {
-    let function = backends.function("advance-queues").env("MILLRACE_REDIS_URL", backends.redis.url());
+async fn watcher(name: &str, backends: &Backends, targets: &EventTargets, clock: &ClockFile) -> Function {
+    let function = backends.function(name).env("MILLRACE_REDIS_URL", backends.redis.url());
     let events = format!("{},{}", targets.bus(), targets.queue());
     function.env("MILLRACE_CLOCK_FILE", clock.path()).env("MILLRACE_EVENTS", events).started().await
+}
+
+async fn advance_queues(backends: &Backends, targets: &EventTargets, clock: &ClockFile) -> Function {
+    watcher("advance-queues", backends, targets, clock).await
+}
+
+/// Passes the limit of malformed input in the minute of the clock.
+async fn send_malformed_input(backends: &Backends, clock: &ClockFile) {
+    let process_tasks = backends.process_tasks().env("MILLRACE_CLOCK_FILE", clock.path()).started().await;
+    let messages: Vec<_> = (0..11).map(|number| Message::new(number, "no JSON")).collect();
+    process_tasks.answer(&sqs::standard(&messages)).await;
+    process_tasks.terminate().await;
 }
 
 #[tokio::test]
@@ -49,10 +61,7 @@ async fn several_processes_publish_a_change_once() {
     let targets = EventTargets::new(&backends).await;
     let start = Timestamp::parse("2026-11-20T12:00:30Z").expect("a time");
     let clock = ClockFile::at(start);
-    let process_tasks = backends.process_tasks().env("MILLRACE_CLOCK_FILE", clock.path()).started().await;
-    let messages: Vec<_> = (0..11).map(|number| Message::new(number, "no JSON")).collect();
-    process_tasks.answer(&sqs::standard(&messages)).await;
-    process_tasks.terminate().await;
+    send_malformed_input(&backends, &clock).await;
     let (one, other) =
         tokio::join!(advance_queues(&backends, &targets, &clock), advance_queues(&backends, &targets, &clock));
     let mut subscriber = subscribe(&backends).await;
@@ -101,4 +110,22 @@ async fn without_changes_a_run_takes_one_round_trip_to_redis() {
     };
     // A report is made before the thresholds are watched: it shows the round trips of earlier runs.
     assert_eq!((round_trips(&after_first), round_trips(&after_second)), ([0, 0, 0, 1], [0, 0, 0, 2]));
+}
+
+#[tokio::test]
+async fn maintain_cache_publishes_a_change_where_advance_queues_does_not_reach_redis() {
+    let backends = Backends::start().await;
+    let targets = EventTargets::new(&backends).await;
+    let start = Timestamp::parse("2026-11-20T12:00:30Z").expect("a time");
+    let clock = ClockFile::at(start);
+    send_malformed_input(&backends, &clock).await;
+    let maintain_cache = watcher("maintain-cache", &backends, &targets, &clock).await;
+    clock.set(start + 60_000);
+    for _ in 0..2 {
+        let answer = maintain_cache.answer(json!({"action": "watchThresholds"})).await;
+        assert_eq!(answer["action"], json!("watchThresholds"), "{answer:#}");
+    }
+    let published = targets.take_from_queue().await;
+    assert_eq!(published.len(), 1, "{published:?}");
+    assert_eq!(published[0].deduplication_id, "#malformed/1");
 }

@@ -37,7 +37,8 @@
 //!
 //! # Commands that the user needs
 //! `GETEX`, `MGET`, `GET`, `SET`, `GETRANGE`, `DEL`, `EVALSHA`, `SCRIPT|LOAD`, and in a cluster
-//! `CLUSTER|SLOTS` and `ASKING`, on keys that begin with the prefix.
+//! `CLUSTER|SLOTS` and `ASKING`, on keys that begin with the prefix. The client library also sends
+//! `CLIENT|SETINFO` for each connection, and ignores a refusal.
 //!
 //! Housekeeping uses these commands and is left out without them:
 //! - `INFO` for evictions and memory in the statistics;

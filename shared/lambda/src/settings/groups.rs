@@ -8,7 +8,12 @@ use millrace_store::{BatchWriterSettings, Retention};
 use millrace_telemetry::LogSettings;
 use millrace_upkeep::UpkeepSettings;
 
-use super::{error::SettingsError, reader::Reader, reference::table, values};
+use super::{
+    error::SettingsError,
+    reader::Reader,
+    reference::table,
+    values::{self, MetricLines},
+};
 
 /// Time-outs and circuit breaker of the shared cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,9 +127,14 @@ impl Reader<'_> {
         Ok(self.text(&table::LOG, LogSettings::parse)?.with_sample_rate(sample_rate))
     }
 
-    pub(super) fn metrics_namespace(&self) -> Result<Option<String>, SettingsError> {
+    pub(super) fn metrics(&self) -> Result<MetricLines, SettingsError> {
         let namespace = self.text(&table::METRICS_NAMESPACE, values::namespace)?;
-        Ok(self.switch(&table::METRICS)?.then_some(namespace))
+        self.text(&table::METRICS, |value| match value {
+            "on" => Some(MetricLines::Published { namespace: namespace.clone() }),
+            "log" => Some(MetricLines::Logged),
+            "off" => Some(MetricLines::Off),
+            _ => None,
+        })
     }
 
     pub(super) fn upkeep(&self) -> Result<UpkeepSettings, SettingsError> {

@@ -37,7 +37,7 @@ use reader::Reader;
 pub use reference::markdown;
 use reference::table;
 pub use traces::TraceTarget;
-pub use values::{Authentication, CorsOrigins, RedisSettings, RedisUrl, StoreChoice};
+pub use values::{Authentication, CacheKind, CorsOrigins, IamCache, MetricLines, RedisSettings, RedisUrl, StoreChoice};
 
 /// All settings.
 #[derive(Debug, Clone)]
@@ -90,8 +90,8 @@ pub struct Settings {
     pub retention: Retention,
     /// What is logged.
     pub log: LogSettings,
-    /// The namespace of the metrics; none: no metrics are written.
-    pub metrics_namespace: Option<String>,
+    /// What becomes of the line of metrics of each invocation.
+    pub metrics: MetricLines,
     /// The limits of thresholds.
     pub thresholds: Limits,
     /// Where traces are sent.
@@ -174,7 +174,7 @@ impl Settings {
             features: read.features()?,
             retention: read.retention()?,
             log: read.log()?,
-            metrics_namespace: read.metrics_namespace()?,
+            metrics: read.metrics()?,
             thresholds: read.optional(&table::THRESHOLDS, |text| Limits::parse(text).ok())?.unwrap_or_default(),
             traces: read.traces()?,
             function_memory_mib: lookup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|mib| mib.parse().ok()),

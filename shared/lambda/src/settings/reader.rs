@@ -2,12 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use millrace_cache::redis::RedisMode;
 use millrace_domain::FeatureSwitch;
 
 use super::{
     error::SettingsError,
     reference::{Spec, Values, table},
-    values::{self, Authentication, RedisSettings, RedisUrl, StoreChoice},
+    values::{self, Authentication, CacheKind, IamCache, RedisSettings, RedisUrl, StoreChoice},
 };
 
 /// The memory of the function in MiB, as Lambda sets it.
@@ -119,13 +120,17 @@ impl<'a> Reader<'a> {
         let ca_file = self.optional(&table::REDIS_CA_FILE, values::path)?;
         let spec = &table::REDIS_IAM_CACHE_NAME;
         let iam_cache_name = self.optional(spec, values::cache_name)?;
+        let kind = self.text(&table::REDIS_IAM_CACHE_KIND, |value| {
+            values::cache_kind(value).filter(|kind| *kind == CacheKind::Nodes || mode == RedisMode::Cluster)
+        })?;
         let Some(url) = url else { return Ok(None) };
         // A token is a password: it is made for one user, and must only be sent encrypted.
         if let Some(name) = iam_cache_name.as_deref().filter(|_| url.token_user().is_none()) {
             let allowed = format!("{}; MILLRACE_REDIS_URL=rediss://user@host", spec.allowed());
             return Err(SettingsError::not_allowed(spec, name, allowed));
         }
-        Ok(Some(RedisSettings { url, mode, ca_file, iam_cache_name }))
+        let iam_cache = iam_cache_name.map(|name| IamCache { name, kind });
+        Ok(Some(RedisSettings { url, mode, ca_file, iam_cache }))
     }
 
     /// `none` would open a production API to every caller. Therefore the store must be outside AWS.

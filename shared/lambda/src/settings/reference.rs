@@ -94,9 +94,12 @@ table! {
     REDIS_CA_FILE = Spec::text("MILLRACE_REDIS_CA_FILE", None, "the path of a file in PEM format",
         "The certificate authorities to trust on rediss://. Unset or empty: those of the system.");
     REDIS_IAM_CACHE_NAME = Spec::text("MILLRACE_REDIS_IAM_CACHE_NAME", None,
-        "the name of an ElastiCache replication group, with a user and no password in a rediss:// URL",
-        "The replication group for which IAM tokens are made as passwords. Unset or empty: the password \
-         of the URL, if any, is used.");
+        "the name of an ElastiCache cache, with a user and no password in a rediss:// URL",
+        "The cache for which IAM tokens are made as passwords. Unset or empty: the password of the URL, if \
+         any, is used.");
+    REDIS_IAM_CACHE_KIND = Spec::text("MILLRACE_REDIS_IAM_CACHE_KIND", Some("nodes"),
+        "nodes, or serverless with MILLRACE_REDIS_MODE=cluster",
+        "What the cache of the IAM tokens is: a replication group of nodes, or a serverless cache.");
     REDIS_CONNECT_TIMEOUT_MS = Spec::whole("MILLRACE_REDIS_CONNECT_TIMEOUT_MS", 500, 10, 10_000,
         "How long a connection to the shared cache may take to open.");
     REDIS_RESPONSE_TIMEOUT_MS = Spec::whole("MILLRACE_REDIS_RESPONSE_TIMEOUT_MS", 200, 5, 10_000,
@@ -213,8 +216,9 @@ table! {
     LOG_SAMPLE_RATE = Spec::text("MILLRACE_LOG_SAMPLE_RATE", Some("0"), "a number from 0 to 1",
         "The share of invocations, chosen at random, whose debug logs are written as well. Debug logs contain \
          payloads and results.");
-    METRICS = Spec::switch("MILLRACE_METRICS",
-        "The line of metrics at the end of each invocation. It does not depend on the level of the logs.");
+    METRICS = Spec::text("MILLRACE_METRICS", Some("on"), "on, log, off",
+        "The line of metrics at the end of each invocation. It does not depend on the level of the logs. `log`: \
+         CloudWatch takes no metrics from it, which saves their price.");
     METRICS_NAMESPACE = Spec::text("MILLRACE_METRICS_NAMESPACE", Some("Millrace"),
         "1 to 255 characters of A-Z a-z 0-9 . - _ / # :, not beginning with AWS/",
         "The namespace of the metrics in CloudWatch.");

@@ -40,8 +40,26 @@ pub struct RedisSettings {
     pub mode: RedisMode,
     /// The certificate authorities to trust; none: those of the system.
     pub ca_file: Option<PathBuf>,
-    /// The ElastiCache replication group for which IAM tokens are made; none: no tokens.
-    pub iam_cache_name: Option<String>,
+    /// The ElastiCache cache for which IAM tokens are made; none: no tokens.
+    pub iam_cache: Option<IamCache>,
+}
+
+/// A cache of ElastiCache for which IAM tokens are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IamCache {
+    /// Its name, in lower case.
+    pub name: String,
+    /// What it is. IAM distinguishes the two.
+    pub kind: CacheKind,
+}
+
+/// The kinds of ElastiCache caches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheKind {
+    /// A replication group of nodes.
+    Nodes,
+    /// A serverless cache.
+    Serverless,
 }
 
 /// A `redis://` or `rediss://` URL. It may contain a password, which `Debug` and `Display` leave
@@ -83,6 +101,20 @@ impl fmt::Debug for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RedisUrl({self})")
     }
+}
+
+/// What becomes of the line of metrics of each invocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetricLines {
+    /// It is not written.
+    Off,
+    /// It is only logged.
+    Logged,
+    /// CloudWatch takes the metrics from it.
+    Published {
+        /// Where CloudWatch puts them.
+        namespace: String,
+    },
 }
 
 /// How HTTP callers are authenticated.
@@ -150,12 +182,21 @@ pub(super) fn redis_mode(value: &str) -> Option<RedisMode> {
     }
 }
 
+/// What the cache of the IAM tokens is.
+pub(super) fn cache_kind(value: &str) -> Option<CacheKind> {
+    match value {
+        "nodes" => Some(CacheKind::Nodes),
+        "serverless" => Some(CacheKind::Serverless),
+        _ => None,
+    }
+}
+
 /// The path of a file.
 pub(super) fn path(value: &str) -> Option<PathBuf> {
     Some(PathBuf::from(value))
 }
 
-/// The name of an ElastiCache replication group: 1 to 40 letters, digits and hyphens.
+/// The name of an ElastiCache cache: 1 to 40 letters, digits and hyphens.
 pub(super) fn cache_name(value: &str) -> Option<String> {
     let allowed = (1..=40).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     // ElastiCache stores names in lower case, and signatures must use that form.

@@ -295,7 +295,8 @@ impl Sandbox {
 /// Formats lines of metrics, and throws them away: what the system takes for a line is not of
 /// interest here.
 fn metrics_writer() -> RecordWriter {
-    let settings = EmfSettings { namespace: "Millrace/bench".to_owned(), function_name: "process-tasks".to_owned() };
+    let settings =
+        EmfSettings { namespace: Some("Millrace/bench".to_owned()), function_name: "process-tasks".to_owned() };
     RecordWriter::to(settings, |line| {
         black_box(line);
         Ok(())

@@ -34,6 +34,7 @@ fn every_action_with_all_its_fields_and_with_none() {
     assert_eq!(read(r#"{"action": "emergencyMode", "enabled": false}"#), switch(false, 900));
     assert_eq!(read(r#"{"action": "statistics"}"#), Ok(Request::Statistics));
     assert_eq!(read(r#"{"action": "upkeep"}"#), Ok(Request::Upkeep));
+    assert_eq!(read(r#"{"action": "watchThresholds"}"#), Ok(Request::WatchThresholds));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use millrace_cache::redis::RedisMode;
 
 use super::{error, read};
-use crate::settings::{Settings, StoreChoice};
+use crate::settings::{CacheKind, Settings, StoreChoice};
 
 #[test]
 fn the_store_is_dynamodb_or_a_file() {
@@ -57,17 +57,34 @@ fn the_shared_cache_has_a_url_and_a_mode() {
 }
 
 #[test]
+fn a_serverless_cache_is_a_cluster() {
+    let url = ("MILLRACE_REDIS_URL", "rediss://app@cache.example.com");
+    let name = ("MILLRACE_REDIS_IAM_CACHE_NAME", "millrace");
+    let kind = ("MILLRACE_REDIS_IAM_CACHE_KIND", "serverless");
+    let redis = read(&[url, name, kind, ("MILLRACE_REDIS_MODE", "cluster")]).unwrap().redis.unwrap();
+    assert_eq!(redis.iam_cache.unwrap().kind, CacheKind::Serverless);
+    let standalone = read(&[url, name, kind]).unwrap_err().to_string();
+    let expected = "MILLRACE_REDIS_IAM_CACHE_KIND=serverless is not allowed; allowed: nodes, or serverless with \
+                    MILLRACE_REDIS_MODE=cluster";
+    assert_eq!(standalone, expected);
+    let unknown = error("MILLRACE_REDIS_IAM_CACHE_KIND", "cluster");
+    assert_eq!(unknown, expected.replace("KIND=serverless", "KIND=cluster"));
+}
+
+#[test]
 fn the_shared_cache_takes_certificates_and_iam_tokens() {
     let url = ("MILLRACE_REDIS_URL", "rediss://app@cache.example.com");
     let redis = read(&[url]).unwrap().redis.unwrap();
-    assert_eq!((redis.ca_file, redis.iam_cache_name, redis.url.token_user()), (None, None, Some("app")));
+    assert_eq!((redis.ca_file, redis.iam_cache, redis.url.token_user()), (None, None, Some("app")));
     let vars = [url, ("MILLRACE_REDIS_CA_FILE", "/etc/ca.pem"), ("MILLRACE_REDIS_IAM_CACHE_NAME", "Millrace-1")];
     let redis = read(&vars).unwrap().redis.unwrap();
     assert_eq!(redis.ca_file, Some(PathBuf::from("/etc/ca.pem")));
-    assert_eq!(redis.iam_cache_name.as_deref(), Some("millrace-1"), "ElastiCache knows it in lower case");
+    let cache = redis.iam_cache.unwrap();
+    assert_eq!(cache.name, "millrace-1", "ElastiCache knows it in lower case");
+    assert_eq!(cache.kind, CacheKind::Nodes);
     for name in ["a b", "a/b", &"x".repeat(41)] {
         let error = error("MILLRACE_REDIS_IAM_CACHE_NAME", name);
-        assert!(error.contains("is not allowed; allowed: the name of an ElastiCache replication group"), "{error}");
+        assert!(error.contains("is not allowed; allowed: the name of an ElastiCache cache"), "{error}");
     }
     for url in ["redis://app@cache", "rediss://cache", "rediss://app:secret@cache", "rediss://:secret@cache"] {
         let vars = [("MILLRACE_REDIS_URL", url), ("MILLRACE_REDIS_IAM_CACHE_NAME", "millrace")];
