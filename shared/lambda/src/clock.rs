@@ -4,7 +4,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::SystemTime,
 };
 
 use millrace_domain::{Timestamp, ids::clip};
@@ -20,10 +20,9 @@ impl Clock for SystemClock {
     }
 }
 
-/// The time of the system clock. A time before 1970 counts as 1970.
+/// The time of the system clock.
 pub fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    SystemTime::now().into()
 }
 
 /// A clock that a file moves, for tests and local use.
@@ -100,7 +99,7 @@ mod tests {
     #[test]
     fn the_system_clock_tells_the_time() {
         let before = SystemTime::now();
-        let now = UNIX_EPOCH + std::time::Duration::from_millis(SystemClock.now().as_millis() + 1);
+        let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(SystemClock.now().as_millis() + 1);
         assert!(now >= before, "the clock is behind");
         assert!(SystemClock.now().as_millis() > 1_700_000_000_000);
     }

@@ -4,12 +4,7 @@
 //! instead of a path. If names collide, the event wins over spans, and inner spans win over outer
 //! ones. The log filter of Lambda expects the names `timestamp` and `level`.
 
-use std::{
-    backtrace::BacktraceStatus,
-    fmt,
-    panic::PanicHookInfo,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{backtrace::BacktraceStatus, fmt, panic::PanicHookInfo, time::SystemTime};
 
 use millrace_domain::Timestamp;
 use serde::Serialize;
@@ -111,15 +106,14 @@ where
         if let Ok(Value::Object(of_event)) = serde_json::to_value(event.field_map()) {
             add(of_event);
         }
-        let line = Line { timestamp: now(), level: metadata.level().as_str(), target: metadata.target(), fields };
+        let line = Line {
+            timestamp: SystemTime::now().into(),
+            level: metadata.level().as_str(),
+            target: metadata.target(),
+            fields,
+        };
         writeln!(writer, "{}", serde_json::to_string(&line).map_err(|_| fmt::Error)?)
     }
-}
-
-/// The time of the system clock. A time before 1970 counts as 1970.
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn free_name(name: &str) -> String {

@@ -1,6 +1,10 @@
 //! Time as a value: milliseconds since the Unix epoch, RFC 3339 UTC with milliseconds in JSON.
 
-use std::{fmt, ops::Add, time::Duration};
+use std::{
+    fmt,
+    ops::Add,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use minicbor::{Decode, Decoder, Encode, decode::Error as DecodeError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -24,6 +28,14 @@ fn decode_millis<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<u64, DecodeE
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a time; allowed: RFC 3339 UTC such as 2026-11-20T12:00:00.000Z, from 1970 to 9999")]
 pub struct InvalidTime(String);
+
+/// A time before 1970 counts as 1970.
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+}
 
 impl Timestamp {
     /// The instant so many milliseconds after the Unix epoch, at most the end of the year 9999.
@@ -112,6 +124,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn times_of_the_system_clock_begin_in_1970() {
+        let second = Duration::from_secs(1);
+        assert_eq!(Timestamp::from(UNIX_EPOCH + second).as_millis(), 1_000);
+        assert_eq!(Timestamp::from(UNIX_EPOCH - second), Timestamp::default());
+    }
 
     proptest! {
         #[test]
